@@ -1,0 +1,71 @@
+"""Sessions: `nox` runs tests and lint; `nox -s demo` shows alma at work."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["tests", "lint"]
+# Installing again into an environment that is there already takes seconds, not a minute.
+nox.options.reuse_venv = "yes"
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+# Whoever runs this may be logged in to a real backend: no session may reach it.
+FOREIGN = (
+    "PULUMI_ACCESS_TOKEN",
+    "PULUMI_BACKEND_URL",
+    "PULUMI_CONFIG_PASSPHRASE",
+    "PULUMI_CONFIG_PASSPHRASE_FILE",
+    "PULUMI_STACK",
+)
+
+
+def with_pulumi(session: nox.Session) -> None:
+    """Put the Pulumi CLI on the session's PATH and keep the user's own Pulumi out of it."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = cache.absolute() / "alma" / "pulumi-home"
+    (home / "plugins").mkdir(parents=True, exist_ok=True)
+    session.env.update(dict.fromkeys(FOREIGN))
+    session.env["PULUMI_HOME"] = str(home)
+    session.env["PULUMI_SKIP_UPDATE_CHECK"] = "1"
+    # stderr passes through: a first build takes minutes and says so.
+    front = session.run("python", "-m", "tests.toolchain", silent=True, stderr=None)
+    # An empty entry in PATH would mean the working directory.
+    path = [str(front or "").strip(), os.environ.get("PATH", "")]
+    session.env["PATH"] = os.pathsep.join(filter(None, path))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests; arguments go to pytest: `nox -s tests -- -k journal`."""
+    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "test"))
+    with_pulumi(session)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the demonstration with alma installed as a user has it."""
+    session.install(".")
+    with_pulumi(session)
+    session.run("python", "examples/demo.py", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the style, the format and the types."""
+    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Check that what the documents say and show is so."""
+    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "test"))
+    with_pulumi(session)
+    session.run("pytest", "tests/test_docs.py", *session.posargs)

@@ -1,0 +1,101 @@
+"""The Pulumi CLI and two programs that an ordinary install has beside it.
+
+Each is taken from the first place that has it: PATH, Pulumi's own installer, Go modules.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.toolchain import cache, go_build, pulumi_installer
+from tests.toolchain.go_build import Pin
+
+HERE = Path(__file__).parent
+SDK = "github.com/pulumi/pulumi/sdk/v3"
+CLI = Pin("pulumi", HERE / "pulumi", "github.com/pulumi/pulumi/pkg/v3", also=(HERE / "yaml",))
+PROVIDER = Pin("pulumi-resource-pulumi-python", HERE / "pulumi", SDK)
+YAML_HOST = Pin("pulumi-language-yaml", HERE / "yaml", "github.com/pulumi/pulumi-yaml")
+
+MINIMUM = (3, 250, 0)
+INSTALL = "install the Pulumi CLI (https://www.pulumi.com/docs/install/) or Go 1.25 or later"
+
+
+def directories() -> list[Path]:
+    """Return the directories that hold the CLI, the dynamic provider and the YAML host."""
+    cli = on_path() or made()
+    # Pulumi itself looks for its plugins on PATH and then beside the CLI, links resolved.
+    beside = (cli / CLI.name).resolve().parent
+    found = [cli]
+    for pin, fill in ((PROVIDER, _copy_provider), (YAML_HOST, _build_yaml_host)):
+        if (path := shutil.which(pin.name)) is not None:
+            found.append(Path(path).parent)
+        elif os.access(beside / pin.name, os.X_OK):
+            found.append(beside)
+        else:
+            found.append(go_build.directory(pin, fill, install=INSTALL))
+    return found
+
+
+def on_path() -> Path | None:
+    """Return the directory of PATH whose CLI would run, if its version fits."""
+    command = shutil.which(CLI.name)
+    if command is None:
+        return None
+    version = version_of(Path(command))
+    fits = version is not None and version[0] == MINIMUM[0] and version >= MINIMUM
+    return Path(command).parent if fits else None
+
+
+def version_of(command: Path) -> tuple[int, int, int] | None:
+    """Ask a CLI its version; None when it does not say."""
+    environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "1"}
+    try:
+        answer = subprocess.run(
+            [command, "version"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", answer)
+    return None if match is None else (int(match[1]), int(match[2]), int(match[3]))
+
+
+def made() -> Path:
+    """Return the directory of a CLI from the cache, put there if need be."""
+    # What was built is looked for before the vendor is asked: a warm run needs no network.
+    return (
+        cache.existing(CLI.key)
+        or pulumi_installer.directory(CLI.version)
+        or go_build.directory(CLI, _build_cli, install=INSTALL)
+    )
+
+
+def _build_cli(go: str, target: Path, log: Path) -> None:
+    # Without a version in it the Automation API refuses the CLI.
+    variable = f"{SDK}/go/common/version.Version"
+    go_build.build(CLI, f"{CLI.module}/cmd/pulumi", variable, go=go, target=target, log=log)
+    # In one directory, as in an ordinary install: the CLI warns of plugins from elsewhere on PATH.
+    _copy_provider(go, target.with_name(PROVIDER.name), log)
+    _build_yaml_host(go, target.with_name(YAML_HOST.name), log)
+
+
+def _build_yaml_host(go: str, target: Path, log: Path) -> None:
+    package = f"{YAML_HOST.module}/cmd/pulumi-language-yaml"
+    variable = f"{YAML_HOST.module}/pkg/version.Version"
+    go_build.build(YAML_HOST, package, variable, go=go, target=target, log=log)
+
+
+def _copy_provider(go: str, target: Path, log: Path) -> None:
+    source = go_build.source(PROVIDER, go=go, log=log) / "python" / "dist" / PROVIDER.name
+    shutil.copyfile(source, target)
+    # A Go module keeps no run bits.
+    target.chmod(0o755)
