@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+FOREIGN = (
+    "PULUMI_ACCESS_TOKEN",
+    "PULUMI_BACKEND_URL",
+    "PULUMI_CONFIG_PASSPHRASE",
+    "PULUMI_CONFIG_PASSPHRASE_FILE",
+    "PULUMI_STACK",
+)
+
+
+@pytest.fixture(scope="session")
+def pulumi_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A PULUMI_HOME that is logged in nowhere, with the plugins that are installed already."""
+    home = tmp_path_factory.mktemp("pulumi-home")
+    plugins = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
+    if plugins.is_dir():
+        (home / "plugins").symlink_to(plugins)
+    return home
+
+
+@pytest.fixture(autouse=True)
+def isolated(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
+    pulumi_home: Path,
+) -> None:
+    """Keep each test off the home directory and off every real backend.
+
+    Fixtures of a wider scope run before this and still see the real caches: what takes long to
+    make belongs there.
+    """
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / ".local" / "state"))
+    monkeypatch.setenv("PULUMI_HOME", str(pulumi_home))
+    monkeypatch.setenv("PULUMI_SKIP_UPDATE_CHECK", "1")
+    for name in FOREIGN:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def pulumi_cli() -> Path:
+    """The Pulumi CLI on PATH; tests that need the real engine ask for it."""
+    command = shutil.which("pulumi")
+    if command is None:
+        pytest.fail(
+            "There is no Pulumi CLI here: run the tests by `nox -s tests`, "
+            "or put the Pulumi CLI on PATH.",
+            pytrace=False,
+        )
+    return Path(command)

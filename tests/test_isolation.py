@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+GUARDED = """\
+import os, pathlib
+def test_guard(tmp_path):
+    assert pathlib.Path.home() != pathlib.Path("/own")
+    assert pathlib.Path.cwd() == tmp_path
+    assert "PULUMI_BACKEND_URL" not in os.environ
+    assert "PULUMI_CONFIG_PASSPHRASE" not in os.environ
+    assert not pathlib.Path(os.environ["PULUMI_HOME"], "credentials.json").exists()
+    assert pathlib.Path(os.environ["PULUMI_HOME"], "plugins", "resource-x").exists()
+def test_engine(pulumi_cli):
+    pass
+"""
+
+
+def test_the_guard_of_all_tests(tmp_path: Path) -> None:
+    """Tests see no login of the user's; without a CLI those that need it fail, and say why."""
+    (tmp_path / "test_guarded.py").write_text(GUARDED)
+    (tmp_path / "pulumi" / "plugins" / "resource-x").mkdir(parents=True)
+    (tmp_path / "pulumi" / "credentials.json").write_text("{}")
+    environment = {
+        "PATH": str(tmp_path),
+        "HOME": "/own",
+        "PULUMI_HOME": str(tmp_path / "pulumi"),
+        "PULUMI_BACKEND_URL": "https://backend.example",
+        "PULUMI_CONFIG_PASSPHRASE": "own",
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [*command, "--rootdir", tmp_path, tmp_path / "test_guarded.py"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1, run.stdout
+    assert "1 passed, 1 error" in run.stdout
+    assert "run the tests by `nox -s tests`" in run.stdout
