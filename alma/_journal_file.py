@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from alma.errors import JournalError
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 """What SQLite puts beside a database, by suffix (https://sqlite.org/tempfiles.html)."""
+
+HINT = "Give another path with --journal."
+
+
+class Fingerprint(NamedTuple):
+    """Changes whenever the main file may have changed.
+
+    `at_rest`: no process has it open, nor died with it open, nor is there anything to recover.
+    """
+
+    at_rest: bool
+    inode: int
+    size: int
+    modified: int
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -17,81 +34,79 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def is_at_rest(path: Path) -> bool:
-    """Whether no process has the journal open, nor died with it open."""
-    return not any(os.path.lexists(beside(path, suffix)) for suffix in ("-wal", "-journal"))
-
-
-def fingerprint(path: Path) -> tuple[bool, int, int, int] | None:
-    """Changes whenever the main file may have changed; None while there is no file."""
-    rest = is_at_rest(path)
-    try:
-        found = os.lstat(path)
-    except FileNotFoundError:
+def fingerprint(path: Path) -> Fingerprint | None:
+    """Of the file as it is now; None while there is none."""
+    at_rest = not any(os.path.lexists(beside(path, suffix)) for suffix in ("-wal", "-journal"))
+    found = _look(path)
+    if found is None:
         return None
-    except OSError as error:
-        raise JournalError(f"The journal {path} cannot be reached: {error.strerror}.") from error
-    return rest, found.st_ino, found.st_size, found.st_mtime_ns
+    return Fingerprint(at_rest, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def check_file(path: Path) -> None:
+def inodes(path: Path) -> tuple[int, ...]:
+    """Of the file and its log: while it is open for writing, neither may change."""
+    found = (_look(candidate) for candidate in (path, beside(path, "-wal")))
+    return tuple(each.st_ino if each else 0 for each in found)
+
+
+def check(path: Path) -> None:
     """Refuse a path that must not be followed, read or written; a missing file is fine."""
+    log = _look(beside(path, "-wal"))
     for candidate in (path, *(beside(path, suffix) for suffix in SIDE_FILES)):
-        try:
-            found = os.lstat(candidate)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise JournalError(
-                f"The journal {candidate} cannot be reached: {error.strerror}."
-            ) from error
-        _check_kind(candidate, found)
-    _check_not_cut(path)
+        found = _look(candidate)
+        if found is not None:
+            _check_kind(candidate, found)
+    main = _look(path)
+    # SQLite would delete a log beside an empty file on opening it: the only evidence.
+    if log and log.st_size and main and not main.st_size:
+        raise JournalError(
+            f"The journal {path} is empty although its log is not: it was cut off.",
+            hint="Restore it from a backup; both files were left as they are.",
+        )
+
+
+def _look(path: Path) -> os.stat_result | None:
+    with explained("reach", path), suppress(FileNotFoundError):
+        return path.lstat()
+    return None
 
 
 def _check_kind(path: Path, found: os.stat_result) -> None:
-    hint = "Give the path of a regular file with --journal."
     if stat.S_ISLNK(found.st_mode):
-        raise JournalError(f"The journal {path} is a symbolic link: refused.", hint=hint)
+        raise JournalError(f"The journal {path} is a symbolic link: refused.", hint=HINT)
     if stat.S_ISDIR(found.st_mode):
-        raise JournalError(f"The journal {path} is a directory.", hint=hint)
+        raise JournalError(f"The journal {path} is a directory.", hint=HINT)
     if not stat.S_ISREG(found.st_mode):
-        raise JournalError(f"The journal {path} is not a regular file.", hint=hint)
+        raise JournalError(f"The journal {path} is not a regular file.", hint=HINT)
     if found.st_uid != os.geteuid():
-        raise JournalError(
-            f"The journal {path} belongs to another user (uid {found.st_uid}): refused.",
-            hint="Run as that user, or give another path with --journal.",
-        )
+        owner = f"another user (uid {found.st_uid})"
+        raise JournalError(f"The journal {path} belongs to {owner}: refused.", hint=HINT)
 
 
-def _check_not_cut(path: Path) -> None:
-    """A log beside an empty file: SQLite would delete the log, the only evidence, on opening."""
-    wal = beside(path, "-wal")
-    if wal.exists() and wal.stat().st_size and path.exists() and not path.stat().st_size:
+@contextmanager
+def explained(operation: str, path: Path) -> Iterator[None]:
+    """JournalError for every OSError."""
+    try:
+        yield
+    except OSError as error:
         raise JournalError(
-            f"The journal {path} is empty although its log {wal.name} is not: it was cut off.",
-            hint="Restore the file from a backup; both files were left as they are.",
-        )
+            f"Cannot {operation} the journal {path}: {error.strerror}.", hint=HINT
+        ) from error
 
 
 def make_directory(path: Path) -> None:
     """Make the directory and its missing parents, mode 0700 whatever the umask."""
-    try:
-        if path.is_dir():
-            return
-        make_directory(path.parent)
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    with explained("make the directory of", path):
         try:
             path.mkdir(0o700)
         except FileExistsError:
-            if path.is_dir():
-                return  # another process was faster
-            raise
-        path.chmod(0o700)
-    except OSError as error:
-        raise JournalError(
-            f"The directory {path} for the journal cannot be made: {error.strerror}.",
-            hint="Give another path with --journal.",
-        ) from error
+            if not path.is_dir():  # else another process was faster
+                raise
+        else:
+            path.chmod(0o700)
 
 
 def make_empty(path: Path) -> None:
@@ -105,15 +120,17 @@ def make_empty(path: Path) -> None:
 
 
 def publish(built: Path, path: Path) -> None:
-    """Give the built file its name, unless another process did so first. Raises OSError."""
-    try:
-        os.link(built, path)
-    except FileExistsError:
-        pass
-    finally:
-        built.unlink()
+    """Give the built file its name, durably, unless another process was faster. Raises OSError."""
+    with suppress(FileExistsError):
+        path.hardlink_to(built)
     descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove what was built aside, with all that SQLite put beside it. Raises OSError."""
+    for candidate in (path, *(beside(path, suffix) for suffix in SIDE_FILES)):
+        candidate.unlink(missing_ok=True)

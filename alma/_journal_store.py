@@ -1,0 +1,212 @@
+"""The journal's SQLite file: opening, transactions, consistent reads, and SQLite's errors.
+
+A command that reads writes nothing. SQLite's own `mode=ro` would leave a log and an index
+beside a file in WAL mode, so a file that nobody has open is read as immutable, and read again
+if it changed meanwhile (https://sqlite.org/wal.html#read_only_databases).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, TypeVar
+from uuid import uuid4
+
+from alma import _journal_file as files
+from alma import _journal_schema as schema
+from alma._journal_errors import not_ours, translated
+from alma._journal_views import VIEWS
+from alma.errors import JournalError
+
+ATTEMPTS: Final = 5
+"""How often a read is begun anew because the file changed meanwhile."""
+
+T = TypeVar("T")
+
+
+class Store:
+    """One open SQLite file. Threads may share it; every method raises JournalError."""
+
+    def __init__(self, path: Path, *, write: bool, wait: float) -> None:
+        self.path = path
+        self.write = write
+        self._wait = wait
+        self._lock = threading.RLock()
+        self._seen: files.Fingerprint | None = None
+        self._inodes: tuple[int, ...] = ()
+        self._connection = self._open_writer() if write else self._open_reader()
+
+    def close(self) -> None:
+        """Close it; the second time does nothing."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self, operation: str) -> Iterator[sqlite3.Connection]:
+        """One short write transaction, alone from its beginning on; rolled back on any error."""
+        if not self.write:
+            raise JournalError(f"The journal {self.path} was opened for reading only.")
+        with self._lock, translated(operation, self.path, self._wait):
+            if files.inodes(self.path) != self._inodes:
+                raise JournalError(
+                    f"Cannot {operation}: the journal {self.path} was removed or replaced "
+                    "while it was open."
+                )
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    with suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+                raise
+
+    def read(self, operation: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do the work on one consistent view of the file."""
+        with self._lock, translated(operation, self.path, self._wait):
+            for _ in range(ATTEMPTS):
+                if self._seen != files.fingerprint(self.path) and not self._guarded:
+                    self._connection.close()
+                    self._connection = self._open_reader()
+                try:
+                    result = _snapshot(self._connection, work)
+                except sqlite3.Error:
+                    if self._guarded or self._seen == files.fingerprint(self.path):
+                        raise
+                else:
+                    if self._guarded or self._seen == files.fingerprint(self.path):
+                        return result
+        raise JournalError(f"The journal {self.path} changes too fast to be read. Try again.")
+
+    @property
+    def _guarded(self) -> bool:
+        """Whether SQLite's own locks guard what is read; if not, we look for changes ourselves."""
+        return self.write or (self._seen is not None and not self._seen.at_rest)
+
+    def _open_reader(self) -> sqlite3.Connection:
+        files.check(self.path)
+        self._seen = files.fingerprint(self.path)
+        with translated("open", self.path, self._wait):
+            if self._seen is not None:
+                access = "mode=ro&immutable=1" if self._seen.at_rest else "mode=ro"
+                connection = self._connect(access)
+                if _is_ours(connection, self.path):
+                    return connection
+                connection.close()
+            # There is no file, or one that nothing was ever written to: a view without runs.
+            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            create(connection)
+            return connection
+
+    def _open_writer(self) -> sqlite3.Connection:
+        files.make_directory(self.path.parent)
+        self._open_reader().close()  # refuses what is not ours before anything is touched
+        if self._seen is None:
+            self._build()
+        with translated("open", self.path, self._wait):
+            connection = self._connect("mode=rw")
+            try:
+                _set_up(connection, self.path)
+            except BaseException:
+                connection.close()
+                raise
+            self._inodes = files.inodes(self.path)
+            return connection
+
+    def _build(self) -> None:
+        """Make the file aside, and give it its name when it is whole: nobody sees a half."""
+        built = self.path.with_name(f"{self.path.name}.new-{uuid4().hex}")
+        with files.explained("create", self.path), translated("create", self.path, self._wait):
+            files.make_empty(built)
+            try:
+                connection = sqlite3.connect(built, isolation_level=None)
+                try:
+                    _set_up(connection, self.path)
+                finally:
+                    connection.close()
+                files.publish(built, self.path)
+            finally:
+                files.remove(built)
+
+    def _connect(self, access: str) -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"{self.path.as_uri()}?{access}",
+            uri=True,
+            timeout=self._wait,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+
+def _snapshot(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    """One read transaction: all that the work reads is of one moment."""
+    connection.execute("BEGIN")
+    try:
+        return work(connection)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
+    """False for an empty database; JournalError, and closed, if this alma must not touch it."""
+    try:
+        (owner,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if (owner, version, objects) == (0, 0, 0):
+            return False
+        if owner != schema.APPLICATION_ID or version > schema.VERSION:
+            raise not_ours(path, owner, version)
+    except BaseException:
+        connection.close()
+        raise
+    return True
+
+
+def _set_up(connection: sqlite3.Connection, path: Path) -> None:
+    """Make a connection one that writes durably, to the newest schema."""
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise JournalError(
+            f"The journal {path} is on a file system that cannot hold it (no shared memory).",
+            hint="Give a path on a local disk with --journal.",
+        )
+    # Commits survive a power cut, not only a crash: https://sqlite.org/pragma.html
+    connection.execute("PRAGMA synchronous = FULL")
+    if connection.execute("PRAGMA user_version").fetchone() != (schema.VERSION,):
+        _migrate(connection)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring an empty or older file to the newest schema, all of it or nothing."""
+    # Imported here: it takes longer than all else that a command does with a journal.
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
+
+    migrations = Migrations("alma")
+
+    @migrations()
+    def version_1(database: Database) -> None:
+        create(database.conn)
+
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        migrations.apply(Database(connection, execute_plugins=False))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Make an empty journal, inside the caller's transaction if there is one."""
+    for statement in (*schema.TABLES, *schema.GUARDS, *VIEWS):
+        connection.execute(statement.strip())
+    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
