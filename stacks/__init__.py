@@ -1,0 +1,1 @@
+"""Ready stack programs, by provider. Plain Pulumi: nothing here knows alma."""
