@@ -8,47 +8,30 @@ changes nothing, and several processes may write at once.
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from alma import _journal_file as files
+from alma import _journal_leases, _journal_verify
 from alma import _journal_rows as rows
-from alma import _journal_verify
 from alma._journal_schema import LAST
 from alma._journal_store import Store
 from alma._journal_verify import Verdict
-from alma.chain import GENESIS, Break, EventRow, Head, LeaseRow, RunRow, link
-from alma.errors import JournalError, RunnerBusyError, RunNotFoundError, StaleEpochError
+from alma.chain import Break, EventRow, Head, RunRow, link
+from alma.errors import JournalError, RunNotFoundError, StaleEpochError
 from alma.events import Event, Process, Recorded, RunCreated
-from alma.lease import (
-    Holder,
-    Lease,
-    current_process,
-    is_locked,
-    lock_path,
-    may_live,
-    try_lock,
-)
+from alma.identity import utc_now
+from alma.lease import Holder, Lease, current_process
 
-__all__ = ["Break", "Head", "Holder", "Journal", "Lease", "RunRow", "Verdict", "utc_now"]
+__all__ = ["Break", "Head", "Holder", "Journal", "Lease", "RunRow", "Verdict"]
 
 BUSY_SECONDS: Final = 5.0
 """How long a writer waits for another one: a commit takes well under a millisecond."""
 
-HOLDER_SECONDS: Final = 1.0
-"""How long to wait for the name of a holder that has its lock and not yet its row."""
-
 SHOWN: Final = 5
 """How many ids a RunNotFoundError names."""
-
-
-def utc_now() -> datetime:
-    """The time of day, aware."""
-    return datetime.now(UTC)
 
 
 class Journal:
@@ -97,7 +80,7 @@ class Journal:
     ) -> None:
         self.close()
 
-    # -- leases ------------------------------------------------------------------------------
+    # -- leases: see alma._journal_leases ----------------------------------------------------
 
     def acquire(
         self, target: str, run: str, *, actor: str = "", process: Process | None = None
@@ -106,64 +89,21 @@ class Journal:
 
         Raises RunnerBusyError, naming the holder, while somebody has it.
         """
-        path = lock_path(self.path, target)
-        files.make_directory(path.parent)
-        with files.explained("take the lease beside", self.path):
-            descriptor = try_lock(path)
-        if descriptor is None:
-            raise self._busy(target)
-        lease = Lease(
-            target=target,
-            run=run,
-            epoch=0,
-            process=process or current_process(),
-            actor=actor,
-            acquired_at=self._clock(),
-            descriptor=descriptor,
-        )
-        try:
-            with self._store.transaction(f"take the lease on {target}") as connection:
-                lease.epoch = _add_lease(connection, lease)
-        except BaseException:
-            lease.release()
-            raise
-        return lease
-
-    def _busy(self, target: str) -> RunnerBusyError:
-        """Name the holder. It has the lock a moment before its row: wait for that one."""
-        deadline = time.monotonic() + HOLDER_SECONDS
-        holder = self.holder(target)
-        while (holder is None or not may_live(holder.process)) and time.monotonic() < deadline:
-            time.sleep(0.02)
-            holder = self.holder(target)
-        if holder is None or not may_live(holder.process):
-            return RunnerBusyError(
-                f"Another runner is just starting on {target}.", hint="Try again in a moment."
-            )
-        return RunnerBusyError(
-            f"Another runner holds {target}: pid {holder.process.pid} on {holder.process.host}, "
-            f"since {rows.to_stamp(holder.acquired_at)}, run {holder.run}.",
-            hint=f"Wait for it, or stop it with: kill -INT {holder.process.pid}",
+        return _journal_leases.acquire(
+            self._store, target, run, actor, process or current_process(), self._clock()
         )
 
     def latest_epoch(self, target: str) -> int:
         """The epoch of the last lease on a target; 0 before the first."""
-        return self._store.read("read the leases", lambda c: _latest_epoch(c, target))
+        return _journal_leases.latest_epoch(self._store, target)
 
     def holder(self, target: str) -> Holder | None:
         """The last lease on a target, live or not; None when there never was one."""
-
-        def work(connection: sqlite3.Connection) -> Any:
-            query = f"{rows.LEASES} WHERE target = ? ORDER BY epoch DESC LIMIT 1"
-            return connection.execute(query, (target,)).fetchone()
-
-        row = self._store.read("read the leases", work)
-        return row and rows.to_holder(LeaseRow._make(row), live=self.is_held(target))
+        return _journal_leases.holder(self._store, target)
 
     def is_held(self, target: str) -> bool:
         """Whether a live runner holds the lease on a target. Writes nothing."""
-        with files.explained("look at the leases beside", self.path):
-            return is_locked(lock_path(self.path, target))
+        return _journal_leases.is_held(self._store, target)
 
     # -- adding events -----------------------------------------------------------------------
 
@@ -295,12 +235,6 @@ class Journal:
         return self._store.read("verify", lambda c: _journal_verify.verify(c, expected))
 
 
-def _latest_epoch(connection: sqlite3.Connection, target: str) -> int:
-    query = "SELECT ifnull(max(epoch), 0) FROM leases WHERE target = ?"
-    (epoch,) = connection.execute(query, (target,)).fetchone()
-    return int(epoch)
-
-
 def _check_epoch(lease: Lease, latest: int) -> None:
     if latest != lease.epoch:
         raise StaleEpochError(
@@ -308,24 +242,3 @@ def _check_epoch(lease: Lease, latest: int) -> None:
             f"the last is {latest}.",
             hint="Another runner drives it now; see alma-pulumi status.",
         )
-
-
-def _add_lease(connection: sqlite3.Connection, lease: Lease) -> int:
-    """Add the lease's row with the next epoch of its target, which is returned."""
-    last = connection.execute(f"{rows.LEASES} ORDER BY number DESC LIMIT 1").fetchone()
-    number, prev = (last[0] + 1, last[-1]) if last else (1, GENESIS)
-    epoch = _latest_epoch(connection, lease.target) + 1
-    process = lease.process
-    columns = (
-        number,
-        lease.target,
-        epoch,
-        lease.run,
-        process.host,
-        process.pid,
-        float(process.started),
-        lease.actor,
-        rows.to_stamp(lease.acquired_at),
-    )
-    connection.execute(rows.ADD_LEASE, (*columns, prev, link(prev, columns)))
-    return epoch
