@@ -1,0 +1,151 @@
+"""A stack's state as Pulumi keeps it, read without a process where it is a file.
+
+Shapes: `sdk/go/common/apitype/core.go` in pulumi/pulumi (CheckpointV3, DeploymentV3, ResourceV3).
+The file is written by rename, so a reader sees one whole state or the other.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from alma.engine.protocol import Checkpoint, PendingOperation, Resource, StackRef
+from alma.errors import BackendError
+from alma.secret import Secret
+
+SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
+"""The key that marks an object as a special value (`resource.SigKey`) ..."""
+SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a marker
+"""... and its value for a secret (`resource.SecretSig`)."""
+
+ROOT_TYPE: Final = "pulumi:pulumi:Stack"
+_NEWEST: Final = 4
+"""Of the deployment schema: 4 adds a list of features to 3, and changes no field."""
+_VOLATILE: Final = frozenset({"created", "modified", "sourcePosition", "stackTrace"})
+"""Resource fields that a run may change although nothing happened to the resource."""
+
+
+class NeedsCli(Exception):  # noqa: N818 - not an error: the CLI can read what we cannot
+    """This backend's layout or compression is not ours to read."""
+
+
+def read(root: Path, ref: StackRef) -> Checkpoint:
+    """The state in a file backend's directory. Raises `NeedsCli`, or `BackendError` if damaged."""
+    stacks = root / ".pulumi" / "stacks"
+    if not stacks.is_dir():
+        return Checkpoint(exists=False)
+    if _layout(root / ".pulumi" / "meta.yaml") != 1:
+        raise NeedsCli
+    path = stacks / ref.project / f"{ref.stack}.json"
+    compressed = path.with_name(f"{path.name}.gz")
+    if path.with_name(f"{path.name}.zst").exists():
+        raise NeedsCli
+    try:
+        data = path.read_bytes() if path.exists() else gzip.decompress(compressed.read_bytes())
+        document = json.loads(data)
+        deployment = document["checkpoint"].get("latest") or {}
+        return parse(deployment, version=document.get("version", 0))
+    except FileNotFoundError:
+        return Checkpoint(exists=False)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BackendError(
+            f"The state of stack {ref.project}/{ref.stack} in {path} cannot be read: {error}.",
+            hint=f"The state before the last change is in {path.name}.bak beside it.",
+        ) from error
+
+
+def parse_export(text: str, ref: StackRef) -> Checkpoint:
+    """What `pulumi stack export` prints. Raises `BackendError` when it is not that."""
+    try:
+        document = json.loads(text)
+        return parse(document.get("deployment") or {}, version=document.get("version", 0))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BackendError(
+            f"The exported state of stack {ref.project}/{ref.stack} cannot be read: {error}."
+        ) from error
+
+
+def parse(deployment: Mapping[str, Any], *, version: int) -> Checkpoint:
+    """A deployment as plain data; `ValueError` and its like for what is not one."""
+    if version > _NEWEST:
+        raise ValueError(f"its schema version {version} is newer than alma knows")
+    entries = deployment.get("resources") or []
+    pending = deployment.get("pending_operations") or []
+    outputs: Mapping[str, Any] = {}
+    for entry in entries:
+        if entry["type"] == ROOT_TYPE:
+            outputs = entry.get("outputs") or {}
+    kept = [entry for entry in entries if entry["type"] != ROOT_TYPE]
+    return Checkpoint(
+        exists=True,
+        resources=tuple(_resource(entry) for entry in kept),
+        pending=tuple(_pending(operation) for operation in pending),
+        outputs={key: _seal(value) for key, value in outputs.items()},
+        fingerprint=_fingerprint(entries, pending),
+    )
+
+
+def fill(sealed: Any, revealed: Any) -> Any:
+    """The first tree with every sealed `Secret` opened by what stands there in the second."""
+    if isinstance(sealed, Secret):
+        return Secret(revealed)
+    if isinstance(sealed, Mapping) and isinstance(revealed, Mapping):
+        return {key: fill(value, revealed.get(key)) for key, value in sealed.items()}
+    if isinstance(sealed, list) and isinstance(revealed, list):
+        return [fill(old, new) for old, new in zip(sealed, revealed, strict=False)]
+    return sealed
+
+
+def _layout(meta: Path) -> int:
+    try:
+        match = re.fullmatch(r"version:\s*(\d+)\s*", meta.read_text())
+    except (OSError, UnicodeDecodeError):
+        return 0
+    return int(match[1]) if match else -1
+
+
+def _resource(entry: Mapping[str, Any]) -> Resource:
+    return Resource(
+        urn=entry["urn"],
+        type=entry["type"],
+        id=entry.get("id", ""),
+        custom=bool(entry.get("custom", False)),
+        protect=bool(entry.get("protect", False)),
+        external=bool(entry.get("external", False)),
+        retain_on_delete=bool(entry.get("retainOnDelete", False)),
+    )
+
+
+def _pending(operation: Mapping[str, Any]) -> PendingOperation:
+    resource = operation["resource"]
+    return PendingOperation(urn=resource["urn"], kind=operation["type"], id=resource.get("id", ""))
+
+
+def _seal(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if value.get(SIGNATURE) == SECRET_SIGNATURE:
+            return Secret.sealed()
+        return {key: _seal(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_seal(entry) for entry in value]
+    return value
+
+
+def _fingerprint(entries: list[Any], pending: list[Any]) -> str:
+    """SHA-256 over what is there, in an order of its own: parallel work may reorder the state."""
+    lines = [
+        json.dumps(
+            [kind, {key: value for key, value in entry.items() if key not in _VOLATILE}],
+            sort_keys=True,
+        )
+        for kind, entry in (
+            *(("resource", entry) for entry in entries),
+            *((operation["type"], operation["resource"]) for operation in pending),
+        )
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()

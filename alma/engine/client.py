@@ -1,0 +1,92 @@
+"""The runner's end of one worker process. Imports no pulumi."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from alma.engine import frames
+from alma.events import Process
+
+
+class WorkerClient:
+    """A worker process and the connection to it. Starting it takes milliseconds; it then imports.
+
+    `served` counts its operations. What it says before it serves goes to a file without a name.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        ours, theirs = socket.socketpair()
+        self.served = 0
+        self.process: Process | None = None
+        self._socket = ours
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
+        search = [entry or str(Path.cwd()) for entry in sys.path]
+        with theirs:
+            self._popen = subprocess.Popen(
+                [sys.executable, "-u", "-m", "alma.engine.worker", str(theirs.fileno())],
+                env={**environ, "PYTHONPATH": os.pathsep.join(search)},
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self._words,
+                stderr=self._words,
+                # Ctrl-C goes to the terminal's group: it is the runner that decides what it means.
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._popen.pid
+
+    async def send(self, *frame: Any) -> None:
+        """Send a frame; a worker that is gone is noticed by `receive`."""
+        _, writer = await self._connect()
+        try:
+            writer.write(frames.encode(frame))
+            await writer.drain()
+        except ConnectionError:
+            return
+
+    async def receive(self) -> tuple[Any, ...]:
+        """The next frame; `EOFError` when the worker is gone."""
+        reader, _ = await self._connect()
+        return await frames.receive_async(reader)
+
+    def last_words(self) -> str:
+        """What a worker that died said outside of operations, at most its last 2,000 bytes."""
+        size = self._words.seek(0, os.SEEK_END)
+        self._words.seek(max(0, size - 2000))
+        return self._words.read().decode("utf-8", "replace").strip()
+
+    def wait(self) -> int | None:
+        """Reap the process if it has ended: its exit code, negative for a signal."""
+        return self._popen.poll()
+
+    async def close(self, *, seconds: float = 5.0) -> None:
+        """Close the connection, at which the worker ends at once, and reap it."""
+        if self._streams is not None:
+            self._streams[1].close()
+        else:
+            self._socket.close()
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self._popen.poll() is None:
+            if asyncio.get_running_loop().time() >= deadline:
+                self._popen.kill()  # Stopped, or stuck where Python cannot switch threads.
+                self._popen.wait()
+                break
+            await asyncio.sleep(0.005)
+        self._words.close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(sock=self._socket)
+        return self._streams

@@ -1,0 +1,128 @@
+"""A digest of what a function does: the same in another process, different when it is edited."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator, Mapping
+from types import CodeType, FunctionType, MethodType
+from typing import Any, Final
+
+_PLAIN: Final = (str, bytes, int, float, complex, bool, type(None), type(Ellipsis))
+
+
+def code_digest(function: Any) -> str:
+    """SHA-256 as hex over code, constants, defaults, captured plain data, and what it calls.
+
+    Functions, classes and plain data of the function's own module are followed; of other modules
+    only the name counts. Line numbers, file paths, docstrings' positions and the order of sets do
+    not. Captured objects that are not plain data count by their type. Another version of Python
+    compiles to other code, so digests are comparable within one version only.
+    """
+    digest = hashlib.sha256()
+    for part in _function(function, set()):
+        digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()
+
+
+def _function(function: Any, seen: set[int]) -> Iterator[str]:
+    if id(function) in seen:
+        yield "again"
+        return
+    seen.add(id(function))
+    if isinstance(function, functools.partial):
+        yield "partial"
+        yield from _function(function.func, seen)
+        yield from _value(list(function.args), seen)
+        yield from _value(function.keywords, seen)
+    elif isinstance(function, MethodType):
+        yield "method"
+        yield from _function(function.__func__, seen)
+        yield from _value(getattr(function.__self__, "__dict__", None), seen)
+    elif isinstance(function, FunctionType):
+        yield from _code(function.__code__)
+        yield from _value(list(function.__defaults__ or ()), seen)
+        yield from _value(function.__kwdefaults__ or {}, seen)
+        yield from _captured(function, seen)
+    elif isinstance(function, type):
+        yield f"class {function.__qualname__}"
+        for name, member in sorted(vars(function).items()):
+            if not name.startswith("__") or name == "__init__":
+                yield name
+                yield from _value(member, seen)
+    else:
+        # An object that can be called: its class, and its own data.
+        yield from _function(type(function), seen)
+        yield from _value(getattr(function, "__dict__", None), seen)
+
+
+def _captured(function: FunctionType, seen: set[int]) -> Iterator[str]:
+    code = function.__code__
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
+        yield name
+        try:
+            yield from _reference(cell.cell_contents, function.__module__, seen)
+        except ValueError:
+            yield "unassigned"
+    for name in sorted(referred_names(code)):
+        if name in function.__globals__:
+            yield name
+            yield from _reference(function.__globals__[name], function.__module__, seen)
+
+
+def _reference(value: Any, module: str, seen: set[int]) -> Iterator[str]:
+    """Something of the same module is followed; of another, it stands for itself by its name."""
+    if isinstance(value, FunctionType | type) and value.__module__ != module:
+        yield f"{value.__module__}.{value.__qualname__}"
+    else:
+        yield from _value(value, seen)
+
+
+def _value(value: Any, seen: set[int]) -> Iterator[str]:
+    if isinstance(value, _PLAIN):
+        yield f"{type(value).__name__} {value!r}"
+    elif isinstance(value, Mapping):
+        yield f"mapping {len(value)}"
+        for key in sorted(value, key=repr):
+            yield repr(key) if isinstance(key, _PLAIN) else type(key).__qualname__
+            yield from _value(value[key], seen)
+    elif isinstance(value, list | tuple):
+        yield f"sequence {len(value)}"
+        for entry in value:
+            yield from _value(entry, seen)
+    elif isinstance(value, set | frozenset):
+        yield f"set {len(value)}"
+        yield from sorted("".join(_value(entry, seen)) for entry in value)
+    elif isinstance(value, FunctionType | MethodType | type | functools.partial):
+        yield from _function(value, seen)
+    else:
+        yield from _member(value, seen)
+
+
+def _member(value: Any, seen: set[int]) -> Iterator[str]:
+    if isinstance(value, staticmethod | classmethod):
+        yield from _function(value.__func__, seen)
+    elif isinstance(value, property):
+        for accessor in (value.fget, value.fset, value.fdel):
+            yield from _value(accessor, seen)
+    else:
+        kind = type(value)
+        yield f"a {kind.__module__}.{kind.__qualname__} {getattr(value, '__name__', '')}"
+
+
+def _code(code: CodeType) -> Iterator[str]:
+    yield code.co_name
+    yield code.co_code.hex()
+    yield repr((code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars))
+    yield repr((code.co_argcount, code.co_kwonlyargcount, code.co_flags))
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _code(constant)
+        else:
+            yield from _value(constant, set())
+
+
+def referred_names(code: CodeType) -> set[str]:
+    """The globals that a function, and those defined in it, may refer to."""
+    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return {*code.co_names}.union(*(referred_names(constant) for constant in inner))

@@ -1,0 +1,140 @@
+"""What the CLI and its plugins say, translated once into a `Failure`. Imports no pulumi."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from alma.events import Failure
+
+_PATTERNS: Final = (
+    (
+        "locked",
+        re.compile(r"the stack is currently locked by|Another update is currently in progress"),
+        "Another process works on this stack, or left its lock: see `alma-pulumi doctor`.",
+    ),
+    (
+        "passphrase",
+        re.compile(r"incorrect passphrase|passphrase must be set with|PASSPHRASE_FILE:"),
+        "Set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to the stack's passphrase.",
+    ),
+    (
+        "backend",
+        re.compile(
+            r"unable to open state directory|could not (list|access|open) bucket|problem logging in"
+            r"|unable to open bucket|failed to (load|save|read|write) (checkpoint|state|stack)"
+            r"|no space left on device|could not deserialize deployment"
+            r"|error (loading|saving) stack|PULUMI_ACCESS_TOKEN|blob \(key "
+        ),
+        "Check the state backend (PULUMI_BACKEND_URL) and its credentials.",
+    ),
+)
+"""Kind, what the CLI prints for it, and the way out. The CLI's exit code is 1 for all of them."""
+
+_COLOUR: Final = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
+"""Pulumi's own colour tags (`sdk/go/common/diag/colors`) and the terminal's."""
+_BOILERPLATE: Final = re.compile(
+    r"^(an unhandled error occurred: |python inline source runtime error: "
+    r"|Exception calling application: |error: |rpc error: code = \w+ desc = )+"
+)
+_EMPTY_WORDS: Final = re.compile(r"^(update|destroy|preview|refresh) (failed|canceled)$")
+_FRAME: Final = re.compile(r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<where>.+)$')
+_NOT_THEIRS: Final = re.compile(
+    r"[/\\](site-packages|dist-packages|asyncio|concurrent|alma[/\\]engine)[/\\]|threading\.py$|^<"
+)
+_FIRST_LINES: Final = 12
+"""Lines of a provider's message that are kept: some print a whole HTTP exchange."""
+
+
+def translate(
+    text: str,
+    errors: Sequence[tuple[str, str]],
+    *,
+    interrupted: bool,
+    log: str,
+) -> Failure:
+    """The failure that the CLI's last output and the error diagnostics (URN, message) describe."""
+    for kind, pattern, hint in _PATTERNS:
+        found = pattern.search(text)
+        if found is not None:
+            message = _clean(_around(text, found.start()))
+            return Failure(kind=kind, message=message, hint=hint, log=log)
+    told = _worth_telling(errors)
+    if interrupted:
+        return Failure(
+            kind="cancelled",
+            message="The operation was interrupted before it was finished.",
+            hint="What it had begun is recorded in the stack's state.",
+            log=log,
+        )
+    from_provider = [(urn, message) for urn, message in told if urn and "pulumi:Stack::" not in urn]
+    if from_provider:
+        urn, message = from_provider[0]
+        more = len(from_provider) - 1
+        return Failure(
+            kind="provider",
+            message=message + (f" (and {more} more)" if more else ""),
+            urn=urn,
+            log=log,
+        )
+    if told:
+        return Failure(
+            kind="program",
+            message=told[0][1],
+            hint="Mend the program; the log has the whole traceback.",
+            log=log,
+        )
+    last = [line for line in text.splitlines() if line.lstrip().startswith("error:")]
+    return Failure(
+        kind="unknown",
+        message=_clean(last[-1]) if last else "The Pulumi CLI failed without saying why.",
+        hint="The log has all that it said.",
+        log=log,
+    )
+
+
+def readable(message: str) -> str:
+    """A diagnostic for people: no colours, no boilerplate, a traceback reduced to its point."""
+    message = _COLOUR.sub("", message).strip()
+    head, marker, trace = message.partition("Traceback (most recent call last):")
+    if not marker:
+        return _clean(message)
+    return condense(trace) or _clean(head)
+
+
+def condense(trace: str) -> str:
+    """`ValueError: broken (stacks.py:16 in program)` from a traceback's lines."""
+    place = ""
+    said: list[str] = []
+    for line in trace.strip("\n").splitlines():
+        frame = _FRAME.match(line)
+        if frame is not None and not _NOT_THEIRS.search(frame["file"]):
+            name = re.split(r"[/\\]", frame["file"])[-1]
+            place = f" ({name}:{frame['line']} in {frame['where']})"
+        if line.startswith(("Traceback ", "During handling", "The above exception")):
+            said = []
+        elif line and not line.startswith(" "):
+            said.append(line)
+    return "\n".join(said).strip() + place if said else ""
+
+
+def _worth_telling(errors: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    told: list[tuple[str, str]] = []
+    for urn, raw in errors:
+        message = readable(raw)
+        if message and not _EMPTY_WORDS.match(message) and (urn, message) not in told:
+            told.append((urn, message))
+    return told
+
+
+def _clean(message: str) -> str:
+    message = _BOILERPLATE.sub("", _COLOUR.sub("", message).strip())
+    return "\n".join(message.splitlines()[:_FIRST_LINES]).strip()
+
+
+def _around(text: str, position: int) -> str:
+    """The paragraph from this line on: a lock's message names its holder in the next line."""
+    start = text.rfind("\n", 0, position) + 1
+    lines = text[start:].splitlines()
+    return "\n".join([lines[0], *(line for line in lines[1:4] if line.startswith("  "))])

@@ -1,0 +1,99 @@
+"""What a runner and its worker say to each other: pickled frames, each after its length.
+
+A frame is a tuple: its kind and its fields. To the worker: `("task", Task)`, `("interrupt",)`.
+From it: `("ready", Process)`, `("process", Process)`, `("resource", urn, op, done)`,
+`("done", Report)`. Both ends are alma, one started the other: pickle is safe here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import socket
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from alma.events import Failure, ResourceChange
+
+_LENGTH: Final = struct.Struct(">Q")
+
+TaskKind = Literal["up", "preview", "destroy", "remove"]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Task:
+    """One operation, with all that a worker needs. Holds secrets: it has no repr.
+
+    `directory` is alma's own directory for the project, `project_dir` the user's or empty.
+    `plain` is config by full key (`project:key`), JSON values; `injected` are secret texts that
+    an inline program gets in its own process; `sealed` secret texts that the CLI must encrypt.
+    """
+
+    kind: TaskKind
+    operation: str
+    project: str
+    stack: str
+    cli: str
+    cli_version: str
+    directory: str
+    project_dir: str
+    log_dir: str
+    cwd: str
+    search: tuple[str, ...]
+    environment: Mapping[str, str]
+    create: bool = False
+    program: bytes | None = None
+    plain: Mapping[str, Any] = field(default_factory=dict)
+    injected: Mapping[str, str] = field(default_factory=dict)
+    sealed: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[Any, ...] = ()
+    """Values to keep out of logs and messages, as `Secret`s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """How a task ended, as the worker saw it; `spent` asks for a new worker."""
+
+    failure: Failure | None
+    changes: Mapping[str, int]
+    resources: tuple[ResourceChange, ...]
+    spent: bool = False
+
+
+def encode(frame: tuple[Any, ...]) -> bytes:
+    """The frame as bytes, its length first."""
+    body = pickle.dumps(frame, protocol=pickle.HIGHEST_PROTOCOL)
+    return _LENGTH.pack(len(body)) + body
+
+
+def receive(connection: socket.socket) -> tuple[Any, ...]:
+    """The next frame, blocking; `EOFError` when the other end is gone."""
+    (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size))
+    frame: tuple[Any, ...] = pickle.loads(_exactly(connection, length))  # noqa: S301 - see above
+    return frame
+
+
+async def receive_async(reader: asyncio.StreamReader) -> tuple[Any, ...]:
+    """The next frame; `EOFError` when the other end is gone."""
+    try:
+        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+        body = await reader.readexactly(length)
+    except (asyncio.IncompleteReadError, ConnectionError) as error:
+        raise EOFError from error
+    frame: tuple[Any, ...] = pickle.loads(body)  # noqa: S301 - see above
+    return frame
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < count:
+        try:
+            part = connection.recv(min(count - len(parts), 1 << 20))
+        except ConnectionError as error:
+            raise EOFError from error
+        if not part:
+            raise EOFError
+        parts += part
+    return bytes(parts)

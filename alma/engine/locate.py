@@ -1,0 +1,136 @@
+"""Find the Pulumi CLI and its version, at the cost of one process per installed CLI, not per run.
+
+`pulumi version` takes 0.1 s; its answer is kept under `$XDG_CACHE_HOME/alma/`, keyed by what
+changes whenever the executable does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from alma.errors import ToolError
+
+MINIMUM: Final = (3, 250, 0)
+"""Older CLIs want a whole project for a destroy, and know no `--event-log` over gRPC."""
+
+_INSTALL: Final = "Install Pulumi from https://www.pulumi.com/docs/install/ and put it on PATH."
+_TIMEOUT: Final = 60.0
+"""Seconds for `pulumi version`: it does no network, but a cold disk can be slow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cli:
+    """A Pulumi CLI that is new enough: absolute path and version, such as `3.259.0`."""
+
+    path: str
+    version: str
+
+
+def locate(environ: Mapping[str, str] | None = None) -> Cli:
+    """The CLI that PATH gives. Raises `ToolError` when it is missing, too old or does not run."""
+    env = dict(os.environ if environ is None else environ)
+    found = shutil.which("pulumi", path=env.get("PATH"))
+    if found is None:
+        raise ToolError("The Pulumi CLI was not found on PATH.", hint=_INSTALL)
+    path = os.path.abspath(found)
+    cache = _cache_file(path, env)
+    version = _recall(cache)
+    if version is None:
+        version = _ask(path, env)
+        _remember(cache, version)
+    _require_supported(path, version)
+    return Cli(path=path, version=version)
+
+
+def parse(version: str) -> tuple[int, int, int]:
+    """`v3.259.0-dev.1` as (3, 259, 0); `ValueError` when it is no version."""
+    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version.strip())
+    if match is None:
+        raise ValueError(f"not a version: {version!r}")
+    major, minor, patch = (int(part) for part in match.groups())
+    return major, minor, patch
+
+
+def _require_supported(path: str, version: str) -> None:
+    wanted = ".".join(str(part) for part in MINIMUM)
+    try:
+        numbers = parse(version)
+    except ValueError as error:
+        raise ToolError(
+            f"{path} does not tell its version (it says {version[:80]!r}).", hint=_INSTALL
+        ) from error
+    if numbers[0] != MINIMUM[0] or numbers < MINIMUM:
+        raise ToolError(
+            f"{path} is Pulumi {version}; alma needs {wanted} or later of major version "
+            f"{MINIMUM[0]}.",
+            hint=_INSTALL,
+        )
+
+
+def _ask(path: str, env: Mapping[str, str]) -> str:
+    try:
+        answer = subprocess.run(
+            [path, "version"],
+            env={**env, "PULUMI_SKIP_UPDATE_CHECK": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolError(f"{path} does not run: {error}.", hint=_INSTALL) from error
+    if answer.returncode != 0:
+        said = (answer.stderr or answer.stdout).strip()[-200:]
+        raise ToolError(f"{path} does not run: {said or answer.returncode}.", hint=_INSTALL)
+    return answer.stdout.strip().removeprefix("v")
+
+
+def _cache_file(path: str, env: Mapping[str, str]) -> Path | None:
+    """Where this very executable's version is kept; None when there is no place for it."""
+    try:
+        real = os.path.realpath(path)
+        stat = Path(real).stat()
+    except OSError:
+        return None
+    home = env.get("XDG_CACHE_HOME") or (
+        str(Path(env["HOME"]) / ".cache") if env.get("HOME") else ""
+    )
+    if not home:
+        return None
+    key = hashlib.sha256(f"{real}\0{stat.st_size}\0{stat.st_mtime_ns}".encode()).hexdigest()
+    return Path(home) / "alma" / f"pulumi-version-{key[:16]}.json"
+
+
+def _recall(cache: Path | None) -> str | None:
+    if cache is None:
+        return None
+    try:
+        version = json.loads(cache.read_text())["version"]
+        parse(version)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(version)
+
+
+def _remember(cache: Path | None, version: str) -> None:
+    """Keep a good answer; a cache that cannot be written costs a process a run, nothing else."""
+    if cache is None:
+        return
+    try:
+        parse(version)
+        cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = cache.with_name(f"{cache.name}.{os.getpid()}")
+        draft.write_text(json.dumps({"version": version}))
+        draft.replace(cache)
+    except (OSError, ValueError):
+        return

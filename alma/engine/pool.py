@@ -1,0 +1,274 @@
+"""The real engine: operations in worker processes, state read in this one. Imports no pulumi."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from alma.engine import backend as backends
+from alma.engine import checkpoint as checkpoints
+from alma.engine.backend import Backend
+from alma.engine.client import WorkerClient
+from alma.engine.config import split
+from alma.engine.conversation import Conversation
+from alma.engine.frames import Report, Task, TaskKind
+from alma.engine.locate import Cli, locate
+from alma.engine.names import guard
+from alma.engine.project import directory_of
+from alma.engine.protocol import (
+    Checkpoint,
+    OperationResult,
+    Settled,
+    StackRef,
+    UpRequest,
+    Watch,
+)
+from alma.engine.reading import Reader
+from alma.engine.scrub import clean_failure, scrub, taint
+from alma.engine.settle import Settlement
+from alma.errors import BackendError
+from alma.events import Failure, Process
+from alma.redact import Redactor
+from alma.secret import Secret, secrets_in
+
+_RECYCLE_AFTER: Final = 32
+"""Operations of one worker: what the SDK and users' modules gather in a process stays small."""
+
+
+class PulumiEngine:
+    """`alma.engine.protocol.Engine` over the Pulumi CLI that PATH gives.
+
+    `cwd` is where programs and the default state live (the working directory). `environ` is what
+    the processes inherit, looked at anew for every operation. Use it in one event loop, and
+    `close` it. Constructing it starts nothing and writes nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        parallelism: int = 4,
+        cwd: str | os.PathLike[str] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._cwd = Path(cwd if cwd is not None else ".").absolute()
+        self._environ: Mapping[str, str] = os.environ if environ is None else environ
+        self._backend = Backend.choose(self._cwd, self._environ)
+        self._slots = asyncio.Semaphore(max(1, parallelism))
+        self._idle: list[WorkerClient] = []
+        self._busy: set[WorkerClient] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._cli: Cli | None = None
+
+    @property
+    def backend_url(self) -> str:
+        """Where the state is kept, as the CLI is told."""
+        return self._backend.url
+
+    async def check(self) -> Mapping[str, str]:
+        """See `Engine.check`; also starts the first worker, whose imports then overlap."""
+        cli = await self._tool()
+        self._backend.check(self._environ)
+        if self._backend.root is None:
+            await self._reader(cli).whoami()
+        self.warm()
+        python = ".".join(str(part) for part in sys.version_info[:3])
+        return {"pulumi": cli.version, "python": python, "backend": self._backend.url}
+
+    def warm(self) -> None:
+        """Start a worker ahead of its first operation, unless one is there."""
+        if not self._idle and not self._busy:
+            self._idle.append(WorkerClient(self._environ))
+
+    async def inspect(self, ref: StackRef) -> Checkpoint:
+        """See `Engine.inspect`; no process on a file backend."""
+        guard(ref)
+        root = self._backend.root
+        if root is not None:
+            if not root.is_dir() and not self._backend.is_default:
+                raise BackendError(f"The state directory {root} does not exist.")
+            try:
+                return await asyncio.to_thread(checkpoints.read, root, ref)
+            except checkpoints.NeedsCli:
+                pass
+        return await self._reader(await self._tool()).export(ref)
+
+    async def reveal(self, ref: StackRef) -> Mapping[str, Any]:
+        """See `Engine.reveal`; no process when nothing is encrypted."""
+        sealed = (await self.inspect(ref)).outputs
+        if not any(True for _ in secrets_in(sealed)):
+            return sealed
+        outputs = await self._reader(await self._tool()).outputs(ref)
+        return {key: checkpoints.fill(value, outputs.get(key)) for key, value in sealed.items()}
+
+    async def up(self, request: UpRequest, watch: Watch) -> OperationResult:
+        """See `Engine.up`; one CLI process, two for a new stack."""
+        guard(request.ref)
+        self._backend.prepare()
+        task = await self._task("up", request.ref, request.log_dir, watch, request=request)
+        result = await self._perform(task, watch)
+        if result.failure is not None:
+            return result
+        outputs = (await self.inspect(request.ref)).outputs
+        return replace(result, outputs=taint(outputs, task.secrets))
+
+    async def preview(self, request: UpRequest, watch: Watch) -> OperationResult:
+        """See `Engine.preview`; a stack without a record is previewed on a throw-away backend."""
+        guard(request.ref)
+        exists = (await self.inspect(request.ref)).exists
+        with tempfile.TemporaryDirectory(prefix="alma-preview-") as scratch:
+            logs = request.log_dir or f"{scratch}/log"
+            task = await self._task("preview", request.ref, logs, watch, request=request)
+            environment = dict(task.environment)
+            if not exists:
+                state = Path(scratch) / "state"
+                state.mkdir()
+                environment["PULUMI_BACKEND_URL"] = state.as_uri()
+                environment["PULUMI_CONFIG_PASSPHRASE"] = "preview"  # noqa: S105 - thrown away
+            task = replace(
+                task,
+                directory=str(Path(scratch) / "project"),
+                environment=environment,
+                create=not exists,
+            )
+            return await self._perform(task, watch)
+
+    async def destroy(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
+        """See `Engine.destroy`; one CLI process, none when there is no record."""
+        guard(ref)
+        if not (await self.inspect(ref)).exists:
+            return OperationResult()
+        self._backend.prepare()
+        return await self._perform(await self._task("destroy", ref, log_dir, watch), watch)
+
+    async def remove(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
+        """See `Engine.remove`; refuses while the state shows anything, pending operations too."""
+        guard(ref)
+        found = await self.inspect(ref)
+        if not found.exists:
+            return OperationResult()
+        if not found.is_empty:
+            what = f"{len(found.resources)} resources and {len(found.pending)} pending operations"
+            return OperationResult(
+                failure=Failure(
+                    kind="unverified",
+                    message=f"The record of {ref.project}/{ref.stack} still shows {what}.",
+                    hint="Removing it would erase the last evidence of them: destroy it first.",
+                )
+            )
+        return await self._perform(await self._task("remove", ref, log_dir, watch), watch)
+
+    async def settle(
+        self, ref: StackRef, operation: str, processes: tuple[Process, ...]
+    ) -> Settled:
+        """See `Engine.settle`. Raises `RefusedError` when somebody else holds the stack's lock."""
+        guard(ref)
+        return await Settlement(ref, operation, processes, self._backend.root).reach()
+
+    async def close(self) -> None:
+        """See `Engine.close`; operations that still run are abandoned to drain."""
+        clients = [*self._idle, *self._busy]
+        self._idle.clear()
+        self._busy.clear()
+        await asyncio.gather(*(client.close() for client in clients), *self._leaving)
+
+    async def _tool(self) -> Cli:
+        if self._cli is None:
+            self._cli = await asyncio.to_thread(locate, self._environ)
+        return self._cli
+
+    def _reader(self, cli: Cli) -> Reader:
+        return Reader(cli=cli.path, environment=self._backend.environment(self._environ))
+
+    async def _task(
+        self,
+        kind: TaskKind,
+        ref: StackRef,
+        log_dir: str,
+        watch: Watch,
+        *,
+        request: UpRequest | None = None,
+    ) -> Task:
+        cli = await self._tool()
+        environment = self._backend.environment(self._environ, operation=watch.operation)
+        search = [entry or str(self._cwd) for entry in sys.path]
+        if not ref.work_dir:
+            # A project of its own may have its own Python; an inline program's plugins use ours.
+            environment |= backends.python_environment(search)
+        config = split(ref, request.config if request else {})
+        secrets = [*secrets_in(dict(request.config if request else {}))]
+        secrets.append(Secret(self._backend.passphrase(self._environ)))
+        logs = _log_directory(log_dir)
+        return Task(
+            kind=kind,
+            operation=watch.operation,
+            project=ref.project,
+            stack=ref.stack,
+            cli=cli.path,
+            cli_version=cli.version,
+            directory=str(directory_of(ref, self._backend.url, self._environ)),
+            project_dir=ref.work_dir,
+            log_dir=logs,
+            cwd=str(self._cwd),
+            search=tuple(search),
+            environment=environment,
+            create=request.create if request else False,
+            program=request.program if request else None,
+            plain=config.plain,
+            injected=config.injected,
+            sealed=config.sealed,
+            secrets=tuple(secrets),
+        )
+
+    async def _perform(self, task: Task, watch: Watch) -> OperationResult:
+        redact = Redactor()
+        redact.learn(task.secrets)
+        try:
+            report = await self._converse(task, watch)
+        finally:
+            scrub(Path(task.log_dir), redact)
+        return OperationResult(
+            failure=clean_failure(report.failure, redact),
+            changes=report.changes,
+            resources=report.resources,
+        )
+
+    async def _converse(self, task: Task, watch: Watch) -> Report:
+        async with self._slots:
+            client = self._idle.pop() if self._idle else WorkerClient(self._environ)
+            self._busy.add(client)
+            good = False
+            try:
+                if client.process is not None:
+                    watch.on_process("worker", client.process)
+                report = await Conversation(client, task, watch).hold()
+                client.served += 1
+                good = not report.spent and client.served < _RECYCLE_AFTER
+                return report
+            finally:
+                # Cancelled, failed or old: it is closed, at which it ends, and its CLI drains.
+                self._release(client, good=good)
+
+    def _release(self, client: WorkerClient, *, good: bool) -> None:
+        if client not in self._busy:
+            return  # The engine was closed meanwhile, and the worker with it.
+        self._busy.discard(client)
+        if good:
+            self._idle.append(client)
+            return
+        leaving = asyncio.get_running_loop().create_task(client.close())
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        self.warm()
+
+
+def _log_directory(path: str) -> str:
+    """Made for this user alone: programs print what they like."""
+    directory = Path(path).absolute()
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return str(directory)

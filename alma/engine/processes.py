@@ -1,0 +1,132 @@
+"""Processes known by pid and start time, and those that carry an operation's marker.
+
+A pid alone proves nothing: it is reused. Plugins sit in process groups of their own, so a group
+is not enough either; what finds them is the marker in the environment they inherited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from alma.engine.backend import MARKER
+from alma.events import Process
+
+HOST: Final = socket.gethostname()
+
+_SAME_START: Final = 0.5
+"""Seconds. psutil derives the start from the boot time, which an adjusted clock shifts a bit."""
+_GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError, ProcessLookupError)
+
+
+def identify(pid: int) -> Process:
+    """The process that has this pid now; `psutil.NoSuchProcess` when none has."""
+    return Process(host=HOST, pid=pid, started=psutil.Process(pid).create_time())
+
+
+def find(process: Process) -> psutil.Process | None:
+    """The live process that is this one, or None: gone, a zombie, of another host."""
+    if process.host != HOST:
+        return None
+    try:
+        candidate = psutil.Process(process.pid)
+        if abs(candidate.create_time() - process.started) > _SAME_START:
+            return None
+        return None if candidate.status() == psutil.STATUS_ZOMBIE else candidate
+    except _GONE:
+        return None
+
+
+def marked(operation: str) -> list[psutil.Process]:
+    """Every live process on this host that inherited this operation's marker, but this one."""
+    found = []
+    for candidate in psutil.process_iter():
+        with suppress(*_GONE):
+            if candidate.pid == os.getpid() or candidate.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if candidate.environ().get(MARKER) == operation:
+                found.append(candidate)
+    return found
+
+
+def is_cli(process: psutil.Process) -> bool:
+    """Whether it is the Pulumi CLI itself, not one of its plugins."""
+    try:
+        arguments = process.cmdline()
+    except _GONE:
+        return False
+    names = {Path(argument).name for argument in arguments[:2]}
+    return "pulumi" in names
+
+
+def describe(process: psutil.Process) -> str:
+    """`name (pid 123)`, for people."""
+    try:
+        return f"{process.name()} (pid {process.pid})"
+    except _GONE:
+        return f"pid {process.pid}"
+
+
+def interrupt(process: Process) -> bool:
+    """One SIGINT to the process itself, not its group; False when it is gone."""
+    found = find(process)
+    if found is None:
+        return False
+    with suppress(*_GONE):
+        found.send_signal(signal.SIGINT)
+        return True
+    return False
+
+
+def kill(victims: Iterable[psutil.Process]) -> list[str]:
+    """SIGKILL each, with its process group when it leads one; returns what was killed."""
+    killed = []
+    for victim in victims:
+        label = describe(victim)
+        with suppress(*_GONE):
+            if os.getpgid(victim.pid) == victim.pid and victim.is_running():
+                os.killpg(victim.pid, signal.SIGKILL)
+            else:
+                victim.kill()
+            killed.append(label)
+    return killed
+
+
+def family(operation: str, cli: Process | None) -> list[psutil.Process]:
+    """The CLI, its descendants and everything that carries the marker; the CLI comes first."""
+    found: dict[int, psutil.Process] = {}
+    head = find(cli) if cli is not None else None
+    if head is not None:
+        found[head.pid] = head
+        with suppress(*_GONE):
+            found.update((child.pid, child) for child in head.children(recursive=True))
+    found.update((process.pid, process) for process in marked(operation))
+    return list(found.values())
+
+
+async def wait_gone(processes: Sequence[psutil.Process], seconds: float | None) -> bool:
+    """Wait until none of them lives; False when some still do after `seconds` (None: no limit)."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    delay = 0.01
+    while any(_lives(process) for process in processes):
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+        await asyncio.sleep(delay)
+        delay = min(delay * 1.5, 0.2)
+    return True
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except _GONE:
+        return False

@@ -1,0 +1,168 @@
+"""What the rest of alma sees of Pulumi: plain data and one Protocol. Imports no pulumi.
+
+`alma.engine.pool.PulumiEngine` is the real one; `alma.testing.FakeEngine` the public fake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from alma.events import Failure, Process, ResourceChange
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackRef:
+    """One Pulumi stack. `work_dir` is the user's project directory, or empty: inline program."""
+
+    project: str
+    stack: str
+    work_dir: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """A resource as a stack's state holds it; `id` is the provider's physical id."""
+
+    urn: str
+    type: str
+    id: str = ""
+    custom: bool = True
+    protect: bool = False
+    external: bool = False
+    """Only read by the program, not owned by the stack: a destroy does not delete it."""
+    retain_on_delete: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PendingOperation:
+    """An operation that was under way when the CLI last wrote the state: creating, ..."""
+
+    urn: str
+    kind: str
+    id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A stack's state as read. `exists` is False when the backend has no record of it.
+
+    `resources` leaves out the root `pulumi:pulumi:Stack`. `outputs` hold a sealed `Secret`
+    wherever the state holds ciphertext. `fingerprint` changes when resources, their inputs or
+    outputs, or pending operations change.
+    """
+
+    exists: bool
+    resources: tuple[Resource, ...] = ()
+    pending: tuple[PendingOperation, ...] = ()
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """No resources and no pending operations: what a verified undo must show."""
+        return not self.resources and not self.pending
+
+
+@dataclass(kw_only=True)
+class Watch:
+    """How an operation talks to whoever runs it, while it runs. Called on the event loop.
+
+    `interrupt`, once set, makes the engine send one SIGINT to the CLI, which drains.
+    `timeout` (seconds, None for none): at the deadline one SIGINT, after `grace` seconds more
+    the whole group is killed. Cancelling the task that awaits the operation abandons the CLI to
+    drain by itself.
+    """
+
+    operation: str
+    interrupt: asyncio.Event
+    timeout: float | None = None
+    grace: float = 30.0
+    on_process: Callable[[str, Process], None] = lambda _role, _process: None
+    """role `worker` or `cli`; called before the CLI is waited for."""
+    on_signal: Callable[[str, str], None] = lambda _signal, _why: None
+    on_resource: Callable[[str, str, bool], None] = lambda _urn, _op, _done: None
+    """urn, op, done: a resource's operation began or ended; for display only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpRequest:
+    """Bring a stack up. Exactly one of `program` (shipped) and `ref.work_dir` is set.
+
+    `config` maps a key (with or without namespace) to a JSON value or a `Secret`. `create`
+    says that the record was not there when last looked at: the engine makes it first.
+    """
+
+    ref: StackRef
+    program: bytes | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    create: bool = False
+    log_dir: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationResult:
+    """How an operation ended. `failure` is None exactly when it succeeded.
+
+    `outputs` come from the state, with a sealed `Secret` for ciphertext (up only).
+    """
+
+    failure: Failure | None = None
+    changes: Mapping[str, int] = field(default_factory=dict)
+    resources: tuple[ResourceChange, ...] = ()
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """What `settle` found: `found` in words, and what was seen and done, for the journal."""
+
+    found: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """Pulumi, as alma needs it. Operations report failure in their result.
+
+    Only the inability to look raises: `ToolError`, `BackendError`, `AuthenticationError`.
+    """
+
+    async def check(self) -> Mapping[str, str]:
+        """Make sure the CLI, the backend and the passphrase work; returns versions and url."""
+        ...
+
+    async def inspect(self, ref: StackRef) -> Checkpoint:
+        """Read a stack's state, as it is now."""
+        ...
+
+    async def reveal(self, ref: StackRef) -> Mapping[str, Any]:
+        """The stack's outputs with opened `Secret`s: decrypts, so it costs a CLI process."""
+        ...
+
+    async def up(self, request: UpRequest, watch: Watch) -> OperationResult:
+        """Create the record if needed, then `pulumi up`."""
+        ...
+
+    async def preview(self, request: UpRequest, watch: Watch) -> OperationResult:
+        """What `up` would change; touches nothing, not even the stack's record."""
+        ...
+
+    async def destroy(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
+        """`pulumi destroy` from the state alone, without the program; keeps the record."""
+        ...
+
+    async def remove(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
+        """`pulumi stack rm`; a record that is already gone is success."""
+        ...
+
+    async def settle(
+        self, ref: StackRef, operation: str, processes: tuple[Process, ...]
+    ) -> Settled:
+        """Wait for what still works for this operation; break a lock whose holder is dead."""
+        ...
+
+    async def close(self) -> None:
+        """End the workers."""
+        ...

@@ -1,0 +1,84 @@
+"""What only the CLI can tell, asked directly: no worker, no language, nothing left on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alma.engine.checkpoint import parse_export
+from alma.engine.failures import translate
+from alma.engine.project import write_project
+from alma.engine.protocol import Checkpoint, StackRef
+from alma.errors import AlmaError, AuthenticationError, BackendError
+
+_NOT_FOUND = 6
+"""The CLI's exit code for a stack that does not exist (a contract since 3.226)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """Runs CLI commands that only read, in a directory that is gone afterwards."""
+
+    cli: str
+    environment: Mapping[str, str]
+
+    async def export(self, ref: StackRef) -> Checkpoint:
+        """`pulumi stack export`, secrets still encrypted."""
+        code, out, err = await self._run(ref, "stack", "export", "--stack", ref.stack)
+        if code == _NOT_FOUND or "no stack named" in err:
+            return Checkpoint(exists=False)
+        if code != 0:
+            raise _error(err)
+        return parse_export(out, ref)
+
+    async def outputs(self, ref: StackRef) -> Mapping[str, Any]:
+        """`pulumi stack output` with secrets in plaintext: through a pipe, into memory only."""
+        arguments = ("stack", "output", "--json", "--show-secrets", "--stack", ref.stack)
+        code, out, err = await self._run(ref, *arguments)
+        if code != 0:
+            raise _error(err)
+        try:
+            outputs = json.loads(out)
+        except ValueError as error:
+            raise BackendError(f"The outputs of {ref.project}/{ref.stack} are no JSON.") from error
+        return outputs if isinstance(outputs, dict) else {}
+
+    async def whoami(self) -> None:
+        """Make sure that a backend that is no directory answers at all."""
+        code, _, err = await self._run(StackRef(project="alma", stack="alma"), "whoami")
+        if code != 0:
+            raise _error(err)
+
+    async def _run(self, ref: StackRef, *arguments: str) -> tuple[int, str, str]:
+        with tempfile.TemporaryDirectory(prefix="alma-") as directory:
+            bare = StackRef(project=ref.project, stack=ref.stack)
+            write_project(Path(directory), bare, directory)
+            process = await asyncio.create_subprocess_exec(
+                self.cli,
+                "--non-interactive",
+                *arguments,
+                cwd=directory,
+                env=dict(self.environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+            try:
+                out, err = await process.communicate()
+            except asyncio.CancelledError:
+                process.kill()
+                await process.wait()
+                raise
+        return process.returncode or 0, out.decode("utf-8", "replace"), err.decode(errors="replace")
+
+
+def _error(text: str) -> AlmaError:
+    failure = translate(text, (), interrupted=False, log="")
+    kind = AuthenticationError if failure.kind == "passphrase" else BackendError
+    return kind(failure.message, hint=failure.hint if failure.kind != "unknown" else "")

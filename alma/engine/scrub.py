@@ -1,0 +1,63 @@
+"""Known secret values taken out of what an operation leaves behind: logs, messages, outputs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from alma.events import Failure
+from alma.redact import Redactor
+from alma.secret import Secret
+
+
+def scrub(directory: Path, redact: Redactor) -> None:
+    """Rewrite the directory's log files without known secrets, a line in memory at a time."""
+    for path in directory.glob("*.log"):
+        draft = path.with_name(f".{path.name}.clean")
+        changed = False
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with (
+            os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as clean,
+            path.open(encoding="utf-8", errors="surrogateescape") as log,
+        ):
+            for line in log:
+                redacted = redact(line)
+                changed |= redacted != line
+                clean.write(redacted)
+        if changed:
+            draft.replace(path)
+        else:
+            with suppress(FileNotFoundError):
+                draft.unlink()
+
+
+def clean_failure(failure: Failure | None, redact: Redactor) -> Failure | None:
+    """The failure with known secrets taken out of its words."""
+    if failure is None:
+        return None
+    return replace(failure, message=redact(failure.message), hint=redact(failure.hint))
+
+
+def taint(outputs: Mapping[str, Any], secrets: Iterable[Secret]) -> dict[str, Any]:
+    """Outputs in which each text that holds a known secret value is a secret itself.
+
+    A program can read a secret input as plain text and export it: Pulumi keeps it as plain text,
+    but it must not reach the journal.
+    """
+    redact = Redactor()
+    redact.learn(list(secrets))
+
+    def mark(tree: Any) -> Any:
+        if isinstance(tree, str):
+            return Secret(tree) if redact(tree) != tree else tree
+        if isinstance(tree, Mapping):
+            return {key: mark(value) for key, value in tree.items()}
+        if isinstance(tree, list):
+            return [mark(value) for value in tree]
+        return tree
+
+    return {key: mark(value) for key, value in outputs.items()}
