@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,10 +20,7 @@ from stacks.local import process, web
 from tests.stacks import engine
 from tests.stacks.engine import EngineError
 
-pytestmark = [
-    pytest.mark.skipif(shutil.which("pulumi") is None, reason="the Pulumi CLI is not on PATH"),
-    pytest.mark.timeout(180),
-]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("pulumi_cli")]
 
 
 class World:
@@ -83,9 +79,7 @@ def world(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     for key, value in {
         "PULUMI_BACKEND_URL": f"file://{scratch / 'backend'}",
         "PULUMI_CONFIG_PASSPHRASE": "passphrase",
-        "PULUMI_HOME": str(scratch / "pulumi-home"),
         "PULUMI_PYTHON_CMD": sys.executable,
-        "PULUMI_SKIP_UPDATE_CHECK": "1",
         "PULUMI_DIY_BACKEND_NO_LEGACY_WARNING": "1",
         "XDG_STATE_HOME": str(scratch / "state-home"),
     }.items():
