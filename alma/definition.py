@@ -1,0 +1,131 @@
+"""What a saga is once it is frozen: plain data, the same in memory and in the journal.
+
+Nothing here can be called: programs and callables stay with the `Saga`. So a run can be
+understood, and its stacks undone, from the journal alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from alma.errors import DefinitionError
+
+FailurePolicy = Literal["compensate", "stop"]
+Compensation = Literal["destroy", "restore", "retain", "callable", "none"]
+Kind = Literal["stack", "action"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """How often an operation is tried, and how long to wait in between.
+
+    `attempts` counts the first try as well. Before attempt n (n >= 2) the runner waits
+    `delay * factor ** (n - 2)` seconds, at most `max_delay` seconds.
+    """
+
+    attempts: int = 1
+    delay: float = 1.0
+    factor: float = 2.0
+    max_delay: float = 60.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int):
+            raise DefinitionError(f"Retry: attempts must be a whole number, not {self.attempts!r}.")
+        if self.attempts < 1:
+            raise DefinitionError(f"Retry: attempts must be at least 1, not {self.attempts}.")
+        for name in ("delay", "factor", "max_delay"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
+                raise DefinitionError(f"Retry: {name} must be a number of 0 or more, not {value}.")
+
+    def wait_before(self, attempt: int) -> float:
+        """Seconds to wait before this attempt (the first is 1)."""
+        if attempt <= 1:
+            return 0.0
+        try:
+            return float(min(self.delay * self.factor ** (attempt - 2), self.max_delay))
+        except OverflowError:
+            return self.max_delay
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepDefinition:
+    """One step as data. `dependencies` are the names of the steps it waits for, resolved."""
+
+    name: str
+    kind: Kind
+    dependencies: tuple[str, ...] = ()
+    project: str = ""
+    work_dir: str = ""
+    """Absolute path of the user's Pulumi project, or empty for an inline program."""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """Input name to `step.output`, or to `value` for a literal; literals are not kept."""
+    compensation: Compensation = "destroy"
+    retry: Retry = Retry()
+    compensation_retry: Retry = Retry()
+    timeout: float | None = None
+    compensation_timeout: float | None = None
+    pivot: bool = False
+    digest: str = ""
+    """Of what the step does: its code, config and project file; secrets left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """A frozen saga. `steps` stand in the order they were added."""
+
+    saga: str
+    stack: str
+    steps: tuple[StepDefinition, ...]
+    parallelism: int = 4
+    on_failure: FailurePolicy = "compensate"
+
+    @property
+    def target(self) -> str:
+        """What a lease is taken on: two sagas with one target must not run at once."""
+        return f"{self.saga}/{self.stack}"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that decides what a run does, as hex."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+    def step(self, name: str) -> StepDefinition:
+        """The step of that name; `KeyError` when there is none."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise KeyError(name)
+
+    def dependents(self, name: str) -> tuple[str, ...]:
+        """The steps that wait for this one directly."""
+        return tuple(step.name for step in self.steps if name in step.dependencies)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        data = asdict(self)
+        data["steps"] = [
+            {**entry, "dependencies": list(entry["dependencies"]), "inputs": dict(entry["inputs"])}
+            for entry in data["steps"]
+        ]
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Definition:
+        """The inverse of `to_json`."""
+        steps = tuple(
+            StepDefinition(
+                **{
+                    **entry,
+                    "dependencies": tuple(entry["dependencies"]),
+                    "retry": Retry(**entry["retry"]),
+                    "compensation_retry": Retry(**entry["compensation_retry"]),
+                }
+            )
+            for entry in data["steps"]
+        )
+        return cls(**{**data, "steps": steps})

@@ -1,0 +1,99 @@
+"""Every error that alma raises on purpose: what was done, to what, why it failed, the way out.
+
+`exit_code` is what `alma-pulumi` ends with. The numbers extend Pulumi's own contract
+(1 unclassified, 2 usage or configuration, 3 authentication, 6 not found, 8 cancelled,
+255 internal) by 4, 10 and 11; see docs/cli.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alma.result import Result
+
+
+class AlmaError(Exception):
+    """The base of alma's errors.
+
+    `message` is one sentence that names what and where; `hint` is the way out, or empty.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class DefinitionError(AlmaError):
+    """The saga, or what was asked of it, is not valid. Nothing was started or written."""
+
+    exit_code = 2
+
+
+class ToolError(AlmaError):
+    """The Pulumi CLI is missing, too old or does not run."""
+
+    exit_code = 2
+
+
+class AuthenticationError(AlmaError):
+    """A passphrase or the credentials for the state backend were refused."""
+
+    exit_code = 3
+
+
+class BackendError(AlmaError):
+    """The state backend cannot be reached or read."""
+
+
+class RunNotFoundError(AlmaError):
+    """No run has that id, or the prefix fits several."""
+
+    exit_code = 6
+
+
+class RefusedError(AlmaError):
+    """Refused with no side effect: another runner holds it, or the journal cannot be trusted."""
+
+    exit_code = 11
+
+
+class RunnerBusyError(RefusedError):
+    """Another live runner holds the lease of this target."""
+
+
+class StaleEpochError(RefusedError):
+    """This runner's lease was taken over: it may not append any more."""
+
+
+class JournalError(RefusedError):
+    """The journal cannot be opened, read, trusted or written."""
+
+
+class SagaEndedError(AlmaError):
+    """A run that did not end COMPLETED; `result` is what it ended with."""
+
+    def __init__(self, message: str, result: Result, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.result = result
+
+
+class SagaFailed(SagaEndedError):  # noqa: N818 - the name is part of the public surface
+    """The run ended COMPENSATED (clean) or FAILED (`result.leftovers` names what is left)."""
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """4 when everything is verified undone, 10 when something is left."""
+        return self.result.exit_code
+
+
+class SagaInterrupted(SagaEndedError):  # noqa: N818 - named like SagaFailed, its sibling
+    """The run was stopped half way, is journaled as such, and can be resumed or rolled back."""
+
+    exit_code = 8

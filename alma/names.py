@@ -1,0 +1,77 @@
+"""Which names may reach a command line, a file name or a stack, and what values may be config."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from alma.errors import DefinitionError
+from alma.secret import Secret
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+"""Narrower than Pulumi's own rule: a leading dash would be read as a flag, dots as a path."""
+
+_KEY: Final = re.compile(r"(?:[A-Za-z0-9_.-]+:)?[A-Za-z_][A-Za-z0-9_.-]{0,99}")
+
+
+def check_name(what: str, name: object) -> str:
+    """The name itself, if it may be used; `what` says whose name it is.
+
+    Raises DefinitionError for anything but 1 to 100 ASCII letters, digits, `_`, `.` and `-`
+    that start with a letter or digit.
+    """
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        shown = repr(name) if not isinstance(name, str) or len(name) <= 60 else repr(name[:60] + "…")
+        raise DefinitionError(
+            f"{shown} cannot be the name of a {what}.",
+            hint="Use 1 to 100 letters, digits, '_', '.' and '-', beginning with a letter or digit.",
+        )
+    return name
+
+
+def check_key(where: str, key: object) -> str:
+    """A config key, with or without a namespace (`aws:region`)."""
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise DefinitionError(
+            f"{where}: {key!r} cannot be a config key.",
+            hint="Use letters, digits, '_', '.' and '-', with at most one 'namespace:' before it.",
+        )
+    return key
+
+
+def check_value(where: str, value: Any) -> None:
+    """Refuse what a Pulumi config cannot hold; `where` names the step and key."""
+    if isinstance(value, Secret):
+        check_value(where, value.value)
+    elif isinstance(value, Mapping):
+        for key, entry in value.items():
+            if not isinstance(key, str):
+                raise DefinitionError(f"{where}: the key {key!r} of an object must be a string.")
+            check_value(f"{where}.{key}", entry)
+    elif isinstance(value, list | tuple):
+        for index, entry in enumerate(value):
+            check_value(f"{where}[{index}]", entry)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise DefinitionError(f"{where}: {value} is not a number that JSON can hold.")
+    elif not isinstance(value, str | int | float | bool):
+        raise DefinitionError(
+            f"{where}: a value of type {type(value).__name__} cannot be config.",
+            hint="Use strings, numbers, booleans, lists and dicts of them, or Secret(...).",
+        )
+
+
+def check_seconds(where: str, value: object) -> float | None:
+    """A deadline in seconds (more than 0), or None for none."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise DefinitionError(f"{where} must be a number of seconds above 0, not {value!r}.")
+    return float(value)
+
+
+def check_choice(where: str, value: object, choices: tuple[str, ...]) -> None:
+    """Refuse a word that is not one of the choices."""
+    if value not in choices:
+        raise DefinitionError(f"{where} must be one of {', '.join(choices)}, not {value!r}.")

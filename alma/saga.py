@@ -1,0 +1,362 @@
+"""The definition: a `Saga`, its steps and the outputs they pass on. Checked as it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from alma.dag import check_dag
+from alma.definition import Definition, FailurePolicy, Retry, StepDefinition
+from alma.errors import DefinitionError
+from alma.names import check_choice, check_key, check_name, check_seconds, check_value
+
+if TYPE_CHECKING:
+    from alma.result import Result
+
+S = TypeVar("S", bound="Step")
+StackCompensation = Literal["destroy", "restore", "retain"] | Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A reference to an output of a step, to be used as an input of another one."""
+
+    step: str
+    name: str
+    saga: Saga = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What every kind of step has. Made by `Saga.add_*`; times are seconds."""
+
+    name: str
+    saga: Saga = field(repr=False, compare=False)
+    after: tuple[str, ...] | None
+    inputs: Mapping[str, Any]
+    retry: Retry
+    compensation_retry: Retry
+    timeout: float | None
+    compensation_timeout: float | None
+    pivot: bool
+
+    def output(self, name: str) -> Output:
+        """The output of that name, for `inputs={"...": step.output("...")}` of another step."""
+        return Output(self.name, name, self.saga)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackStep(Step):
+    """A Pulumi stack: an inline `program` or a project in `work_dir`."""
+
+    project: str
+    program: Callable[[], Any] | None
+    work_dir: Path | None
+    config: Mapping[str, Any]
+    compensation: StackCompensation
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionStep(Step):
+    """A pair of callables, plain or async: `action` does, `compensation` undoes."""
+
+    action: Callable[..., Any]
+    compensation: Callable[..., Any] | None
+
+
+class Saga:
+    """Several steps of which all take effect, or none.
+
+    `stack` is the Pulumi stack name that the steps share (dev, staging, ...); `parallelism`
+    is how many operations may be under way at once; `on_failure` is "compensate" (undo
+    everything that started) or "stop" (leave it all as it is, to look at).
+
+    Raises DefinitionError, here and in every `add_*`, for what can be seen to be wrong.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        stack: str = "dev",
+        parallelism: int = 4,
+        on_failure: FailurePolicy = "compensate",
+    ) -> None:
+        self.name = check_name("saga", name)
+        self.stack = check_name("stack", stack)
+        if isinstance(parallelism, bool) or not isinstance(parallelism, int) or parallelism < 1:
+            raise DefinitionError(
+                f'Saga "{name}": parallelism must be a whole number of at least 1, '
+                f"not {parallelism!r}."
+            )
+        check_choice(f'Saga "{name}": on_failure', on_failure, ("compensate", "stop"))
+        self.parallelism = parallelism
+        self.on_failure: FailurePolicy = on_failure
+        self._steps: dict[str, Step] = {}
+        self._frozen = False
+        self.digests: dict[str, str] = {}
+        """Of what each step does, as it was when the saga first ran; by step name."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps in the order they were added."""
+        return tuple(self._steps.values())
+
+    def add_stack(
+        self,
+        name: str,
+        program: Callable[[], Any] | None = None,
+        *,
+        work_dir: str | Path | None = None,
+        project: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        after: Iterable[Step | str] | None = None,
+        compensation: StackCompensation = "destroy",
+        retry: Retry | None = None,
+        compensation_retry: Retry | None = None,
+        timeout: float | None = None,
+        compensation_timeout: float | None = None,
+        pivot: bool = False,
+    ) -> StackStep:
+        """Add a Pulumi stack: an inline `program` (a callable) or a project in `work_dir`.
+
+        `inputs` and `config` become the stack's config: outputs of other steps, JSON values or
+        `Secret`s. A callable `compensation` is called before the stack's destroy, to drain or
+        to empty; "retain" leaves the stack as it is and names it as a leftover.
+        """
+        where = f'Step "{check_name("step", name)}"'
+        if (program is None) == (work_dir is None):
+            raise DefinitionError(f"{where} needs either a program or a work_dir.")
+        if program is not None and not callable(program):
+            raise DefinitionError(f"{where}: the program must be callable, not {program!r}.")
+        if not callable(compensation):
+            check_choice(f"{where}: compensation", compensation, ("destroy", "restore", "retain"))
+        for key, value in (config or {}).items():
+            check_value(f"{where}: config {check_key(where, key)!r}", value)
+        both = set(config or {}) & set(inputs or {})
+        if both:
+            raise DefinitionError(f"{where}: {sorted(both)[0]!r} is given as config and as input.")
+        return self._add(
+            StackStep(
+                project=check_name("project", project or f"{self.name}-{name}"),
+                program=program,
+                work_dir=_project_dir(where, work_dir),
+                config=dict(config or {}),
+                compensation=compensation,
+                **self._common(
+                    where,
+                    name,
+                    inputs=inputs,
+                    after=after,
+                    retry=retry,
+                    compensation_retry=compensation_retry,
+                    timeout=timeout,
+                    compensation_timeout=compensation_timeout,
+                    pivot=pivot,
+                ),
+            )
+        )
+
+    def add_step(
+        self,
+        name: str | None = None,
+        *,
+        action: Callable[..., Any],
+        compensation: Callable[..., Any] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        after: Iterable[Step | str] | None = None,
+        retry: Retry | None = None,
+        compensation_retry: Retry | None = None,
+        timeout: float | None = None,
+        compensation_timeout: float | None = None,
+        pivot: bool = False,
+    ) -> ActionStep:
+        """Add a pair of callables, plain or async, with no argument or one `Context`.
+
+        What the action returns (a dict, or one value) are the step's outputs. Both must be
+        idempotent: after a crash an action in doubt is repeated with the same `context.key`
+        when the run goes forward, and compensated when it goes back. Without a `compensation`
+        there is nothing that alma could undo: the step is then named as a leftover.
+        """
+        for what, function in (("action", action), ("compensation", compensation)):
+            if function is not None and not callable(function):
+                raise DefinitionError(f"add_step: the {what} must be callable, not {function!r}.")
+        name = getattr(action, "__name__", None) if name is None else name
+        if name == "<lambda>":
+            raise DefinitionError("add_step: a lambda has no name.", hint="Give one: name='...'.")
+        where = f'Step "{check_name("step", name)}"'
+        return self._add(
+            ActionStep(
+                action=action,
+                compensation=compensation,
+                **self._common(
+                    where,
+                    str(name),
+                    inputs=inputs,
+                    after=after,
+                    retry=retry,
+                    compensation_retry=compensation_retry,
+                    timeout=timeout,
+                    compensation_timeout=compensation_timeout,
+                    pivot=pivot,
+                ),
+            )
+        )
+
+    def definition(self) -> Definition:
+        """The saga as frozen data, with its dependencies resolved.
+
+        Raises DefinitionError for no steps, unknown steps in `after`, and cycles.
+        """
+        if not self._steps:
+            raise DefinitionError(f'Saga "{self.name}" has no steps.')
+        previous: str | None = None
+        steps = []
+        for step in self._steps.values():
+            steps.append(self._describe(step, previous))
+            previous = step.name
+        definition = Definition(
+            saga=self.name,
+            stack=self.stack,
+            steps=tuple(steps),
+            parallelism=self.parallelism,
+            on_failure=self.on_failure,
+        )
+        check_dag(definition)
+        return definition
+
+    def freeze(self) -> None:
+        """From here on steps can no longer be added: a run has started."""
+        self._frozen = True
+
+    async def execute(self, *, journal: str | Path | None = None) -> Result:
+        """Run the saga to its end, on the running event loop.
+
+        Returns a result for COMPLETED; raises SagaFailed (with `.result`) for COMPENSATED and
+        FAILED, SagaInterrupted when stopped half way, and other AlmaErrors when nothing was
+        started. `journal` is the journal's path (default `.alma/journal.db`).
+        """
+        from alma.launch import up  # noqa: PLC0415 - defining a saga loads no runner, no SQLite
+
+        return await up(self, journal=journal)
+
+    def run(self, *, journal: str | Path | None = None) -> Result:
+        """`execute`, for a script: makes an event loop of its own. Raises as `execute` does."""
+        from alma.launch import run_sync, up  # noqa: PLC0415 - as in execute
+
+        return run_sync(lambda: up(self, journal=journal))
+
+    def _describe(self, step: Step, previous: str | None) -> StepDefinition:
+        sources = {ref.step for ref in step.inputs.values() if isinstance(ref, Output)}
+        if step.after is None and not sources:
+            dependencies = {previous} if previous else set()
+        else:
+            dependencies = sources | set(step.after or ())
+        common: dict[str, Any] = {
+            "name": step.name,
+            "dependencies": tuple(sorted(dependencies)),
+            "inputs": {
+                key: f"{value.step}.{value.name}" if isinstance(value, Output) else "value"
+                for key, value in sorted(step.inputs.items())
+            },
+            "retry": step.retry,
+            "compensation_retry": step.compensation_retry,
+            "timeout": step.timeout,
+            "compensation_timeout": step.compensation_timeout,
+            "pivot": step.pivot,
+        }
+        if isinstance(step, StackStep):
+            word = "callable" if callable(step.compensation) else step.compensation
+            work_dir = str(step.work_dir or "")
+            return StepDefinition(
+                kind="stack", project=step.project, work_dir=work_dir, compensation=word, **common
+            )
+        undo = isinstance(step, ActionStep) and step.compensation is not None
+        return StepDefinition(
+            kind="action", compensation="callable" if undo else "none", **common
+        )
+
+    def _common(
+        self,
+        where: str,
+        name: str,
+        *,
+        inputs: Mapping[str, Any] | None,
+        after: Iterable[Step | str] | None,
+        retry: Retry | None,
+        compensation_retry: Retry | None,
+        timeout: float | None,
+        compensation_timeout: float | None,
+        pivot: bool,
+    ) -> dict[str, Any]:
+        for key, value in (inputs or {}).items():
+            check_key(where, key)
+            if not isinstance(value, Output):
+                check_value(f"{where}: input {key!r}", value)
+            elif value.saga is not self:
+                raise DefinitionError(
+                    f"{where}: input {key!r} is an output of another saga "
+                    f'("{value.saga.name}"), not of "{self.name}".'
+                )
+        for what, policy in (("retry", retry), ("compensation_retry", compensation_retry)):
+            if policy is not None and not isinstance(policy, Retry):
+                raise DefinitionError(f"{where}: {what} must be a Retry, not {policy!r}.")
+        return {
+            "name": name,
+            "saga": self,
+            "after": None if after is None else self._names(where, after),
+            "inputs": dict(inputs or {}),
+            "retry": retry or Retry(),
+            "compensation_retry": compensation_retry or Retry(),
+            "timeout": check_seconds(f"{where}: timeout", timeout),
+            "compensation_timeout": check_seconds(
+                f"{where}: compensation_timeout", compensation_timeout
+            ),
+            "pivot": bool(pivot),
+        }
+
+    def _names(self, where: str, after: Iterable[Step | str]) -> tuple[str, ...]:
+        if isinstance(after, str | Step):
+            after = [after]
+        names = []
+        for entry in after:
+            if isinstance(entry, Step) and entry.saga is not self:
+                raise DefinitionError(f'{where}: after names "{entry.name}" of another saga.')
+            names.append(entry.name if isinstance(entry, Step) else check_name("step", entry))
+        return tuple(dict.fromkeys(names))
+
+    def _add(self, step: S) -> S:
+        if self._frozen:
+            raise DefinitionError(
+                f'Saga "{self.name}" has run and is frozen: step "{step.name}" cannot be added.'
+            )
+        if step.name in self._steps:
+            raise DefinitionError(f'Saga "{self.name}" has two steps named "{step.name}".')
+        self._check_project(step)
+        self._steps[step.name] = step
+        return step
+
+    def _check_project(self, step: Step) -> None:
+        """Two steps over one stack would undo each other's work."""
+        for other in self._steps.values():
+            if (
+                isinstance(step, StackStep)
+                and isinstance(other, StackStep)
+                and other.project == step.project
+            ):
+                raise DefinitionError(
+                    f'Steps "{other.name}" and "{step.name}" are the same stack: both have the '
+                    f'project "{step.project}".'
+                )
+
+
+def _project_dir(where: str, work_dir: str | Path | None) -> Path | None:
+    if work_dir is None:
+        return None
+    path = Path(work_dir).absolute()
+    if not any((path / name).is_file() for name in ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")):
+        raise DefinitionError(f"{where}: {path} has no Pulumi.yaml.")
+    return path
