@@ -1,0 +1,313 @@
+"""The closed set of events of a run, frozen and in the past tense, and their JSON codec.
+
+An event says what is about to happen (`OperationIntended`) or what has happened (all others).
+The journal wraps each in a `Recorded`: who wrote it, when, at which place. No event ever holds
+a secret value: outputs are masked before they come here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+Direction = Literal["forward", "back"]
+RunKind = Literal["up", "destroy"]
+OperationKind = Literal["up", "destroy", "restore", "action", "compensation", "remove"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leftover:
+    """Something that may still exist. Empty strings where a part is not known."""
+
+    step: str
+    stack: str = ""
+    urn: str = ""
+    id: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why an operation failed, in the provider's own words where there are any.
+
+    `kind`: program, provider, action, locked, cancelled, timeout, worker, passphrase, backend,
+    unverified, or unknown. `log` is the file with the CLI's whole output.
+    """
+
+    kind: str
+    message: str
+    urn: str = ""
+    hint: str = ""
+    log: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceChange:
+    """One resource that an operation touched: `op` is Pulumi's word (create, update, ...)."""
+
+    urn: str
+    op: str
+    id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """A process by what identifies it for good: host, pid and start time (seconds, epoch)."""
+
+    host: str
+    pid: int
+    started: float
+
+
+class Event:
+    """The base of all events; `type` is the class's name, as the journal shows it."""
+
+    registry: ClassVar[dict[str, type[Event]]] = {}
+    type: ClassVar[str] = "Event"
+    step: str
+
+    def __init_subclass__(cls) -> None:
+        cls.type = cls.__name__
+        Event.registry[cls.__name__] = cls
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCreated(Event):
+    """A run exists: which saga, which definition, where its state is kept, from which file."""
+
+    saga: str
+    stack: str
+    kind: RunKind
+    definition: Mapping[str, Any]
+    digest: str
+    backend: str = ""
+    origin: str = ""
+    """The file and name the saga came from (`path/saga.py:saga`), for `resume`; or empty."""
+    remove_records: bool = False
+    """destroy runs only: whether the stacks' own records are removed as well."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    step: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerAttached(Event):
+    """A process took the lease and drives the run from here."""
+
+    process: Process
+    actor: str
+    step: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResumed(Event):
+    """Somebody asked for the run to go on, in this direction."""
+
+    direction: Direction
+    actor: str
+    definition: Mapping[str, Any] | None = None
+    """The accepted new definition, when it had changed; else None."""
+    step: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterruptReceived(Event):
+    """The runner got a signal. `count` 1: drain, then the failure policy; 2: stop now."""
+
+    signal: str
+    count: int
+    step: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepStarted(Event):
+    """What a step found before its first operation. `held`: resources its stack already had."""
+
+    step: str
+    project: str = ""
+    stack: str = ""
+    record_existed: bool = False
+    held: int = 0
+    fingerprint: str = ""
+    """Digest of the stack's resources at that moment, to tell later whether they changed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationIntended(Event):
+    """About to happen: committed before anything outside is touched."""
+
+    step: str
+    operation: str
+    kind: OperationKind
+    attempt: int = 1
+    log: str = ""
+    keeps: tuple[Leftover, ...] = ()
+    """Of a destroy: resources that it will leave behind by an option of their own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessSpawned(Event):
+    """A process that works for this operation: role `worker` or `cli`."""
+
+    step: str
+    operation: str
+    role: str
+    process: Process
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalSent(Event):
+    """alma signalled an operation's process: why is `interrupt` or `deadline`."""
+
+    step: str
+    operation: str
+    signal: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationSucceeded(Event):
+    """Done, and for an undo: verified. `outputs` are masked; `evidence` is what was read."""
+
+    step: str
+    operation: str
+    kind: OperationKind
+    seconds: float = 0.0
+    changes: Mapping[str, int] = field(default_factory=dict)
+    resources: tuple[ResourceChange, ...] = ()
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationFailed(Event):
+    """It did not succeed; for an undo `leftovers` is what the state still shows."""
+
+    step: str
+    operation: str
+    kind: OperationKind
+    failure: Failure
+    seconds: float = 0.0
+    changes: Mapping[str, int] = field(default_factory=dict)
+    resources: tuple[ResourceChange, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationLeftInDoubt(Event):
+    """The runner stopped, or lost sight of it, before the outcome was known."""
+
+    step: str
+    operation: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationReconciled(Event):
+    """What was found about an operation in doubt; it is repeated after this."""
+
+    step: str
+    operation: str
+    found: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompensationStarted(Event):
+    """The run turned back: everything that started is undone from here."""
+
+    reason: str
+    failed_step: str = ""
+    step: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepCompensated(Event):
+    """Verified undone. `how`: destroyed, unchanged, called, nothing, or restored."""
+
+    step: str
+    how: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRetained(Event):
+    """Left as it is on purpose, so it is not undone: what is left, and why."""
+
+    step: str
+    reason: str
+    leftovers: tuple[Leftover, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCompleted(Event):
+    """Every step succeeded."""
+
+    step: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCompensated(Event):
+    """Everything that this run did is verified undone."""
+
+    step: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFailed(Event):
+    """The run ended with something left; every leftover is here."""
+
+    reason: str
+    leftovers: tuple[Leftover, ...] = ()
+    step: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInterrupted(Event):
+    """The runner stopped in order, before the end: resumable."""
+
+    reason: str
+    step: str = ""
+
+
+_NESTED = {"failure": Failure, "process": Process}
+_NESTED_LISTS = {"leftovers": Leftover, "keeps": Leftover, "resources": ResourceChange}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """An event as the journal holds it. `seq` counts from 1 in each run, without gaps."""
+
+    run: str
+    seq: int
+    at: datetime
+    epoch: int
+    event: Event
+    hash: str = ""
+
+
+def encode(event: Event) -> dict[str, Any]:
+    """The event's own fields as plain JSON types, without its type and step."""
+    data = asdict(event)  # type: ignore[call-overload]
+    data.pop("step")
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in data.items()}
+
+
+def decode(type_: str, step: str, data: Mapping[str, Any]) -> Event:
+    """The inverse of `encode`; `ValueError` for a type or field this version does not know."""
+    cls = Event.registry.get(type_)
+    if cls is None:
+        raise ValueError(f"unknown event type {type_!r}")
+    fields: dict[str, Any] = {"step": step}
+    for key, value in data.items():
+        if key in _NESTED and value is not None:
+            fields[key] = _NESTED[key](**value)
+        elif key in _NESTED_LISTS:
+            fields[key] = tuple(_NESTED_LISTS[key](**entry) for entry in value)
+        else:
+            fields[key] = value
+    try:
+        return cls(**fields)
+    except TypeError as error:
+        raise ValueError(f"event {type_}: {error}") from error

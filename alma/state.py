@@ -1,0 +1,393 @@
+"""The rule book: how events make a state, and what is to be done in it. Pure, no I/O.
+
+A run goes *forward* until a step has failed for good or a signal came. Then no step starts
+any more, what is under way ends, and the failure policy decides:
+
+- `compensate`: the run turns *back*. Every step that started is undone, the failed one first,
+  then in reverse topological order; a step waits for all that depends on it. A failed undo
+  holds up what it depends on (that is still in use) and nothing else.
+- `stop`, or a completed pivot: it ends FAILED with everything left as it is.
+
+An operation whose intent stands in the journal without an outcome, written by an earlier
+runner, is *in doubt*: it is reconciled first, then repeated in the direction of the run.
+
+`TRANSITIONS` is the whole table of a run's states; `apply` goes through it, so a pair that is
+not in it cannot happen. FAILED is the one end that can be taken up again, by somebody who asks:
+forward by `resume` where nothing was undone yet, back by `rollback` or `resume`.
+
+A *destroy* run goes back from its first event, over all steps, and ends COMPLETED or FAILED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from alma import events as ev
+from alma.dag import topological
+from alma.definition import Definition
+from alma.status import OpenOperation, RunStatus, SagaState, StepStatus
+
+PENDING, RUNNING, COMPENSATING = SagaState.PENDING, SagaState.RUNNING, SagaState.COMPENSATING
+COMPLETED, FAILED, COMPENSATED = SagaState.COMPLETED, SagaState.FAILED, SagaState.COMPENSATED
+
+TRANSITIONS: Final = {
+    PENDING: {RUNNING},
+    RUNNING: {COMPENSATING, COMPLETED, FAILED},
+    COMPENSATING: {COMPENSATED, FAILED},
+    FAILED: {RUNNING, COMPENSATING},
+    COMPLETED: frozenset[SagaState](),
+    COMPENSATED: frozenset[SagaState](),
+}
+
+FORWARD: Final = frozenset({"up", "action"})
+NOT_RETRIED: Final = frozenset({"cancelled", "passphrase"})
+"""Kinds of failure that another attempt cannot mend: we asked for it, or a person must act."""
+
+
+class IllegalTransitionError(Exception):
+    """An event does not fit the state it was applied to: the journal is not one of alma's."""
+
+
+# -- what is to be done: commands ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Run the step's action; wait `delay` seconds first."""
+
+    step: str
+    attempt: int
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Undo the step and verify it; wait `delay` seconds first."""
+
+    step: str
+    attempt: int
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """Find out what became of the step's operation in doubt."""
+
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnBack:
+    """Record that the run turns back."""
+
+    reason: str
+    failed_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Record the end."""
+
+    state: SagaState
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend:
+    """Stop here: resumable."""
+
+    reason: str
+
+
+Command = Act | Undo | Reconcile | TurnBack | Finish | Suspend
+
+
+# -- fold ------------------------------------------------------------------------------------
+
+
+def fold(recorded: Iterable[ev.Recorded]) -> RunStatus:
+    """The state that these events of one run make; `IllegalTransitionError` if they cannot."""
+    run = RunStatus()
+    for entry in recorded:
+        apply(run, entry)
+    return run
+
+
+def apply(run: RunStatus, entry: ev.Recorded) -> None:
+    """Take one more event into the run's state."""
+    run.seq, run.epoch = entry.seq, entry.epoch
+    handler = _HANDLERS.get(type(entry.event))
+    if handler is not None:
+        handler(run, entry, entry.event)
+
+
+def _move(run: RunStatus, state: SagaState) -> None:
+    if state is run.state:
+        return
+    if state not in TRANSITIONS[run.state]:
+        raise IllegalTransitionError(
+            f"run {run.run}: no way from {run.state.name} to {state.name} (event {run.seq})"
+        )
+    run.state = state
+
+
+def _created(run: RunStatus, entry: ev.Recorded, event: ev.RunCreated) -> None:
+    run.run, run.kind, run.created_at = entry.run, event.kind, entry.at
+    run.backend, run.origin = event.backend, event.origin
+    run.remove_records = event.remove_records
+    run.direction = "back" if event.kind == "destroy" else "forward"
+    run.definition = Definition.from_json(event.definition)
+    run.steps = {step.name: StepStatus(step) for step in run.definition.steps}
+
+
+def _attached(run: RunStatus, entry: ev.Recorded, _event: ev.RunnerAttached) -> None:
+    if run.state is PENDING:
+        _move(run, RUNNING)
+    run.interrupts, run.suspended = 0, False
+    for step in run.steps.values():
+        if step.open is not None and step.open.epoch < entry.epoch:
+            step.in_doubt = True
+
+
+def _resumed(run: RunStatus, _entry: ev.Recorded, event: ev.RunResumed) -> None:
+    if event.definition is not None:
+        run.definition = Definition.from_json(event.definition)
+        known = run.steps
+        run.steps = {}
+        for definition in run.definition.steps:
+            step = known.get(definition.name) or StepStatus(definition)
+            step.definition = definition
+            run.steps[definition.name] = step
+    over = run.state is FAILED
+    run.direction = event.direction
+    run.ended_at, run.leftovers = None, ()
+    if event.direction == "forward":
+        run.failed_step = run.reason = ""
+    forward_state = RUNNING if run.kind == "destroy" or event.direction == "forward" else None
+    if over or event.direction == "back":
+        _move(run, forward_state or COMPENSATING)
+    if over:
+        for step in run.steps.values():
+            if step.state is FAILED:
+                step.attempts = step.undo_attempts = 0
+                step.retained, step.leftovers = False, ()
+                step.state = RUNNING if event.direction == "forward" else COMPENSATING
+
+
+def _interrupted(run: RunStatus, _entry: ev.Recorded, event: ev.InterruptReceived) -> None:
+    run.interrupts = event.count
+
+
+def _started(run: RunStatus, entry: ev.Recorded, event: ev.StepStarted) -> None:
+    step = run.steps[event.step]
+    step.started, step.state, step.began_at = event, RUNNING, entry.at
+
+
+def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -> None:
+    step = run.steps[event.step]
+    step.open = OpenOperation(event.operation, event.kind, event.attempt, entry.epoch, event.log)
+    step.began_at = step.began_at or entry.at
+    if event.kind in FORWARD:
+        step.attempts, step.state, step.in_doubt = event.attempt, RUNNING, False
+        step.tries += 1
+    else:
+        step.undo_attempts, step.in_doubt = event.attempt, False
+        step.state = RUNNING if run.kind == "destroy" else COMPENSATING
+        step.tries += run.kind == "destroy" and event.kind != "remove"
+        step.keeps = tuple(dict.fromkeys((*step.keeps, *event.keeps)))
+
+
+def _spawned(run: RunStatus, _entry: ev.Recorded, event: ev.ProcessSpawned) -> None:
+    operation = run.steps[event.step].open
+    if operation is not None and operation.id == event.operation:
+        operation.processes = (*operation.processes, event.process)
+
+
+def _close(run: RunStatus, entry: ev.Recorded, name: str, seconds: float) -> StepStatus:
+    step = run.steps[name]
+    step.open, step.ended_at = None, entry.at
+    step.seconds += seconds
+    return step
+
+
+def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded) -> None:
+    step = _close(run, entry, event.step, event.seconds)
+    if event.kind in FORWARD:
+        step.state, step.failure = COMPLETED, None
+        step.outputs, step.changes, step.resources = event.outputs, event.changes, event.resources
+    elif run.kind == "destroy" and event.changes:
+        step.changes = event.changes
+
+
+def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> None:
+    step = _close(run, entry, event.step, event.seconds)
+    if event.kind in FORWARD:
+        step.failure, step.changes = event.failure, event.changes
+        step.resources = (*step.resources, *event.resources)
+        if not _may_retry(step.definition.retry.attempts, step.attempts, event.failure):
+            step.state = FAILED
+            run.failed_step = run.failed_step or event.step
+            run.reason = run.reason or event.failure.message
+        return
+    step.undo_failure, step.leftovers = event.failure, event.leftovers
+    if run.kind == "destroy":
+        step.failure = event.failure
+    attempts = step.definition.compensation_retry.attempts
+    if not _may_retry(attempts, step.undo_attempts, event.failure):
+        step.state = FAILED
+
+
+def _may_retry(attempts: int, made: int, failure: ev.Failure) -> bool:
+    return made < attempts and failure.kind not in NOT_RETRIED
+
+
+def _left_in_doubt(run: RunStatus, entry: ev.Recorded, event: ev.OperationLeftInDoubt) -> None:
+    step = run.steps[event.step]
+    step.in_doubt, step.ended_at = True, entry.at
+
+
+def _reconciled(run: RunStatus, _entry: ev.Recorded, event: ev.OperationReconciled) -> None:
+    # in_doubt stays until the next intent: the repeated operation is told that it is one.
+    run.steps[event.step].open = None
+
+
+def _turned(run: RunStatus, _entry: ev.Recorded, event: ev.CompensationStarted) -> None:
+    run.direction = "back"
+    run.reason = run.reason or event.reason
+    _move(run, COMPENSATING)
+
+
+def _compensated(run: RunStatus, entry: ev.Recorded, event: ev.StepCompensated) -> None:
+    step = run.steps[event.step]
+    step.state = COMPLETED if run.kind == "destroy" else COMPENSATED
+    step.how, step.leftovers, step.ended_at = event.how, (), entry.at
+    step.undo_failure, step.in_doubt = None, False
+    if run.kind == "destroy":
+        step.failure = None
+
+
+def _retained(run: RunStatus, entry: ev.Recorded, event: ev.StepRetained) -> None:
+    step = run.steps[event.step]
+    step.state, step.retained, step.ended_at = FAILED, True, entry.at
+    step.leftovers = event.leftovers
+
+
+def _ended(state: SagaState) -> Callable[[RunStatus, ev.Recorded, Any], None]:
+    def handler(run: RunStatus, entry: ev.Recorded, event: Any) -> None:
+        _move(run, state)
+        run.ended_at = entry.at
+        if isinstance(event, ev.RunFailed):
+            run.leftovers, run.reason = event.leftovers, run.reason or event.reason
+
+    return handler
+
+
+def _suspended(run: RunStatus, _entry: ev.Recorded, _event: ev.RunInterrupted) -> None:
+    run.suspended = True
+
+
+_HANDLERS: Final[dict[type[ev.Event], Callable[[RunStatus, ev.Recorded, Any], None]]] = {
+    ev.RunCreated: _created,
+    ev.RunnerAttached: _attached,
+    ev.RunResumed: _resumed,
+    ev.InterruptReceived: _interrupted,
+    ev.StepStarted: _started,
+    ev.OperationIntended: _intended,
+    ev.ProcessSpawned: _spawned,
+    ev.OperationSucceeded: _succeeded,
+    ev.OperationFailed: _failed,
+    ev.OperationLeftInDoubt: _left_in_doubt,
+    ev.OperationReconciled: _reconciled,
+    ev.CompensationStarted: _turned,
+    ev.StepCompensated: _compensated,
+    ev.StepRetained: _retained,
+    ev.RunCompleted: _ended(COMPLETED),
+    ev.RunCompensated: _ended(COMPENSATED),
+    ev.RunFailed: _ended(FAILED),
+    ev.RunInterrupted: _suspended,
+}
+
+
+# -- decide ----------------------------------------------------------------------------------
+
+
+def decide(run: RunStatus, busy: frozenset[str] = frozenset()) -> tuple[Command, ...]:
+    """What to do now, in order. `busy` are the steps that something is being done about.
+
+    Deterministic. An empty answer means: wait for what is busy, or the run is over.
+    """
+    if run.state.is_final:
+        return ()
+    doubtful = [step for step in run.steps.values() if step.in_doubt and step.open is not None]
+    if doubtful:
+        return tuple(Reconcile(step.name) for step in doubtful if step.name not in busy)
+    if run.interrupts and run.kind == "destroy":
+        return () if busy else (Suspend("interrupted by a signal"),)
+    return _forward(run, busy) if run.direction == "forward" else _back(run, busy)
+
+
+def _forward(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
+    steps = run.steps
+    if all(step.state is COMPLETED for step in steps.values()):
+        return (Finish(COMPLETED),)
+    failed = next((step for step in steps.values() if step.state is FAILED), None)
+    if failed is None and not run.interrupts:
+        return _starts(run, busy)
+    if busy:
+        return ()
+    name = failed.name if failed else ""
+    reason = f'step "{name}" failed' if failed else "interrupted by a signal"
+    if run.past_pivot and failed is None:
+        return (Suspend(f"{reason} past the point of no return: it can only be resumed"),)
+    if run.past_pivot:
+        return (Finish(FAILED, f"{reason} past the point of no return"),)
+    if run.plan.on_failure == "stop":
+        return (Finish(FAILED, f"{reason}; on_failure is stop: all is left as it is"),)
+    return (TurnBack(reason, name),)
+
+
+def _starts(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
+    free = run.plan.parallelism - len(busy)
+    commands: list[Command] = []
+    for name in topological(run.plan):
+        step = run.steps[name]
+        if len(commands) >= free:
+            break
+        if name in busy or step.state not in (PENDING, RUNNING):
+            continue
+        if all(run.steps[other].state is COMPLETED for other in step.definition.dependencies):
+            attempt = max(step.attempts, 1) if step.in_doubt else step.attempts + 1
+            delay = 0.0 if step.in_doubt else step.definition.retry.wait_before(attempt)
+            commands.append(Act(name, attempt, delay))
+    return tuple(commands)
+
+
+def _back(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
+    done = COMPLETED if run.kind == "destroy" else COMPENSATED
+    scope = {
+        step.name: step
+        for step in run.steps.values()
+        if run.kind == "destroy" or step.started is not None
+    }
+    order = [name for name in reversed(topological(run.plan)) if name in scope]
+    order.sort(key=lambda name: name != run.failed_step)
+    commands: list[Command] = []
+    for name in order:
+        step = scope[name]
+        if name in busy or step.state is done:
+            continue
+        if step.state is FAILED and (step.undo_attempts or step.retained):
+            continue
+        dependents = [other for other in run.plan.dependents(name) if other in scope]
+        if all(scope[other].state is done for other in dependents):
+            attempt = max(step.undo_attempts, 1) if step.in_doubt else step.undo_attempts + 1
+            delay = step.definition.compensation_retry.wait_before(attempt)
+            commands.append(Undo(name, attempt, 0.0 if step.in_doubt else delay))
+    if commands or busy:
+        return tuple(commands[: run.plan.parallelism - len(busy)])
+    left = [name for name in order if scope[name].state is not done]
+    if left:
+        return (Finish(FAILED, f"not undone: {', '.join(left)}"),)
+    return (Finish(done),)

@@ -1,0 +1,140 @@
+"""What is known of a run and of its steps: the shapes that `alma.state.fold` fills.
+
+They are only ever changed by `alma.state.apply`; everybody else reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from alma.definition import Definition, StepDefinition
+from alma.events import (
+    Direction,
+    Failure,
+    Leftover,
+    OperationKind,
+    Process,
+    ResourceChange,
+    RunKind,
+    StepStarted,
+)
+
+
+class SagaState(Enum):
+    """The states of a run, and with the same meaning of a step."""
+
+    PENDING = "PENDING"
+    """Nothing was started yet."""
+    RUNNING = "RUNNING"
+    """Going forward."""
+    COMPENSATING = "COMPENSATING"
+    """Something failed: what started is being undone."""
+    COMPLETED = "COMPLETED"
+    """Every step succeeded."""
+    FAILED = "FAILED"
+    """It ended with something left; every leftover is named."""
+    COMPENSATED = "COMPENSATED"
+    """It failed, and all that it did is verified undone."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a run in this state is over (FAILED can still be taken up again)."""
+        return self in (SagaState.COMPLETED, SagaState.FAILED, SagaState.COMPENSATED)
+
+
+@dataclass(slots=True)
+class OpenOperation:
+    """An operation whose intent is in the journal and whose outcome is not."""
+
+    id: str
+    kind: OperationKind
+    attempt: int
+    epoch: int
+    log: str = ""
+    processes: tuple[Process, ...] = ()
+
+
+@dataclass(slots=True)
+class StepStatus:
+    """One step of a run. Times are aware; `seconds` adds up its operations."""
+
+    definition: StepDefinition
+    state: SagaState = SagaState.PENDING
+    started: StepStarted | None = None
+    attempts: int = 0
+    """Attempts of the action since the run was created or taken up again."""
+    undo_attempts: int = 0
+    tries: int = 0
+    """All operations of the step so far, undos left out: what reports show as attempts."""
+    open: OpenOperation | None = None
+    in_doubt: bool = False
+    """The last operation's outcome is not known: a crash came between."""
+    failure: Failure | None = None
+    undo_failure: Failure | None = None
+    changes: Mapping[str, int] = field(default_factory=dict)
+    resources: tuple[ResourceChange, ...] = ()
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """Masked: a secret is `[secret]`."""
+    leftovers: tuple[Leftover, ...] = ()
+    keeps: tuple[Leftover, ...] = ()
+    """What a destroy leaves by the resources' own options, known before it ran."""
+    how: str = ""
+    """Of a compensated step: destroyed, unchanged, called, nothing, restored."""
+    retained: bool = False
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The step's name."""
+        return self.definition.name
+
+
+@dataclass(slots=True)
+class RunStatus:
+    """One run, folded from its events. An empty fold is PENDING and has no id."""
+
+    run: str = ""
+    kind: RunKind = "up"
+    definition: Definition | None = None
+    state: SagaState = SagaState.PENDING
+    direction: Direction = "forward"
+    steps: dict[str, StepStatus] = field(default_factory=dict)
+    epoch: int = 0
+    seq: int = 0
+    interrupts: int = 0
+    """Signals that the current runner got."""
+    suspended: bool = False
+    """The last runner stopped in order before the end (see also: no live lease)."""
+    failed_step: str = ""
+    reason: str = ""
+    leftovers: tuple[Leftover, ...] = ()
+    backend: str = ""
+    origin: str = ""
+    remove_records: bool = False
+    created_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def plan(self) -> Definition:
+        """The definition; `LookupError` before RunCreated."""
+        if self.definition is None:
+            raise LookupError("this run has no definition: its first event is missing")
+        return self.definition
+
+    @property
+    def past_pivot(self) -> bool:
+        """Whether a step of no return has completed: from there the run only goes forward."""
+        return self.kind == "up" and any(
+            step.definition.pivot and step.state is SagaState.COMPLETED
+            for step in self.steps.values()
+        )
+
+    def started(self) -> Iterator[StepStatus]:
+        """The steps that may have had an effect."""
+        return (step for step in self.steps.values() if step.started is not None)
