@@ -1,0 +1,39 @@
+"""Ids and names that a run is known by: run ids, who acts, which versions."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import secrets
+import socket
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+
+def utc_now() -> datetime:
+    """The clock that is injected everywhere: aware, UTC."""
+    return datetime.now(UTC)
+
+
+def new_run_id(now: datetime) -> str:
+    """Sorts by time: `20260131-142501-042-9f3c`, UTC to the millisecond, and four hex digits."""
+    stamp = now.astimezone(UTC)
+    return f"{stamp:%Y%m%d-%H%M%S}-{stamp.microsecond // 1000:03d}-{secrets.token_hex(2)}"
+
+
+def actor() -> str:
+    """Who does this: `user@host`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def versions() -> dict[str, str]:
+    """Of what runs here: alma and Python. The engine adds its own."""
+    try:
+        alma = version("alma")
+    except PackageNotFoundError:
+        alma = "unknown"
+    return {"alma": alma, "python": platform.python_version()}

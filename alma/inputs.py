@@ -1,0 +1,57 @@
+"""From references to values: what a step consumes of the outputs of others."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from alma.outputs import is_whole
+from alma.saga import Output
+from alma.status import RunStatus
+
+Reveal = Callable[[str], Awaitable[Mapping[str, Any]]]
+
+
+class MissingOutputError(Exception):
+    """A step that was waited for did not give the output that another one consumes."""
+
+
+async def resolve(
+    sources: Mapping[str, Any],
+    run: RunStatus,
+    live: dict[str, Mapping[str, Any]],
+    reveal: Reveal,
+) -> dict[str, Any]:
+    """The inputs as values; a secret is an opened `Secret`.
+
+    `live` are outputs that this process has seen, with their secrets; what it lacks comes from
+    the journal, or by `reveal(step)` from where the step keeps it, and is then kept in `live`.
+    """
+    values: dict[str, Any] = {}
+    for key, source in sources.items():
+        values[key] = await _value(source, run, live, reveal) if _is_ref(source) else source
+    return values
+
+
+def _is_ref(source: Any) -> bool:
+    return isinstance(source, Output)
+
+
+async def _value(
+    source: Output, run: RunStatus, live: dict[str, Mapping[str, Any]], reveal: Reveal
+) -> Any:
+    known = live.get(source.step, run.steps[source.step].outputs)
+    if source.name not in known:
+        have = ", ".join(sorted(known)) or "none"
+        raise MissingOutputError(
+            f'step "{source.step}" has no output "{source.name}"; it has: {have}'
+        )
+    if is_whole(known[source.name]):
+        return known[source.name]
+    revealed = await reveal(source.step)
+    if source.name not in revealed:
+        raise MissingOutputError(
+            f'the secret output "{source.name}" of step "{source.step}" cannot be read again'
+        )
+    live[source.step] = {**known, **revealed}
+    return revealed[source.name]

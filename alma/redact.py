@@ -1,0 +1,82 @@
+"""Taking known secret values out of text before it is journaled, logged or shown."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from alma.secret import MASK, Secret, secrets_in
+
+SHORTEST = 3
+"""Shorter values are left alone: replacing every "1" would make a text unreadable."""
+
+
+class Redactor:
+    """Remembers secret values and replaces them, in every usual spelling, by `[secret]`.
+
+    Spellings: plain, JSON-escaped, URL-quoted, base64 (standard and URL-safe, at each of the
+    three alignments inside a longer encoded text).
+    """
+
+    def __init__(self) -> None:
+        self._spellings: set[str] = set()
+
+    def learn(self, tree: Any) -> None:
+        """Remember every opened `Secret` in the tree, and the strings inside it."""
+        for secret in secrets_in(tree):
+            if not secret.is_sealed:
+                self._learn_value(secret.value)
+
+    def __call__(self, text: str) -> str:
+        """The text without any value learned so far."""
+        for spelling in sorted(self._spellings, key=len, reverse=True):
+            if spelling in text:
+                text = text.replace(spelling, MASK)
+        return text
+
+    def clean(self, tree: Any) -> Any:
+        """The JSON-like tree with every string in it redacted."""
+        if isinstance(tree, str):
+            return self(tree)
+        if isinstance(tree, dict):
+            return {self(key): self.clean(value) for key, value in tree.items()}
+        if isinstance(tree, list | tuple):
+            return [self.clean(value) for value in tree]
+        return tree
+
+    def _learn_value(self, value: Any) -> None:
+        if isinstance(value, Secret):
+            self.learn(value)
+        elif isinstance(value, dict):
+            for entry in value.values():
+                self._learn_value(entry)
+        elif isinstance(value, list | tuple):
+            for entry in value:
+                self._learn_value(entry)
+        elif value is not None and not isinstance(value, bool):
+            text = str(value)
+            if len(text) >= SHORTEST:
+                self._spellings.update(_spellings(text))
+
+
+def _spellings(text: str) -> Iterable[str]:
+    yield text
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield quote(text, safe="")
+    yield quote_plus(text)
+    yield repr(text)[1:-1]
+    raw = text.encode("utf-8", "surrogatepass")
+    for line in text.splitlines():
+        if len(line) >= SHORTEST * 2:
+            yield line
+    for offset in range(3):
+        # Only the characters that depend on the value alone, whatever stands around it.
+        encoded = base64.b64encode(b"\0" * offset + raw).decode()
+        start, end = -(-offset * 8 // 6), (offset + len(raw)) * 8 // 6
+        if end - start >= SHORTEST * 2:
+            yield encoded[start:end]
+            yield encoded[start:end].replace("+", "-").replace("/", "_")

@@ -1,0 +1,88 @@
+"""A step that is a pair of callables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from alma.engine.protocol import Settled, Watch
+from alma.events import Leftover, StepStarted
+from alma.status import OpenOperation, StepStatus
+from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
+from alma.steps.callables import call_function
+
+
+@dataclass(kw_only=True)
+class ActionAdapter:
+    """`action` or `compensation` may be None when only the other can be needed."""
+
+    name: str
+    action: Callable[..., Any] | None = None
+    compensation: Callable[..., Any] | None = None
+    sources: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
+
+    async def probe(self) -> StepStarted:
+        """Nothing can be seen of an action from outside."""
+        return StepStarted(step=self.name)
+
+    async def act(self, call: Call) -> None:
+        """Call the action."""
+        await call.perform("action", self._work(call, self.action, "action"))
+
+    async def undo(self, call: Call) -> Undone | Retained | None:
+        """Call the compensation; its return is the evidence."""
+        if self.compensation is None:
+            if call.kind == "destroy":
+                return Undone(how="nothing", evidence={"compensation": "none"})
+            reason = "the step has no compensation"
+            return Retained(reason=reason, leftovers=self._leftover(reason))
+        outcome = await call.perform(
+            "compensation", self._work(call, self.compensation, "compensation")
+        )
+        if outcome.failure is not None:
+            return None
+        return Undone(how="called", evidence={"compensation": "returned"})
+
+    async def reveal(self, call: Call) -> Mapping[str, Any]:
+        """Repeat the action with its key: its secrets are in no journal, and it is idempotent."""
+        outcome = await call.perform("action", self._work(call, self.action, "action"))
+        return outcome.outputs
+
+    async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
+        """Whatever the action made, as far as alma can know."""
+        return status.leftovers or self._leftover(reason)
+
+    async def foresee(self, inputs: Mapping[str, Any] | None) -> Foreseen:  # noqa: ARG002
+        """An action is opaque: it is called, and that is all that can be said."""
+        undoable = self.compensation is not None
+        name = getattr(self.compensation, "__name__", "its compensation")
+        undo = f"call {name}" if undoable else "nothing: it has no compensation"
+        called = getattr(self.action, "__name__", "its action")
+        return Foreseen(what=f"call {called}", undo=undo, undoable=undoable)
+
+    async def current(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
+        """Only a run knows what an action returned."""
+        return {}
+
+    async def settle(self, operation: OpenOperation) -> Settled:  # noqa: ARG002 - one Protocol
+        """The action ended with the process that ran it."""
+        return Settled(found="the process that ran it is gone; it is repeated with the same key")
+
+    def _work(
+        self, call: Call, function: Callable[..., Any] | None, what: str
+    ) -> Callable[[Watch], Any]:
+        async def work(watch: Watch) -> Outcome:
+            assert function is not None  # noqa: S101 - launch refuses a run that lacks it
+            context = call.context(what, await call.inputs())
+            outcome = await call_function(function, context, watch)
+            if outcome.failure is not None and what == "compensation":
+                left = self._leftover(f"its compensation failed: {outcome.failure.message}")
+                return replace(outcome, leftovers=left)
+            return outcome
+
+        return work
+
+    def _leftover(self, reason: str) -> tuple[Leftover, ...]:
+        return (Leftover(step=self.name, reason=reason),)

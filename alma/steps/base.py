@@ -1,0 +1,144 @@
+"""The one Protocol behind every kind of step, and what passes through it.
+
+An adapter does nothing to the world but inside `call.perform`: the runner's, which commits the
+intent before the work is begun and the outcome after it. The adapters of a run stand in a plain
+dict by step name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from alma.context import Context
+from alma.engine.protocol import Settled, Watch
+from alma.events import Failure, Leftover, OperationKind, ResourceChange, RunKind, StepStarted
+from alma.status import OpenOperation, StepStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a piece of work ended. `failure` is None exactly when it succeeded, and was verified.
+
+    `outputs` hold `Secret`s; `leftovers` are what a failed undo still sees.
+    """
+
+    failure: Failure | None = None
+    changes: Mapping[str, int] = field(default_factory=dict)
+    resources: tuple[ResourceChange, ...] = ()
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    leftovers: tuple[Leftover, ...] = ()
+    trace: str = ""
+    """A traceback for the operation's log; the runner redacts it first."""
+    cause: BaseException | None = None
+    """What a callable raised, to be chained to SagaFailed."""
+
+
+Work = Callable[[Watch], Awaitable[Outcome]]
+
+
+class Perform(Protocol):
+    """Commit the intent, do the work, commit the outcome, return it."""
+
+    async def __call__(
+        self, kind: OperationKind, work: Work, *, keeps: tuple[Leftover, ...] = ()
+    ) -> Outcome:
+        """Raises JournalError when either commit fails: then nobody may go on."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One turn of one step: what the adapter needs to act or to undo.
+
+    `inputs` resolves the step's inputs, secrets as opened `Secret`s; `context` makes the
+    argument of a callable from them.
+    """
+
+    kind: RunKind
+    status: StepStatus
+    perform: Perform
+    inputs: Callable[[], Awaitable[Mapping[str, Any]]]
+    context: Callable[[str, Mapping[str, Any]], Context]
+    log_dir: str
+    remove_record: bool = False
+    """destroy runs only: the step's record in the backend goes as well."""
+
+    def logs(self, watch: Watch) -> str:
+        """The directory for what this operation prints; made by whoever writes there."""
+        return f"{self.log_dir}/{watch.operation}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undone:
+    """Verified undone: how, and what was seen."""
+
+    how: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retained:
+    """Left as it is, on purpose."""
+
+    reason: str
+    leftovers: tuple[Leftover, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foreseen:
+    """What would happen to a step. `changes` is None when that cannot be known yet."""
+
+    what: str
+    undo: str
+    undoable: bool
+    changes: Mapping[str, int] | None = None
+    resources: tuple[ResourceChange, ...] = ()
+    failure: Failure | None = None
+
+
+class StepAdapter(Protocol):
+    """One kind of step."""
+
+    digest: str
+    """Of what the step does, for the definition's digest."""
+
+    sources: Mapping[str, Any]
+    """The step's inputs as written: values and `Output` references."""
+
+    async def probe(self) -> StepStarted:
+        """What is there before the first operation; touches nothing."""
+        ...
+
+    async def act(self, call: Call) -> None:
+        """Go forward: one operation, its outcome recorded by `call.perform`."""
+        ...
+
+    async def undo(self, call: Call) -> Undone | Retained | None:
+        """Undo and verify. None when it failed: then the failure is already recorded."""
+        ...
+
+    async def reveal(self, call: Call) -> Mapping[str, Any]:
+        """The step's outputs with opened secrets, after it has completed."""
+        ...
+
+    async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
+        """Name what exists of this step now; empty when it is seen that nothing does."""
+        ...
+
+    async def foresee(self, inputs: Mapping[str, Any] | None) -> Foreseen:
+        """What `act` would change and how it would be undone; touches nothing.
+
+        `inputs` is None when they are known only once other steps have run.
+        """
+        ...
+
+    async def current(self, names: frozenset[str]) -> Mapping[str, Any]:
+        """Outputs as they are now, those of `names` with opened secrets; empty if unknown."""
+        ...
+
+    async def settle(self, operation: OpenOperation) -> Settled:
+        """Wait until nothing works for this operation in doubt any more."""
+        ...

@@ -1,0 +1,283 @@
+"""A step that is a Pulumi stack: brought up, destroyed, and judged by its state alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from alma.engine.protocol import (
+    Checkpoint,
+    Engine,
+    OperationResult,
+    Resource,
+    Settled,
+    StackRef,
+    UpRequest,
+    Watch,
+)
+from alma.events import Failure, Leftover, StepStarted
+from alma.outputs import is_whole
+from alma.status import OpenOperation, StepStatus
+from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
+from alma.steps.callables import call_function
+
+
+@dataclass(kw_only=True)
+class StackAdapter:
+    """`program` is already shipped; None for a `work_dir` project, or when only undoing."""
+
+    name: str
+    ref: StackRef
+    engine: Engine
+    program: bytes | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, Any] = field(default_factory=dict)
+    compensation: str | Callable[..., Any] = "destroy"
+    digest: str = ""
+
+    async def probe(self) -> StepStarted:
+        """Read the state; no process on a file backend."""
+        checkpoint = await self.engine.inspect(self.ref)
+        return StepStarted(
+            step=self.name,
+            project=self.ref.project,
+            stack=self.ref.stack,
+            record_existed=checkpoint.exists,
+            held=len(checkpoint.resources) + len(checkpoint.pending),
+            fingerprint=checkpoint.fingerprint,
+        )
+
+    async def act(self, call: Call) -> None:
+        """`pulumi up`; the record is made first when there is none."""
+
+        async def up(watch: Watch) -> Outcome:
+            inputs = await call.inputs()
+            request = UpRequest(
+                ref=self.ref,
+                program=self.program,
+                config={**self.config, **inputs},
+                create=not (await self.engine.inspect(self.ref)).exists,
+                log_dir=call.logs(watch),
+            )
+            return _outcome(await self.engine.up(request, watch))
+
+        await call.perform("up", up)
+
+    async def undo(self, call: Call) -> Undone | Retained | None:
+        """Destroy from the state, unless the stack is not this run's to destroy."""
+        before = await self.engine.inspect(self.ref)
+        if call.kind == "up":
+            kept = self._not_ours(call.status, before)
+            if kept is not None:
+                return kept
+            if callable(self.compensation) and not await self._call(call, self.compensation):
+                return None
+        if before.is_empty and not call.status.resources and not before.exists:
+            return Undone(how="nothing", evidence={"record": "none"})
+        keeps = self._leftovers(_outliving(before), "kept by its own option retainOnDelete")
+        if not before.is_empty and not await self._destroy(call, keeps):
+            return None
+        started = call.status.started
+        ours = started is not None and not started.record_existed
+        remove = call.remove_record if call.kind == "destroy" else ours
+        if remove and before.exists and not await self._remove(call):
+            return None
+        keeps = tuple(dict.fromkeys((*call.status.keeps, *keeps)))
+        if keeps:
+            return Retained(reason="resources are kept by their own options", leftovers=keeps)
+        record = "removed" if remove else "kept"
+        return Undone(
+            how="destroyed", evidence={"resources": 0, "pending": 0, "record": record}
+        )
+
+    async def reveal(self, call: Call) -> Mapping[str, Any]:  # noqa: ARG002 - no operation needed
+        """Decrypt the outputs in the state."""
+        return await self.engine.reveal(self.ref)
+
+    async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
+        """Every resource and pending operation in the state."""
+        checkpoint = await self.engine.inspect(self.ref)
+        return (*self._all(checkpoint, reason), *status.keeps)
+
+    async def foresee(self, inputs: Mapping[str, Any] | None) -> Foreseen:
+        """`pulumi preview`, and what a failure would mean for what is there now."""
+        now = await self.engine.inspect(self.ref)
+        held = len(now.resources) + len(now.pending)
+        what = f"update a stack of {held} resources" if held else "a new stack"
+        undo, undoable = self._foreseen_undo(held)
+        if inputs is None:
+            return Foreseen(what=what, undo=undo, undoable=undoable)
+        request = UpRequest(
+            ref=self.ref,
+            program=self.program,
+            config={**self.config, **inputs},
+            create=not now.exists,
+            log_dir="",
+        )
+        watch = Watch(operation="preview", interrupt=asyncio.Event())
+        result = await self.engine.preview(request, watch)
+        return Foreseen(
+            what=what,
+            undo=undo,
+            undoable=undoable,
+            changes=result.changes,
+            resources=result.resources,
+            failure=result.failure,
+        )
+
+    def _foreseen_undo(self, held: int) -> tuple[str, bool]:
+        if held:
+            return "left as it is: the stack held resources before, it is never destroyed", False
+        if self.compensation == "retain":
+            return "left as it is: compensation is retain", False
+        before = "call its compensation, then " if callable(self.compensation) else ""
+        return f"{before}destroy", True
+
+    async def current(self, names: frozenset[str]) -> Mapping[str, Any]:
+        """The outputs in the state, decrypted only where a secret one is asked for."""
+        outputs = (await self.engine.inspect(self.ref)).outputs
+        if all(is_whole(outputs[name]) for name in names if name in outputs):
+            return outputs
+        return await self.engine.reveal(self.ref)
+
+    async def settle(self, operation: OpenOperation) -> Settled:
+        """Wait for the CLI, and mend a lock whose holder is dead."""
+        return await self.engine.settle(self.ref, operation.id, operation.processes)
+
+    def _not_ours(self, status: StepStatus, now: Checkpoint) -> Undone | Retained | None:
+        started = status.started
+        held = started.held if started else 0
+        if held and started and now.fingerprint == started.fingerprint:
+            return Undone(how="unchanged", evidence={"fingerprint": now.fingerprint})
+        if held:
+            reason = (
+                f"the stack held {held} resources before this run, which changed it: "
+                "it is left as it is, never destroyed"
+            )
+            return Retained(reason=reason, leftovers=self._changed(status, now, reason))
+        if self.compensation == "retain":
+            if now.is_empty:
+                return Undone(how="nothing", evidence={"resources": 0, "pending": 0})
+            reason = "the step asks for it: compensation is retain"
+            return Retained(reason=reason, leftovers=self._all(now, reason))
+        return None
+
+    async def _call(self, call: Call, function: Callable[..., Any]) -> bool:
+        async def run(watch: Watch) -> Outcome:
+            context = call.context("compensation", await call.inputs())
+            return await call_function(function, context, watch)
+
+        return (await call.perform("compensation", run)).failure is None
+
+    async def _destroy(self, call: Call, keeps: tuple[Leftover, ...]) -> bool:
+        async def destroy(watch: Watch) -> Outcome:
+            result = await self.engine.destroy(self.ref, call.logs(watch), watch)
+            after = await self.engine.inspect(self.ref)
+            if after.is_empty:
+                # The state decides, not the exit code: a destroy can fail after its last delete.
+                return Outcome(
+                    changes=result.changes,
+                    resources=result.resources,
+                    evidence={"resources": 0, "pending": 0, "fingerprint": after.fingerprint},
+                )
+            failure = result.failure or _unverified(after)
+            leftovers = self._all(after, failure.message)
+            return Outcome(
+                failure=failure,
+                changes=result.changes,
+                resources=result.resources,
+                leftovers=leftovers,
+            )
+
+        return (await call.perform("destroy", destroy, keeps=keeps)).failure is None
+
+    async def _remove(self, call: Call) -> bool:
+        async def remove(watch: Watch) -> Outcome:
+            result = await self.engine.remove(self.ref, call.logs(watch), watch)
+            if not (await self.engine.inspect(self.ref)).exists:
+                return Outcome(evidence={"record": "removed"})
+            failure = result.failure or Failure(
+                kind="unverified", message="the stack's record is still in the backend"
+            )
+            left = Leftover(
+                step=self.name, stack=self._label, reason=f"empty record: {failure.message}"
+            )
+            return Outcome(failure=failure, leftovers=(left,))
+
+        return (await call.perform("remove", remove)).failure is None
+
+    @property
+    def _label(self) -> str:
+        return f"{self.ref.project}/{self.ref.stack}"
+
+    def _leftovers(self, resources: tuple[Resource, ...], reason: str) -> tuple[Leftover, ...]:
+        return tuple(
+            Leftover(step=self.name, stack=self._label, urn=res.urn, id=res.id, reason=reason)
+            for res in resources
+        )
+
+    def _all(self, checkpoint: Checkpoint, reason: str) -> tuple[Leftover, ...]:
+        pending = tuple(
+            Leftover(
+                step=self.name,
+                stack=self._label,
+                urn=operation.urn,
+                id=operation.id,
+                reason=f"its operation was cut off while {operation.kind}: it may exist",
+            )
+            for operation in checkpoint.pending
+        )
+        return (*self._leftovers(_owned(checkpoint), reason), *pending)
+
+    def _changed(self, status: StepStatus, now: Checkpoint, reason: str) -> tuple[Leftover, ...]:
+        """What this run touched in a stack that was there before; the stack itself if unknown."""
+        changed = tuple(
+            Leftover(
+                step=self.name,
+                stack=self._label,
+                urn=change.urn,
+                id=change.id,
+                reason=f"{change.op} by this run; {reason}",
+            )
+            for change in status.resources
+            if change.op not in ("same", "read", "refresh")
+        )
+        pending = tuple(item for item in self._all(now, reason) if "cut off" in item.reason)
+        whole = (Leftover(step=self.name, stack=self._label, reason=reason),)
+        return (*changed, *pending) or whole
+
+
+def _owned(checkpoint: Checkpoint) -> tuple[Resource, ...]:
+    """Resources that really exist at a provider, or all when there is nothing but components."""
+    real = tuple(
+        res
+        for res in checkpoint.resources
+        if res.custom and not res.external and not res.type.startswith("pulumi:providers:")
+    )
+    return real or checkpoint.resources
+
+
+def _outliving(checkpoint: Checkpoint) -> tuple[Resource, ...]:
+    return tuple(res for res in checkpoint.resources if res.retain_on_delete)
+
+
+def _unverified(checkpoint: Checkpoint) -> Failure:
+    return Failure(
+        kind="unverified",
+        message=(
+            f"destroy succeeded, but the state still shows {len(checkpoint.resources)} resources "
+            f"and {len(checkpoint.pending)} pending operations"
+        ),
+        hint="Look at the stack's pending operations, then `alma-pulumi rollback` again.",
+    )
+
+
+def _outcome(result: OperationResult) -> Outcome:
+    return Outcome(
+        failure=result.failure,
+        changes=result.changes,
+        resources=result.resources,
+        outputs=result.outputs,
+    )
