@@ -1,0 +1,40 @@
+"""alma: several Pulumi stacks go up as one saga, or everything is undone, verified, journaled."""
+
+from typing import TYPE_CHECKING, Any
+
+from alma.context import Context
+from alma.definition import Retry
+from alma.errors import AlmaError, DefinitionError, SagaFailed, SagaInterrupted
+from alma.events import Leftover
+from alma.saga import Output, Saga
+from alma.secret import Secret
+from alma.status import SagaState
+
+if TYPE_CHECKING:
+    from alma.launch import destroy, resume, rollback
+
+__all__ = [
+    "AlmaError",
+    "Context",
+    "DefinitionError",
+    "Leftover",
+    "Output",
+    "Retry",
+    "Saga",
+    "SagaFailed",
+    "SagaInterrupted",
+    "SagaState",
+    "Secret",
+    "destroy",
+    "resume",
+    "rollback",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what runs a saga only when it is asked for: defining one needs no SQLite."""
+    if name in ("destroy", "resume", "rollback"):
+        from alma import launch  # noqa: PLC0415 - see above
+
+        return getattr(launch, name)
+    raise AttributeError(f"module 'alma' has no attribute {name!r}")

@@ -1,0 +1,361 @@
+"""The composition root: a saga, a journal, an engine and a runner become a run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from alma import events as ev
+from alma.definition import Definition
+from alma.engine.protocol import Engine
+from alma.errors import DefinitionError, RefusedError, SagaFailed, SagaInterrupted
+from alma.identity import actor, new_run_id, utc_now, versions
+from alma.journal import Journal
+from alma.lease import Lease
+from alma.prepare import Prepared, check_bound, from_definition, from_saga
+from alma.result import Result, make_result
+from alma.runner import Reporter, Runner
+from alma.saga import Saga, StackStep
+from alma.state import apply, fold
+from alma.status import RunStatus, SagaState
+
+DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where and with what a run is made; all optional.
+
+    `origin` is `file.py:name`, for `resume`; `modules` travel to workers by value; `grace` is
+    how many seconds an operation may drain after its deadline.
+    """
+
+    journal: str | Path | None = None
+    reporter: Reporter | None = None
+    engine: Engine | None = None
+    origin: str = ""
+    modules: tuple[ModuleType, ...] = ()
+    grace: float = 30.0
+    versions: Mapping[str, str] = field(default_factory=versions)
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal's path."""
+        return Path(self.journal or DEFAULT_JOURNAL)
+
+
+def run_sync(main: Callable[[], Awaitable[Result]]) -> Result:
+    """Run a coroutine to its end in a loop of its own.
+
+    Raises DefinitionError where a loop is already running (a notebook): await there instead.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise DefinitionError(
+            "saga.run() was called inside a running event loop.",
+            hint="Use `await saga.execute()` there.",
+        )
+
+    async def call() -> Result:
+        return await main()
+
+    return asyncio.run(call())
+
+
+async def up(
+    saga: Saga, *, journal: str | Path | None = None, settings: Settings | None = None
+) -> Result:
+    """Run the saga; see `Saga.execute`."""
+    return await _start(saga, "up", settings or Settings(journal=journal))
+
+
+async def destroy(
+    saga: Saga,
+    *,
+    journal: str | Path | None = None,
+    settings: Settings | None = None,
+    remove: bool = False,
+) -> Result:
+    """Take the whole saga down, in reverse order, as a run of its own.
+
+    Stacks are destroyed by their state, actions by calling their compensations. With `remove`
+    the stacks' records in the backend go as well. Ends COMPLETED, or raises SagaFailed.
+    """
+    return await _start(saga, "destroy", settings or Settings(journal=journal), remove=remove)
+
+
+async def resume(
+    run: str = "latest",
+    *,
+    saga: Saga | None = None,
+    journal: str | Path | None = None,
+    settings: Settings | None = None,
+    accept_changes: bool = False,
+) -> Result:
+    """Go on with a run in the direction it had; a finished one is only reported.
+
+    `saga` is needed to go forward, and to undo by functions. Raises as `Saga.execute` does, and
+    DefinitionError when the saga is not the one that the run was started with, unless
+    `accept_changes`.
+    """
+    return await _go_on(
+        run, None, saga, settings or Settings(journal=journal), accept_changes=accept_changes
+    )
+
+
+async def rollback(
+    run: str = "latest",
+    *,
+    saga: Saga | None = None,
+    journal: str | Path | None = None,
+    settings: Settings | None = None,
+) -> Result:
+    """Undo a run that was interrupted or FAILED, and verify it; raises as `resume` does."""
+    return await _go_on(
+        run, "back", saga, settings or Settings(journal=journal), accept_changes=True
+    )
+
+
+# -- new runs --------------------------------------------------------------------------------
+
+
+async def _start(
+    saga: Saga, kind: ev.RunKind, settings: Settings, *, remove: bool = False
+) -> Result:
+    needed = any(isinstance(step, StackStep) for step in saga.steps)
+    async with _engine(settings, saga.parallelism, needed=needed) as engine:
+        prepared = from_saga(saga, engine, settings.modules)
+        facts = await engine.check() if engine is not None else {}
+        saga.freeze()
+        with Journal.open(settings.journal_path, write=True) as journal:
+            run_id = new_run_id(utc_now())
+            definition = prepared.definition
+            with journal.acquire(definition.target, run_id, actor=actor()) as lease:
+                _refuse_unfinished(journal, definition)
+                created = ev.RunCreated(
+                    saga=definition.saga,
+                    stack=definition.stack,
+                    kind=kind,
+                    definition=definition.to_json(),
+                    digest=definition.digest,
+                    backend=facts.get("backend", ""),
+                    origin=settings.origin,
+                    remove_records=remove,
+                    versions={**settings.versions, **facts},
+                )
+                run = fold([journal.create_run(run_id, created, lease)])
+                return await _drive(run, journal, lease, prepared, settings)
+
+
+def _refuse_unfinished(journal: Journal, definition: Definition) -> None:
+    """An interrupted run on this target must be ended first: only it knows what it made."""
+    for row in journal.runs(limit=1, target=definition.target):
+        last = fold(journal.events(row.run))
+        if not last.state.is_final:
+            raise RefusedError(
+                f"Run {row.run} of {definition.target} was interrupted "
+                f"({last.state.name}) and is not over.",
+                hint=f"Go on with `alma-pulumi resume {row.run}`, "
+                f"or undo it with `alma-pulumi rollback {row.run}`.",
+            )
+
+
+# -- runs that exist -------------------------------------------------------------------------
+
+
+async def _go_on(
+    reference: str,
+    direction: ev.Direction | None,
+    saga: Saga | None,
+    settings: Settings,
+    *,
+    accept_changes: bool,
+) -> Result:
+    with Journal.open(settings.journal_path, write=False) as reader:
+        run_id = reader.resolve(reference)
+        run = fold(reader.events(run_id))
+    if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
+        if direction == "back" and run.state is SagaState.COMPLETED:
+            raise DefinitionError(
+                f"Run {run_id} is COMPLETED: there is nothing to roll back.",
+                hint="To take its stacks down, use `alma-pulumi destroy`.",
+            )
+        return _ended(run, make_result(run, interrupted=False), {})
+    wanted = _direction(run, direction)
+    needed = any(step.kind == "stack" for step in run.plan.steps)
+    async with _engine(settings, run.plan.parallelism, needed=needed) as engine:
+        prepared, accepted = _prepare_again(
+            run, wanted, saga, engine, settings, accept_changes=accept_changes
+        )
+        facts = await engine.check() if engine is not None else {}
+        if facts.get("backend", run.backend) != run.backend:
+            raise DefinitionError(
+                f"Run {run_id} keeps its state in {run.backend}, not in {facts['backend']}.",
+                hint="Run from the same directory, or set PULUMI_BACKEND_URL to it.",
+            )
+        with Journal.open(settings.journal_path, write=True) as journal:
+            with journal.acquire(run.plan.target, run_id, actor=actor()) as lease:
+                run = fold(journal.events(run_id))
+                if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
+                    return _ended(run, make_result(run, interrupted=False), {})
+                resumed = ev.RunResumed(direction=wanted, actor=actor(), definition=accepted)
+                return await _drive(run, journal, lease, prepared, settings, resumed)
+
+
+def _direction(run: RunStatus, asked: ev.Direction | None) -> ev.Direction:
+    if asked == "back" and run.past_pivot:
+        raise DefinitionError(
+            f"Run {run.run} is past its point of no return: it can only go forward.",
+            hint=f"Mend the cause, then `alma-pulumi resume {run.run}`.",
+        )
+    return asked or run.direction
+
+
+def _prepare_again(
+    run: RunStatus,
+    direction: ev.Direction,
+    saga: Saga | None,
+    engine: Engine | None,
+    settings: Settings,
+    *,
+    accept_changes: bool,
+) -> tuple[Prepared, Mapping[str, Any] | None]:
+    """Adapters for a run that exists, and the new definition if a changed one is accepted."""
+    started = frozenset(step.name for step in run.steps.values() if step.started is not None)
+    if saga is None:
+        if direction == "forward":
+            raise DefinitionError(
+                f"Run {run.run} goes forward, and that needs its saga.",
+                hint="Give the saga's file with --target (or saga=...).",
+            )
+        prepared = from_definition(run.plan, engine)
+        check_bound(prepared, started if run.kind == "up" else frozenset(run.steps))
+        return prepared, None
+    prepared = from_saga(saga, engine, settings.modules)
+    new = prepared.definition
+    if new.target != run.plan.target:
+        raise DefinitionError(f"Run {run.run} is of {run.plan.target}, not of {new.target}.")
+    missing = sorted(set(run.steps if direction == "back" else started) - {s.name for s in new.steps})
+    if missing and direction == "back":
+        old = from_definition(run.plan, engine)
+        adapters = {**{name: old.adapters[name] for name in missing}, **prepared.adapters}
+        both = Prepared(definition=run.plan, adapters=adapters, redactor=prepared.redactor)
+        check_bound(both, started)
+        return both, None
+    if new.digest == run.plan.digest or direction == "back":
+        return prepared, None
+    if missing:
+        raise DefinitionError(
+            f'Step "{missing[0]}" has started in run {run.run} and is no longer in the saga.',
+            hint=f"Put it back, or undo the run with `alma-pulumi rollback {run.run}`.",
+        )
+    if not accept_changes:
+        raise DefinitionError(
+            f"The saga has changed since run {run.run} was started: {_changes(run.plan, new)}.",
+            hint="Accept that with --accept-changes, or undo the run with rollback.",
+        )
+    return prepared, new.to_json()
+
+
+def _changes(old: Definition, new: Definition) -> str:
+    before = {step.name: step for step in old.steps}
+    after = {step.name: step for step in new.steps}
+    words = [f'step "{name}" is new' for name in after if name not in before]
+    words += [f'step "{name}" is gone' for name in before if name not in after]
+    words += [
+        f'step "{name}" is different'
+        for name in after
+        if name in before and after[name] != before[name]
+    ]
+    return ", ".join(words) or "its settings are different"
+
+
+# -- both ------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _engine(
+    settings: Settings, parallelism: int, *, needed: bool
+) -> AsyncIterator[Engine | None]:
+    """The given engine, or a Pulumi of our own where any step is a stack."""
+    if settings.engine is not None or not needed:
+        yield settings.engine
+        return
+    from alma.engine.pool import PulumiEngine  # noqa: PLC0415 - a saga of actions needs none of it
+
+    engine = PulumiEngine(parallelism=parallelism)
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+async def _drive(
+    run: RunStatus,
+    journal: Journal,
+    lease: Lease,
+    prepared: Prepared,
+    settings: Settings,
+    resumed: ev.RunResumed | None = None,
+) -> Result:
+    runner = Runner(
+        run=run,
+        journal=journal,
+        lease=lease,
+        adapters=prepared.adapters,
+        logs=(journal.path.parent / "logs" / run.run).absolute(),
+        reporter=settings.reporter,
+        redactor=prepared.redactor,
+        grace=settings.grace,
+    )
+    runner.record(ev.RunnerAttached(process=lease.process, actor=lease.actor))
+    if resumed is not None:
+        runner.record(resumed)
+    await runner.drive()
+    interrupted = not run.state.is_final
+    return _ended(run, make_result(run, interrupted=interrupted, live=runner.live), runner.causes)
+
+
+def _ended(run: RunStatus, result: Result, causes: Mapping[str, BaseException]) -> Result:
+    """The result of a COMPLETED run; otherwise the error that carries it."""
+    if result.state is SagaState.COMPLETED:
+        return result
+    name = f'Saga "{run.plan.saga}" (run {run.run})'
+    cause = causes.get(result.failed_step) or (
+        StepError(result.failed_step, result.error) if result.error else None
+    )
+    if result.interrupted:
+        raise SagaInterrupted(
+            f"{name} was interrupted while {run.state.name}.",
+            result,
+            hint=f"Go on with `alma-pulumi resume {run.run}`, "
+            f"or undo it with `alma-pulumi rollback {run.run}`.",
+        ) from cause
+    why = result.error.message if result.error else run.reason
+    failed = f'{name} failed at step "{result.failed_step}": {why}' if result.failed_step else (
+        f"{name} ended: {why}"
+    )
+    if result.state is SagaState.COMPENSATED:
+        raise SagaFailed(f"{failed} Everything it did is verified undone.", result) from cause
+    raise SagaFailed(
+        f"{failed} {len(result.leftovers)} leftovers remain.",
+        result,
+        hint=f"`alma-pulumi status {run.run}` names them.",
+    ) from cause
+
+
+class StepError(Exception):
+    """Why a step failed, where no exception of the user's own code tells it."""
+
+    def __init__(self, step: str, failure: ev.Failure) -> None:
+        super().__init__(f'step "{step}": {failure.message}')
+        self.step = step
+        self.failure = failure

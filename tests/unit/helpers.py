@@ -1,0 +1,42 @@
+"""Small things that several unit tests need."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from alma.errors import SagaEndedError
+from alma.events import Recorded
+from alma.journal import Journal
+from alma.launch import Settings
+from alma.result import Result
+from alma.testing import FakeEngine
+
+
+def program() -> None:
+    """A program for the fake engine, which never runs it."""
+
+
+def settings(engine: FakeEngine, journal: Path, **more: Any) -> Settings:
+    """Run with the fake engine, and without waiting at deadlines."""
+    return Settings(engine=engine, journal=journal, grace=0.2, **more)
+
+
+async def ended(run: Coroutine[Any, Any, Result]) -> Result:
+    """The result, whether it is returned or carried by an error."""
+    try:
+        return await run
+    except SagaEndedError as error:
+        return error.result
+
+
+def history(journal: Path, run: str = "latest") -> list[Recorded]:
+    """A run's events."""
+    with Journal.open(journal, write=False) as reader:
+        return reader.events(reader.resolve(run))
+
+
+def types(journal: Path, run: str = "latest") -> list[str]:
+    """The names of a run's events, in order."""
+    return [entry.event.type for entry in history(journal, run)]

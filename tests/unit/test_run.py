@@ -1,0 +1,502 @@
+"""Whole runs over the fake engine and a real journal: semantics of failure, undo and resume."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alma import Context, Retry, Saga, SagaFailed, SagaInterrupted, SagaState, Secret
+from alma import events as ev
+from alma.errors import DefinitionError, RefusedError, RunnerBusyError
+from alma.journal import Journal
+from alma.launch import destroy, resume, rollback, up
+from alma.testing import Crash, FakeEngine, FakeProgram, Fault
+from tests.unit.helpers import ended, history, program, settings, types
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+def three(**options: Any) -> Saga:
+    saga = Saga("s", **options)
+    a = saga.add_stack("a", program=program)
+    b = saga.add_stack("b", program=program, inputs={"url": a.output("url")})
+    saga.add_stack("c", program=program, inputs={"url": b.output("url")})
+    return saga
+
+
+async def test_all_stacks_go_up_in_order(journal: Path) -> None:
+    """COMPLETED, with the outputs by step."""
+    engine = FakeEngine()
+    result = await up(three(), settings=settings(engine, journal))
+    assert result.state is SagaState.COMPLETED
+    assert result.outputs["c"]["url"] == "fake://"
+    assert engine.calls == [("up", "s-a"), ("up", "s-b"), ("up", "s-c")]
+
+
+async def test_a_failure_undoes_everything_and_leaves_an_empty_world(journal: Path) -> None:
+    """The failed step first, then in reverse; verified; the records that it made are gone."""
+    engine = FakeEngine(faults=[Fault(project="s-c", operation="up", after=1)])
+    with pytest.raises(SagaFailed, match="fault injected at two") as caught:
+        await up(three(), settings=settings(engine, journal))
+    assert caught.value.result.state is SagaState.COMPENSATED
+    assert caught.value.exit_code == 4
+    assert engine.world == {}
+    destroys = [project for operation, project in engine.calls if operation == "destroy"]
+    assert destroys == ["s-c", "s-b", "s-a"]
+
+
+async def test_every_effect_has_its_intent_before_it(journal: Path) -> None:
+    """Each outcome in the journal follows the intent of the same operation."""
+    engine = FakeEngine(faults=[Fault(project="s-b", operation="up", after=1)])
+    await ended(up(three(), settings=settings(engine, journal)))
+    open_: set[str] = set()
+    for entry in history(journal):
+        event = entry.event
+        if isinstance(event, ev.OperationIntended):
+            open_.add(event.operation)
+        if isinstance(event, ev.OperationSucceeded | ev.OperationFailed):
+            open_.remove(event.operation)
+    assert not open_
+
+
+async def test_a_lying_destroy_is_not_believed(journal: Path) -> None:
+    """A successful destroy over what is still in the state is FAILED, and names it."""
+    faults = [
+        Fault(project="s-b", operation="up", after=1),
+        Fault(project="s-b", operation="destroy", effect="lie", after=0),
+    ]
+    engine = FakeEngine(faults=faults)
+    result = await ended(up(three(), settings=settings(engine, journal)))
+    assert result.state is SagaState.FAILED
+    assert result.exit_code == 10
+    urns = {left.urn.rpartition("::")[2] for left in result.leftovers if left.step == "b"}
+    assert urns == {"one"}
+    assert {left.step for left in result.leftovers} == {"a", "b"}
+
+
+async def test_a_pending_create_is_never_clean(journal: Path) -> None:
+    """Destroy succeeds over a pending operation; the run must not."""
+    engine = FakeEngine(faults=[Fault(project="s-b", operation="up", effect="pending", after=1)])
+    result = await ended(up(three(), settings=settings(engine, journal)))
+    assert result.state is SagaState.FAILED
+    assert any("creating" in left.reason for left in result.leftovers)
+
+
+async def test_a_failed_undo_is_retried_by_its_own_policy(journal: Path) -> None:
+    """compensation_retry, apart from the action's."""
+    faults = [
+        Fault(project="s-a", operation="up", after=1),
+        Fault(project="s-a", operation="destroy", nth=1),
+        Fault(project="s-a", operation="destroy", nth=2),
+    ]
+    engine = FakeEngine(faults=faults)
+    saga = Saga("s")
+    saga.add_stack("a", program=program, compensation_retry=Retry(attempts=3, delay=0))
+    result = await ended(up(saga, settings=settings(engine, journal)))
+    assert result.state is SagaState.COMPENSATED
+    assert engine.counts["destroy", "s-a"] == 3
+
+
+async def test_an_action_is_retried_and_then_completes(journal: Path) -> None:
+    """Retry counts attempts of the action."""
+    engine = FakeEngine(faults=[Fault(project="s-a", operation="up", after=1)])
+    saga = Saga("s")
+    saga.add_stack("a", program=program, retry=Retry(attempts=2, delay=0))
+    result = await up(saga, settings=settings(engine, journal))
+    assert result.status.steps["a"].tries == 2
+
+
+async def test_a_stack_that_existed_before_is_never_destroyed(journal: Path) -> None:
+    """Changed by this run: retained, named, exit 10."""
+    engine = FakeEngine(faults=[Fault(project="s-b", operation="up", after=0)])
+    engine.existing("s-a", "dev", "one")
+    result = await ended(up(three(), settings=settings(engine, journal)))
+    assert result.state is SagaState.FAILED
+    assert ("destroy", "s-a") not in engine.calls
+    assert [left.urn.rpartition("::")[2] for left in result.leftovers] == ["two"]
+    assert "before this run" in result.leftovers[0].reason
+
+
+async def test_an_up_that_changed_nothing_needs_no_undo(journal: Path) -> None:
+    """It existed and is the same: clean, and untouched."""
+    engine = FakeEngine(faults=[Fault(project="s-b", operation="up", after=0)])
+    engine.existing("s-a", "dev", "one", "two")
+    result = await ended(up(three(), settings=settings(engine, journal)))
+    assert result.state is SagaState.COMPENSATED
+    assert result.status.steps["a"].how == "unchanged"
+    assert set(engine.world) == {("s-a", "dev")}
+
+
+async def test_a_record_that_was_there_before_is_kept(journal: Path) -> None:
+    """Only a record that this run made is removed."""
+    engine = FakeEngine(faults=[Fault(project="s-a", operation="up", after=1)])
+    engine.existing("s-a", "dev")
+    result = await ended(up(three(), settings=settings(engine, journal)))
+    assert result.state is SagaState.COMPENSATED
+    assert engine.world["s-a", "dev"].is_empty
+
+
+async def test_policy_stop_names_everything_and_rollback_undoes_it(journal: Path) -> None:
+    """on_failure="stop": FAILED and looked at; a later rollback ends COMPENSATED."""
+    engine = FakeEngine(faults=[Fault(project="s-b", operation="up", after=1)])
+    result = await ended(up(three(on_failure="stop"), settings=settings(engine, journal)))
+    assert result.state is SagaState.FAILED
+    assert {left.step for left in result.leftovers} == {"a", "b"}
+    undone = await ended(rollback(settings=settings(engine, journal)))
+    assert undone.state is SagaState.COMPENSATED
+    assert engine.world == {}
+
+
+async def test_resume_after_stop_goes_forward(journal: Path) -> None:
+    """The failed step is tried again, the completed one is not."""
+    engine = FakeEngine(faults=[Fault(project="s-b", operation="up", after=1)])
+    saga = three(on_failure="stop")
+    await ended(up(saga, settings=settings(engine, journal)))
+    result = await resume(saga=saga, settings=settings(engine, journal))
+    assert result.state is SagaState.COMPLETED
+    assert engine.counts["up", "s-a"] == 1
+
+
+async def test_retain_leaves_the_stack_and_names_it(journal: Path) -> None:
+    """compensation="retain" opts a step out of the undo."""
+    engine = FakeEngine(faults=[Fault(project="s-a", operation="up", after=1)])
+    saga = Saga("s")
+    saga.add_stack("a", program=program, compensation="retain")
+    result = await ended(up(saga, settings=settings(engine, journal)))
+    assert result.state is SagaState.FAILED
+    assert [left.id for left in result.leftovers] == ["s-a-one"]
+    assert ("destroy", "s-a") not in engine.calls
+
+
+async def test_a_stack_s_own_compensation_is_called_before_its_destroy(journal: Path) -> None:
+    """To drain or to empty; the state is verified all the same."""
+    engine = FakeEngine(faults=[Fault(project="s-a", operation="up", after=1)])
+    held: list[int] = []
+    saga = Saga("s")
+    saga.add_stack(
+        "a",
+        program=program,
+        compensation=lambda: held.append(len(engine.world["s-a", "dev"].resources)),
+    )
+    result = await ended(up(saga, settings=settings(engine, journal)))
+    assert held == [1]
+    assert result.state is SagaState.COMPENSATED
+
+
+async def test_destroy_takes_all_down_and_keeps_the_records(journal: Path) -> None:
+    """A run of its own, in reverse; the records go only when asked."""
+    engine = FakeEngine()
+    await up(three(), settings=settings(engine, journal))
+    result = await destroy(three(), settings=settings(engine, journal))
+    assert result.state is SagaState.COMPLETED
+    assert [key for key in engine.calls if key[0] == "destroy"] == [
+        ("destroy", "s-c"),
+        ("destroy", "s-b"),
+        ("destroy", "s-a"),
+    ]
+    assert all(state.is_empty for state in engine.world.values())
+    await destroy(three(), settings=settings(engine, journal), remove=True)
+    assert engine.world == {}
+
+
+CRASHES = [
+    Fault(project="s-b", operation="up", effect="crash", after=0),
+    Fault(project="s-b", operation="up", effect="crash", after=1),
+    Fault(project="s-b", operation="up", effect="crash", after=2),
+    Fault(project="s-b", operation="inspect", effect="crash"),
+]
+
+
+@pytest.mark.parametrize("fault", CRASHES)
+async def test_a_run_that_died_going_forward_is_resumed_to_its_end(
+    journal: Path, fault: Fault
+) -> None:
+    """Same end as undisturbed; the steps already done are not touched again."""
+    engine = FakeEngine(faults=[fault])
+    with pytest.raises(Crash):
+        await up(three(), settings=settings(engine, journal))
+    result = await resume(saga=three(), settings=settings(engine, journal))
+    assert result.state is SagaState.COMPLETED
+    assert engine.counts["up", "s-a"] == 1
+    assert all(len(state.resources) == 2 for state in engine.world.values())
+
+
+@pytest.mark.parametrize("fault", CRASHES)
+async def test_a_run_that_died_going_forward_can_be_rolled_back(
+    journal: Path, fault: Fault
+) -> None:
+    """Without its program: the journal and the state are enough."""
+    engine = FakeEngine(faults=[fault])
+    with pytest.raises(Crash):
+        await up(three(), settings=settings(engine, journal))
+    result = await ended(rollback(settings=settings(engine, journal)))
+    assert result.state is SagaState.COMPENSATED
+    assert engine.world == {}
+
+
+@pytest.mark.parametrize("operation", ["destroy", "remove"])
+@pytest.mark.parametrize("after", [0, 1])
+async def test_a_run_that_died_going_back_goes_on_going_back(
+    journal: Path, operation: Any, after: int
+) -> None:
+    """At any point of the undo of any step."""
+    faults = [
+        Fault(project="s-c", operation="up", after=1),
+        Fault(project="s-b", operation=operation, effect="crash", after=after),
+    ]
+    engine = FakeEngine(faults=faults)
+    with pytest.raises(Crash):
+        await up(three(), settings=settings(engine, journal))
+    result = await ended(resume(settings=settings(engine, journal)))
+    assert result.state is SagaState.COMPENSATED
+    assert engine.world == {}
+
+
+async def test_a_finished_run_is_not_run_again(journal: Path) -> None:
+    """Resume of it only reports."""
+    engine = FakeEngine()
+    saga = three()
+    await up(saga, settings=settings(engine, journal))
+    calls = list(engine.calls)
+    before = types(journal)
+    result = await resume(saga=saga, settings=settings(engine, journal))
+    assert result.state is SagaState.COMPLETED
+    assert engine.calls == calls
+    assert types(journal) == before
+
+
+async def test_a_changed_saga_is_refused_unless_accepted(journal: Path) -> None:
+    """Going forward with another definition must be asked for."""
+    engine = FakeEngine(faults=[CRASHES[1]])
+    with pytest.raises(Crash):
+        await up(three(), settings=settings(engine, journal))
+    changed = three()
+    changed.add_stack("d", program=program)
+    with pytest.raises(DefinitionError, match='step "d" is new'):
+        await resume(saga=changed, settings=settings(engine, journal))
+    result = await resume(
+        saga=changed, settings=settings(engine, journal), accept_changes=True
+    )
+    assert result.state is SagaState.COMPLETED
+    assert ("s-d", "dev") in engine.world
+
+
+async def test_up_over_an_interrupted_run_is_refused(journal: Path) -> None:
+    """Only the run that made the stacks knows that they are its own."""
+    engine = FakeEngine(faults=[CRASHES[1]])
+    with pytest.raises(Crash):
+        await up(three(), settings=settings(engine, journal))
+    with pytest.raises(RefusedError, match="rollback"):
+        await up(three(), settings=settings(engine, journal))
+
+
+async def test_a_second_runner_is_refused_while_the_first_lives(journal: Path) -> None:
+    """One lease for each target."""
+    engine = FakeEngine()
+    with Journal.open(journal, write=True) as held, held.acquire("s/dev", "other"):
+        with pytest.raises(RunnerBusyError):
+            await up(three(), settings=settings(engine, journal))
+    assert engine.calls == []
+
+
+async def test_a_missing_output_is_the_consumer_s_failure(journal: Path) -> None:
+    """It names the outputs that there are."""
+    engine = FakeEngine(programs={"s-a": FakeProgram(outputs={"path": "x"})})
+    result = await ended(up(three(), settings=settings(engine, journal)))
+    assert result.error is not None
+    assert result.error.message == 'step "a" has no output "url"; it has: path'
+    assert result.state is SagaState.COMPENSATED
+
+
+# -- actions ---------------------------------------------------------------------------------
+
+
+async def test_actions_as_in_the_adr(journal: Path) -> None:
+    """Names from the functions, no argument or one, plain or async; undone in reverse."""
+    seen: list[str] = []
+
+    async def one() -> dict[str, int]:
+        seen.append("one")
+        return {"id": 1}
+
+    def two(context: Context) -> None:
+        seen.append(f"two after {context.outputs['one']['id']}")
+        raise ValueError("no")
+
+    def undo(context: Context) -> None:
+        seen.append(f"undo {context.step} {context.result.get('id')}")
+
+    saga = Saga(name="adr")
+    saga.add_step(action=one, compensation=undo)
+    saga.add_step(action=two, compensation=undo)
+    with pytest.raises(SagaFailed) as caught:
+        await saga.execute(journal=journal)
+    assert seen == ["one", "two after 1", "undo two None", "undo one 1"]
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert caught.value.result.state is SagaState.COMPENSATED
+
+
+async def test_the_key_stays_the_same_over_retries_and_resumes(journal: Path) -> None:
+    """And an action that is repeated after a crash is told that it is in doubt."""
+    calls: list[tuple[str, int, bool]] = []
+    reached = asyncio.Event()
+
+    async def act(context: Context) -> None:
+        calls.append((context.key, context.attempt, context.in_doubt))
+        if len(calls) == 1:
+            raise OSError("try again")
+        if len(calls) == 2:
+            reached.set()
+            await asyncio.Event().wait()
+
+    saga = Saga("s")
+    saga.add_step("x", action=act, retry=Retry(attempts=2, delay=0), compensation=print)
+    run = asyncio.create_task(up(saga, journal=journal))
+    await reached.wait()
+    run.cancel()  # the runner dies in the middle of the second attempt
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    result = await resume(saga=saga, journal=journal)
+    assert result.state is SagaState.COMPLETED
+    assert len({key for key, _, _ in calls}) == 1
+    assert [(attempt, doubt) for _, attempt, doubt in calls] == [(1, False), (2, False), (2, True)]
+
+
+async def test_a_step_without_compensation_is_a_leftover(journal: Path) -> None:
+    """alma cannot know what the action made, so it is named."""
+    saga = Saga("s")
+    saga.add_step("first", action=lambda: None)
+    saga.add_step("second", action=lambda: 1 / 0, compensation=lambda: None)
+    result = await ended(up(saga, journal=journal))
+    assert result.state is SagaState.FAILED
+    assert [(left.step, left.reason) for left in result.leftovers] == [
+        ("first", "the step has no compensation")
+    ]
+
+
+async def test_a_failing_compensation_is_a_leftover(journal: Path) -> None:
+    """With the words of what it raised."""
+
+    def bad() -> None:
+        raise OSError("still in use")
+
+    saga = Saga("s")
+    saga.add_step("x", action=lambda: 1 / 0, compensation=bad)
+    result = await ended(up(saga, journal=journal))
+    assert result.state is SagaState.FAILED
+    assert "still in use" in result.leftovers[0].reason
+
+
+@pytest.mark.parametrize("value", [object(), float("nan"), {1: 2}, b"x"])
+async def test_a_result_that_is_no_json_fails_the_step(journal: Path, value: object) -> None:
+    """The action took effect, so it is compensated."""
+    undone: list[str] = []
+    saga = Saga("s")
+    saga.add_step("x", action=lambda: value, compensation=lambda: undone.append("x"))
+    result = await ended(up(saga, journal=journal))
+    assert result.state is SagaState.COMPENSATED
+    assert undone == ["x"]
+    assert "cannot" in (result.error.message if result.error else "")
+
+
+async def test_an_action_past_its_deadline_fails(journal: Path) -> None:
+    """An async one is cancelled."""
+    saga = Saga("s")
+
+    async def slow() -> None:
+        await asyncio.Event().wait()
+
+    saga.add_step("x", action=slow, compensation=lambda: None, timeout=0.05)
+    result = await ended(up(saga, journal=journal))
+    assert result.state is SagaState.COMPENSATED
+    assert result.error is not None
+    assert result.error.kind == "timeout"
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), BaseException("x")])
+async def test_an_action_that_tries_to_end_the_process_only_fails(
+    journal: Path, error: BaseException
+) -> None:
+    """sys.exit inside an action is that action's failure."""
+
+    def act() -> None:
+        raise error
+
+    saga = Saga("s")
+    saga.add_step("x", action=act, compensation=lambda: None)
+    result = await ended(up(saga, journal=journal))
+    assert result.state is SagaState.COMPENSATED
+
+
+async def test_no_secret_reaches_the_journal(journal: Path) -> None:
+    """Not as an output, an input, nor inside an error; nested ones included."""
+    canary = "canary-7f3a9b"
+    saga = Saga("s")
+    got: list[Any] = []
+
+    def make() -> dict[str, Any]:
+        return {"password": Secret(canary), "nested": {"list": [Secret(canary)]}}
+
+    def use(context: Context) -> None:
+        got.append(context.inputs["password"].value)
+        raise ValueError(f"cannot log in with {canary}")
+
+    first = saga.add_step("make", action=make, compensation=lambda: None)
+    saga.add_step(
+        "use", action=use, compensation=lambda: None, inputs={"password": first.output("password")}
+    )
+    result = await ended(up(saga, journal=journal))
+    assert got == [canary]
+    assert result.state is SagaState.COMPENSATED
+    for path in journal.parent.rglob("*"):
+        if path.is_file():
+            assert canary.encode() not in path.read_bytes(), path
+
+
+# -- signals ---------------------------------------------------------------------------------
+
+
+async def test_one_signal_drains_and_undoes(journal: Path) -> None:
+    """No new step starts, the CLI is told once, and the failure policy applies."""
+    engine = FakeEngine(faults=[Fault(project="s-b", operation="up", effect="hang", after=1)])
+    run = asyncio.create_task(ended(up(three(), settings=settings(engine, journal))))
+    while ("up", "s-b") not in engine.calls:
+        await asyncio.sleep(0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    result = await run
+    assert result.state is SagaState.COMPENSATED
+    assert engine.world == {}
+    assert ("up", "s-c") not in engine.calls
+    assert "SignalSent" in types(journal)
+
+
+async def test_two_signals_stop_at_once_and_leave_it_in_doubt(journal: Path) -> None:
+    """INTERRUPTED: journaled as such, resumable, exit 8."""
+
+    async def stubborn() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    started = asyncio.Event()
+    saga = Saga("s")
+    saga.add_step("x", action=stubborn, compensation=lambda: None)
+    run = asyncio.create_task(up(saga, journal=journal))
+    await started.wait()
+    os.kill(os.getpid(), signal.SIGINT)
+    while "InterruptReceived" not in types(journal):
+        await asyncio.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(SagaInterrupted) as caught:
+        await run
+    assert caught.value.exit_code == 8
+    assert types(journal)[-2:] == ["OperationLeftInDoubt", "RunInterrupted"]
+    undone = await ended(rollback(saga=saga, journal=journal))
+    assert undone.state is SagaState.COMPENSATED
