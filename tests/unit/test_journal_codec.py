@@ -1,0 +1,105 @@
+"""Every event, whatever its fields hold, comes back from the journal as it was."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from alma import events
+from alma.events import Event, RunCreated
+from alma.journal import Journal
+from tests.unit.journal_tools import a_run
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def values(hint: Any) -> st.SearchStrategy[Any]:
+    """A strategy for a field of an event, made from its type."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if origin in (Union, types.UnionType):
+        return st.one_of(*map(values, arguments))
+    if origin is tuple:
+        return st.lists(values(arguments[0]), max_size=3).map(tuple)
+    if origin is Mapping:
+        return st.dictionaries(st.text(), values(arguments[1]), max_size=3)
+    if isinstance(hint, type) and is_dataclass(hint):
+        return instances(hint)
+    return {
+        Any: JSON,
+        str: st.text(),
+        bool: st.booleans(),
+        int: st.integers(),
+        float: st.floats(allow_nan=False, allow_infinity=False),
+        type(None): st.none(),
+    }[hint]
+
+
+def instances(cls: type[Any]) -> st.SearchStrategy[Any]:
+    # Not get_type_hints: it looks names up in the class first, and `Event.type` is a string.
+    hints = {each.name: eval(each.type, vars(events)) for each in fields(cls)}  # noqa: S307
+    return st.builds(cls, **{name: values(hint) for name, hint in hints.items()})
+
+
+EVENTS = sorted(set(Event.registry.values()) - {RunCreated}, key=lambda cls: cls.type)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("codec") / "journal.db"
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_every_event_comes_back_equal(data: st.DataObject, path: Path) -> None:
+    """One event of each type with drawn fields, appended, read by another connection: equal."""
+    path.unlink(missing_ok=True)
+    picked = data.draw(st.lists(st.sampled_from(EVENTS), min_size=1, max_size=4))
+    drawn = [data.draw(instances(cls)) for cls in picked]
+    with a_run(path) as (journal, lease):
+        appended = [journal.append("r1", event, lease) for event in drawn]
+    with Journal.open(path, write=False) as reader:
+        read = reader.events("r1")[1:]
+        assert read == appended
+        assert [entry.event for entry in read] == drawn
+        assert reader.verify().ok
+
+
+@pytest.mark.parametrize("cls", EVENTS)
+def test_each_type_comes_back_as_itself(cls: type[Event], tmp_path: Path) -> None:
+    """The type of an event is kept by its name."""
+
+    @settings(max_examples=1, derandomize=True, database=None, deadline=None)
+    @given(event=instances(cls))
+    def once(event: Event) -> None:
+        (tmp_path / "journal.db").unlink(missing_ok=True)
+        with a_run(tmp_path / "journal.db") as (journal, lease):
+            journal.append("r1", event, lease)
+            assert type(journal.events("r1")[-1].event) is cls
+
+    once()
+
+
+@settings(max_examples=25, deadline=None)
+@given(event=instances(RunCreated))
+def test_the_first_event_comes_back_equal(event: RunCreated, path: Path) -> None:
+    """RunCreated as well, with whatever its definition holds."""
+    path.unlink(missing_ok=True)
+    target = f"{event.saga}/{event.stack}"
+    with Journal.open(path, write=True) as journal, journal.acquire(target, "r1") as lease:
+        journal.create_run("r1", event, lease)
+        assert [entry.event for entry in journal.events("r1")] == [event]
+        assert journal.verify().ok
