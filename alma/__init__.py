@@ -6,9 +6,10 @@ from alma.context import Context
 from alma.definition import Retry
 from alma.errors import AlmaError, DefinitionError, SagaFailed, SagaInterrupted
 from alma.events import Leftover
-from alma.saga import Output, Saga
+from alma.saga import Saga
 from alma.secret import Secret
 from alma.status import SagaState
+from alma.step import Output
 
 if TYPE_CHECKING:
     from alma.launch import destroy, resume, rollback
@@ -34,7 +35,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Load what runs a saga only when it is asked for: defining one needs no SQLite."""
     if name in ("destroy", "resume", "rollback"):
-        from alma import launch  # noqa: PLC0415 - see above
+        from alma import launch
 
         return getattr(launch, name)
     raise AttributeError(f"module 'alma' has no attribute {name!r}")

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from alma.outputs import is_whole
-from alma.saga import Output
 from alma.status import RunStatus
+from alma.step import Output
 
 Reveal = Callable[[str], Awaitable[Mapping[str, Any]]]
 

@@ -8,21 +8,25 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 from alma import events as ev
+from alma.again import choose_direction, prepare_again
 from alma.definition import Definition
 from alma.engine.protocol import Engine
 from alma.errors import DefinitionError, RefusedError, SagaFailed, SagaInterrupted
 from alma.identity import actor, new_run_id, utc_now, versions
 from alma.journal import Journal
 from alma.lease import Lease
-from alma.prepare import Prepared, check_bound, from_definition, from_saga
+from alma.operation import Operations
+from alma.prepare import Prepared, from_saga
+from alma.recorder import Recorder, Reporter
 from alma.result import Result, make_result
-from alma.runner import Reporter, Runner
-from alma.saga import Saga, StackStep
-from alma.state import apply, fold
+from alma.runner import Runner
+from alma.saga import Saga
+from alma.state import fold
 from alma.status import RunStatus, SagaState
+from alma.step import StackStep
 
 DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
 
@@ -189,11 +193,11 @@ async def _go_on(
                 hint="To take its stacks down, use `alma-pulumi destroy`.",
             )
         return _ended(run, make_result(run, interrupted=False), {})
-    wanted = _direction(run, direction)
+    wanted = choose_direction(run, direction)
     needed = any(step.kind == "stack" for step in run.plan.steps)
     async with _engine(settings, run.plan.parallelism, needed=needed) as engine:
-        prepared, accepted = _prepare_again(
-            run, wanted, saga, engine, settings, accept_changes=accept_changes
+        prepared, accepted = prepare_again(
+            run, wanted, saga, engine, settings.modules, accept_changes=accept_changes
         )
         facts = await engine.check() if engine is not None else {}
         if facts.get("backend", run.backend) != run.backend:
@@ -201,81 +205,15 @@ async def _go_on(
                 f"Run {run_id} keeps its state in {run.backend}, not in {facts['backend']}.",
                 hint="Run from the same directory, or set PULUMI_BACKEND_URL to it.",
             )
-        with Journal.open(settings.journal_path, write=True) as journal:
-            with journal.acquire(run.plan.target, run_id, actor=actor()) as lease:
-                run = fold(journal.events(run_id))
-                if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
-                    return _ended(run, make_result(run, interrupted=False), {})
-                resumed = ev.RunResumed(direction=wanted, actor=actor(), definition=accepted)
-                return await _drive(run, journal, lease, prepared, settings, resumed)
-
-
-def _direction(run: RunStatus, asked: ev.Direction | None) -> ev.Direction:
-    if asked == "back" and run.past_pivot:
-        raise DefinitionError(
-            f"Run {run.run} is past its point of no return: it can only go forward.",
-            hint=f"Mend the cause, then `alma-pulumi resume {run.run}`.",
-        )
-    return asked or run.direction
-
-
-def _prepare_again(
-    run: RunStatus,
-    direction: ev.Direction,
-    saga: Saga | None,
-    engine: Engine | None,
-    settings: Settings,
-    *,
-    accept_changes: bool,
-) -> tuple[Prepared, Mapping[str, Any] | None]:
-    """Adapters for a run that exists, and the new definition if a changed one is accepted."""
-    started = frozenset(step.name for step in run.steps.values() if step.started is not None)
-    if saga is None:
-        if direction == "forward":
-            raise DefinitionError(
-                f"Run {run.run} goes forward, and that needs its saga.",
-                hint="Give the saga's file with --target (or saga=...).",
-            )
-        prepared = from_definition(run.plan, engine)
-        check_bound(prepared, started if run.kind == "up" else frozenset(run.steps))
-        return prepared, None
-    prepared = from_saga(saga, engine, settings.modules)
-    new = prepared.definition
-    if new.target != run.plan.target:
-        raise DefinitionError(f"Run {run.run} is of {run.plan.target}, not of {new.target}.")
-    missing = sorted(set(run.steps if direction == "back" else started) - {s.name for s in new.steps})
-    if missing and direction == "back":
-        old = from_definition(run.plan, engine)
-        adapters = {**{name: old.adapters[name] for name in missing}, **prepared.adapters}
-        both = Prepared(definition=run.plan, adapters=adapters, redactor=prepared.redactor)
-        check_bound(both, started)
-        return both, None
-    if new.digest == run.plan.digest or direction == "back":
-        return prepared, None
-    if missing:
-        raise DefinitionError(
-            f'Step "{missing[0]}" has started in run {run.run} and is no longer in the saga.',
-            hint=f"Put it back, or undo the run with `alma-pulumi rollback {run.run}`.",
-        )
-    if not accept_changes:
-        raise DefinitionError(
-            f"The saga has changed since run {run.run} was started: {_changes(run.plan, new)}.",
-            hint="Accept that with --accept-changes, or undo the run with rollback.",
-        )
-    return prepared, new.to_json()
-
-
-def _changes(old: Definition, new: Definition) -> str:
-    before = {step.name: step for step in old.steps}
-    after = {step.name: step for step in new.steps}
-    words = [f'step "{name}" is new' for name in after if name not in before]
-    words += [f'step "{name}" is gone' for name in before if name not in after]
-    words += [
-        f'step "{name}" is different'
-        for name in after
-        if name in before and after[name] != before[name]
-    ]
-    return ", ".join(words) or "its settings are different"
+        with (
+            Journal.open(settings.journal_path, write=True) as journal,
+            journal.acquire(run.plan.target, run_id, actor=actor()) as lease,
+        ):
+            run = fold(journal.events(run_id))
+            if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
+                return _ended(run, make_result(run, interrupted=False), {})
+            resumed = ev.RunResumed(direction=wanted, actor=actor(), definition=accepted)
+            return await _drive(run, journal, lease, prepared, settings, resumed)
 
 
 # -- both ------------------------------------------------------------------------------------
@@ -289,7 +227,7 @@ async def _engine(
     if settings.engine is not None or not needed:
         yield settings.engine
         return
-    from alma.engine.pool import PulumiEngine  # noqa: PLC0415 - a saga of actions needs none of it
+    from alma.engine.pool import PulumiEngine
 
     engine = PulumiEngine(parallelism=parallelism)
     try:
@@ -306,22 +244,20 @@ async def _drive(
     settings: Settings,
     resumed: ev.RunResumed | None = None,
 ) -> Result:
-    runner = Runner(
-        run=run,
-        journal=journal,
-        lease=lease,
+    recorder = Recorder(run, journal, lease, prepared.redactor, settings.reporter)
+    operations = Operations(
+        recorder=recorder,
         adapters=prepared.adapters,
         logs=(journal.path.parent / "logs" / run.run).absolute(),
-        reporter=settings.reporter,
-        redactor=prepared.redactor,
         grace=settings.grace,
     )
-    runner.record(ev.RunnerAttached(process=lease.process, actor=lease.actor))
+    recorder.record(ev.RunnerAttached(process=lease.process, actor=lease.actor))
     if resumed is not None:
-        runner.record(resumed)
-    await runner.drive()
+        recorder.record(resumed)
+    await Runner(operations).drive()
     interrupted = not run.state.is_final
-    return _ended(run, make_result(run, interrupted=interrupted, live=runner.live), runner.causes)
+    result = make_result(run, interrupted=interrupted, live=operations.live)
+    return _ended(run, result, operations.causes)
 
 
 def _ended(run: RunStatus, result: Result, causes: Mapping[str, BaseException]) -> Result:
@@ -340,8 +276,10 @@ def _ended(run: RunStatus, result: Result, causes: Mapping[str, BaseException]) 
             f"or undo it with `alma-pulumi rollback {run.run}`.",
         ) from cause
     why = result.error.message if result.error else run.reason
-    failed = f'{name} failed at step "{result.failed_step}": {why}' if result.failed_step else (
-        f"{name} ended: {why}"
+    failed = (
+        f'{name} failed at step "{result.failed_step}": {why}'
+        if result.failed_step
+        else (f"{name} ended: {why}")
     )
     if result.state is SagaState.COMPENSATED:
         raise SagaFailed(f"{failed} Everything it did is verified undone.", result) from cause

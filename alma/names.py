@@ -13,6 +13,9 @@ from alma.secret import Secret
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 """Narrower than Pulumi's own rule: a leading dash would be read as a flag, dots as a path."""
 
+_SHOWN: Final = 60
+"""Characters of a refused name that a message repeats."""
+
 _KEY: Final = re.compile(r"(?:[A-Za-z0-9_.-]+:)?[A-Za-z_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -23,10 +26,11 @@ def check_name(what: str, name: object) -> str:
     that start with a letter or digit.
     """
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        shown = repr(name) if not isinstance(name, str) or len(name) <= 60 else repr(name[:60] + "…")
+        shown = repr(name)
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
         raise DefinitionError(
             f"{shown} cannot be the name of a {what}.",
-            hint="Use 1 to 100 letters, digits, '_', '.' and '-', beginning with a letter or digit.",
+            hint="Use 1 to 100 letters, digits, '_', '.' or '-', a letter or digit at first.",
         )
     return name
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ def check_json(tree: Any, where: str = "the result") -> Any:
         return {key: check_json(value, f"{where}[{key!r}]") for key, value in tree.items()}
     if isinstance(tree, list | tuple):
         return [check_json(value, f"{where}[{index}]") for index, value in enumerate(tree)]
-    if isinstance(tree, float) and not (tree == tree and abs(tree) != float("inf")):
+    if isinstance(tree, float) and not math.isfinite(tree):
         raise NotJsonError(f"{where} is {tree}, which JSON cannot hold")
     if tree is None or isinstance(tree, str | int | float | bool):
         return tree

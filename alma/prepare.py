@@ -15,8 +15,9 @@ from alma.engine.protocol import Engine, StackRef
 from alma.engine.ship import code_digest, ship
 from alma.errors import DefinitionError
 from alma.redact import Redactor
-from alma.saga import ActionStep, Output, Saga, StackStep, Step
+from alma.saga import Saga
 from alma.secret import mask
+from alma.step import ActionStep, Output, StackStep, Step
 from alma.steps.action import ActionAdapter
 from alma.steps.base import StepAdapter
 from alma.steps.callables import takes_context
@@ -162,6 +163,6 @@ def check_bound(prepared: Prepared, started: frozenset[str]) -> None:
         bound = callable(getattr(adapter, "compensation", None))
         if step.compensation == "callable" and not bound:
             raise DefinitionError(
-                f'The compensation of step "{name}" is a function, which the journal does not keep.',
+                f'The compensation of step "{name}" is a function, which no journal can keep.',
                 hint="Give the saga's file with --target (or saga=...).",
             )

@@ -3,67 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from alma.dag import check_dag
 from alma.definition import Definition, FailurePolicy, Retry, StepDefinition
 from alma.errors import DefinitionError
 from alma.names import check_choice, check_key, check_name, check_seconds, check_value
+from alma.project import find_project
+from alma.step import ActionStep, Output, StackCompensation, StackStep, Step
 
 if TYPE_CHECKING:
     from alma.result import Result
 
-S = TypeVar("S", bound="Step")
-StackCompensation = Literal["destroy", "restore", "retain"] | Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Output:
-    """A reference to an output of a step, to be used as an input of another one."""
-
-    step: str
-    name: str
-    saga: Saga = field(repr=False, compare=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """What every kind of step has. Made by `Saga.add_*`; times are seconds."""
-
-    name: str
-    saga: Saga = field(repr=False, compare=False)
-    after: tuple[str, ...] | None
-    inputs: Mapping[str, Any]
-    retry: Retry
-    compensation_retry: Retry
-    timeout: float | None
-    compensation_timeout: float | None
-    pivot: bool
-
-    def output(self, name: str) -> Output:
-        """The output of that name, for `inputs={"...": step.output("...")}` of another step."""
-        return Output(self.name, name, self.saga)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StackStep(Step):
-    """A Pulumi stack: an inline `program` or a project in `work_dir`."""
-
-    project: str
-    program: Callable[[], Any] | None
-    work_dir: Path | None
-    config: Mapping[str, Any]
-    compensation: StackCompensation
-
-
-@dataclass(frozen=True, kw_only=True)
-class ActionStep(Step):
-    """A pair of callables, plain or async: `action` does, `compensation` undoes."""
-
-    action: Callable[..., Any]
-    compensation: Callable[..., Any] | None
+S = TypeVar("S", bound=Step)
 
 
 class Saga:
@@ -86,7 +39,7 @@ class Saga:
     ) -> None:
         self.name = check_name("saga", name)
         self.stack = check_name("stack", stack)
-        if isinstance(parallelism, bool) or not isinstance(parallelism, int) or parallelism < 1:
+        if type(parallelism) is not int or parallelism < 1:
             raise DefinitionError(
                 f'Saga "{name}": parallelism must be a whole number of at least 1, '
                 f"not {parallelism!r}."
@@ -123,6 +76,7 @@ class Saga:
     ) -> StackStep:
         """Add a Pulumi stack: an inline `program` (a callable) or a project in `work_dir`.
 
+        The `project` is named `<saga>-<step>`, or as its Pulumi.yaml says.
         `inputs` and `config` become the stack's config: outputs of other steps, JSON values or
         `Secret`s. A callable `compensation` is called before the stack's destroy, to drain or
         to empty; "retain" leaves the stack as it is and names it as a leftover.
@@ -138,12 +92,14 @@ class Saga:
             check_value(f"{where}: config {check_key(where, key)!r}", value)
         both = set(config or {}) & set(inputs or {})
         if both:
-            raise DefinitionError(f"{where}: {sorted(both)[0]!r} is given as config and as input.")
+            raise DefinitionError(f"{where}: {min(both)!r} is given as config and as input.")
+        directory = None if work_dir is None else Path(work_dir).absolute()
+        own_name = f"{self.name}-{name}" if directory is None else find_project(where, directory)
         return self._add(
             StackStep(
-                project=check_name("project", project or f"{self.name}-{name}"),
+                project=check_name("project", project or own_name),
                 program=program,
-                work_dir=_project_dir(where, work_dir),
+                work_dir=directory,
                 config=dict(config or {}),
                 compensation=compensation,
                 **self._common(
@@ -239,13 +195,13 @@ class Saga:
         FAILED, SagaInterrupted when stopped half way, and other AlmaErrors when nothing was
         started. `journal` is the journal's path (default `.alma/journal.db`).
         """
-        from alma.launch import up  # noqa: PLC0415 - defining a saga loads no runner, no SQLite
+        from alma.launch import up
 
         return await up(self, journal=journal)
 
     def run(self, *, journal: str | Path | None = None) -> Result:
         """`execute`, for a script: makes an event loop of its own. Raises as `execute` does."""
-        from alma.launch import run_sync, up  # noqa: PLC0415 - as in execute
+        from alma.launch import run_sync, up
 
         return run_sync(lambda: up(self, journal=journal))
 
@@ -275,9 +231,7 @@ class Saga:
                 kind="stack", project=step.project, work_dir=work_dir, compensation=word, **common
             )
         undo = isinstance(step, ActionStep) and step.compensation is not None
-        return StepDefinition(
-            kind="action", compensation="callable" if undo else "none", **common
-        )
+        return StepDefinition(kind="action", compensation="callable" if undo else "none", **common)
 
     def _common(
         self,
@@ -351,12 +305,3 @@ class Saga:
                     f'Steps "{other.name}" and "{step.name}" are the same stack: both have the '
                     f'project "{step.project}".'
                 )
-
-
-def _project_dir(where: str, work_dir: str | Path | None) -> Path | None:
-    if work_dir is None:
-        return None
-    path = Path(work_dir).absolute()
-    if not any((path / name).is_file() for name in ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")):
-        raise DefinitionError(f"{where}: {path} has no Pulumi.yaml.")
-    return path

@@ -163,7 +163,10 @@ class FakeEngine:
         return OperationResult()
 
     async def settle(
-        self, ref: StackRef, operation: str, processes: tuple[Process, ...]  # noqa: ARG002
+        self,
+        ref: StackRef,  # noqa: ARG002
+        operation: str,  # noqa: ARG002
+        processes: tuple[Process, ...],  # noqa: ARG002
     ) -> Settled:
         """Nothing of a fake outlives its runner."""
         return Settled(found="nothing is at work any more")
@@ -182,9 +185,9 @@ class FakeEngine:
         return None
 
     async def _pause(self, watch: Watch, resource: Resource, op: str) -> None:
-        watch.on_resource(resource.urn, op, False)
+        watch.on_resource(resource.urn, op, False)  # noqa: FBT003 - done
         await asyncio.sleep(0)
-        watch.on_resource(resource.urn, op, True)
+        watch.on_resource(resource.urn, op, True)  # noqa: FBT003 - done
 
     async def _strike(
         self,

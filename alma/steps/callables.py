@@ -27,9 +27,7 @@ def takes_context(function: Callable[..., Any], where: str) -> bool:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return False
-    positional = [
-        p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     needed = [p for p in positional if p.default is p.empty]
     keywords = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
     if len(needed) > 1 or keywords:
@@ -40,9 +38,7 @@ def takes_context(function: Callable[..., Any], where: str) -> bool:
     return bool(needed) or any(p.name in ("context", "ctx") for p in positional)
 
 
-async def call_function(
-    function: Callable[..., Any], context: Context, watch: Watch
-) -> Outcome:
+async def call_function(function: Callable[..., Any], context: Context, watch: Watch) -> Outcome:
     """Call it and say how it ended; a returned dict (or one value) becomes the outputs.
 
     At the deadline an async function is cancelled. A plain one cannot be stopped: it is given
@@ -73,7 +69,7 @@ async def _run(function: Callable[..., Any], context: Context) -> Any:
         return await _in_thread(function, arguments)
     except (_Wrapped, asyncio.CancelledError):
         raise
-    except BaseException as error:  # noqa: BLE001 - sys.exit in an action is its failure, not ours
+    except BaseException as error:
         raise _Wrapped(error) from error
 
 
@@ -115,7 +111,9 @@ class _Wrapped(Exception):  # noqa: N818 - carries what a Future refuses to hold
         self.error = error
 
 
-async def _overdue(function: Callable[..., Any], task: asyncio.Future[Any], watch: Watch) -> Outcome:
+async def _overdue(
+    function: Callable[..., Any], task: asyncio.Future[Any], watch: Watch
+) -> Outcome:
     watch.on_signal("cancel", "deadline")
     if _is_async(function):
         task.cancel()

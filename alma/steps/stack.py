@@ -88,9 +88,7 @@ class StackAdapter:
         if keeps:
             return Retained(reason="resources are kept by their own options", leftovers=keeps)
         record = "removed" if remove else "kept"
-        return Undone(
-            how="destroyed", evidence={"resources": 0, "pending": 0, "record": record}
-        )
+        return Undone(how="destroyed", evidence={"resources": 0, "pending": 0, "record": record})
 
     async def reveal(self, call: Call) -> Mapping[str, Any]:  # noqa: ARG002 - no operation needed
         """Decrypt the outputs in the state."""

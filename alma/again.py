@@ -1,0 +1,86 @@
+"""Taking up a run that exists: in which direction, with which saga, and whether it may."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from alma import events as ev
+from alma.definition import Definition
+from alma.engine.protocol import Engine
+from alma.errors import DefinitionError
+from alma.prepare import Prepared, check_bound, from_definition, from_saga
+from alma.saga import Saga
+from alma.status import RunStatus
+
+
+def choose_direction(run: RunStatus, asked: ev.Direction | None) -> ev.Direction:
+    """The direction that was asked for, or the run's own; DefinitionError past a pivot."""
+    if asked == "back" and run.past_pivot:
+        raise DefinitionError(
+            f"Run {run.run} is past its point of no return: it can only go forward.",
+            hint=f"Mend the cause, then `alma-pulumi resume {run.run}`.",
+        )
+    return asked or run.direction
+
+
+def prepare_again(
+    run: RunStatus,
+    direction: ev.Direction,
+    saga: Saga | None,
+    engine: Engine | None,
+    modules: tuple[ModuleType, ...],
+    *,
+    accept_changes: bool,
+) -> tuple[Prepared, Mapping[str, Any] | None]:
+    """Adapters for a run that exists, and the new definition if a changed one is accepted."""
+    started = frozenset(step.name for step in run.steps.values() if step.started is not None)
+    if saga is None:
+        if direction == "forward":
+            raise DefinitionError(
+                f"Run {run.run} goes forward, and that needs its saga.",
+                hint="Give the saga's file with --target (or saga=...).",
+            )
+        prepared = from_definition(run.plan, engine)
+        check_bound(prepared, started if run.kind == "up" else frozenset(run.steps))
+        return prepared, None
+    prepared = from_saga(saga, engine, modules)
+    new = prepared.definition
+    if new.target != run.plan.target:
+        raise DefinitionError(f"Run {run.run} is of {run.plan.target}, not of {new.target}.")
+    missing = sorted(
+        set(run.steps if direction == "back" else started) - {s.name for s in new.steps}
+    )
+    if missing and direction == "back":
+        old = from_definition(run.plan, engine)
+        adapters = {**{name: old.adapters[name] for name in missing}, **prepared.adapters}
+        both = Prepared(definition=run.plan, adapters=adapters, redactor=prepared.redactor)
+        check_bound(both, started)
+        return both, None
+    if new.digest == run.plan.digest or direction == "back":
+        return prepared, None
+    if missing:
+        raise DefinitionError(
+            f'Step "{missing[0]}" has started in run {run.run} and is no longer in the saga.',
+            hint=f"Put it back, or undo the run with `alma-pulumi rollback {run.run}`.",
+        )
+    if not accept_changes:
+        raise DefinitionError(
+            f"The saga has changed since run {run.run} was started: {_changes(run.plan, new)}.",
+            hint="Accept that with --accept-changes, or undo the run with rollback.",
+        )
+    return prepared, new.to_json()
+
+
+def _changes(old: Definition, new: Definition) -> str:
+    before = {step.name: step for step in old.steps}
+    after = {step.name: step for step in new.steps}
+    words = [f'step "{name}" is new' for name in after if name not in before]
+    words += [f'step "{name}" is gone' for name in before if name not in after]
+    words += [
+        f'step "{name}" is different'
+        for name in after
+        if name in before and after[name] != before[name]
+    ]
+    return ", ".join(words) or "its settings are different"

@@ -1,0 +1,192 @@
+"""One operation: intent, work, outcome; and what an adapter is given to do it with."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alma import events as ev
+from alma.context import Context
+from alma.engine.protocol import Watch
+from alma.errors import AlmaError, JournalError
+from alma.inputs import MissingOutputError, resolve
+from alma.outputs import for_journal
+from alma.recorder import Recorder
+from alma.state import FORWARD, Act, Undo
+from alma.status import SagaState
+from alma.steps.base import Call, Outcome, StepAdapter, Work
+
+
+@dataclass(kw_only=True)
+class Operations:
+    """Makes the operations of one run. `drain` is set by a first signal; `grace` in seconds.
+
+    `live` are outputs of the steps that completed in this process, with their secrets; `causes`
+    what callables raised in this process, by step.
+    """
+
+    recorder: Recorder
+    adapters: Mapping[str, StepAdapter]
+    logs: Path
+    grace: float
+    drain: asyncio.Event = field(default_factory=asyncio.Event)
+    live: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    causes: dict[str, BaseException] = field(default_factory=dict)
+    _reveals: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    def call(self, command: Act | Undo) -> Call:
+        """What the step's adapter needs for this turn."""
+        run, adapter = self.recorder.run, self.adapters[command.step]
+        status = run.steps[command.step]
+        in_doubt = status.in_doubt
+
+        async def perform(
+            kind: ev.OperationKind, work: Work, *, keeps: tuple[ev.Leftover, ...] = ()
+        ) -> Outcome:
+            return await self.perform(command, kind, work, keeps)
+
+        async def inputs() -> Mapping[str, Any]:
+            values = await resolve(adapter.sources, run, self.live, self._reveal)
+            self.recorder.redact.learn(values)
+            return values
+
+        def context(what: str, values: Mapping[str, Any]) -> Context:
+            return Context(
+                run=run.run,
+                saga=run.plan.saga,
+                stack=run.plan.stack,
+                step=status.name,
+                key=f"{run.run}-{status.name}-{what}",
+                attempt=command.attempt,
+                in_doubt=in_doubt,
+                inputs=values,
+                outputs={
+                    step.name: step.outputs
+                    for step in run.steps.values()
+                    if step.state is SagaState.COMPLETED
+                },
+                result=self.live.get(status.name, status.outputs),
+            )
+
+        return Call(
+            kind=run.kind,
+            status=status,
+            perform=perform,
+            inputs=inputs,
+            context=context,
+            log_dir=str(self.logs),
+            remove_record=run.remove_records,
+        )
+
+    async def perform(
+        self,
+        command: Act | Undo,
+        kind: ev.OperationKind,
+        work: Work,
+        keeps: tuple[ev.Leftover, ...] = (),
+    ) -> Outcome:
+        """Commit the intent, do the work, commit the outcome.
+
+        An operation's id is its run's and the seq of its intent: unique, and found in the logs.
+        """
+        run = self.recorder.run
+        operation = f"{run.run}-{run.seq + 1}"
+        log = self.logs / operation
+        self.recorder.record(
+            ev.OperationIntended(
+                step=command.step,
+                operation=operation,
+                kind=kind,
+                attempt=command.attempt,
+                log=str(log),
+                keeps=keeps,
+            )
+        )
+        began = time.monotonic()
+        outcome = await _outcome(work, self._watch(command, operation))
+        seconds = round(time.monotonic() - began, 3)
+        self._note(command.step, kind, outcome, log)
+        self._record_outcome(command.step, operation, kind, outcome, seconds, log)
+        return outcome
+
+    def _note(self, step: str, kind: ev.OperationKind, outcome: Outcome, log: Path) -> None:
+        """Keep what the journal must not hold: secrets, tracebacks, exceptions."""
+        self.recorder.redact.learn(outcome.outputs)
+        if outcome.trace:
+            self.recorder.write_trace(log, outcome.trace)
+        if outcome.cause is not None:
+            self.causes.setdefault(step, outcome.cause)
+        if outcome.failure is None and kind in FORWARD:
+            self.live[step] = outcome.outputs
+
+    def _record_outcome(
+        self,
+        step: str,
+        operation: str,
+        kind: ev.OperationKind,
+        outcome: Outcome,
+        seconds: float,
+        log: Path,
+    ) -> None:
+        common: dict[str, Any] = {
+            "step": step,
+            "operation": operation,
+            "kind": kind,
+            "seconds": seconds,
+            "changes": outcome.changes,
+            "resources": outcome.resources,
+        }
+        if outcome.failure is None:
+            outputs = self.recorder.redact.clean(for_journal(outcome.outputs))
+            event: ev.Event = ev.OperationSucceeded(
+                **common, outputs=outputs, evidence=outcome.evidence
+            )
+        else:
+            failure = self.recorder.clean_failure(outcome.failure, log)
+            leftovers = self.recorder.clean(outcome.leftovers)
+            event = ev.OperationFailed(**common, failure=failure, leftovers=leftovers)
+        self.recorder.record(event)
+
+    def _watch(self, command: Act | Undo, operation: str) -> Watch:
+        run, step = self.recorder.run, command.step
+        definition = run.plan.step(step)
+        acting = isinstance(command, Act)
+        # An undo is what a first signal asks for: it is not disturbed by it.
+        drains = acting or run.kind == "destroy"
+        return Watch(
+            operation=operation,
+            interrupt=self.drain if drains else asyncio.Event(),
+            timeout=definition.timeout if acting else definition.compensation_timeout,
+            grace=self.grace,
+            on_process=lambda role, process: self.recorder.record(
+                ev.ProcessSpawned(step=step, operation=operation, role=role, process=process)
+            ),
+            on_signal=lambda signal, why: self.recorder.record(
+                ev.SignalSent(step=step, operation=operation, signal=signal, why=why)
+            ),
+            on_resource=lambda urn, op, done: self.recorder.report(
+                lambda reporter: reporter.resource(step, urn, op, done)
+            ),
+        )
+
+    async def _reveal(self, step: str) -> Mapping[str, Any]:
+        """Once for each step, however many consume it."""
+        async with self._reveals.setdefault(step, asyncio.Lock()):
+            attempt = max(self.recorder.run.steps[step].attempts, 1)
+            return await self.adapters[step].reveal(self.call(Act(step, attempt)))
+
+
+async def _outcome(work: Work, watch: Watch) -> Outcome:
+    try:
+        return await work(watch)
+    except MissingOutputError as error:
+        return Outcome(failure=ev.Failure(kind="program", message=str(error)))
+    except JournalError:
+        raise
+    except AlmaError as error:
+        failure = ev.Failure(kind="backend", message=error.message, hint=error.hint)
+        return Outcome(failure=failure)

@@ -1,0 +1,81 @@
+"""Recording: journal first, then the state, then whoever watches; never a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from alma import events as ev
+from alma.journal import Journal
+from alma.lease import Lease
+from alma.redact import Redactor
+from alma.state import apply
+from alma.status import RunStatus
+
+
+class Reporter(Protocol):
+    """Whoever shows a run while it goes on. Called on the event loop; must not block."""
+
+    def recorded(self, run: RunStatus, entry: ev.Recorded) -> None:
+        """An event was committed; `run` is the state after it."""
+        ...
+
+    def resource(self, step: str, urn: str, op: str, done: bool) -> None:  # noqa: FBT001
+        """A resource's operation began or ended."""
+        ...
+
+
+class Recorder:
+    """The one way in which something comes into a run's journal."""
+
+    def __init__(
+        self,
+        run: RunStatus,
+        journal: Journal,
+        lease: Lease,
+        redactor: Redactor,
+        reporter: Reporter | None,
+    ) -> None:
+        self.run = run
+        self.redact = redactor
+        self._journal, self._lease, self._reporter = journal, lease, reporter
+
+    def record(self, event: ev.Event) -> None:
+        """Commit the event and apply it; JournalError when it cannot be committed."""
+        entry = self._journal.append(self.run.run, event, self._lease)
+        apply(self.run, entry)
+        self.report(lambda reporter: reporter.recorded(self.run, entry))
+
+    def report(self, tell: Callable[[Reporter], None]) -> None:
+        """Show it; a display that breaks (its terminal is gone) must not touch the run."""
+        if self._reporter is None:
+            return
+        try:
+            tell(self._reporter)
+        except OSError:
+            self._reporter = None
+
+    def clean(self, leftovers: tuple[ev.Leftover, ...]) -> tuple[ev.Leftover, ...]:
+        """The leftovers without secrets in what a provider or a callable has said."""
+        return tuple(
+            replace(left, id=self.redact(left.id), reason=self.redact(left.reason))
+            for left in leftovers
+        )
+
+    def clean_failure(self, failure: ev.Failure, log: Path) -> ev.Failure:
+        """The failure without secrets, and with its log where there is one."""
+        return replace(
+            failure,
+            message=self.redact(failure.message),
+            hint=self.redact(failure.hint),
+            log=failure.log or (str(log) if log.exists() else ""),
+        )
+
+    def write_trace(self, directory: Path, text: str) -> None:
+        """Keep a traceback beside the operation's other logs, redacted, mode 0600."""
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = directory / "traceback.txt"
+        path.touch(mode=0o600)
+        path.write_text(self.redact(text), encoding="utf-8")
