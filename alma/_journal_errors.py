@@ -11,6 +11,9 @@ from typing import Final
 from alma import _journal_schema as schema
 from alma.errors import JournalError
 
+ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What reading a file can raise; the second where SQLite names a damaged schema in its message."""
+
 _PERMISSIONS: Final = "Look at the permissions of the file and of its directory."
 _DAMAGED: Final = "Copy it away before anything else; alma-pulumi verify names the first break."
 
@@ -39,12 +42,14 @@ _OF_THE_MOMENT: Final = {
 }
 
 
-def _code(error: sqlite3.Error) -> int:
+def _code(error: Exception) -> int:
     """The primary result code; 0 for errors of the Python module itself."""
+    if isinstance(error, UnicodeDecodeError):
+        return sqlite3.SQLITE_CORRUPT
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def is_passing(error: sqlite3.Error) -> bool:
+def is_passing(error: Exception) -> bool:
     """Whether it says something about this moment, and nothing about the file's content."""
     return _code(error) in _OF_THE_MOMENT
 
@@ -54,7 +59,7 @@ def translated(operation: str, path: Path, wait: float) -> Iterator[None]:
     """JournalError for every error of SQLite; `wait` is the busy timeout in seconds."""
     try:
         yield
-    except sqlite3.Error as error:
+    except ERRORS as error:
         what, hint = _CAUSES.get(_code(error), ("failed ({error})", ""))
         what, hint = (text.format(wait=wait, error=error, path=path) for text in (what, hint))
         raise JournalError(f"Cannot {operation}: the journal {path} {what}.", hint=hint) from error

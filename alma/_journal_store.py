@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from alma import _journal_file as files
 from alma import _journal_schema as schema
-from alma._journal_errors import not_ours, translated
+from alma._journal_errors import ERRORS, not_ours, translated
 from alma._journal_views import VIEWS
 from alma.errors import JournalError
 
@@ -75,7 +75,7 @@ class Store:
                     self._connection = self._open_reader()
                 try:
                     result = _snapshot(self._connection, work)
-                except sqlite3.Error:
+                except ERRORS:
                     if self._guarded or self._seen == files.fingerprint(self.path):
                         raise
                 else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from alma._journal_errors import is_passing
+from alma._journal_errors import ERRORS, is_passing
 from alma._journal_rows import EVENTS, LEASES, RUNS, to_run
 from alma._journal_store import create
 from alma.chain import Break, EventRow, Head, LeaseRow, Walk, lease_break
@@ -35,7 +35,7 @@ def verify(connection: sqlite3.Connection, expected: Head | None) -> Verdict:
         walk = Walk(listed, {(lease.target, lease.epoch): lease.run for lease in leases})
         runs = len(listed)
         broken = _along_the_chain(connection, walk, expected) or _around_it(connection, leases)
-    except sqlite3.Error as error:
+    except ERRORS as error:
         if is_passing(error):
             raise
         broken = _of_the_file(f"the file is damaged: {error}")
@@ -53,7 +53,7 @@ def _along_the_chain(
             if expected and row.position == expected.position and row.hash != expected.hash:
                 problem = "not the event of the expected head: the chain was rewritten"
                 return Break(position=row.position, run=row.run, seq=row.seq, problem=problem)
-    except sqlite3.Error as error:
+    except ERRORS as error:
         if is_passing(error):
             raise
         return _after(walk.head, f"cannot be read: {error}")

@@ -1,0 +1,382 @@
+"""`verify` finds whatever was changed behind the journal's back, and names the first place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from alma.chain import GENESIS, EventRow, link
+from alma.errors import JournalError
+from alma.journal import Break, Head, Journal, Verdict
+from tests.unit.journal_tools import content, fill, tampered
+
+EVENTS = 8
+"""How many events `fill` writes."""
+
+COLUMNS = {
+    "events": EventRow._fields,
+    "runs": ("position", "run", "target", "saga", "stack", "kind", "created_at"),
+    "leases": ("number", "target", "epoch", "run", "host", "pid", "started", "actor")
+    + ("acquired_at", "prev", "hash"),
+}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sound") / "journal.db"
+    fill(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def head(sound: Path) -> Head:
+    with Journal.open(sound, write=False) as journal:
+        return journal.head()
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the copies that are tampered with are put, one over the other."""
+    return tmp_path_factory.mktemp("tampered") / "journal.db"
+
+
+@pytest.fixture
+def copy(sound: Path, path: Path) -> Path:
+    path.write_bytes(sound.read_bytes())
+    return path
+
+
+def verified(path: Path, expected: Head | None = None) -> Verdict:
+    with Journal.open(path, write=False) as journal:
+        return journal.verify(expected)
+
+
+def first_break(path: Path, expected: Head | None = None) -> Break:
+    verdict = verified(path, expected)
+    assert not verdict.ok
+    assert verdict.first_break is not None
+    return verdict.first_break
+
+
+def test_a_sound_journal_is_whole(sound: Path, head: Head) -> None:
+    """Nothing to name; the verdict counts events and runs and gives the chain's end."""
+    assert verified(sound, head) == Verdict(events=EVENTS, runs=3, head=head, first_break=None)
+
+
+def test_the_chain_can_be_computed_without_alma(sound: Path) -> None:
+    """The algorithm is the one that docs/journal.md gives."""
+    for table in (0, 2):  # events and leases
+        prev = "0" * 64
+        for *columns, found_prev, found in content(sound)[table]:
+            text = json.dumps([prev, *columns], ensure_ascii=False, separators=(",", ":"))
+            assert found_prev == prev
+            assert found == hashlib.sha256(text.encode()).hexdigest()
+            prev = str(found)
+
+
+def test_the_chain_can_be_computed_in_sql(sound: Path) -> None:
+    """SQLite's json_array gives the same text, so one query finds an edited event."""
+    connection = sqlite3.connect(sound)
+    connection.create_function("sha256", 1, lambda text: hashlib.sha256(text.encode()).hexdigest())
+    query = (
+        "SELECT count(*) FROM events WHERE hash = "
+        "sha256(json_array(prev, position, run, seq, at, epoch, type, step, data))"
+    )
+    assert connection.execute(query).fetchone() == (EVENTS,)
+    connection.close()
+
+
+def other(value: Any, drawn: Any) -> Any:
+    """A value that is not the one that is there."""
+    assume(drawn != value)
+    assume(not (isinstance(value, float) and str(drawn) == str(value)))
+    return drawn
+
+
+VALUES = st.one_of(
+    st.text(max_size=3), st.integers(-5, 100), st.binary(max_size=3), st.sampled_from(["r1", "r9"])
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_edit_of_one_value_is_found(
+    data: st.DataObject, sound: Path, path: Path, head: Head
+) -> None:
+    """Whatever column of whatever row of whatever table; an event is named by its position."""
+    path.write_bytes(sound.read_bytes())
+    names = list(COLUMNS)
+    table = data.draw(st.sampled_from(names))
+    row = data.draw(st.sampled_from(content(sound)[names.index(table)]))
+    column = data.draw(st.sampled_from(COLUMNS[table]))
+    old = row[COLUMNS[table].index(column)]
+    value = other(old, data.draw(VALUES))
+    update = f"UPDATE {table} SET {column} = ?1 WHERE {COLUMNS[table][0]} = {row[0]}"  # noqa: S608
+    try:
+        tampered(path, update, values=(value,))
+    except sqlite3.IntegrityError:
+        assume(False)
+    if content(path) == content(sound):
+        assume(False)  # SQLite turned it into what was there
+    found = first_break(path, head)
+    if table == "events" and column != "position":
+        assert found.position == row[0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(position=st.integers(1, EVENTS))
+def test_any_missing_event_is_found(position: int, sound: Path, path: Path, head: Head) -> None:
+    """The event after the gap is named, or the end where the tail is missing."""
+    path.write_bytes(sound.read_bytes())
+    tampered(path, f"DELETE FROM events WHERE position = {position}")
+    found = first_break(path, head)
+    assert found.position == (position + 1 if position < EVENTS else EVENTS)
+    assert "missing" in found.problem
+
+
+@settings(max_examples=30, deadline=None)
+@given(pair=st.sets(st.integers(1, EVENTS), min_size=2, max_size=2))
+def test_any_two_events_that_were_swapped_are_found(
+    pair: set[int], sound: Path, path: Path, head: Head
+) -> None:
+    """Events that changed places no longer follow what was before them."""
+    path.write_bytes(sound.read_bytes())
+    one, two = sorted(pair)
+    tampered(
+        path,
+        f"UPDATE events SET position = -1 WHERE position = {one}",
+        f"UPDATE events SET position = {one} WHERE position = {two}",
+        f"UPDATE events SET position = {two} WHERE position = -1",
+    )
+    assert first_break(path, head).position == one
+
+
+@settings(max_examples=20, deadline=None)
+@given(run=st.sampled_from(["r1", "r2", "r3"]))
+def test_a_removed_run_is_found(run: str, sound: Path, path: Path, head: Head) -> None:
+    """One chain over all runs: a run that vanished with all its rows leaves a gap."""
+    path.write_bytes(sound.read_bytes())
+    tampered(path, *(f"DELETE FROM {table} WHERE run = '{run}'" for table in COLUMNS))  # noqa: S608
+    first_break(path, head)
+
+
+def rehashed(path: Path) -> None:
+    """Compute the whole chain anew, as somebody who read the docs would."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    guards = connection.execute("SELECT name, sql FROM sqlite_master WHERE type='trigger'")
+    kept = guards.fetchall()
+    for name, _ in kept:
+        connection.execute(f"DROP TRIGGER {name}")
+    prev = GENESIS
+    for row in connection.execute("SELECT * FROM events ORDER BY position").fetchall():
+        digest = link(prev, row[:-2])
+        update = "UPDATE events SET prev = ?, hash = ? WHERE position = ?"
+        connection.execute(update, (prev, digest, row[0]))
+        prev = digest
+    for _, sql in kept:
+        connection.execute(sql)
+    connection.close()
+
+
+def test_a_chain_that_was_computed_anew_is_found_by_an_earlier_head(copy: Path, head: Head) -> None:
+    """Only what is kept elsewhere can tell; at the latest at the head's own position."""
+    tampered(copy, "UPDATE events SET at = '2020-01-01T00:00:00.000000+00:00' WHERE position = 4")
+    rehashed(copy)
+    assert verified(copy).ok
+    found = first_break(copy, head)
+    assert (found.position, "rewritten" in found.problem) == (EVENTS, True)
+
+
+def test_a_tail_that_was_cut_off_is_found_by_an_earlier_head(copy: Path, head: Head) -> None:
+    """The chain alone cannot know that it was longer."""
+    tampered(copy, "DELETE FROM events WHERE position = 8")
+    assert verified(copy).ok
+    assert "expected head is at position 8" in first_break(copy, head).problem
+
+
+def test_an_earlier_head_is_good_for_ever(sound: Path) -> None:
+    """What was the end once is a place on the way later."""
+    row = EventRow._make(content(sound)[0][3])  # type: ignore[arg-type]
+    assert verified(sound, Head(position=4, hash=row.hash)).ok
+
+
+def test_an_event_of_a_stale_epoch_is_found(copy: Path, head: Head) -> None:
+    """Even with its hash computed anew: the epochs of a target never go back."""
+    tampered(copy, "UPDATE events SET epoch = 3 WHERE position = 5")
+    rehashed(copy)
+    found = first_break(copy)
+    assert (found.position, found.run, found.seq) == (5, "r1", 3)
+    assert "no lease on shop/dev with epoch 3 was ever taken for this run" in found.problem
+
+
+def test_epochs_out_of_order_are_found(copy: Path) -> None:
+    """An event with an older epoch than the one before it was written by a stale runner."""
+    tampered(
+        copy,
+        "UPDATE events SET epoch = 2 WHERE position = 3",
+    )
+    rehashed(copy)
+    found = first_break(copy)
+    assert found.position == 5
+    assert "epoch 1 of shop/dev after epoch 2" in found.problem
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("type = 'RunExploded'", "unknown event type 'RunExploded'"),
+        ("data = '{}'", "OperationIntended"),
+        ("data = '{'", "no event"),
+        ("data = '[]'", "no event"),
+        ("""data = '{"colour": 1}'""", "colour"),
+    ],
+)
+def test_an_event_that_cannot_be_understood_is_found(copy: Path, change: str, problem: str) -> None:
+    """Its hash may be right: what this version cannot read it does not call whole."""
+    tampered(copy, f"UPDATE events SET {change} WHERE position = 3")
+    rehashed(copy)
+    found = first_break(copy)
+    assert found.position == 3
+    assert problem in found.problem
+    with Journal.open(copy, write=False) as journal, pytest.raises(JournalError, match="seq 2"):
+        journal.events("r1")
+
+
+def test_an_added_event_is_found(copy: Path) -> None:
+    """Somebody who adds a row at the end, in order but without its hash."""
+    tampered(
+        copy,
+        "INSERT INTO events SELECT 9, run, 3, at, epoch, 'RunCompleted', '', '{\"step\":\"\"}', "
+        "hash, hash FROM events WHERE position = 8",
+    )
+    assert first_break(copy).position == 9
+
+
+def test_a_run_without_events_is_found(copy: Path) -> None:
+    """A run that is only listed never was."""
+    tampered(
+        copy,
+        "INSERT INTO runs SELECT 20, 'r9', target, saga, stack, kind, created_at FROM runs"
+        " WHERE run = 'r1'",
+    )
+    found = first_break(copy)
+    assert (found.run, "listed" in found.problem) == ("r9", True)
+
+
+def test_a_missing_lease_is_found(copy: Path) -> None:
+    """A lease that nothing was written under is missed as well."""
+    tampered(copy, "DELETE FROM leases WHERE number = 2")
+    assert not verified(copy).ok
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TRIGGER events_no_update",
+        "DROP TRIGGER leases_no_delete",
+        "DROP TRIGGER events_in_order",
+        "DROP VIEW steps",
+        "DROP INDEX runs_by_target",
+    ],
+)
+def test_a_dropped_guard_is_found(copy: Path, statement: str) -> None:
+    """The rows may be right: without its guards the journal is not what was made."""
+    connection = sqlite3.connect(copy)
+    connection.execute(statement)
+    connection.close()
+    assert f"{statement.split()[-1]} is missing from the schema" in str(first_break(copy))
+
+
+def test_what_others_add_is_left_alone(copy: Path) -> None:
+    """An index or a view of one's own is no break."""
+    connection = sqlite3.connect(copy)
+    connection.execute("CREATE VIEW mine AS SELECT * FROM history")
+    connection.execute("CREATE INDEX by_type ON events (type)")
+    connection.close()
+    assert verified(copy).ok
+
+
+@pytest.mark.parametrize("table", ["events", "runs", "leases"])
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE {} SET run = run", "DELETE FROM {}", "INSERT OR REPLACE INTO {} SELECT * FROM {}"],
+)
+def test_rows_are_only_ever_added(copy: Path, table: str, statement: str) -> None:
+    """The file refuses edits by whatever tool, REPLACE (which fires no DELETE) included."""
+    connection = sqlite3.connect(copy)
+    before = content(copy)
+    with pytest.raises(sqlite3.IntegrityError, match="only ever added"):
+        connection.execute(statement.format(table, table))
+    connection.close()
+    assert content(copy) == before
+
+
+def test_reading_an_edited_run_is_refused(copy: Path) -> None:
+    """A run is not acted upon when one of its rows was edited, whether or not one verifies."""
+    tampered(copy, "UPDATE events SET step = 'servers' WHERE position = 5")
+    with Journal.open(copy, write=False) as journal:
+        with pytest.raises(JournalError, match="run r1, seq 3: its content does not match"):
+            journal.events("r1")
+        assert len(journal.events("r2")) == 2
+
+
+def test_reading_a_run_with_a_gap_is_refused(copy: Path) -> None:
+    """As for a row that is missing."""
+    tampered(copy, "DELETE FROM events WHERE position = 3")
+    with Journal.open(copy, write=False) as journal, pytest.raises(JournalError, match="seq 2 is"):
+        journal.events("r1")
+
+
+@settings(max_examples=250, deadline=None)
+@given(data=st.data())
+def test_a_flipped_bit_is_found_or_changes_nothing(
+    data: st.DataObject, sound: Path, path: Path, head: Head
+) -> None:
+    """Anywhere in the file: refused on opening, found by verify, or not a bit of content at all."""
+    image = bytearray(sound.read_bytes())
+    offset = data.draw(st.integers(0, len(image) - 1))
+    image[offset] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(image)
+    try:
+        verdict = verified(path, head)
+    except JournalError:
+        return
+    assert not verdict.ok or content(path) == content(sound)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_a_file_that_was_cut_off_is_found(
+    data: st.DataObject, sound: Path, path: Path, head: Head
+) -> None:
+    """At whatever byte: refused on opening or found by verify."""
+    image = sound.read_bytes()
+    path.write_bytes(image[: data.draw(st.integers(1, len(image) - 1))])
+    try:
+        assert not verified(path, head).ok
+    except JournalError:
+        pass
+
+
+def test_a_break_reads_as_a_sentence(copy: Path) -> None:
+    """Position, run and seq come first, as an operator looks them up."""
+    tampered(copy, "UPDATE events SET step = 'servers' WHERE position = 5")
+    assert str(first_break(copy)) == (
+        "position 5, run r1, seq 3: its content does not match its hash: it was edited"
+    )
+
+
+def test_a_schema_that_is_no_text_is_refused(copy: Path) -> None:
+    """SQLite names what is damaged in its message, which then cannot be decoded either."""
+    image = copy.read_bytes()
+    at = image.index(b"CREATE VIEW leftovers")
+    copy.write_bytes(image[:at] + b"\xc9" + image[at + 1 :])
+    with pytest.raises(JournalError, match="damaged"):
+        Journal.open(copy, write=False)
