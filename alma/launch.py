@@ -27,6 +27,7 @@ from alma.saga import Saga
 from alma.state import fold
 from alma.status import RunStatus, SagaState
 from alma.step import StackStep
+from alma.target import hand_over
 
 DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
 
@@ -134,6 +135,7 @@ async def rollback(
 async def _start(
     saga: Saga, kind: ev.RunKind, settings: Settings, *, remove: bool = False
 ) -> Result:
+    hand_over(saga)  # a file that is being loaded for its saga does not run it
     needed = any(isinstance(step, StackStep) for step in saga.steps)
     async with _engine(settings, saga.parallelism, needed=needed) as engine:
         prepared = from_saga(saga, engine, settings.modules)
