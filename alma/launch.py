@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Final, Protocol
 
 from alma import events as ev
 from alma.again import choose_direction, prepare_again
@@ -16,6 +16,7 @@ from alma.definition import Definition
 from alma.engine.protocol import Engine
 from alma.errors import DefinitionError, RefusedError, SagaFailed, SagaInterrupted
 from alma.identity import actor, new_run_id, utc_now, versions
+from alma.inputs import from_earlier_runs
 from alma.journal import Journal
 from alma.lease import Lease
 from alma.operation import Operations
@@ -32,12 +33,21 @@ from alma.target import hand_over
 DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
 
 
+class OpenJournal(Protocol):
+    """How a journal is opened: `Journal.open`, or a test's wrapper around it."""
+
+    def __call__(self, path: Path, *, write: bool) -> Journal:
+        """See `Journal.open`."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Where and with what a run is made; all optional.
 
     `origin` is `file.py:name`, for `resume`; `modules` travel to workers by value; `grace` is
-    how many seconds an operation may drain after its deadline.
+    how many seconds an operation may drain after its deadline; `open_journal` is where a test
+    puts its own faults between a run and its journal.
     """
 
     journal: str | Path | None = None
@@ -46,6 +56,7 @@ class Settings:
     origin: str = ""
     modules: tuple[ModuleType, ...] = ()
     grace: float = 30.0
+    open_journal: OpenJournal = Journal.open
     versions: Mapping[str, str] = field(default_factory=versions)
 
     @property
@@ -141,7 +152,7 @@ async def _start(
         prepared = from_saga(saga, engine, settings.modules)
         facts = await engine.check() if engine is not None else {}
         saga.freeze()
-        with Journal.open(settings.journal_path, write=True) as journal:
+        with settings.open_journal(settings.journal_path, write=True) as journal:
             run_id = new_run_id(utc_now())
             definition = prepared.definition
             with journal.acquire(definition.target, run_id, actor=actor()) as lease:
@@ -185,7 +196,7 @@ async def _go_on(
     *,
     accept_changes: bool,
 ) -> Result:
-    with Journal.open(settings.journal_path, write=False) as reader:
+    with settings.open_journal(settings.journal_path, write=False) as reader:
         run_id = reader.resolve(reference)
         run = fold(reader.events(run_id))
     if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
@@ -208,7 +219,7 @@ async def _go_on(
                 hint="Run from the same directory, or set PULUMI_BACKEND_URL to it.",
             )
         with (
-            Journal.open(settings.journal_path, write=True) as journal,
+            settings.open_journal(settings.journal_path, write=True) as journal,
             journal.acquire(run.plan.target, run_id, actor=actor()) as lease,
         ):
             run = fold(journal.events(run_id))
@@ -253,6 +264,8 @@ async def _drive(
         logs=(journal.path.parent / "logs" / run.run).absolute(),
         grace=settings.grace,
     )
+    if run.kind == "destroy":
+        operations.live.update(from_earlier_runs(journal, run))
     recorder.record(ev.RunnerAttached(process=lease.process, actor=lease.actor))
     if resumed is not None:
         recorder.record(resumed)
