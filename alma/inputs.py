@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from alma.journal import Journal
 from alma.outputs import is_whole
-from alma.status import RunStatus
+from alma.state import fold
+from alma.status import RunStatus, SagaState
 from alma.step import Output
 
 Reveal = Callable[[str], Awaitable[Mapping[str, Any]]]
@@ -31,6 +33,24 @@ async def resolve(
     for key, source in sources.items():
         values[key] = await _value(source, run, live, reveal) if _is_ref(source) else source
     return values
+
+
+def from_earlier_runs(journal: Journal, run: RunStatus) -> dict[str, Mapping[str, Any]]:
+    """What a destroy knows of its steps' outputs: those of the runs that brought them up.
+
+    Without them a compensation with inputs could not be called. The newest run counts.
+    """
+    known: dict[str, Mapping[str, Any]] = {}
+    for row in journal.runs(limit=None, target=run.plan.target):
+        before = fold(journal.events(row.run))
+        if before.kind != "up":
+            continue
+        for step in before.steps.values():
+            if step.state is SagaState.COMPLETED and step.name in run.steps:
+                known.setdefault(step.name, step.outputs)
+        if before.state is SagaState.COMPLETED:
+            break
+    return known
 
 
 def _is_ref(source: Any) -> bool:
