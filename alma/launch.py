@@ -148,7 +148,7 @@ async def _start(
 ) -> Result:
     hand_over(saga)  # a file that is being loaded for its saga does not run it
     needed = any(isinstance(step, StackStep) for step in saga.steps)
-    async with _engine(settings, saga.parallelism, needed=needed) as engine:
+    async with open_engine(settings, saga.parallelism, needed=needed) as engine:
         prepared = from_saga(saga, engine, settings.modules)
         facts = await engine.check() if engine is not None else {}
         saga.freeze()
@@ -208,7 +208,7 @@ async def _go_on(
         return _ended(run, make_result(run, interrupted=False), {})
     wanted = choose_direction(run, direction)
     needed = any(step.kind == "stack" for step in run.plan.steps)
-    async with _engine(settings, run.plan.parallelism, needed=needed) as engine:
+    async with open_engine(settings, run.plan.parallelism, needed=needed) as engine:
         prepared, accepted = prepare_again(
             run, wanted, saga, engine, settings.modules, accept_changes=accept_changes
         )
@@ -233,7 +233,7 @@ async def _go_on(
 
 
 @asynccontextmanager
-async def _engine(
+async def open_engine(
     settings: Settings, parallelism: int, *, needed: bool
 ) -> AsyncIterator[Engine | None]:
     """The given engine, or a Pulumi of our own where any step is a stack."""
