@@ -1,0 +1,122 @@
+"""What `up` would do, and what a failure of it would undo. Writes nothing, starts no run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from alma.dag import topological
+from alma.definition import Definition
+from alma.launch import Settings, open_engine
+from alma.prepare import Prepared, from_saga
+from alma.saga import Saga
+from alma.step import Output, StackStep
+from alma.steps.base import Foreseen
+
+LATER = "known only during up"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepPreview:
+    """One step. `unknown` names the inputs (`database.url`) that only a run can know."""
+
+    name: str
+    kind: str
+    stack: str
+    foreseen: Foreseen
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """`steps` in the order of `up`; `undo` names them in the order in which all would be undone.
+
+    `pivots`: once one of these steps has completed, nothing is undone any more. `policy` is
+    "compensate" or "stop".
+    """
+
+    saga: str
+    stack: str
+    steps: tuple[StepPreview, ...]
+    undo: tuple[str, ...]
+    pivots: tuple[str, ...]
+    policy: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether no step's preview failed."""
+        return all(step.foreseen.failure is None for step in self.steps)
+
+    @property
+    def not_undoable(self) -> tuple[str, ...]:
+        """The steps that a failure would leave as they are then."""
+        return tuple(step.name for step in self.steps if not step.foreseen.undoable)
+
+
+async def preview(saga: Saga, settings: Settings | None = None) -> Preview:
+    """Look at every step, one after the other.
+
+    What a step consumes is taken from the outputs as they are now: of a stack that is not there
+    yet there are none, and then no more can be said of the step. Raises as `Saga.execute` does
+    before it starts anything.
+    """
+    settings = settings or Settings()
+    needed = any(isinstance(step, StackStep) for step in saga.steps)
+    async with open_engine(settings, saga.parallelism, needed=needed) as engine:
+        prepared = from_saga(saga, engine, settings.modules)
+        if engine is not None:
+            await engine.check()
+        order = topological(prepared.definition)
+        steps = [await _look(name, prepared) for name in order]
+    definition = prepared.definition
+    return Preview(
+        saga=definition.saga,
+        stack=definition.stack,
+        steps=tuple(steps),
+        undo=tuple(reversed(order)),
+        pivots=tuple(step.name for step in definition.steps if step.pivot),
+        policy=definition.on_failure,
+    )
+
+
+async def _look(name: str, prepared: Prepared) -> StepPreview:
+    adapter = prepared.adapters[name]
+    inputs, unknown = await _inputs(adapter.sources, prepared)
+    foreseen = await adapter.foresee(None if unknown else inputs)
+    return StepPreview(
+        name=name,
+        kind=prepared.definition.step(name).kind,
+        stack=_label(prepared.definition, name),
+        foreseen=foreseen,
+        unknown=unknown,
+    )
+
+
+def _label(definition: Definition, name: str) -> str:
+    project = definition.step(name).project
+    return f"{project}/{definition.stack}" if project else ""
+
+
+async def _inputs(
+    sources: Mapping[str, Any], prepared: Prepared
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The inputs as far as they are known now, and the outputs that are not."""
+    wanted: dict[str, set[str]] = {}
+    for source in sources.values():
+        if isinstance(source, Output):
+            wanted.setdefault(source.step, set()).add(source.name)
+    outputs = {
+        step: await prepared.adapters[step].current(frozenset(names))
+        for step, names in wanted.items()
+    }
+    inputs: dict[str, Any] = {}
+    unknown: list[str] = []
+    for key, source in sources.items():
+        if not isinstance(source, Output):
+            inputs[key] = source
+        elif source.name in outputs[source.step]:
+            inputs[key] = outputs[source.step][source.name]
+        else:
+            unknown.append(f"{source.step}.{source.name}")
+    return inputs, tuple(sorted(set(unknown)))

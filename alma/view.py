@@ -1,0 +1,67 @@
+"""A run as it stands in the journal, and whether somebody drives it. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from alma.errors import JournalError
+from alma.events import Recorded
+from alma.journal import Journal
+from alma.lease import Holder
+from alma.state import IllegalTransitionError, fold
+from alma.status import RunStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A run, and the live runner that drives it; None when nobody does."""
+
+    run: RunStatus
+    runner: Holder | None
+
+    @property
+    def interrupted(self) -> bool:
+        """Not over, and nobody is at work on it."""
+        return not self.run.state.is_final and self.runner is None
+
+    @property
+    def state(self) -> str:
+        """The state in words for people."""
+        return f"{self.run.state.value} (interrupted)" if self.interrupted else self.run.state.value
+
+
+def look(path: Path, reference: str) -> View:
+    """The run that RUN means; raises RunNotFoundError, JournalError."""
+    with Journal.open(path, write=False) as journal:
+        return view(journal, journal.resolve(reference))
+
+
+def view(journal: Journal, run_id: str) -> View:
+    """One run, its events and its lease seen at one moment.
+
+    A runner writes its last event, then lets go of the lease: seen in the other order, a run
+    that just ended would look interrupted. So it is read again when the lease was let go.
+    """
+    target = journal.run(run_id).target
+    while True:
+        held = journal.is_held(target)
+        run = folded(journal, journal.events(run_id))
+        if run.state.is_final:
+            return View(run=run, runner=None)
+        if held == journal.is_held(target):
+            break
+    holder = journal.holder(target) if held else None
+    return View(run=run, runner=holder if holder and holder.run == run_id else None)
+
+
+def folded(journal: Journal, events: Iterable[Recorded]) -> RunStatus:
+    """The state that the events make; JournalError where they make none."""
+    try:
+        return fold(events)
+    except (IllegalTransitionError, LookupError, TypeError) as error:
+        raise JournalError(
+            f"The journal {journal.path} cannot be trusted: {error}.",
+            hint="alma-pulumi verify names the first break.",
+        ) from error
