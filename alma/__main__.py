@@ -1,0 +1,6 @@
+"""`python -m alma`: the same as `alma-pulumi`."""
+
+from alma.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""What `resume` and `rollback` share: the saga of a run that exists, where it is needed."""
+
+from __future__ import annotations
+
+from alma import launch
+from alma.cli.options import Shared
+from alma.errors import DefinitionError
+from alma.recorder import Reporter
+from alma.status import RunStatus, SagaState
+from alma.target import Loaded, load
+from alma.view import look
+
+
+def saga_for(shared: Shared, reference: str, target: str | None, *, back: bool) -> Loaded | None:
+    """From `target`, else from the file that the journal names; None where none is needed.
+
+    A way back over stacks alone needs only the journal: broken code is a common cause of the
+    failure that is to be undone.
+    """
+    run = look(shared.journal_path, reference).run
+    if target is not None:
+        return load(target)
+    if not _is_needed(run, back=back or run.direction == "back") or not run.origin:
+        return None
+    try:
+        return load(run.origin)
+    except DefinitionError as error:
+        raise DefinitionError(
+            f"The saga of run {run.run} cannot be loaded: {error.message}",
+            hint=f"{error.hint} Or give another file with --target.".strip(),
+        ) from error
+
+
+def _is_needed(run: RunStatus, *, back: bool) -> bool:
+    if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
+        return False
+    if not back:
+        return True
+    return any(
+        step.definition.compensation == "callable"
+        for step in run.steps.values()
+        if step.started is not None or run.kind == "destroy"
+    )
+
+
+def settings(shared: Shared, loaded: Loaded | None, reporter: Reporter | None) -> launch.Settings:
+    """The settings of a run that is taken up again."""
+    return launch.Settings(
+        journal=shared.journal,
+        reporter=reporter,
+        origin=loaded.origin if loaded else "",
+        modules=loaded.modules if loaded else (),
+    )

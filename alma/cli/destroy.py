@@ -1,0 +1,49 @@
+"""`alma-pulumi destroy`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from alma.cli.options import Shared, pass_shared, shared_options, target_argument
+from alma.saga import Saga
+
+
+@click.command("destroy")
+@target_argument
+@click.option("--remove", is_flag=True, help="Remove the stacks' records and history as well.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask (it is only asked on a terminal).")
+@shared_options
+@pass_shared
+def command(shared: Shared, target: str, *, remove: bool, yes: bool) -> int:
+    """Take the whole saga down, in reverse order, as a journaled run of its own."""
+    from alma import launch
+    from alma.cli.ending import conduct
+    from alma.target import load
+
+    loaded = load(target)
+    if not (yes or shared.json):
+        _confirm(loaded.saga)
+    return conduct(
+        shared,
+        lambda reporter: launch.destroy(
+            loaded.saga,
+            remove=remove,
+            settings=launch.Settings(
+                journal=shared.journal,
+                reporter=reporter,
+                origin=loaded.origin,
+                modules=loaded.modules,
+            ),
+        ),
+    )
+
+
+def _confirm(saga: Saga) -> None:
+    """Ask a person at a terminal; a pipeline has decided already."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return
+    names = ", ".join(step.name for step in reversed(saga.steps))
+    question = f"Destroy {saga.name}/{saga.stack} ({names})?"
+    click.confirm(question, abort=True, err=True)

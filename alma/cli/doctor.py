@@ -1,0 +1,34 @@
+"""`alma-pulumi doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+
+import click
+
+from alma.cli import words
+from alma.cli.options import Shared, pass_shared, shared_options
+from alma.cli.output import say
+
+
+@click.command("doctor")
+@shared_options
+@pass_shared
+def command(shared: Shared) -> int:
+    """Check CLI, plugins, backend, journal and locks; say what is wrong, and the mend.
+
+    Exit codes: 0 nothing that would stop a run, 1 something would.
+    """
+    from alma.doctor import examine
+
+    checks = asyncio.run(examine(shared.journal_path))
+    code = 1 if any(check.level == "fail" for check in checks) else 0
+    if shared.json:
+        shared.answer({"checks": [asdict(check) for check in checks], "exit_code": code})
+        return code
+    for check in checks:
+        say(f"{check.level:4}  {check.name:10}  {words.plain(check.message)}")
+        if check.mend:
+            say(f"{'':18}mend: {words.plain(check.mend)}")
+    return code

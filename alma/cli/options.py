@@ -1,0 +1,93 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final, TypeVar
+
+import click
+
+from alma.cli import output
+
+DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
+"""As in `alma.launch`, which only commands that run something load."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass
+class Shared:
+    """What every command is told: which journal, and in which form to answer."""
+
+    journal: Path | None = None
+    json: bool = False
+    debug: bool = False
+    stream: IO[str] = field(default_factory=lambda: sys.stdout)
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal's path."""
+        return self.journal or DEFAULT_JOURNAL
+
+    def answer(self, value: Any) -> None:
+        """Print the one document of `--json`."""
+        output.document(value, self.stream)
+
+    def command(self, words: str) -> str:
+        """A command to be copied from a report: with this call's own `--journal`."""
+        chosen = f" --journal {_quoted(str(self.journal))}" if self.journal else ""
+        return f"alma-pulumi {words}{chosen}"
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Given before the command or after it, an option means the same; after it counts."""
+    if value:
+        setattr(context.ensure_object(Shared), str(parameter.name), value)
+
+
+_SHARED: Final = (
+    click.option(
+        "--journal",
+        type=click.Path(path_type=Path),
+        help="The journal's file.  [default: .alma/journal.db]",
+        metavar="PATH",
+        expose_value=False,
+        callback=_keep,
+    ),
+    click.option(
+        "--json",
+        is_flag=True,
+        help="Print one JSON document on stdout and nothing else there.",
+        expose_value=False,
+        callback=_keep,
+    ),
+    click.option(
+        "--debug",
+        is_flag=True,
+        help="Show the traceback of an unexpected error.",
+        expose_value=False,
+        callback=_keep,
+    ),
+)
+
+
+def shared_options(function: F) -> F:
+    """`--journal`, `--json` and `--debug`; kept in `Shared`, not passed on."""
+    for option in reversed(_SHARED):
+        function = option(function)
+    return function
+
+
+pass_shared = click.make_pass_decorator(Shared, ensure=True)
+
+target_argument = click.argument("target", default="saga.py")
+run_argument = click.argument("run")

@@ -1,0 +1,88 @@
+"""What is written where: stdout is for the answer, stderr for errors; a closed pipe is no error."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+import click
+
+_GONE = (errno.EPIPE, errno.EIO, errno.ENXIO)
+"""The reader has left (`| head`), or the terminal has: nobody is there to be told."""
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Print a line; quiet from then on when nobody reads any more. Raises OSError (disk full)."""
+    _write(lambda: click.echo(text, err=err), sys.stderr if err else sys.stdout)
+
+
+def document(value: Any, stream: IO[str]) -> None:
+    """Print the one JSON document. ASCII only: it fits every locale and terminal."""
+    _write(lambda: click.echo(json.dumps(value, indent=2), file=stream), stream)
+
+
+def _write(work: Any, stream: IO[str]) -> None:
+    try:
+        work()
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
+        _silence(stream)
+
+
+def _silence(stream: IO[str]) -> None:
+    """What is still in its buffer, and all that follows, goes nowhere."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+@contextmanager
+def answer_stream(*, reserved: bool) -> Iterator[IO[str]]:
+    """The stream for the answer.
+
+    Reserved, nothing else can reach it: what a saga's file, an action or a process of theirs
+    prints on stdout goes to stderr.
+    """
+    _tolerate()
+    if not reserved or sys.stdout is None:
+        yield sys.stdout
+        return
+    before, saved = sys.stdout, _redirect()
+    sys.stdout = sys.stderr
+    try:
+        if saved is None:
+            yield before
+        else:
+            with os.fdopen(os.dup(saved), "w", encoding="ascii") as stream:
+                yield stream
+    finally:
+        sys.stdout = before
+        if saved is not None:
+            os.dup2(saved, 1)
+            os.close(saved)
+
+
+def _redirect() -> int | None:
+    """Point descriptor 1 at stderr and return a copy of it; None where stdout is not it."""
+    try:
+        if sys.stdout.fileno() != 1:
+            return None
+        saved = os.dup(1)
+        os.dup2(sys.stderr.fileno(), 1)
+    except (OSError, ValueError):
+        return None
+    return saved
+
+
+def _tolerate() -> None:
+    """A character that the terminal's encoding lacks must not end a run's report."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

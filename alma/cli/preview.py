@@ -1,0 +1,120 @@
+"""`alma-pulumi preview`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from alma.cli import words
+from alma.cli.options import Shared, pass_shared, shared_options, target_argument
+from alma.cli.output import say
+
+if TYPE_CHECKING:
+    from alma.preview import Preview, StepPreview
+
+
+@click.command("preview")
+@target_argument
+@shared_options
+@pass_shared
+def command(shared: Shared, target: str) -> int:
+    """Show what `up` would do, and what a failure would undo. Changes and writes nothing.
+
+    Exit codes: 0 foreseen, 1 a stack's preview failed.
+    """
+    from alma.launch import Settings
+    from alma.preview import preview
+    from alma.target import load
+
+    loaded = load(target)
+    settings = Settings(origin=loaded.origin, modules=loaded.modules)
+    found = asyncio.run(preview(loaded.saga, settings))
+    if shared.json:
+        shared.answer(_document(found))
+    else:
+        for line in _lines(found):
+            say(line)
+    for step in found.steps:
+        if step.foreseen.failure is not None:
+            message = words.one_line(step.foreseen.failure.message)
+            say(f'error: The preview of step "{step.name}" failed: {message}', err=True)
+            if step.foreseen.failure.hint:
+                say(f"hint: {words.one_line(step.foreseen.failure.hint)}", err=True)
+    return 0 if found.ok else 1
+
+
+def _document(found: Preview) -> dict[str, Any]:
+    return {
+        "saga": found.saga,
+        "stack": found.stack,
+        "steps": [_step(step) for step in found.steps],
+        "undo_order": list(found.undo),
+        "not_undoable": list(found.not_undoable),
+        "pivots": list(found.pivots),
+        "on_failure": found.policy,
+        "exit_code": 0 if found.ok else 1,
+    }
+
+
+def _step(step: StepPreview) -> dict[str, Any]:
+    foreseen = step.foreseen
+    changes = foreseen.changes
+    return {
+        "name": step.name,
+        "kind": step.kind,
+        "stack": step.stack,
+        "what": foreseen.what,
+        "changes": None if changes is None else dict(changes),
+        "resources": [asdict(change) for change in foreseen.resources],
+        "unknown": list(step.unknown),
+        "undo": foreseen.undo,
+        "undoable": foreseen.undoable,
+        "error": foreseen.failure.message if foreseen.failure else None,
+    }
+
+
+def _lines(found: Preview) -> list[str]:
+    lines = [f"Preview of {found.saga}/{found.stack}: nothing is changed.", ""]
+    for step in found.steps:
+        lines += _would_do(step)
+    if found.policy == "stop":
+        return [*lines, "", "A failure would undo nothing: on_failure is stop."]
+    lines += ["", "A failure would undo what has started by then, in this order:"]
+    by_name = {step.name: step.foreseen for step in found.steps}
+    kept = found.not_undoable
+    done = [name for name in found.undo if name not in kept]
+    lines += [f"  {i}. {name}: {by_name[name].undo}" for i, name in enumerate(done, 1)] or [
+        "  nothing"
+    ]
+    if kept:
+        lines += ["", "It could not undo, and would leave behind:"]
+        lines += [f"  {name}: {by_name[name].undo}" for name in kept]
+    for name in found.pivots:
+        lines += ["", f"Once {name} has completed, nothing is undone any more: it is a pivot."]
+    return lines
+
+
+def _would_do(step: StepPreview) -> list[str]:
+    from alma.preview import LATER
+
+    foreseen = step.foreseen
+    stack = f" (stack {step.stack})" if step.stack else ""
+    if foreseen.failure is not None:
+        said = "its preview failed"
+    elif step.unknown and step.kind == "stack":
+        said = f"{foreseen.what}; its changes are {LATER}: it consumes {', '.join(step.unknown)}"
+    else:
+        counts = words.changes(foreseen.changes or {}, planned=True)
+        said = f"{foreseen.what}: {counts}" if counts else foreseen.what
+    lines = [f"{step.name}{stack}: {said}"]
+    lines += [
+        f"  {change.op} {words.resource(change.urn)}"
+        for change in foreseen.resources
+        if change.op != "same"
+    ]
+    if foreseen.failure is not None:
+        lines += words.block(foreseen.failure.message, "  ")
+    return lines

@@ -1,0 +1,95 @@
+"""The program: its commands, loaded when they are called, and its one way out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from alma.cli import edge
+from alma.cli.options import Shared, shared_options
+from alma.cli.output import answer_stream
+
+COMMANDS: Final = {
+    "up": "alma.cli.up",
+    "preview": "alma.cli.preview",
+    "destroy": "alma.cli.destroy",
+    "runs": "alma.cli.runs",
+    "status": "alma.cli.status",
+    "history": "alma.cli.history",
+    "resume": "alma.cli.resume",
+    "rollback": "alma.cli.rollback",
+    "graph": "alma.cli.graph",
+    "verify": "alma.cli.verify",
+    "doctor": "alma.cli.doctor",
+}
+"""Each module has its command as `command`; in the order in which `--help` lists them."""
+
+
+class Program(click.Group):
+    """A group that imports a command's module only when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The commands, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name, or None."""
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command = import_module(module).command
+        assert isinstance(command, click.Command)  # noqa: S101 - a command without one is a bug
+        return command
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> Any:
+        """Run, and end the process with the exit code of docs/cli.md."""
+        words = list(sys.argv[1:] if args is None else args)
+        as_json = "--json" in words[: words.index("--") if "--" in words else None]
+        with answer_stream(reserved=as_json) as stream:
+            shared = Shared(json=as_json, debug="--debug" in words, stream=stream)
+
+            def call() -> Any:
+                return super(Program, self).main(
+                    words, "alma-pulumi", standalone_mode=False, obj=shared
+                )
+
+            code = edge.guarded(call, shared)
+        sys.exit(code)
+
+
+def _version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    if not value or context.resilient_parsing:
+        return
+    from alma.identity import versions
+
+    known = versions()
+    click.echo(f"alma-pulumi {known['alma']} (Python {known['python']})")
+    context.exit()
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_version,
+    help="Show the version and exit.",
+)
+@shared_options
+def program() -> None:
+    """Deployments of several Pulumi stacks as one saga.
+
+    Either every step takes effect, or everything is undone in reverse order, verified, and in
+    the journal. TARGET is file.py[:name] or module:name. RUN is a run's id, a unique beginning
+    of one, or "latest".
+    """
+
+
+def main() -> None:
+    """The entry point of `alma-pulumi`."""
+    program.main()

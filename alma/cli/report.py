@@ -1,0 +1,156 @@
+"""What is told of a run: its steps, why it failed, what was undone, what is left, what is next."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from alma.cli import words
+from alma.cli.options import Shared
+from alma.events import Failure, Leftover
+from alma.status import RunStatus, SagaState, StepStatus
+
+_WAY = {
+    "destroyed": "destroyed",
+    "unchanged": "nothing to undo: it was as before",
+    "called": "its compensation was called",
+    "nothing": "nothing to undo",
+    "restored": "put back to the state it was in",
+}
+
+
+def title(run: RunStatus) -> str:
+    """`three-tier/dev`, the saga and its stack."""
+    return run.plan.target
+
+
+def seconds(run: RunStatus) -> float | None:
+    """How long the run took; None while it is not over."""
+    if run.created_at is None or run.ended_at is None:
+        return None
+    return (run.ended_at - run.created_at).total_seconds()
+
+
+def steps(run: RunStatus) -> list[str]:
+    """A table of the steps."""
+    rows = [
+        (
+            step.name,
+            step.state.value,
+            str(step.tries or "-"),
+            words.duration(step.seconds) if step.seconds else "-",
+            words.changes(step.changes) or "-",
+            _remark(step),
+        )
+        for step in run.steps.values()
+    ]
+    return words.table(("STEP", "STATE", "ATTEMPTS", "TIME", "CHANGES", ""), rows)
+
+
+def _remark(step: StepStatus) -> str:
+    failure = step.undo_failure or step.failure
+    if step.retained:
+        return "left as it is"
+    if step.state is SagaState.COMPENSATED:
+        return _WAY.get(step.how, step.how)
+    if step.in_doubt:
+        return "in doubt: its last operation was cut off"
+    return words.one_line(failure.message, 80) if failure else ""
+
+
+def outputs(run: RunStatus) -> list[str]:
+    """`database.url: "..."`, for the steps of an `up` that stand; secrets are masked."""
+    if run.kind != "up":
+        return []
+    return [
+        f"  {step.name}.{name}: {words.cut(_value(value), 300)}"
+        for step in run.steps.values()
+        if step.state is SagaState.COMPLETED
+        for name, value in step.outputs.items()
+    ]
+
+
+def _value(value: Any) -> str:
+    return words.plain(json.dumps(value, ensure_ascii=False))
+
+
+def failures(run: RunStatus) -> Iterator[str]:
+    """For each failed step the provider's own words, where, and the log with all of it."""
+    for step in run.steps.values():
+        if step.failure is not None and run.kind == "up":
+            yield from _failure(step, run, step.failure, "failed")
+        if step.undo_failure is not None:
+            what = "could not be destroyed" if run.kind == "destroy" else "could not be undone"
+            yield from _failure(step, run, step.undo_failure, what)
+
+
+def _failure(step: StepStatus, run: RunStatus, failure: Failure, what: str) -> Iterator[str]:
+    stack = f", stack {step.definition.project}/{run.plan.stack}" if step.definition.project else ""
+    yield f'Step "{step.name}"{stack}, {what}:'
+    if failure.urn:
+        yield f"  {words.resource(failure.urn)}"
+    yield from words.block(failure.message, "  ")
+    if failure.hint:
+        yield from words.block(f"hint: {failure.hint}", "  ")
+    if failure.log:
+        yield f"  log: {_short(failure.log)}"
+
+
+def _short(path: str) -> str:
+    """Relative to here where that is shorter to read."""
+    try:
+        relative = os.path.relpath(path)
+    except ValueError:
+        return path
+    return path if relative.startswith("..") else relative
+
+
+def undone(run: RunStatus) -> list[str]:
+    """The steps that are verified undone, last first, as they were undone."""
+    done = [step for step in run.steps.values() if step.state is SagaState.COMPENSATED]
+    done.sort(key=lambda step: step.ended_at.timestamp() if step.ended_at else 0.0)
+    return [f"  {step.name}: {_WAY.get(step.how, step.how)}" for step in done]
+
+
+def leftovers(left: tuple[Leftover, ...]) -> list[str]:
+    """Everything that may still exist: what, where, and why."""
+    lines = []
+    for item in left:
+        where = f" (stack {item.stack})" if item.stack else ""
+        lines.append(f"  {item.step}{where}")
+        if item.urn:
+            lines.append(f"    {words.resource(item.urn)}" + (f", id {item.id}" if item.id else ""))
+            lines.append(f"    {words.plain(item.urn)}")
+        elif item.id:
+            lines.append(f"    id {words.plain(item.id)}")
+        lines += words.block(item.reason, "    ", most=3)
+    return lines
+
+
+def ways_on(run: RunStatus, shared: Shared, *, interrupted: bool) -> list[str]:
+    """The commands that go on from here; empty when there is nothing to do."""
+    resume, rollback = (shared.command(f"{word} {run.run}") for word in ("resume", "rollback"))
+    if interrupted:
+        if run.kind == "destroy" or run.direction == "back" or run.past_pivot:
+            return [resume]
+        return [resume, rollback]
+    if run.state is not SagaState.FAILED:
+        return []
+    if run.kind == "destroy" or run.past_pivot:
+        return [resume]
+    return [resume, rollback] if run.direction == "forward" else [rollback]
+
+
+def after_words(run: RunStatus, shared: Shared, *, interrupted: bool) -> str:
+    """The way out as a hint, in one sentence."""
+    on = " or ".join(f"`{words}`" for words in ways_on(run, shared, interrupted=interrupted))
+    if interrupted:
+        return f"Go on: {on}."
+    if run.state is SagaState.COMPENSATED:
+        again = f"`{shared.command(f'up {origin}')}`" if (origin := run.origin) else "`up` again"
+        return f"Mend the cause, then {again}."
+    if run.state is SagaState.FAILED:
+        return f"Mend the cause, then {on}."
+    return ""

@@ -1,0 +1,31 @@
+"""`alma-pulumi resume`."""
+
+from __future__ import annotations
+
+import click
+
+from alma.cli.options import Shared, pass_shared, run_argument, shared_options
+
+
+@click.command("resume")
+@run_argument
+@click.option("--target", metavar="TARGET", help="The saga's file, if not the journaled one.")
+@click.option("--accept-changes", is_flag=True, help="Go on although the saga has changed.")
+@shared_options
+@pass_shared
+def command(shared: Shared, run: str, target: str | None, *, accept_changes: bool) -> int:
+    """Go on with an interrupted or failed run, in the direction it had."""
+    from alma import launch
+    from alma.cli.again import saga_for, settings
+    from alma.cli.ending import conduct
+
+    loaded = saga_for(shared, run, target, back=False)
+    return conduct(
+        shared,
+        lambda reporter: launch.resume(
+            run,
+            saga=loaded.saga if loaded else None,
+            settings=settings(shared, loaded, reporter),
+            accept_changes=accept_changes,
+        ),
+    )

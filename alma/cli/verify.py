@@ -1,0 +1,71 @@
+"""`alma-pulumi verify`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from alma.cli.options import Shared, pass_shared, shared_options
+from alma.cli.output import say
+
+if TYPE_CHECKING:
+    from alma.journal import Head
+
+
+def _head(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Head | None:
+    """A `Head` from `POSITION:HASH`; a usage error for anything else."""
+    if value is None:
+        return None
+    from alma.journal import Head
+
+    match = re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", value)
+    if match is None:
+        raise click.BadParameter("it must be POSITION:HASH, as `alma-pulumi verify` prints it.")
+    return Head(position=int(match[1]), hash=match[2])
+
+
+@click.command("verify")
+@click.option(
+    "--head",
+    callback=_head,
+    metavar="POSITION:HASH",
+    help="An earlier head, kept elsewhere: it must still be in the chain.",
+)
+@shared_options
+@pass_shared
+def command(shared: Shared, head: Head | None) -> int:
+    """Check the journal's chain, and print its head to be kept elsewhere.
+
+    Exit codes: 0 whole, 11 broken (the first break is named), 6 no journal.
+    """
+    from alma.errors import JournalError, RunNotFoundError
+    from alma.journal import Journal
+
+    path = shared.journal_path
+    if not path.exists() and not path.is_symlink():
+        raise RunNotFoundError(f"There is no journal {path}.", hint="Give its path with --journal.")
+    with Journal.open(path, write=False) as journal:
+        verdict = journal.verify(head)
+    end = f"{verdict.head.position}:{verdict.head.hash}"
+    broken = verdict.first_break
+    if shared.json:
+        shared.answer(
+            {
+                "ok": verdict.ok,
+                "events": verdict.events,
+                "runs": verdict.runs,
+                "head": end,
+                "error": str(broken) if broken else None,
+                "exit_code": 0 if verdict.ok else JournalError.exit_code,
+            }
+        )
+    if broken is None:
+        if not shared.json:
+            say(f"ok: {verdict.events} events of {verdict.runs} runs")
+            say(f"head: {end}")
+        return 0
+    say(f"error: The journal {path} is not what was written: {broken}.", err=True)
+    say(f"hint: The {verdict.events} events before it are whole. Compare with a backup.", err=True)
+    return JournalError.exit_code
