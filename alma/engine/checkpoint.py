@@ -26,8 +26,8 @@ SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a m
 ROOT_TYPE: Final = "pulumi:pulumi:Stack"
 _NEWEST: Final = 4
 """Of the deployment schema: 4 adds a list of features to 3, and changes no field."""
-_VOLATILE: Final = frozenset({"created", "modified", "sourcePosition", "stackTrace"})
-"""Resource fields that a run may change although nothing happened to the resource."""
+_VOLATILE: Final = frozenset({"created", "sourcePosition", "stackTrace"})
+"""Resource fields that say nothing about what the resource is now."""
 
 
 class NeedsCli(Exception):  # noqa: N818 - not an error: the CLI can read what we cannot
@@ -137,10 +137,14 @@ def _seal(value: Any) -> Any:
 
 
 def _fingerprint(entries: list[Any], pending: list[Any]) -> str:
-    """SHA-256 over what is there, in an order of its own: parallel work may reorder the state."""
+    """SHA-256 over what is there, in an order of its own: parallel work may reorder the state.
+
+    Every update encrypts secrets anew, so ciphertext counts by its length alone. That a secret
+    changed to one as long shows in `modified`, which an update that changes nothing leaves.
+    """
     lines = [
         json.dumps(
-            [kind, {key: value for key, value in entry.items() if key not in _VOLATILE}],
+            [kind, {key: _stable(value) for key, value in entry.items() if key not in _VOLATILE}],
             sort_keys=True,
         )
         for kind, entry in (
@@ -149,3 +153,13 @@ def _fingerprint(entries: list[Any], pending: list[Any]) -> str:
         )
     ]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _stable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if value.get(SIGNATURE) == SECRET_SIGNATURE:
+            return ["secret", len(str(value.get("ciphertext", "")))]
+        return {key: _stable(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_stable(entry) for entry in value]
+    return value

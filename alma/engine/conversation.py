@@ -15,8 +15,6 @@ from alma.events import Failure, Process
 
 _LAST_REPORT: Final = 5.0
 """Seconds for a worker to report after its CLI was killed; then it is ended as well."""
-_PLUGINS_GO: Final = 10.0
-"""Seconds that plugins get to end by themselves after their CLI has."""
 
 
 class Conversation:
@@ -140,7 +138,11 @@ class Conversation:
             log=f"{self.task.log_dir}/pulumi.log",
         )
         return Report(
-            failure=failure, changes=report.changes, resources=report.resources, spent=True
+            failure=failure,
+            changes=report.changes,
+            resources=report.resources,
+            spent=True,
+            unsettled=bool(self._killed),
         )
 
     async def _orphaned(self) -> Report:
@@ -156,9 +158,6 @@ class Conversation:
                 not await self._nudge()
             ):
                 break
-        plugins = [process for process in family if process not in clis]
-        if not await processes.wait_gone(plugins, 0.0 if self._killed else _PLUGINS_GO):
-            processes.kill(plugins)
         if self._timed_out:
             return self._judge(Report(failure=None, changes={}, resources=(), spent=True))
         code = self.client.wait()
@@ -174,4 +173,6 @@ class Conversation:
         failure = Failure(
             kind=kind, message=message, hint=hint, log=f"{self.task.log_dir}/pulumi.log"
         )
-        return Report(failure=failure, changes={}, resources=(), spent=True)
+        return Report(
+            failure=failure, changes={}, resources=(), spent=True, unsettled=self.worker_died
+        )

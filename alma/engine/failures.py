@@ -53,8 +53,19 @@ def translate(
     *,
     interrupted: bool,
     log: str,
+    exit_code: int | None = None,
 ) -> Failure:
-    """The failure that the CLI's last output and the error diagnostics (URN, message) describe."""
+    """The failure that the CLI's last output and the error diagnostics (URN, message) describe.
+
+    `exit_code` is negative for a CLI that was killed by that signal.
+    """
+    if exit_code is not None and exit_code < 0:
+        return Failure(
+            kind="unknown",
+            message=f"The Pulumi CLI was killed by signal {-exit_code}.",
+            hint="What it was doing then is a pending operation in the stack's state.",
+            log=log,
+        )
     for kind, pattern, hint in _PATTERNS:
         found = pattern.search(text)
         if found is not None:

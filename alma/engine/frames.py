@@ -54,12 +54,16 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """How a task ended, as the worker saw it; `spent` asks for a new worker."""
+    """How a task ended, as the worker saw it.
+
+    `spent` asks for a new worker, `unsettled` for a look at what the CLI left when it was killed.
+    """
 
     failure: Failure | None
     changes: Mapping[str, int]
     resources: tuple[ResourceChange, ...]
     spent: bool = False
+    unsettled: bool = False
 
 
 def encode(frame: tuple[Any, ...]) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 from collections.abc import Callable, Mapping
 from inspect import isawaitable
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 from pulumi import RunError
 from pulumi.automation import _server, _stack
 from pulumi.automation._server import LanguageServer
-from pulumi.dynamic import dynamic
 
 from alma.redact import Redactor
 
@@ -40,27 +38,6 @@ def serve_with(injected: Mapping[str, str], redact: Redactor) -> None:
 
     _stack.LanguageServer = Server  # type: ignore[misc]
     _server.log = _RedactingLog(redact)  # type: ignore[assignment]
-
-
-def mend_dynamic_providers() -> None:
-    """Undo after each dynamic resource what the SDK does to Python's pickler.
-
-    `serialize_provider` of pulumi 3.259 replaces two methods of `pickle._Pickler` by wrappers of
-    what is there, and restores neither: after 319 dynamic resources in one process, each of them
-    ends in a RecursionError. Their outcome is unchanged.
-    """
-    serialize = dynamic.serialize_provider
-    pickler: Any = pickle._Pickler  # noqa: SLF001 - it is what the SDK patches
-
-    def mended(provider: Any) -> str:
-        kept = {name: pickler.__dict__[name] for name in ("_batch_setitems", "save_dict")}
-        try:
-            return str(serialize(provider))
-        finally:
-            for name, method in kept.items():
-                setattr(pickler, name, method)
-
-    dynamic.serialize_provider = mended
 
 
 def guarded(program: Callable[[], Any]) -> Callable[[], Any]:

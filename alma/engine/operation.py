@@ -11,10 +11,11 @@ from typing import Any, Protocol
 import cloudpickle
 from pulumi.automation.errors import CommandError, StackNotFoundError
 
+from alma.engine import dynamic
 from alma.engine.command import InterruptedBeforeStartError, LeanCommand
 from alma.engine.failures import condense, translate
 from alma.engine.frames import Report, Task
-from alma.engine.language import mend_dynamic_providers, serve_with
+from alma.engine.language import serve_with
 from alma.engine.processes import identify
 from alma.engine.stack import LeanStack, Observer
 from alma.engine.workspace import LeanWorkspace
@@ -22,7 +23,7 @@ from alma.errors import AlmaError
 from alma.events import Failure
 from alma.redact import Redactor
 
-mend_dynamic_providers()
+dynamic.mend()
 
 Tell = Callable[[tuple[Any, ...]], None]
 
@@ -51,7 +52,11 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
         _run(task, command, observer, redact)
     except CommandError as error:
         failure = translate(
-            str(error), observer.errors, interrupted=command.interrupted, log=str(log)
+            str(error),
+            observer.errors,
+            interrupted=command.interrupted,
+            log=str(log),
+            exit_code=command.exit_code,
         )
     except InterruptedBeforeStartError:
         failure = translate("", (), interrupted=True, log=str(log))
@@ -65,6 +70,7 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
         changes=observer.changes,
         resources=tuple(observer.touched.values()),
         spent=failure is not None,
+        unsettled=(command.exit_code or 0) < 0,
     )
 
 
@@ -88,6 +94,10 @@ def _run(task: Task, command: LeanCommand, observer: Observer, redact: Redactor)
 
 
 def _load(program: bytes) -> Any:
+    # It hands out a class that it has loaded before, with whatever the last operation left in it.
+    trackers = vars(cloudpickle.cloudpickle)
+    for name in ("_DYNAMIC_CLASS_TRACKER_BY_ID", "_DYNAMIC_CLASS_TRACKER_BY_CLASS"):
+        trackers.get(name, {}).clear()
     try:
         return cloudpickle.loads(program)
     except Exception as error:

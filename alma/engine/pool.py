@@ -32,7 +32,7 @@ from alma.engine.protocol import (
 from alma.engine.reading import Reader
 from alma.engine.scrub import clean_failure, scrub, taint
 from alma.engine.settle import Settlement
-from alma.errors import BackendError
+from alma.errors import BackendError, RefusedError
 from alma.events import Failure, Process
 from alma.redact import Redactor
 from alma.secret import Secret, secrets_in
@@ -230,6 +230,8 @@ class PulumiEngine:
         redact.learn(task.secrets)
         try:
             report = await self._converse(task, watch)
+            if report.unsettled:
+                report = await self._settle_own(task, report)
         finally:
             scrub(Path(task.log_dir), redact)
         return OperationResult(
@@ -237,6 +239,24 @@ class PulumiEngine:
             changes=report.changes,
             resources=report.resources,
         )
+
+    async def _settle_own(self, task: Task, report: Report) -> Report:
+        """After a CLI was killed: its plugins come to rest and its lock goes, or nobody's does."""
+        ref = StackRef(project=task.project, stack=task.stack)
+        try:
+            settled = await Settlement(ref, task.operation, (), self._lock_root(task)).reach()
+            found = settled.found
+        except RefusedError as error:
+            found = str(error)
+        failure = report.failure
+        if failure is not None:
+            failure = replace(failure, hint=f"{failure.hint} Afterwards: {found}.".strip())
+        return replace(report, failure=failure)
+
+    def _lock_root(self, task: Task) -> Path | None:
+        """Where the operation's locks are; a preview on a throw-away backend takes none."""
+        same = task.environment["PULUMI_BACKEND_URL"] == self._backend.url
+        return self._backend.root if same else None
 
     async def _converse(self, task: Task, watch: Watch) -> Report:
         async with self._slots:

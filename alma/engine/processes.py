@@ -25,6 +25,8 @@ HOST: Final = socket.gethostname()
 
 _SAME_START: Final = 0.5
 """Seconds. psutil derives the start from the boot time, which an adjusted clock shifts a bit."""
+_PLUGIN_NAMES: Final = ("pulumi-resource-", "pulumi-language-", "pulumi-analyzer-")
+"""Of executables (`sdk/go/common/workspace/plugins.go` in pulumi/pulumi)."""
 _GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError, ProcessLookupError)
 
 
@@ -47,13 +49,15 @@ def find(process: Process) -> psutil.Process | None:
 
 
 def marked(operation: str) -> list[psutil.Process]:
-    """Every live process on this host that inherited this operation's marker, but this one."""
+    """The live CLIs and plugins on this host that inherited this operation's marker."""
     found = []
     for candidate in psutil.process_iter():
         with suppress(*_GONE):
             if candidate.pid == os.getpid() or candidate.status() == psutil.STATUS_ZOMBIE:
                 continue
-            if candidate.environ().get(MARKER) == operation:
+            if candidate.environ().get(MARKER) != operation:
+                continue
+            if is_cli(candidate) or is_plugin(candidate):
                 found.append(candidate)
     return found
 
@@ -66,6 +70,21 @@ def is_cli(process: psutil.Process) -> bool:
         return False
     names = {Path(argument).name for argument in arguments[:2]}
     return "pulumi" in names
+
+
+def is_plugin(process: psutil.Process) -> bool:
+    """Whether it is a provider, a language host or their like.
+
+    What a plugin has started is none, though it inherits the marker: it may be the very resource,
+    a server that is meant to stay.
+    """
+    try:
+        arguments = process.cmdline()
+    except _GONE:
+        return False
+    if "pulumi.dynamic" in arguments[:5]:
+        return True
+    return any(Path(argument).name.startswith(_PLUGIN_NAMES) for argument in arguments[:2])
 
 
 def describe(process: psutil.Process) -> str:
@@ -102,13 +121,14 @@ def kill(victims: Iterable[psutil.Process]) -> list[str]:
 
 
 def family(operation: str, cli: Process | None) -> list[psutil.Process]:
-    """The CLI, its descendants and everything that carries the marker; the CLI comes first."""
+    """The CLI, then its plugins: its descendants, and those that carry the marker."""
     found: dict[int, psutil.Process] = {}
     head = find(cli) if cli is not None else None
     if head is not None:
         found[head.pid] = head
         with suppress(*_GONE):
-            found.update((child.pid, child) for child in head.children(recursive=True))
+            children = head.children(recursive=True)
+            found.update((child.pid, child) for child in children if is_plugin(child))
     found.update((process.pid, process) for process in marked(operation))
     return list(found.values())
 

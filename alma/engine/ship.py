@@ -45,32 +45,40 @@ def ship(
 def _refusal(program: Any, step: str, error: Exception) -> DefinitionError:
     label = f'step "{step}"' if step else f'"{getattr(program, "__qualname__", program)}"'
     hint = "Create it inside the program."
-    for name, value in _culprits(program, "", _DEEPEST, set()):
-        kind = type(value)
+    for path in _culprits(program, (), _DEEPEST, set()):
+        # Functions on the way are only how it is reached.
+        named = [step for step in path if not isinstance(step[1], FunctionType)] or [path[-1]]
+        what = f"captures {_described(*named[0])}"
+        if len(named) > 1:
+            what += f", which holds {_described(*named[-1])}"
         return DefinitionError(
-            f'The program of {label} captures "{name}" (a {kind.__module__}.{kind.__qualname__}), '
-            "which cannot be sent to a worker process.",
-            hint=hint,
+            f"The program of {label} {what}, which cannot be sent to a worker process.", hint=hint
         )
     return DefinitionError(
         f"The program of {label} cannot be sent to a worker process: {error}.", hint=hint
     )
 
 
-def _culprits(value: Any, name: str, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """The innermost named things, under a value that cannot be pickled, that cannot be either."""
+def _described(name: str, value: Any) -> str:
+    return f'"{name}" (a {type(value).__module__}.{type(value).__qualname__})'
+
+
+def _culprits(
+    value: Any, path: tuple[tuple[str, Any], ...], depth: int, seen: set[int]
+) -> Iterator[tuple[tuple[str, Any], ...]]:
+    """The ways from a value that cannot be pickled to the innermost things that cannot be."""
     if id(value) in seen or depth < 0 or _can_go(value):
         return
     seen.add(id(value))
     deeper = [
         culprit
         for part, inner in _parts(value)
-        for culprit in _culprits(inner, part, depth - 1, seen)
+        for culprit in _culprits(inner, (*path, (part, inner)), depth - 1, seen)
     ]
     if deeper:
         yield from deeper
-    elif name:
-        yield name, value
+    elif path:
+        yield path
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,153 @@
+"""What the engine's tests share: the real CLI, a place of their own, and records of what ran."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import stat
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alma.engine.pool import PulumiEngine
+from alma.engine.protocol import OperationResult, StackRef, UpRequest, Watch
+from alma.engine.ship import ship
+from alma.events import Process
+from tests.engine import programs
+
+WRAPPER = """#!/bin/sh
+# Notes each Pulumi process that is started, then is that process.
+printf '%s\\n' "$*" >> "$ALMA_TEST_ARGV"
+exec "{pulumi}" "$@"
+"""
+
+
+@dataclass
+class Place:
+    """One test's own directories, and the engine that works there."""
+
+    root: Path
+    engine: PulumiEngine
+    argv: Path
+    watched: list[Watch] = field(default_factory=list)
+    processes: dict[str, list[tuple[str, Process]]] = field(default_factory=dict)
+    signals: list[tuple[str, str]] = field(default_factory=list)
+    resources: list[tuple[str, str, bool]] = field(default_factory=list)
+
+    def ref(self, stack: str = "dev", project: str = "demo", work_dir: str = "") -> StackRef:
+        """A stack of this test."""
+        return StackRef(project=project, stack=stack, work_dir=work_dir)
+
+    def watch(self, **options: Any) -> Watch:
+        """A watch that notes what it is told; `operation` counts up."""
+        name = f"op-{self.root.name}-{len(self.watched) + 1}"
+        watch = Watch(
+            operation=name,
+            interrupt=asyncio.Event(),
+            on_process=lambda role, process: self.processes.setdefault(name, []).append(
+                (role, process)
+            ),
+            on_signal=lambda signal, why: self.signals.append((signal, why)),
+            on_resource=lambda urn, op, done: self.resources.append((urn, op, done)),
+            **options,
+        )
+        self.watched.append(watch)
+        return watch
+
+    def request(
+        self, program: Callable[[], Any] | None = None, stack: str = "dev", **options: Any
+    ) -> UpRequest:
+        """A request to bring a stack up; the program travels by value, like a script's own."""
+        options.setdefault("ref", self.ref(stack))
+        return UpRequest(
+            program=None if program is None else ship(program, by_value=[programs]),
+            log_dir=str(self.logs()),
+            **options,
+        )
+
+    def logs(self) -> Path:
+        """A log directory for the next operation."""
+        return self.root / "logs" / str(len(self.watched) + 1)
+
+    async def up(self, program: Callable[[], Any] | None = None, **options: Any) -> OperationResult:
+        """Bring a stack up, making the record when there is none."""
+        request = self.request(program, **options)
+        if "create" not in options:
+            exists = (await self.engine.inspect(request.ref)).exists
+            request = self.request(program, **{**options, "create": not exists})
+        return await self.engine.up(request, self.watch())
+
+    async def destroy(self, stack: str = "dev") -> OperationResult:
+        """Destroy a stack."""
+        return await self.engine.destroy(self.ref(stack), str(self.logs()), self.watch())
+
+    def commands(self) -> list[str]:
+        """The arguments of every Pulumi process so far, one line each."""
+        return self.argv.read_text().splitlines() if self.argv.exists() else []
+
+    def live_locks(self) -> list[Path]:
+        """Lock files of the file backend."""
+        return list((self.root / ".alma" / "state" / ".pulumi" / "locks").rglob("*.json"))
+
+    def cli(self, watch: Watch) -> Process:
+        """The last CLI process of this operation."""
+        return [p for role, p in self.processes[watch.operation] if role == "cli"][-1]
+
+    def worker(self, watch: Watch) -> Process:
+        """The worker of this operation."""
+        return [p for role, p in self.processes[watch.operation] if role == "worker"][-1]
+
+
+@pytest.fixture(scope="session")
+def pulumi() -> str:
+    """The real CLI; without it there is nothing to test, so its absence is a failure."""
+    found = shutil.which("pulumi")
+    if found is None:
+        pytest.fail("the Pulumi CLI is not on PATH", pytrace=False)
+    return str(Path(found).absolute())
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pulumi: str) -> Path:
+    """A working directory, and a `pulumi` on PATH that notes its arguments."""
+    work = tmp_path / "work"
+    work.mkdir()
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    wrapper = tools / "pulumi"
+    wrapper.write_text(WRAPPER.format(pulumi=pulumi))
+    wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("ALMA_TEST_ARGV", str(tmp_path / "argv"))
+    path = [str(tools), str(Path(pulumi).parent), os.environ["PATH"]]
+    monkeypatch.setenv("PATH", os.pathsep.join(path))
+    monkeypatch.chdir(work)
+    return work
+
+
+@pytest.fixture
+async def place(directory: Path) -> AsyncIterator[Place]:
+    """An engine in a directory of its own, closed at the end."""
+    engine = PulumiEngine(parallelism=2)
+    yield Place(root=directory, engine=engine, argv=directory.parent / "argv")
+    await engine.close()
+
+
+async def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """Wait until the condition gives something true, and return it; fail at the deadline."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"still not so after {seconds:g} seconds")
+        await asyncio.sleep(0.02)
+    return result
+
+
+def python(*arguments: str) -> list[str]:
+    """A command line for this interpreter."""
+    return [sys.executable, *arguments]

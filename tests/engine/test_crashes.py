@@ -1,0 +1,278 @@
+"""Interrupts, deadlines, cancelled tasks, dead runners, and the locks that they leave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from alma.engine import processes, settle
+from alma.engine.pool import PulumiEngine
+from alma.engine.protocol import OperationResult, Watch
+from alma.errors import RefusedError
+from alma.events import Process
+from tests.engine import programs
+from tests.engine.conftest import Place, python, until
+
+
+def _spawn(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(python(*arguments), **options)
+
+
+def _names(checkpoint: Any) -> set[str]:
+    return {resource.urn.rsplit("::", 1)[1] for resource in checkpoint.resources}
+
+
+async def _waiting(
+    place: Place, **options: Any
+) -> tuple[Path, Watch, asyncio.Task[OperationResult]]:
+    """An `up` whose first resource waits for the returned gate."""
+    gate = place.root / "gate"
+    watch = place.watch(**options)
+    request = place.request(programs.waits(str(gate)), create=True)
+    running = asyncio.create_task(place.engine.up(request, watch))
+    await until(Path(f"{gate}.begun").exists)
+    return gate, watch, running
+
+
+async def test_an_interrupt_drains_and_releases_the_lock(place: Place) -> None:
+    """One SIGINT: what is in flight is finished and recorded, nothing new begins."""
+    gate, watch, running = await _waiting(place)
+    assert place.live_locks()
+    watch.interrupt.set()
+    await until(lambda: place.signals)
+    gate.touch()
+    result = await running
+    assert place.signals == [("SIGINT", "interrupt")]
+    assert result.failure is not None
+    assert result.failure.kind == "cancelled"
+    checkpoint = await place.engine.inspect(place.ref())
+    assert "slow" in _names(checkpoint)
+    assert "after" not in _names(checkpoint)
+    assert not checkpoint.pending
+    assert not place.live_locks()
+
+
+async def test_an_interrupt_before_the_start_starts_nothing(place: Place) -> None:
+    """No process at all."""
+    watch = place.watch()
+    watch.interrupt.set()
+    result = await place.engine.up(place.request(programs.one, create=True), watch)
+    assert result.failure is not None
+    assert result.failure.kind == "cancelled"
+    assert not any("up" in line.split() for line in place.commands())
+
+
+async def test_a_deadline_interrupts_then_kills_what_hangs(place: Place) -> None:
+    """The CLI and its plugins are gone; the state still says what was under way."""
+    gate, watch, running = await _waiting(place, timeout=2.0, grace=0.5)
+    result = await running
+    assert [signal for signal, _ in place.signals] == ["SIGINT", "SIGKILL"]
+    assert {why for _, why in place.signals} == {"deadline"}
+    assert result.failure is not None
+    assert result.failure.kind == "timeout"
+    assert not processes.marked(watch.operation)
+    checkpoint = await place.engine.inspect(place.ref())
+    assert [(p.kind, p.urn.rsplit("::", 1)[1]) for p in checkpoint.pending] == [
+        ("creating", "slow")
+    ]
+    assert not checkpoint.is_empty
+
+    # Its lock is gone with it, but a destroy cannot undo what the state only suspects.
+    assert "broke the lock" in result.failure.hint
+    assert not place.live_locks()
+    assert (await place.destroy()).failure is None
+    left = await place.engine.inspect(place.ref())
+    assert not left.resources
+    assert left.pending
+    assert not left.is_empty
+    removed = await place.engine.remove(place.ref(), str(place.logs()), place.watch())
+    assert removed.failure is not None
+    gate.touch()
+
+
+async def test_a_program_that_hangs_is_ended_at_its_deadline(place: Place) -> None:
+    """It hangs in alma's own process, where no signal of the CLI's reaches it."""
+    import time
+
+    def program() -> None:
+        time.sleep(60)
+
+    watch = place.watch(timeout=2.0, grace=2.0)
+    result = await place.engine.up(place.request(program, create=True), watch)
+    assert result.failure is not None
+    assert result.failure.kind == "timeout"
+    assert not place.live_locks() or place.signals[-1][0] == "SIGKILL"
+
+
+async def test_a_cancelled_task_leaves_a_cli_that_drains(place: Place) -> None:
+    """The worker is gone at once; nobody signals the CLI."""
+    gate, watch, running = await _waiting(place)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    cli = processes.find(place.cli(watch))
+    assert cli is not None
+    await until(lambda: processes.find(place.worker(watch)) is None)
+    assert cli.is_running()
+    assert place.signals == []
+    settling = asyncio.create_task(place.engine.settle(place.ref(), watch.operation, ()))
+    gate.touch()
+    settled = await settling
+    assert f"pid {cli.pid}" in settled.found
+    checkpoint = await place.engine.inspect(place.ref())
+    assert "slow" in _names(checkpoint)
+    assert not checkpoint.pending
+    assert not place.live_locks()
+
+
+RUNNER = """
+import asyncio, json, sys
+from alma.engine.pool import PulumiEngine
+from alma.engine.protocol import StackRef, UpRequest, Watch
+from alma.engine.ship import ship
+from tests.engine import programs
+
+def told(role, process):
+    print(json.dumps([role, process.host, process.pid, process.started]), flush=True)
+
+async def main():
+    engine = PulumiEngine()
+    watch = Watch(operation="op-killed", interrupt=asyncio.Event(), on_process=told)
+    program = ship(programs.waits(sys.argv[1]), by_value=[programs])
+    request = UpRequest(ref=StackRef(project="demo", stack="dev"), program=program, create=True,
+                        log_dir="logs/killed")
+    await engine.up(request, watch)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_runner_leaves_a_cli_that_drains_and_settle_waits(place: Place) -> None:
+    """kill -9 in the middle of a create: it is finished and recorded, and the lock is gone."""
+    gate = place.root / "gate"
+    script = place.root / "runner.py"
+    script.write_text(RUNNER)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with _spawn(str(script), str(gate), env=env, stdout=subprocess.PIPE) as runner:
+        await until(Path(f"{gate}.begun").exists)
+        runner.kill()
+        told = [json.loads(line) for line in (runner.stdout or ()) if line.strip()]
+    journaled = tuple(Process(host=host, pid=pid, started=at) for _, host, pid, at in told)
+    assert place.live_locks()
+    settling = asyncio.create_task(place.engine.settle(place.ref(), "op-killed", journaled))
+    done, _ = await asyncio.wait({settling}, timeout=0.3)
+    assert not done
+    gate.touch()
+    settled = await settling
+    assert settled.evidence["waited_for"]
+    checkpoint = await place.engine.inspect(place.ref())
+    assert "slow" in _names(checkpoint)
+    assert not checkpoint.pending
+    assert not place.live_locks()
+    assert not processes.marked("op-killed")
+    assert (await place.up(programs.waits(str(gate)))).failure is None
+
+
+async def test_a_killed_cli_is_told_and_its_lock_is_broken(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runner lives: the operation fails, and what was in flight is pending in the state."""
+    monkeypatch.setattr(settle, "_PLUGINS_GO", 0.5)
+    _, watch, running = await _waiting(place)
+    psutil.Process(place.cli(watch).pid).kill()
+    result = await running
+    assert result.failure is not None
+    assert "signal 9" in result.failure.message
+    assert "broke the lock" in result.failure.hint
+    assert not processes.marked(watch.operation)
+    assert (await place.engine.inspect(place.ref())).pending
+    assert not place.live_locks()
+
+
+async def test_what_a_resource_is_survives_the_end_of_its_plugin(place: Place) -> None:
+    """A server that a provider started has inherited the marker, and must not be ended."""
+    env = {**os.environ, "ALMA_OPERATION": "op"}
+    with _spawn("-c", "input()", env=env, stdin=subprocess.PIPE) as server:
+        assert processes.marked("op") == []
+        await place.engine.settle(place.ref(), "op", ())
+        assert server.poll() is None
+        server.communicate(b"\n")
+
+
+def _plant(place: Place, *, pid: int, host: str, at: str = "2036-01-01T00:00:00Z") -> Path:
+    folder = place.root / ".alma/state/.pulumi/locks/organization/demo/dev"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / "00000000-0000-0000-0000-000000000000.json"
+    content = {"pid": pid, "username": "somebody", "hostname": host, "timestamp": at}
+    lock.write_text(json.dumps(content))
+    return lock
+
+
+def _dead_pid() -> int:
+    with subprocess.Popen(python("-c", "")) as process:
+        process.wait()
+    return process.pid
+
+
+async def test_a_lock_of_a_dead_process_is_broken(place: Place) -> None:
+    """Same host and nobody has its pid."""
+    lock = _plant(place, pid=_dead_pid(), host=processes.HOST)
+    settled = await place.engine.settle(place.ref(), "op", ())
+    assert "somebody" in settled.found
+    assert not lock.exists()
+
+
+async def test_a_lock_older_than_the_process_with_its_pid_is_broken(place: Place) -> None:
+    """The pid was given to another process meanwhile."""
+    lock = _plant(place, pid=os.getpid(), host=processes.HOST, at="2001-01-01T00:00:00.1234567Z")
+    await place.engine.settle(place.ref(), "op", ())
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize("host", [processes.HOST, "another-host"])
+async def test_a_lock_that_may_be_held_is_refused_by_name(place: Place, host: str) -> None:
+    """Alive here, or out of sight elsewhere."""
+    lock = _plant(place, pid=os.getpid(), host=host)
+    with pytest.raises(RefusedError, match=rf"somebody@{host} \(pid {os.getpid()}\)"):
+        await place.engine.settle(place.ref(), "op", ())
+    assert lock.exists()
+
+
+async def test_a_lock_that_cannot_be_read_is_refused(place: Place) -> None:
+    """Nothing is proven about its holder."""
+    lock = _plant(place, pid=1, host="x")
+    lock.write_text("{")
+    with pytest.raises(RefusedError):
+        await place.engine.settle(place.ref(), "op", ())
+
+
+async def test_a_locked_stack_fails_as_locked(place: Place) -> None:
+    """The CLI exits with 1 as for anything else."""
+    await place.up(programs.one)
+    _plant(place, pid=os.getpid(), host=processes.HOST)
+    result = await place.up(programs.two)
+    assert result.failure is not None
+    assert result.failure.kind == "locked"
+    assert "somebody" in result.failure.message
+
+
+@pytest.mark.usefixtures("place")
+async def test_closing_leaves_no_process() -> None:
+    """Idle workers end with their engine."""
+    engine = PulumiEngine()
+    await engine.check()
+    children = psutil.Process().children(recursive=True)
+    assert children
+    await engine.close()
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE

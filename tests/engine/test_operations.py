@@ -1,0 +1,160 @@
+"""Up, no-op up, update, destroy and remove with the real CLI, and what each of them costs."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+
+from alma.engine.pool import PulumiEngine
+from alma.engine.protocol import OperationResult
+from tests.engine import programs
+from tests.engine.conftest import Place, python
+
+
+def _operations(result: OperationResult) -> dict[str, str]:
+    assert result.failure is None, result.failure
+    named = (change for change in result.resources if "pulumi:providers:" not in change.urn)
+    return {change.urn.rsplit("::", 1)[1]: change.op for change in named}
+
+
+async def test_a_stack_lives_its_whole_life(place: Place) -> None:
+    """Fresh, no-op, changed, destroyed, removed: the state tells it each time."""
+    ref = place.ref()
+    before = await place.engine.inspect(ref)
+    assert not before.exists
+    assert before.is_empty
+
+    fresh = await place.up(programs.one)
+    assert _operations(fresh) == {"a": "create"}
+    assert fresh.changes == {"create": 2}
+    assert fresh.outputs == {"id": "id-a"}
+    first = await place.engine.inspect(ref)
+    assert [r.id for r in first.resources if r.type.endswith(":Resource")] == ["id-a"]
+    assert not first.pending
+
+    noop = await place.up(programs.one)
+    assert _operations(noop) == {}
+    assert noop.changes == {"same": 2}
+    assert noop.outputs == fresh.outputs
+    assert (await place.engine.inspect(ref)).fingerprint == first.fingerprint
+
+    update = await place.up(programs.two)
+    assert _operations(update) == {"b": "create"}
+    assert (await place.engine.inspect(ref)).fingerprint != first.fingerprint
+
+    gone = await place.destroy()
+    assert _operations(gone) == {"a": "delete", "b": "delete"}
+    empty = await place.engine.inspect(ref)
+    assert empty.exists
+    assert empty.is_empty
+
+    removed = await place.engine.remove(ref, str(place.logs()), place.watch())
+    assert removed.failure is None
+    assert not (await place.engine.inspect(ref)).exists
+
+
+async def test_an_operation_is_one_cli_process_and_a_new_stack_two(place: Place) -> None:
+    """Nothing but `stack init`, `up`, `destroy` and `stack rm` is ever spawned."""
+    await place.engine.check()
+    await place.up(programs.nothing)
+    await place.up(programs.nothing)
+    await place.destroy()
+    await place.engine.remove(place.ref(), str(place.logs()), place.watch())
+    assert place.commands()[0] == "version"
+    kinds = [line.split("--non-interactive ", 1)[1] for line in place.commands()[1:]]
+    assert [kind.split(" --")[0] for kind in kinds] == [
+        "stack init",
+        "up",
+        "up",
+        "destroy",
+        "stack rm",
+    ]
+
+
+async def test_the_version_is_asked_once_per_installed_cli(place: Place) -> None:
+    """A second engine finds it in the cache."""
+    await place.engine.check()
+    other = PulumiEngine()
+    await other.check()
+    await other.close()
+    assert place.commands() == ["version"]
+
+
+async def test_what_is_not_there_is_destroyed_and_removed_without_a_process(place: Place) -> None:
+    """Repeating an undo costs nothing."""
+    assert (await place.destroy()).failure is None
+    result = await place.engine.remove(place.ref(), str(place.logs()), place.watch())
+    assert result.failure is None
+    assert "destroy" not in "".join(place.commands())
+
+
+async def test_a_record_that_is_there_already_is_no_failure(place: Place) -> None:
+    """`create` is only what the caller last saw."""
+    await place.up(programs.one)
+    again = await place.up(programs.one, create=True)
+    assert again.failure is None
+    assert again.changes == {"same": 2}
+
+
+async def test_a_record_with_resources_is_not_removed(place: Place) -> None:
+    """It would erase the last evidence of them."""
+    await place.up(programs.one)
+    result = await place.engine.remove(place.ref(), str(place.logs()), place.watch())
+    assert result.failure is not None
+    assert result.failure.kind == "unverified"
+    assert (await place.engine.inspect(place.ref())).exists
+
+
+async def test_two_stacks_go_up_at_once(place: Place) -> None:
+    """Each in a worker of its own; neither waits for the other."""
+    gate = place.root / "gate"
+    slow = asyncio.create_task(
+        place.engine.up(
+            place.request(programs.waits(str(gate)), "slow", create=True), place.watch()
+        )
+    )
+    quick = await place.up(programs.one, stack="quick", create=True)
+    assert quick.failure is None
+    assert not slow.done()
+    gate.touch()
+    assert (await slow).failure is None
+    workers = {place.worker(watch).pid for watch in place.watched}
+    assert len(workers) == 2
+
+
+async def test_a_worker_serves_operation_after_operation(place: Place) -> None:
+    """The import of pulumi is paid once."""
+    for _ in range(3):
+        await place.up(programs.nothing)
+    assert len({place.worker(watch).pid for watch in place.watched}) == 1
+
+
+def test_hundreds_of_dynamic_resources_fit_into_one_process() -> None:
+    """Stock pulumi ends in a RecursionError after 319; and each is written the same way."""
+    script = (
+        "from alma.engine import dynamic as ours\n"
+        "ours.mend()\n"
+        "from pulumi.dynamic import dynamic\n"
+        "from tests.engine import programs\n"
+        "provider = programs.ThingProvider()\n"
+        "print(len({dynamic.serialize_provider(provider) for _ in range(400)}))\n"
+    )
+    answer = subprocess.run(
+        python("-c", script), capture_output=True, text=True, check=True, timeout=60
+    )
+    assert answer.stdout == "1\n"
+
+
+async def test_a_preview_touches_nothing(place: Place) -> None:
+    """Neither of a stack that is there nor of one that is not."""
+    request = place.request(programs.two)
+    fresh = await place.engine.preview(request, place.watch())
+    assert _operations(fresh) == {"a": "create", "b": "create"}
+    assert not (place.root / ".alma").exists()
+    assert not (await place.engine.inspect(place.ref())).exists
+
+    await place.up(programs.one)
+    state = (await place.engine.inspect(place.ref())).fingerprint
+    changed = await place.engine.preview(request, place.watch())
+    assert _operations(changed) == {"b": "create"}
+    assert (await place.engine.inspect(place.ref())).fingerprint == state
