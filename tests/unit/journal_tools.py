@@ -124,6 +124,12 @@ def child(code: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
+def ended(process: subprocess.Popen[str]) -> int:
+    """The exit code of a child that ends by itself."""
+    process.communicate(timeout=60)
+    return process.returncode
+
+
 def files_of(path: Path) -> dict[str, bytes]:
     """Everything in the file's directory, by name, with its bytes."""
     return {each.name: each.read_bytes() for each in path.parent.iterdir() if each.is_file()}

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -280,7 +281,7 @@ def test_a_failed_append_changes_nothing(path: Path, monkeypatch: pytest.MonkeyP
         before = journal.head()
         connection = journal._store._connection
 
-        def execute(sql: str, *values: object) -> object:
+        def execute(sql: str, *values: Any) -> object:
             if sql == "COMMIT":
                 raise KeyboardInterrupt
             return connection.execute(sql, *values)

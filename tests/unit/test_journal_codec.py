@@ -53,7 +53,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 
 def instances(cls: type[Any]) -> st.SearchStrategy[Any]:
     # Not get_type_hints: it looks names up in the class first, and `Event.type` is a string.
-    hints = {each.name: eval(each.type, vars(events)) for each in fields(cls)}  # noqa: S307
+    hints = {each.name: eval(str(each.type), vars(events)) for each in fields(cls)}  # noqa: S307
     return st.builds(cls, **{name: values(hint) for name, hint in hints.items()})
 
 

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alma import events as ev
 from alma.errors import JournalError
 from alma.journal import Journal
-from tests.unit.journal_tools import Clock, a_run, child, created, intended
+from tests.unit.journal_tools import Clock, a_run, child, created, ended, intended
 
 APPEND = """
 import sys
@@ -74,7 +75,7 @@ def test_two_writers_at_once_are_both_right(path: Path) -> None:
         assert writer.stdin is not None
         writer.stdin.write("go\n")
         writer.stdin.flush()
-    assert [writer.communicate(timeout=60) and writer.returncode for writer in writers] == [0, 0]
+    assert [ended(writer) for writer in writers] == [0, 0]
     with Journal.open(path, write=False) as journal:
         assert [len(journal.events(run)) for run in ("ra", "rb")] == [101, 101]
         verdict = journal.verify()
@@ -218,19 +219,22 @@ def test_a_page_limit_is_a_full_disk(path: Path) -> None:
         connection = journal._store._connection
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")
+        big = ev.RunInterrupted(reason="x" * 100_000)
         with pytest.raises(JournalError, match="disk that is full"):
-            for number in range(200):
-                journal.append("r1", intended(number), lease)
+            journal.append("r1", big, lease)
         assert journal.verify().ok
 
 
 def test_a_reader_of_a_journal_in_use_is_not_held_up(path: Path) -> None:
     """Reading goes on while a writer is in the middle of a transaction, and sees what is whole."""
-    with a_run(path) as (journal, _), Journal.open(path, write=False, wait=0.05) as reader:
-        with journal._store.transaction("hold") as connection:
-            connection.execute("INSERT INTO leases VALUES (2,'x',1,'r','h',1,0,'','','','')")
-            assert len(reader.events("r1")) == 1
-            assert reader.latest_epoch("x") == 0
+    with (
+        a_run(path) as (journal, _),
+        Journal.open(path, write=False, wait=0.05) as reader,
+        journal._store.transaction("hold") as connection,
+    ):
+        connection.execute("INSERT INTO leases VALUES (2, 'x', 1, 'r', 'h', 1, 0, '', '', '', '')")
+        assert len(reader.events("r1")) == 1
+        assert reader.latest_epoch("x") == 0
 
 
 def test_the_clock_of_the_crash_does_not_matter(path: Path) -> None:

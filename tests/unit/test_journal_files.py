@@ -13,7 +13,7 @@ import pytest
 from alma._journal_schema import APPLICATION_ID, VERSION
 from alma.errors import JournalError
 from alma.journal import Journal
-from tests.unit.journal_tools import a_run, child, content, files_of, fill, intended
+from tests.unit.journal_tools import a_run, child, content, ended, files_of, fill, intended
 
 
 @pytest.fixture
@@ -287,7 +287,7 @@ def test_the_first_writers_make_one_journal(path: Path) -> None:
         assert maker.stdin is not None
         maker.stdin.write("go\n")
         maker.stdin.flush()
-    assert [maker.communicate(timeout=30) and maker.returncode for maker in makers] == [0] * 4
+    assert [ended(maker) for maker in makers] == [0] * 4
     with Journal.open(path, write=False) as journal:
         assert {row.run for row in journal.runs()} == {"r0", "r1", "r2", "r3"}
         assert journal.verify().ok
