@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-VIEWS: Final = (
+from alma.events import NOT_RETRIED
+
+_KINDS: Final = ", ".join(f"'{kind}'" for kind in NOT_RETRIED)
+
+_VIEWS: Final = (
     """
 CREATE VIEW history AS
 SELECT e.position, e.run, r.saga, r.stack, e.seq, e.at, e.epoch, e.type, e.step, e.data
@@ -107,7 +111,7 @@ WITH plan AS (
             WHEN l.type = 'OperationSucceeded'
                 AND json_extract(l.data, '$.kind') IN ('up', 'action') THEN 'COMPLETED'
             WHEN l.type = 'OperationFailed' AND (
-                json_extract(l.data, '$.failure.kind') IN ('cancelled', 'passphrase')
+                json_extract(l.data, '$.failure.kind') IN (NOT_RETRIED)
                 OR (SELECT json_extract(i.data, '$.attempt') FROM events i
                     WHERE i.run = p.run AND i.step = p.step AND i.seq < p.last
                         AND i.type = 'OperationIntended' ORDER BY i.seq DESC LIMIT 1)
@@ -120,7 +124,10 @@ WITH plan AS (
     FROM plan p LEFT JOIN events l ON l.run = p.run AND l.seq = p.last
 )
 SELECT f.run, f.saga, f.stack, f.number, f.step, f.kind,
-    CASE WHEN f.last_state <> 'FAILED' THEN f.last_state ELSE ifnull((
+    CASE WHEN f.last_state <> 'FAILED' OR EXISTS (
+        SELECT 1 FROM events e
+        WHERE e.run = f.run AND e.step = f.step AND e.type = 'StepSkipped')
+    THEN f.last_state ELSE ifnull((
         SELECT CASE json_extract(e.data, '$.direction')
             WHEN 'forward' THEN 'RUNNING' ELSE 'COMPENSATING' END
         FROM events e
@@ -153,3 +160,5 @@ JOIN events e ON e.run = r.run AND e.seq = (
 JOIN json_each(e.data, '$.leftovers') l
 WHERE e.type = 'RunFailed'""",
 )
+
+VIEWS: Final = tuple(view.replace("NOT_RETRIED", _KINDS) for view in _VIEWS)

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 Direction = Literal["forward", "back"]
 RunKind = Literal["up", "destroy"]
-OperationKind = Literal["up", "destroy", "restore", "action", "compensation", "remove"]
+NOT_RETRIED: Final = ("cancelled", "passphrase", "pending")
+"""Kinds of failure that another attempt cannot mend: we asked for it, or a person must act."""
+
+OperationKind = Literal["up", "destroy", "restore", "action", "compensation", "mend", "remove"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,8 @@ class Failure:
     """Why an operation failed, in the provider's own words where there are any.
 
     `kind`: program, provider, action, locked, cancelled, timeout, worker, passphrase, backend,
-    unverified, or unknown. `log` is the file with the CLI's whole output.
+    pending (a create was cut off, and nobody could say what became of it), unverified, or
+    unknown. `log` is the file with the CLI's whole output.
     """
 
     kind: str
@@ -238,6 +242,24 @@ class StepRetained(Event):
     step: str
     reason: str
     leftovers: tuple[Leftover, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSkipped(Event):
+    """An operator lets the undo go past this step; StepRetained follows and names what is left."""
+
+    step: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunAbandoned(Event):
+    """An operator gives the run up; RunFailed follows and names what is left."""
+
+    actor: str
+    reason: str
+    step: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

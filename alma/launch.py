@@ -14,13 +14,13 @@ from alma import events as ev
 from alma.again import choose_direction, prepare_again
 from alma.definition import Definition
 from alma.engine.protocol import Engine
-from alma.errors import DefinitionError, RefusedError, SagaFailed, SagaInterrupted
+from alma.errors import DefinitionError, JournalError, RefusedError, SagaFailed, SagaInterrupted
 from alma.identity import actor, new_run_id, utc_now, versions
 from alma.inputs import from_earlier_runs
 from alma.journal import Journal
 from alma.lease import Lease
 from alma.operation import Operations
-from alma.prepare import Prepared, from_saga
+from alma.prepare import Prepared, from_definition, from_saga
 from alma.recorder import Recorder, Reporter
 from alma.result import Result, make_result
 from alma.runner import Runner
@@ -28,6 +28,7 @@ from alma.saga import Saga
 from alma.state import fold
 from alma.status import RunStatus, SagaState
 from alma.step import StackStep
+from alma.steps.base import StepAdapter
 from alma.target import hand_over
 
 DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
@@ -249,6 +250,28 @@ async def open_engine(
         await engine.close()
 
 
+@asynccontextmanager
+async def existing_run(
+    reference: str, settings: Settings
+) -> AsyncIterator[tuple[Recorder, Mapping[str, StepAdapter]]]:
+    """A run under a lease of our own, to be looked at and written to, but not driven.
+
+    Raises RunNotFoundError, RunnerBusyError while somebody drives it, JournalError.
+    """
+    with settings.open_journal(settings.journal_path, write=False) as reader:
+        run_id = reader.resolve(reference)
+        plan = fold(reader.events(run_id)).plan
+    needed = any(step.kind == "stack" for step in plan.steps)
+    async with open_engine(settings, plan.parallelism, needed=needed) as engine:
+        prepared = from_definition(plan, engine)
+        with (
+            settings.open_journal(settings.journal_path, write=True) as journal,
+            journal.acquire(plan.target, run_id, actor=actor()) as lease,
+        ):
+            run = fold(journal.events(run_id))
+            yield Recorder(run, journal, lease, prepared.redactor, None), prepared.adapters
+
+
 async def _drive(
     run: RunStatus,
     journal: Journal,
@@ -269,7 +292,17 @@ async def _drive(
     recorder.record(ev.RunnerAttached(process=lease.process, actor=lease.actor))
     if resumed is not None:
         recorder.record(resumed)
-    await Runner(operations).drive()
+    try:
+        await Runner(operations).drive()
+    except JournalError as error:
+        if not any(run.started()):
+            raise
+        raise SagaInterrupted(
+            f'Saga "{run.plan.saga}" (run {run.run}) was stopped: {error.message}',
+            make_result(run, interrupted=True, live=operations.live),
+            hint="What was under way has ended; its outcome is on stderr. Mend the journal's "
+            f"place, then `alma-pulumi resume {run.run}`.",
+        ) from error
     interrupted = not run.state.is_final
     result = make_result(run, interrupted=interrupted, live=operations.live)
     return _ended(run, result, operations.causes)

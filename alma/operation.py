@@ -12,7 +12,7 @@ from typing import Any
 from alma import events as ev
 from alma.context import Context
 from alma.engine.protocol import Watch
-from alma.errors import AlmaError, JournalError
+from alma.errors import AlmaError, RefusedError
 from alma.inputs import MissingOutputError, resolve
 from alma.outputs import for_journal
 from alma.recorder import Recorder
@@ -185,7 +185,7 @@ async def _outcome(work: Work, watch: Watch) -> Outcome:
         return await work(watch)
     except MissingOutputError as error:
         return Outcome(failure=ev.Failure(kind="program", message=str(error)))
-    except JournalError:
+    except RefusedError:
         raise
     except AlmaError as error:
         failure = ev.Failure(kind="backend", message=error.message, hint=error.hint)

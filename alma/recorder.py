@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from alma import events as ev
+from alma.errors import RefusedError
+from alma.identity import utc_now
 from alma.journal import Journal
 from alma.lease import Lease
 from alma.redact import Redactor
@@ -40,13 +45,40 @@ class Recorder:
     ) -> None:
         self.run = run
         self.redact = redactor
+        self.broken: RefusedError | None = None
+        """Why the journal cannot be written any more, once that is so."""
         self._journal, self._lease, self._reporter = journal, lease, reporter
 
     def record(self, event: ev.Event) -> None:
-        """Commit the event and apply it; JournalError when it cannot be committed."""
-        entry = self._journal.append(self.run.run, event, self._lease)
+        """Commit the event and apply it.
+
+        When that fails (JournalError, StaleEpochError) nothing is committed any more, and what
+        should have been is written to stderr instead, a line of JSON each: the emergency record.
+        """
+        if self.broken is not None:
+            self._emergency(event)
+            raise self.broken
+        try:
+            entry = self._journal.append(self.run.run, event, self._lease)
+        except RefusedError as error:
+            self.broken = error
+            self._emergency(event)
+            raise
         apply(self.run, entry)
         self.report(lambda reporter: reporter.recorded(self.run, entry))
+
+    def _emergency(self, event: ev.Event) -> None:
+        line = {
+            "alma": "this could not be written to the journal",
+            "run": self.run.run,
+            "at": utc_now().isoformat(),
+            "type": event.type,
+            "step": event.step,
+            **ev.encode(event),
+        }
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"{json.dumps(line)}\n")
+            sys.stderr.flush()
 
     def report(self, tell: Callable[[Reporter], None]) -> None:
         """Show it; a display that breaks (its terminal is gone) must not touch the run."""

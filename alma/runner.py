@@ -7,15 +7,17 @@ the same breath; so what is decided next is always decided from what is durable.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from alma import events as ev
 from alma.engine.protocol import Watch
-from alma.errors import AlmaError, JournalError
+from alma.errors import AlmaError, RefusedError
 from alma.operation import Operations
 from alma.signals import catch_signals
 from alma.state import Act, Command, Finish, Reconcile, Suspend, TurnBack, Undo, decide
 from alma.status import RunStatus, SagaState, StepStatus
 from alma.steps.base import Outcome, Retained, StepAdapter, Undone
+from alma.survey import survey
 
 
 class Runner:
@@ -37,6 +39,11 @@ class Runner:
                     await self._settle_some()
                     if self._stop.is_set():
                         await self._stop_now()
+        except RefusedError:
+            # Nothing can be recorded any more: nothing new is begun, and what is under way ends.
+            self._operations.drain.set()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            raise
         except BaseException:
             await self._end_tasks()
             raise
@@ -57,7 +64,7 @@ class Runner:
                     self._operations.drain.clear()
                 case Suspend(reason):
                     self._recorder.record(ev.RunInterrupted(reason=reason))
-                case Finish(state, reason):
+                case Finish(state, reason) if "" not in self._tasks:
                     self._tasks[""] = asyncio.create_task(self._finish(state, reason))
 
     async def _settle_some(self) -> None:
@@ -78,7 +85,8 @@ class Runner:
     def _interrupted(self, signal: str) -> None:
         count = self.run.interrupts + 1
         if count <= 2:  # noqa: PLR2004 - once drains, twice stops; more says nothing new
-            self._recorder.record(ev.InterruptReceived(signal=signal, count=count))
+            with suppress(RefusedError):  # the step under way finds the same, and ends the run
+                self._recorder.record(ev.InterruptReceived(signal=signal, count=count))
         if self.run.direction == "forward" or self.run.kind == "destroy":
             self._operations.drain.set()
         if count > 1:
@@ -129,7 +137,7 @@ class Runner:
             return
         try:
             undone = await adapter.undo(self._operations.call(command))
-        except JournalError:
+        except RefusedError:
             raise
         except AlmaError as error:
             await self._could_not_look(command, "destroy", error)
@@ -184,26 +192,7 @@ class Runner:
         elif state is SagaState.COMPENSATED:
             self._recorder.record(ev.RunCompensated())
         else:
-            leftovers = self._recorder.clean(await self._survey(reason))
+            leftovers = self._recorder.clean(
+                await survey(self.run, self._operations.adapters, reason)
+            )
             self._recorder.record(ev.RunFailed(reason=reason, leftovers=leftovers))
-
-    async def _survey(self, reason: str) -> tuple[ev.Leftover, ...]:
-        """What is left of every step that started and is not undone, looked at once more."""
-        left: list[ev.Leftover] = []
-        scope = self.run.steps.values() if self.run.kind == "destroy" else self.run.started()
-        done = SagaState.COMPLETED if self.run.kind == "destroy" else SagaState.COMPENSATED
-        for step in scope:
-            if step.state is done:
-                continue
-            if step.retained or step.leftovers:
-                left.extend(step.leftovers)
-                continue
-            why = "not undone: another step that was not undone may still use it"
-            if self.run.direction == "forward" and self.run.kind == "up":
-                why = reason
-            try:
-                left.extend(await self._operations.adapters[step.name].survey(step, why))
-            except AlmaError as error:
-                reason = f"{why}; its state could not be read: {error.message}"
-                left.append(ev.Leftover(step=step.name, reason=reason))
-        return tuple(left)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM, as long as a run goes on."""
+"""SIGINT, SIGTERM and SIGHUP, as long as a run goes on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 
-CAUGHT = (signal.SIGINT, signal.SIGTERM)
+CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""SIGHUP as well: a run must not die with its terminal. Whoever ignores it (nohup) keeps that."""
 
 
 @contextlib.contextmanager
@@ -23,11 +24,12 @@ def catch_signals(on_signal: Callable[[str], None]) -> Iterator[None]:
         return
     loop = asyncio.get_running_loop()
     before = {caught: signal.getsignal(caught) for caught in CAUGHT}
-    for caught in CAUGHT:
+    before = {caught: old for caught, old in before.items() if old is not signal.SIG_IGN}
+    for caught in before:
         loop.add_signal_handler(caught, on_signal, caught.name)
     try:
         yield
     finally:
-        for caught in CAUGHT:
+        for caught, old in before.items():
             loop.remove_signal_handler(caught)
-            signal.signal(caught, before[caught])
+            signal.signal(caught, old)

@@ -5,7 +5,8 @@ any more, what is under way ends, and the failure policy decides:
 
 - `compensate`: the run turns *back*. Every step that started is undone, the failed one first,
   then in reverse topological order; a step waits for all that depends on it. A failed undo
-  holds up what it depends on (that is still in use) and nothing else.
+  holds up what it depends on (that is still in use) and nothing else, unless an operator lets
+  the undo go past it (`skip`): then it is never counted as undone.
 - `stop`, or a completed pivot: it ends FAILED with everything left as it is.
 
 An operation whose intent stands in the journal without an outcome, written by an earlier
@@ -42,8 +43,6 @@ TRANSITIONS: Final = {
 }
 
 FORWARD: Final = frozenset({"up", "action"})
-NOT_RETRIED: Final = frozenset({"cancelled", "passphrase"})
-"""Kinds of failure that another attempt cannot mend: we asked for it, or a person must act."""
 
 
 class IllegalTransitionError(Exception):
@@ -170,7 +169,7 @@ def _resumed(run: RunStatus, _entry: ev.Recorded, event: ev.RunResumed) -> None:
         _move(run, forward_state or COMPENSATING)
     if over:
         for step in run.steps.values():
-            if step.state is FAILED:
+            if step.state is FAILED and not step.skipped:
                 step.attempts = step.undo_attempts = 0
                 step.retained, step.leftovers = False, ()
                 step.state = RUNNING if event.direction == "forward" else COMPENSATING
@@ -240,7 +239,7 @@ def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> No
 
 
 def _may_retry(attempts: int, made: int, failure: ev.Failure) -> bool:
-    return made < attempts and failure.kind not in NOT_RETRIED
+    return made < attempts and failure.kind not in ev.NOT_RETRIED
 
 
 def _left_in_doubt(run: RunStatus, entry: ev.Recorded, event: ev.OperationLeftInDoubt) -> None:
@@ -274,6 +273,10 @@ def _retained(run: RunStatus, entry: ev.Recorded, event: ev.StepRetained) -> Non
     step.leftovers = event.leftovers
 
 
+def _skipped(run: RunStatus, _entry: ev.Recorded, event: ev.StepSkipped) -> None:
+    run.steps[event.step].skipped = True
+
+
 def _ended(state: SagaState) -> Callable[[RunStatus, ev.Recorded, Any], None]:
     def handler(run: RunStatus, entry: ev.Recorded, event: Any) -> None:
         _move(run, state)
@@ -303,6 +306,7 @@ _HANDLERS: Final[dict[type[ev.Event], Callable[[RunStatus, ev.Recorded, Any], No
     ev.CompensationStarted: _turned,
     ev.StepCompensated: _compensated,
     ev.StepRetained: _retained,
+    ev.StepSkipped: _skipped,
     ev.RunCompleted: _ended(COMPLETED),
     ev.RunCompensated: _ended(COMPENSATED),
     ev.RunFailed: _ended(FAILED),
@@ -378,10 +382,10 @@ def _back(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
         step = scope[name]
         if name in busy or step.state is done:
             continue
-        if step.state is FAILED and (step.undo_attempts or step.retained):
+        if step.skipped or (step.state is FAILED and (step.undo_attempts or step.retained)):
             continue
-        dependents = [other for other in run.plan.dependents(name) if other in scope]
-        if all(scope[other].state is done for other in dependents):
+        dependents = [scope[other] for other in run.plan.dependents(name) if other in scope]
+        if all(other.state is done or other.skipped for other in dependents):
             attempt = max(step.undo_attempts, 1) if step.in_doubt else step.undo_attempts + 1
             delay = step.definition.compensation_retry.wait_before(attempt)
             commands.append(Undo(name, attempt, 0.0 if step.in_doubt else delay))

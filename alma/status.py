@@ -85,6 +85,8 @@ class StepStatus:
     how: str = ""
     """Of a compensated step: destroyed, unchanged, called, nothing, restored."""
     retained: bool = False
+    skipped: bool = False
+    """An operator let the undo go past it."""
     began_at: datetime | None = None
     ended_at: datetime | None = None
     seconds: float = 0.0

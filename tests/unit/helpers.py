@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +42,11 @@ def history(journal: Path, run: str = "latest") -> list[Recorded]:
 def types(journal: Path, run: str = "latest") -> list[str]:
     """The names of a run's events, in order."""
     return [entry.event.type for entry in history(journal, run)]
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Let the loop go on until the condition holds; AssertionError at the deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        await asyncio.sleep(0.002)

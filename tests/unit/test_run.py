@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -12,11 +13,12 @@ import pytest
 
 from alma import Context, Retry, Saga, SagaFailed, SagaInterrupted, SagaState, Secret
 from alma import events as ev
-from alma.errors import DefinitionError, RefusedError, RunnerBusyError
+from alma.errors import DefinitionError, JournalError, RefusedError, RunnerBusyError
 from alma.journal import Journal
 from alma.launch import destroy, resume, rollback, up
+from alma.operator import abandon, skip
 from alma.testing import Crash, FakeEngine, FakeProgram, Fault
-from tests.unit.helpers import ended, history, program, settings, types
+from tests.unit.helpers import ended, history, program, settings, types, until
 
 
 @pytest.fixture
@@ -282,9 +284,7 @@ async def test_a_changed_saga_is_refused_unless_accepted(journal: Path) -> None:
     changed.add_stack("d", program=program)
     with pytest.raises(DefinitionError, match='step "d" is new'):
         await resume(saga=changed, settings=settings(engine, journal))
-    result = await resume(
-        saga=changed, settings=settings(engine, journal), accept_changes=True
-    )
+    result = await resume(saga=changed, settings=settings(engine, journal), accept_changes=True)
     assert result.state is SagaState.COMPLETED
     assert ("s-d", "dev") in engine.world
 
@@ -301,9 +301,12 @@ async def test_up_over_an_interrupted_run_is_refused(journal: Path) -> None:
 async def test_a_second_runner_is_refused_while_the_first_lives(journal: Path) -> None:
     """One lease for each target."""
     engine = FakeEngine()
-    with Journal.open(journal, write=True) as held, held.acquire("s/dev", "other"):
-        with pytest.raises(RunnerBusyError):
-            await up(three(), settings=settings(engine, journal))
+    with (
+        Journal.open(journal, write=True) as held,
+        held.acquire("s/dev", "other"),
+        pytest.raises(RunnerBusyError),
+    ):
+        await up(three(), settings=settings(engine, journal))
     assert engine.calls == []
 
 
@@ -468,8 +471,7 @@ async def test_one_signal_drains_and_undoes(journal: Path) -> None:
     """No new step starts, the CLI is told once, and the failure policy applies."""
     engine = FakeEngine(faults=[Fault(project="s-b", operation="up", effect="hang", after=1)])
     run = asyncio.create_task(ended(up(three(), settings=settings(engine, journal))))
-    while ("up", "s-b") not in engine.calls:
-        await asyncio.sleep(0)
+    await until(lambda: ("up", "s-b") in engine.calls)
     os.kill(os.getpid(), signal.SIGTERM)
     result = await run
     assert result.state is SagaState.COMPENSATED
@@ -491,8 +493,7 @@ async def test_two_signals_stop_at_once_and_leave_it_in_doubt(journal: Path) -> 
     run = asyncio.create_task(up(saga, journal=journal))
     await started.wait()
     os.kill(os.getpid(), signal.SIGINT)
-    while "InterruptReceived" not in types(journal):
-        await asyncio.sleep(0.01)
+    await until(lambda: "InterruptReceived" in types(journal))
     os.kill(os.getpid(), signal.SIGINT)
     with pytest.raises(SagaInterrupted) as caught:
         await run
@@ -500,3 +501,105 @@ async def test_two_signals_stop_at_once_and_leave_it_in_doubt(journal: Path) -> 
     assert types(journal)[-2:] == ["OperationLeftInDoubt", "RunInterrupted"]
     undone = await ended(rollback(saga=saga, journal=journal))
     assert undone.state is SagaState.COMPENSATED
+
+
+# -- ways out of a stuck undo ----------------------------------------------------------------
+
+
+def stuck() -> FakeEngine:
+    """c fails going up, and b cannot be destroyed, however often it is tried."""
+    faults = [Fault(project="s-c", operation="up", after=1)]
+    faults += [Fault(project="s-b", operation="destroy", nth=n, after=1) for n in range(1, 9)]
+    return FakeEngine(faults=faults)
+
+
+async def test_a_skipped_step_lets_the_undo_go_on_and_is_never_clean(journal: Path) -> None:
+    """What it depended on is undone; it stays a leftover, with the operator's reason."""
+    engine = stuck()
+    await ended(up(three(), settings=settings(engine, journal)))
+    await skip("latest", "b", reason="deleted by hand", settings=settings(engine, journal))
+    result = await ended(rollback(settings=settings(engine, journal)))
+    assert result.state is SagaState.FAILED
+    assert [left.step for left in result.leftovers] == ["b"]
+    assert "deleted by hand" in result.leftovers[0].reason
+    assert set(engine.world) == {("s-b", "dev")}
+    assert "StepSkipped" in types(journal)
+
+
+async def test_only_a_step_that_waits_to_be_undone_can_be_skipped(journal: Path) -> None:
+    """An unknown, an undone or a never started step is refused, and nothing is journaled."""
+    engine = stuck()
+    await ended(up(three(), settings=settings(engine, journal)))
+    before = types(journal)
+    for step in ("nope", "c"):
+        with pytest.raises(DefinitionError):
+            await skip("latest", step, reason="x", settings=settings(engine, journal))
+    with pytest.raises(DefinitionError, match="reason"):
+        await skip("latest", "b", reason=" ", settings=settings(engine, journal))
+    assert types(journal) == before
+
+
+async def test_an_abandoned_run_is_failed_and_frees_its_target(journal: Path) -> None:
+    """An interrupted run that nobody wants to go on with, with all that is left of it named."""
+    engine = FakeEngine(faults=[CRASHES[1]])
+    with pytest.raises(Crash):
+        await up(three(), settings=settings(engine, journal))
+    result = await abandon("latest", reason="moved elsewhere", settings=settings(engine, journal))
+    assert result.state is SagaState.FAILED
+    assert {left.step for left in result.leftovers} == {"a", "b"}
+    assert all("moved elsewhere" in left.reason for left in result.leftovers)
+    assert (await up(three(), settings=settings(engine, journal))).state is SagaState.COMPLETED
+
+
+async def test_a_run_that_left_nothing_cannot_be_abandoned(journal: Path) -> None:
+    """COMPLETED and COMPENSATED are never overwritten."""
+    engine = FakeEngine()
+    await up(three(), settings=settings(engine, journal))
+    with pytest.raises(DefinitionError, match="COMPLETED"):
+        await abandon("latest", reason="x", settings=settings(engine, journal))
+
+
+# -- a journal that fails --------------------------------------------------------------------
+
+
+class FullDisk(Journal):
+    """Refuses every append from the nth on."""
+
+    limit = 0
+
+    def append(self, run: str, event: ev.Event, lease: Any) -> ev.Recorded:
+        """As `Journal.append`, until the disk is full."""
+        if len(self.events(run)) + 1 >= self.limit:
+            raise JournalError("The journal cannot be written: the disk is full.")
+        return super().append(run, event, lease)
+
+
+def full_disk_after(events: int) -> Any:
+    """An opener of journals whose disk is full from this event on."""
+    return type("FullDisk", (FullDisk,), {"limit": events}).open
+
+
+async def test_a_full_disk_before_the_first_step_refuses_the_run(journal: Path) -> None:
+    """Nothing outside was touched."""
+    engine = FakeEngine()
+    full = settings(engine, journal, open_journal=full_disk_after(2))
+    with pytest.raises(JournalError) as caught:
+        await up(three(), settings=full)
+    assert caught.value.exit_code == 11
+    assert engine.world == {}
+
+
+async def test_a_full_disk_in_the_middle_interrupts_with_an_emergency_record(
+    journal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The outcome that could not be journaled is on stderr; later the run can be resumed."""
+    engine = FakeEngine()
+    full = settings(engine, journal, open_journal=full_disk_after(5))
+    with pytest.raises(SagaInterrupted, match="disk is full"):
+        await up(three(), settings=full)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["type"] == "OperationSucceeded"
+    assert json.loads(line)["step"] == "a"
+    assert engine.calls == [("up", "s-a")]
+    result = await resume(saga=three(), settings=settings(engine, journal))
+    assert result.state is SagaState.COMPLETED

@@ -1,0 +1,64 @@
+"""An operator's ways out of a stuck compensation: skip a step, abandon a run. Never clean."""
+
+from __future__ import annotations
+
+from alma import events as ev
+from alma.errors import DefinitionError
+from alma.identity import actor
+from alma.launch import Settings, existing_run
+from alma.result import Result, make_result
+from alma.status import RunStatus, SagaState
+from alma.survey import survey
+
+
+async def skip(run: str, step: str, *, reason: str, settings: Settings | None = None) -> Result:
+    """Let the undo of a run go past this step; `rollback` then goes on with the others.
+
+    Journaled with actor and reason. What is left of the step stays a leftover, so the run can
+    only end FAILED. Raises DefinitionError for a step that does not wait to be undone.
+    """
+    words = f"skipped by {actor()}: {_said(reason)}"
+    async with existing_run(run, settings or Settings()) as (recorder, adapters):
+        _check_waits(recorder.run, step)
+        left = await adapters[step].survey(recorder.run.steps[step], words)
+        recorder.record(ev.StepSkipped(step=step, actor=actor(), reason=reason))
+        recorder.record(ev.StepRetained(step=step, reason=words, leftovers=recorder.clean(left)))
+        return make_result(recorder.run, interrupted=not recorder.run.state.is_final)
+
+
+async def abandon(run: str, *, reason: str, settings: Settings | None = None) -> Result:
+    """Give a run up: it ends FAILED, with all that is left of it named.
+
+    Journaled with actor and reason. Raises DefinitionError for a run that left nothing.
+    """
+    words = f"abandoned by {actor()}: {_said(reason)}"
+    async with existing_run(run, settings or Settings()) as (recorder, adapters):
+        if recorder.run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
+            raise DefinitionError(
+                f"Run {recorder.run.run} is {recorder.run.state.name}: there is nothing to abandon."
+            )
+        left = await survey(recorder.run, adapters, words)
+        recorder.record(ev.RunAbandoned(actor=actor(), reason=reason))
+        recorder.record(ev.RunFailed(reason=words, leftovers=recorder.clean(left)))
+        return make_result(recorder.run, interrupted=False)
+
+
+def _said(reason: str) -> str:
+    if not reason.strip():
+        raise DefinitionError("A reason is needed: it is what the journal keeps of the decision.")
+    return reason.strip()
+
+
+def _check_waits(run: RunStatus, step: str) -> None:
+    status = run.steps.get(step)
+    if status is None:
+        raise DefinitionError(
+            f'Run {run.run} has no step "{step}".', hint=f"It has: {', '.join(run.steps)}."
+        )
+    if run.direction == "forward":
+        raise DefinitionError(
+            f"Run {run.run} is not being undone: there is nothing to skip.",
+            hint=f"To undo it: `alma-pulumi rollback {run.run}`.",
+        )
+    if status.how or (run.kind == "up" and status.started is None):
+        raise DefinitionError(f'Step "{step}" of run {run.run} does not wait to be undone.')

@@ -1,0 +1,39 @@
+"""Naming what is left of a run: of each step that started and is not undone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from alma.errors import AlmaError
+from alma.events import Leftover
+from alma.status import RunStatus, SagaState, StepStatus
+from alma.steps.base import StepAdapter
+
+
+async def survey(
+    run: RunStatus, adapters: Mapping[str, StepAdapter], reason: str
+) -> tuple[Leftover, ...]:
+    """Look once more at every such step; one that cannot be looked at is named for that.
+
+    `reason` is why a run that never turned back leaves its steps as they are.
+    """
+    left: list[Leftover] = []
+    for step in _not_undone(run):
+        if step.retained or step.leftovers:
+            left.extend(step.leftovers)
+            continue
+        why = "not undone: another step that was not undone may still use it"
+        if run.direction == "forward" and run.kind == "up":
+            why = reason
+        try:
+            left.extend(await adapters[step.name].survey(step, why))
+        except AlmaError as error:
+            words = f"{why}; its state could not be read: {error.message}"
+            left.append(Leftover(step=step.name, reason=words))
+    return tuple(left)
+
+
+def _not_undone(run: RunStatus) -> list[StepStatus]:
+    steps = run.steps.values() if run.kind == "destroy" else run.started()
+    done = SagaState.COMPLETED if run.kind == "destroy" else SagaState.COMPENSATED
+    return [step for step in steps if step.state is not done]
