@@ -75,7 +75,7 @@ def start_names(context: Context) -> dict[str, Any]:
         owner=context.saga,
         args=["--data", str(directory / "records.json")],
     )
-    return {"url": f"http://127.0.0.1:{started.port}"}
+    return {"url": f"http://127.0.0.1:{started.port}", "pid": started.identity.pid}
 
 
 def stop_names(context: Context) -> None:

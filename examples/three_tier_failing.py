@@ -3,7 +3,7 @@
     alma-pulumi up examples/three_tier_failing.py       # ends with exit code 4: failed, clean
 
 No server answers /nope, so the balancer finds no healthy one. What has started by then goes
-again in reverse order: balancer, servers, database and the name service.
+again: balancer, servers, database, in this order, and beside them the name service.
 """
 
 from __future__ import annotations
