@@ -1,0 +1,38 @@
+"""Public fakes and fault points: what alma's own tests use, for tests of your sagas as well.
+
+`FakeEngine` stands in for Pulumi: stacks live in a dict, faults are data. It keeps the same
+Protocol and the same promises as the real engine; tests/faults/test_fake_agrees.py runs one
+schedule through both. `JournalFaults` stands between a run and its journal, a real SQLite file.
+Neither needs anything of the code under test but `Settings.engine` and `Settings.open_journal`.
+
+    life = Life()
+    settings = Settings(
+        journal=tmp_path / "journal.db",
+        engine=FakeEngine(life=life),
+        open_journal=JournalFaults([JournalFault(nth=4, effect="crash_after")], life=life),
+    )
+
+A `Crash` that comes out of a run is its runner's death: what it held in memory and its lease are
+gone, and nothing that shares its `Life` does anything any more. The next runner gets a journal
+opened anew, and `engine.restarted()`: another engine over the same world.
+"""
+
+from __future__ import annotations
+
+from alma.testing.engine import FakeEngine
+from alma.testing.faults import Fault, FaultEffect, JournalEffect, JournalFault
+from alma.testing.journal import JournalFaults
+from alma.testing.life import Crash, Life
+from alma.testing.world import FakeProgram
+
+__all__ = [
+    "Crash",
+    "FakeEngine",
+    "FakeProgram",
+    "Fault",
+    "FaultEffect",
+    "JournalEffect",
+    "JournalFault",
+    "JournalFaults",
+    "Life",
+]

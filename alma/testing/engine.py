@@ -1,0 +1,272 @@
+"""A fake of Pulumi that keeps the promises of `alma.engine.protocol.Engine`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+from alma.engine.protocol import (
+    Checkpoint,
+    OperationResult,
+    Resource,
+    Settled,
+    StackRef,
+    UpRequest,
+    Watch,
+)
+from alma.errors import BackendError
+from alma.events import Failure, Process, ResourceChange
+from alma.testing.faults import Fault
+from alma.testing.life import Life
+from alma.testing.world import FakeProgram, FakeWorld, Key, resource_of, seal
+
+LOCKED = Failure(kind="locked", message="the stack is currently locked by another update")
+
+
+@dataclass
+class FakeEngine:
+    """An `Engine` over a `FakeWorld`. `calls` is what was asked, in order; `counts` how often.
+
+    Without a `life` a crash is only raised, and the next runner may use the same engine.
+    """
+
+    programs: Mapping[str, FakeProgram] = field(default_factory=dict)
+    faults: Iterable[Fault] = ()
+    life: Life | None = None
+    reality: FakeWorld = field(default_factory=FakeWorld)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _working: set[Key] = field(default_factory=set)
+
+    @property
+    def world(self) -> dict[Key, Checkpoint]:
+        """The state of every stack that has a record."""
+        return self.reality.states
+
+    def restarted(self, faults: Iterable[Fault] = (), life: Life | None = None) -> FakeEngine:
+        """The engine of the next runner: the same world, and faults of its own."""
+        return FakeEngine(self.programs, faults, life, self.reality)
+
+    def existing(self, project: str, stack: str, *names: str) -> None:
+        """Put a stack with these resources into the world, as an earlier run left it."""
+        ref = StackRef(project=project, stack=stack)
+        self.reality.put(_key(ref), Checkpoint(exists=True))
+        for name in names:
+            self.reality.create(_key(ref), resource_of(ref, name))
+
+    async def check(self) -> Mapping[str, str]:
+        """Always fine."""
+        return {"backend": "fake://", "pulumi": "fake"}
+
+    async def inspect(self, ref: StackRef) -> Checkpoint:
+        """What the state holds; BackendError under an `unreadable` fault."""
+        fault = self._fault(ref, "inspect")
+        if fault is not None and fault.effect == "crash":
+            self._die()
+        if fault is not None:
+            raise BackendError(f"The state of {ref.project} cannot be read.")
+        return self.reality.state(_key(ref))
+
+    async def reveal(self, ref: StackRef) -> Mapping[str, Any]:
+        """The outputs as the program gave them."""
+        self._check()
+        return self.reality.opened.get(_key(ref), {})
+
+    async def up(self, request: UpRequest, watch: Watch) -> OperationResult:
+        """Make what the program names and the state lacks, and delete what it does not name."""
+        ref, key, fault = request.ref, _key(request.ref), self._fault(request.ref, "up")
+        if key in self.reality.at_work or key in self._working:
+            return OperationResult(failure=LOCKED)
+        program = self.programs.get(ref.project, FakeProgram())
+        wanted = [resource_of(ref, name) for name in program.resources]
+        self.reality.put(key, self.reality.state(key))
+        held = self.reality.state(key).resources
+        work = [("creating" if new not in held else "same", new) for new in wanted]
+        work += [("deleting", old) for old in reversed(held) if old not in wanted]
+        touched: list[ResourceChange] = []
+        with self._at_work(key):
+            failure = await self._do(key, work, fault, watch, touched)
+        if failure is not None:
+            return OperationResult(failure=failure, resources=tuple(touched))
+        outputs = dict(program.outputs)
+        self.reality.opened[key] = outputs
+        self.reality.put(key, replace(self.reality.state(key), outputs=seal(outputs)))
+        return OperationResult(
+            changes=_count(work), resources=tuple(touched), outputs=seal(outputs)
+        )
+
+    async def preview(self, request: UpRequest, watch: Watch) -> OperationResult:  # noqa: ARG002
+        """What `up` would make."""
+        self._check()
+        program = self.programs.get(request.ref.project, FakeProgram())
+        held = self.reality.state(_key(request.ref)).resources
+        new = [name for name in program.resources if resource_of(request.ref, name) not in held]
+        return OperationResult(changes={"create": len(new)} if new else {})
+
+    async def destroy(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:  # noqa: ARG002
+        """Take away what the state holds, last made first; pending operations stay."""
+        key, fault = _key(ref), self._fault(ref, "destroy")
+        if key in self.reality.at_work or key in self._working:
+            return OperationResult(failure=LOCKED)
+        work = [("deleting", old) for old in reversed(self.reality.state(key).resources)]
+        touched: list[ResourceChange] = []
+        with self._at_work(key):
+            failure = await self._do(key, work, fault, watch, touched)
+        changes = {"delete": len(touched)} if touched else {}
+        return OperationResult(failure=failure, changes=changes, resources=tuple(touched))
+
+    async def remove(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:  # noqa: ARG002
+        """Drop the record; refused while it shows anything, as the real engine does."""
+        fault = self._fault(ref, "remove")
+        if fault is not None and fault.effect == "crash" and fault.after == 0:
+            self._die()
+        if fault is not None and fault.effect == "lie":
+            return OperationResult()
+        if fault is not None and fault.effect != "crash":
+            return OperationResult(failure=Failure(kind="unknown", message="rm failed"))
+        if not self.reality.state(_key(ref)).is_empty:
+            return OperationResult(failure=Failure(kind="unverified", message="it shows resources"))
+        self.reality.states.pop(_key(ref), None)
+        if fault is not None:
+            self._die()
+        return OperationResult()
+
+    async def settle(
+        self,
+        ref: StackRef,
+        operation: str,  # noqa: ARG002
+        processes: tuple[Process, ...],  # noqa: ARG002
+    ) -> Settled:
+        """Wait for a CLI that has outlived its runner."""
+        self._check()
+        waited = self.reality.land(_key(ref))
+        found = "waited for pulumi to end" if waited else "nothing is at work any more"
+        return Settled(found=found)
+
+    async def close(self) -> None:
+        """Nothing to end."""
+
+    # -- one operation ---------------------------------------------------------------------
+
+    def _die(self) -> NoReturn:
+        (self.life or Life()).end()
+
+    def _check(self) -> None:
+        if self.life is not None:
+            self.life.check()
+
+    def _fault(self, ref: StackRef, operation: str) -> Fault | None:
+        self._check()
+        key = (operation, ref.project)
+        self.counts[key] += 1
+        if operation != "inspect":
+            self.calls.append(key)
+        for fault in self.faults:
+            if (fault.operation, fault.project, fault.nth) == (*key, self.counts[key]):
+                return fault
+        return None
+
+    @contextmanager
+    def _at_work(self, key: Key) -> Iterator[None]:
+        self._working.add(key)
+        try:
+            yield
+        finally:
+            self._working.discard(key)
+
+    async def _do(
+        self,
+        key: Key,
+        work: Sequence[tuple[str, Resource]],
+        fault: Fault | None,
+        watch: Watch,
+        touched: list[ResourceChange],
+    ) -> Failure | None:
+        for index, (kind, resource) in enumerate(work):
+            if fault is not None and index == fault.after and fault.effect != "lie":
+                return await self._strike(key, fault, watch, work[index:])
+            if kind == "same":
+                continue
+            if fault is not None and fault.effect == "lie" and index >= fault.after:
+                continue
+            if watch.interrupt.is_set():
+                return _interrupted(watch)
+            await self._turn(key, work[index:], watch)
+            (self.reality.create if kind == "creating" else self.reality.delete)(key, resource)
+            op = "create" if kind == "creating" else "delete"
+            touched.append(ResourceChange(urn=resource.urn, op=op, id=resource.id))
+        if fault is not None and fault.effect != "lie":
+            return await self._strike(key, fault, watch, ())
+        return None
+
+    async def _turn(self, key: Key, rest: Sequence[tuple[str, Resource]], watch: Watch) -> None:
+        """The provider at work on one resource; if its runner goes, the CLI goes on alone."""
+        kind, resource = rest[0]
+        watch.on_resource(resource.urn, kind, False)  # noqa: FBT003 - done
+        try:
+            await asyncio.sleep(0)
+            self._check()
+        except BaseException:
+            self._outlives(key, rest)
+            raise
+        watch.on_resource(resource.urn, kind, True)  # noqa: FBT003 - done
+
+    def _outlives(self, key: Key, rest: Sequence[tuple[str, Resource]]) -> None:
+        """A destroy needs no program and goes on to its end; an up ends after what it began."""
+        alone = rest if all(kind == "deleting" for kind, _ in rest) else rest[:1]
+        self.reality.at_work[key] = tuple(alone)
+
+    async def _strike(
+        self, key: Key, fault: Fault, watch: Watch, rest: Sequence[tuple[str, Resource]]
+    ) -> Failure:
+        effect = fault.effect
+        kind, resource = rest[0] if rest else ("same", resource_of(_ref(key), "root"))
+        if effect == "crash":
+            self._die()
+        if effect == "drain":
+            self._outlives(key, rest)
+            self._die()
+        if effect in ("pending", "power") and kind != "same":
+            self.reality.cut_off(key, resource, kind)
+        if effect == "leak" and kind == "creating":
+            self.reality.things.add(resource.urn)
+        if effect == "power":
+            self._die()
+        if effect == "hang":
+            return await _hang(watch)
+        name = resource.urn.rpartition("::")[2]
+        message = f"fault injected at {name}"
+        if effect == "leak":
+            message = "error reading from server: EOF"
+        return Failure(kind="provider", message=message, urn=resource.urn)
+
+
+def _count(work: Sequence[tuple[str, Resource]]) -> dict[str, int]:
+    words = {"creating": "create", "deleting": "delete", "same": "same"}
+    return dict(Counter(words[kind] for kind, _ in work))
+
+
+def _interrupted(watch: Watch) -> Failure:
+    watch.on_signal("SIGINT", "interrupt")
+    return Failure(kind="cancelled", message="it was interrupted")
+
+
+async def _hang(watch: Watch) -> Failure:
+    try:
+        await asyncio.wait_for(watch.interrupt.wait(), watch.timeout)
+    except TimeoutError:
+        watch.on_signal("SIGINT", "deadline")
+        return Failure(kind="timeout", message=f"it did not end within {watch.timeout:g} s")
+    return _interrupted(watch)
+
+
+def _key(ref: StackRef) -> Key:
+    return ref.project, ref.stack
+
+
+def _ref(key: Key) -> StackRef:
+    return StackRef(project=key[0], stack=key[1])

@@ -1,0 +1,52 @@
+"""Faults as data, so that a test can generate them, shrink them and print them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FaultEffect = Literal[
+    "fail", "crash", "drain", "pending", "power", "leak", "lie", "hang", "unreadable"
+]
+JournalEffect = Literal["crash_before", "crash_after", "full", "locked", "clock"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One thing that goes wrong, in the `nth` call (from 1) of an operation on a project.
+
+    `after`: how many resources the operation still gets done. Effects:
+
+    - `fail`: it ends with a provider error.
+    - `crash`: the runner dies, and the CLI with it, between two resources.
+    - `drain`: the runner dies; the CLI lives on and finishes when somebody waits for it.
+    - `pending`: the CLI is killed in the middle of a resource: the provider finishes it, the
+      state only says that it was begun.
+    - `power`: `pending`, and the runner dies as well.
+    - `leak`: the provider dies in the middle of a create that took effect: the operation fails,
+      and the state does not know of it.
+    - `lie`: it reports success with the rest not done.
+    - `hang`: it waits for the interrupt or for the deadline.
+    - `unreadable` (inspect only): BackendError.
+    """
+
+    project: str
+    operation: Literal["up", "destroy", "remove", "inspect"]
+    effect: FaultEffect = "fail"
+    nth: int = 1
+    after: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalFault:
+    """One thing that goes wrong at the `nth` append (from 1) of a runner's life.
+
+    - `crash_before` and `crash_after`: the runner dies before or after the commit.
+    - `full`: the disk is full, from then on.
+    - `locked`: another writer holds the file during this append.
+    - `clock`: the clock steps by `seconds` before it.
+    """
+
+    nth: int
+    effect: JournalEffect
+    seconds: float = 0.0

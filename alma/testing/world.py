@@ -1,0 +1,96 @@
+"""What fakes bring about: programs as data, stacks as Pulumi's state would show them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from alma.engine.protocol import Checkpoint, PendingOperation, Resource, StackRef
+from alma.secret import Secret
+
+Key = tuple[str, str]
+"""Project and stack."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeProgram:
+    """What a project's program makes: resource names in order, and outputs."""
+
+    resources: tuple[str, ...] = ("one", "two")
+    outputs: Mapping[str, Any] = field(default_factory=lambda: {"url": "fake://"})
+
+
+@dataclass
+class FakeWorld:
+    """`states` is what Pulumi's state shows; `things` the URNs that exist at the provider.
+
+    The two differ where a CLI or a provider was killed: that is where orphans come from.
+    `at_work` are the stacks whose CLI has outlived its runner, with what it will still do.
+    """
+
+    states: dict[Key, Checkpoint] = field(default_factory=dict)
+    things: set[str] = field(default_factory=set)
+    at_work: dict[Key, tuple[tuple[str, Resource], ...]] = field(default_factory=dict)
+    opened: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
+    """Outputs with opened secrets."""
+
+    def state(self, key: Key) -> Checkpoint:
+        """The state of a stack."""
+        return self.states.get(key, Checkpoint(exists=False))
+
+    def put(self, key: Key, state: Checkpoint) -> None:
+        """Write a stack's state."""
+        text = repr((state.resources, state.pending))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self.states[key] = replace(state, exists=True, fingerprint=digest)
+
+    def create(self, key: Key, resource: Resource) -> None:
+        """The provider makes it, and the state knows."""
+        self.things.add(resource.urn)
+        state = self.state(key)
+        self.put(key, replace(state, resources=(*state.resources, resource)))
+
+    def delete(self, key: Key, resource: Resource) -> None:
+        """The provider deletes it (or it is gone already), and the state knows."""
+        self.things.discard(resource.urn)
+        state = self.state(key)
+        rest = tuple(other for other in state.resources if other != resource)
+        self.put(key, replace(state, resources=rest))
+
+    def cut_off(self, key: Key, resource: Resource, kind: str) -> None:
+        """The CLI was killed in the middle: the provider finished it, the state does not know."""
+        if kind == "creating":
+            self.things.add(resource.urn)
+        else:
+            self.things.discard(resource.urn)
+        state = self.state(key)
+        # A create is not known by its id yet; what is deleted is.
+        known = "" if kind == "creating" else resource.id
+        begun = PendingOperation(urn=resource.urn, kind=kind, id=known)
+        self.put(key, replace(state, pending=(*state.pending, begun)))
+
+    def land(self, key: Key) -> bool:
+        """Let the CLI that has outlived its runner end; False when there was none."""
+        rest = self.at_work.pop(key, None)
+        for kind, resource in rest or ():
+            (self.create if kind == "creating" else self.delete)(key, resource)
+        return rest is not None
+
+
+def resource_of(ref: StackRef, name: str) -> Resource:
+    """A resource of that name in a stack."""
+    urn = f"urn:pulumi:{ref.stack}::{ref.project}::fake:index:Thing::{name}"
+    return Resource(urn=urn, type="fake:index:Thing", id=f"{ref.project}-{name}")
+
+
+def seal(tree: Any) -> Any:
+    """The tree with its secrets sealed, as a state has them."""
+    if isinstance(tree, Secret):
+        return Secret.sealed()
+    if isinstance(tree, Mapping):
+        return {key: seal(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [seal(value) for value in tree]
+    return tree
