@@ -195,6 +195,34 @@ def test_a_chain_that_was_computed_anew_is_found_by_an_earlier_head(copy: Path, 
     assert (found.position, "rewritten" in found.problem) == (EVENTS, True)
 
 
+def test_an_event_that_was_replaced_with_its_hash_is_found(copy: Path) -> None:
+    """One row may be made to fit itself: then the row after it does not follow it."""
+    columns = (
+        *content(copy)[0][3][:3],
+        "2020-01-01T00:00:00.000000+00:00",
+        *content(copy)[0][3][4:],
+    )
+    digest = link(str(columns[-2]), columns[:-2])  # type: ignore[arg-type]
+    update = "UPDATE events SET at = ?, hash = ? WHERE position = 4"
+    tampered(copy, update, values=(columns[3], digest))
+    found = first_break(copy)
+    assert (found.position, "that one was replaced" in found.problem) == (5, True)
+
+
+def test_a_damaged_index_is_found(copy: Path) -> None:
+    """The chain is whole and yet the file is not: SQLite's own check is a part of verify."""
+    connection = sqlite3.connect(copy)
+    query = "SELECT rootpage FROM sqlite_master WHERE name = 'runs_by_target'"
+    (page,) = connection.execute(query).fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    image = copy.read_bytes()
+    at = image.index(b"blog/dev", (page - 1) * size)
+    assert at < page * size
+    copy.write_bytes(image[:at] + b"blog/dex" + image[at + 8 :])
+    assert "the file is damaged: " in str(first_break(copy))
+
+
 def test_a_tail_that_was_cut_off_is_found_by_an_earlier_head(copy: Path, head: Head) -> None:
     """The chain alone cannot know that it was longer."""
     tampered(copy, "DELETE FROM events WHERE position = 8")
@@ -319,6 +347,26 @@ def test_rows_are_only_ever_added(copy: Path, table: str, statement: str) -> Non
         connection.execute(statement.format(table, table))
     connection.close()
     assert content(copy) == before
+
+
+@pytest.mark.parametrize(
+    ("table", "changes"),
+    [
+        ("events", {"position": 20, "seq": 3}),
+        ("events", {"position": 9, "seq": 9}),
+        ("runs", {"position": 20, "run": "'r9'"}),
+        ("leases", {"number": 20, "target": "'x'", "epoch": 1}),
+        ("leases", {"number": 5, "target": "'x'", "epoch": 2}),
+    ],
+)
+def test_rows_are_only_added_at_the_end(copy: Path, table: str, changes: dict[str, object]) -> None:
+    """A gap cannot be made, neither in the journal nor in a run nor in the epochs of a target."""
+    columns = ", ".join(str(changes.get(name, name)) for name in COLUMNS[table])
+    last = f"ORDER BY {COLUMNS[table][0]} DESC LIMIT 1"
+    connection = sqlite3.connect(copy)
+    with pytest.raises(sqlite3.IntegrityError, match="added at the end"):
+        connection.execute(f"INSERT INTO {table} SELECT {columns} FROM {table} {last}")  # noqa: S608
+    connection.close()
 
 
 def test_reading_an_edited_run_is_refused(copy: Path) -> None:

@@ -58,7 +58,9 @@ class World:
         """Whether somebody took the run up again."""
         if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
             return False
-        directions = ["back"] if run.direction == "back" or self.kind == "destroy" else []
+        directions: list[ev.Direction] = (
+            ["back"] if run.direction == "back" or self.kind == "destroy" else []
+        )
         if run.direction == "forward" and self.kind == "up":
             directions = ["forward", "back"]
         direction = self.data.draw(st.sampled_from(directions))
@@ -69,7 +71,7 @@ class World:
 
     def act(self, step: str, attempt: int, kind: ev.OperationKind) -> None:
         operation = f"o-{next(self.numbers)}"
-        named = {"step": step, "operation": operation}
+        named: dict[str, Any] = {"step": step, "operation": operation}
         if self.status().steps[step].started is None and kind == "up":
             self.record(ev.StepStarted(step=step, project="p", stack="dev"))
         self.record(ev.OperationIntended(**named, kind=kind, attempt=attempt, log="log"))
@@ -89,6 +91,16 @@ class World:
                 self.record(ev.OperationLeftInDoubt(**named, reason="killed"))
             self.attach()
 
+    def undo(self, step: str, attempt: int) -> None:
+        how = self.data.draw(st.integers(0, 5))
+        if how > 1 or self.kind == "destroy":
+            self.act(step, attempt, "destroy")
+            return
+        if how == 1:
+            self.record(ev.StepSkipped(step=step, actor="jane", reason="by hand"))
+        left = (ev.Leftover(step=step, reason="kept"),)
+        self.record(ev.StepRetained(step=step, reason="retain", leftovers=left))
+
     def go(self) -> None:
         """One command, or the end of this runner."""
         run = self.status()
@@ -101,11 +113,7 @@ class World:
             case Act(step, attempt):
                 self.act(step, attempt, "up")
             case Undo(step, attempt):
-                if self.data.draw(st.integers(0, 5)) == 0 and self.kind == "up":
-                    left = (ev.Leftover(step=step, reason="kept"),)
-                    self.record(ev.StepRetained(step=step, reason="retain", leftovers=left))
-                else:
-                    self.act(step, attempt, "destroy")
+                self.undo(step, attempt)
             case Reconcile(step):
                 operation = run.steps[step].open
                 assert operation is not None

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from alma import _journal_leases
 from alma.errors import JournalError, RunnerBusyError, StaleEpochError
 from alma.events import Process
 from alma.journal import Journal
-from alma.lease import is_locked, lock_path, try_lock
-from tests.unit.journal_tools import Clock, a_run, child, created, intended
+from alma.lease import Lease, is_locked, lock_path, try_lock
+from tests.unit.journal_tools import START, Clock, a_run, child, created, intended
 
 TARGET = "shop/dev"
 
@@ -97,6 +98,39 @@ def test_a_refusal_does_not_name_a_dead_holder(path: Path) -> None:
             with pytest.raises(RunnerBusyError, match="just starting"):
                 journal.acquire(TARGET, "r2")
         finally:
+            os.close(descriptor)
+
+
+def test_a_refusal_waits_for_the_name_of_the_holder(path: Path) -> None:
+    """The row of a runner that has just started is waited for a moment, and then named."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    dead = Process(host=socket.gethostname(), pid=process.pid, started=1.0)
+    with Journal.open(path, write=True) as journal:
+        journal.acquire(TARGET, "r1", process=dead).release()
+        descriptor = try_lock(lock_path(path, TARGET))
+        assert descriptor is not None
+
+        def add() -> None:
+            lease = Lease(
+                target=TARGET,
+                run="r7",
+                epoch=0,
+                process=Process(host="far", pid=7, started=7.0),
+                actor="",
+                acquired_at=START,
+                descriptor=None,
+            )
+            with journal._store.transaction("add") as connection:
+                _journal_leases._add(connection, lease)
+
+        late = threading.Timer(0.1, add)
+        late.start()
+        try:
+            with pytest.raises(RunnerBusyError, match=r"pid 7 on far, since .*, run r7"):
+                journal.acquire(TARGET, "r2")
+        finally:
+            late.join()
             os.close(descriptor)
 
 
