@@ -7,7 +7,11 @@ from typing import Final
 from alma.chain import GENESIS
 
 VERSION: Final = 1
-"""The schema version that this alma writes, in `PRAGMA user_version`."""
+"""The schema version that this alma writes, in `PRAGMA user_version`.
+
+Once released, a change to a table, guard or view needs the next number and a migration of its
+own: `verify` holds a file's schema against this one.
+"""
 
 APPLICATION_ID: Final = 0x616C6D61
 """`alma` in ASCII, in `PRAGMA application_id`: whose file it is."""
