@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from alma.context import Context
+from alma.context import Context, PendingCreate
 from alma.definition import Retry
 from alma.errors import AlmaError, DefinitionError, SagaFailed, SagaInterrupted
 from alma.events import Leftover
@@ -20,6 +20,7 @@ __all__ = [
     "DefinitionError",
     "Leftover",
     "Output",
+    "PendingCreate",
     "Retry",
     "Saga",
     "SagaFailed",

@@ -93,7 +93,8 @@ WITH plan AS (
         (SELECT max(e.seq) FROM events e
             WHERE e.run = r.run AND e.step = json_extract(d.value, '$.name')
                 AND e.type IN ('StepStarted', 'OperationIntended', 'OperationSucceeded',
-                    'OperationFailed', 'StepCompensated', 'StepRetained')) AS last
+                    'OperationFailed', 'StepCompensated', 'StepRetained')
+                AND json_extract(e.data, '$.kind') IS NOT 'mend') AS last
     FROM runs r
     JOIN events c ON c.run = r.run AND c.seq = (
         SELECT max(e.seq) FROM events e
@@ -140,7 +141,7 @@ SELECT f.run, f.saga, f.stack, f.number, f.step, f.kind,
         AND json_extract(e.data, '$.kind') IN ('up', 'action')) AS attempts,
     (SELECT count(*) FROM events e WHERE e.run = f.run AND e.step = f.step
         AND e.type = 'OperationIntended'
-        AND json_extract(e.data, '$.kind') NOT IN ('up', 'action')) AS undo_attempts,
+        AND json_extract(e.data, '$.kind') NOT IN ('up', 'action', 'mend')) AS undo_attempts,
     (SELECT ifnull(sum(json_extract(e.data, '$.seconds')), 0.0) FROM events e
         WHERE e.run = f.run AND e.step = f.step
         AND e.type IN ('OperationSucceeded', 'OperationFailed')) AS seconds,

@@ -29,3 +29,17 @@ class Context:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     result: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PendingCreate:
+    """A resource whose create was cut off: what a step's `resolver` is asked about.
+
+    `inputs` are what it was to be made of, from the state (secrets sealed). The resolver returns
+    its physical id, or None when it is seen that it does not exist; it raises when it cannot tell.
+    """
+
+    urn: str
+    type: str
+    name: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)

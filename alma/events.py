@@ -47,6 +47,10 @@ class Failure:
     log: str = ""
 
 
+IN_DOUBT: Final = "creating"
+"""The `op` of a create that was begun and of which nobody knows whether it happened."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResourceChange:
     """One resource that an operation touched: `op` is Pulumi's word (create, update, ...)."""

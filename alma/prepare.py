@@ -117,6 +117,7 @@ def _stack(
         config=step.config,
         sources=step.inputs,
         compensation=undo,
+        resolver=step.resolver,
         digest=_digest(
             _code(step.program),
             _code(undo) if callable(undo) else undo,

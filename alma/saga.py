@@ -11,7 +11,7 @@ from alma.definition import Definition, FailurePolicy, Retry, StepDefinition
 from alma.errors import DefinitionError
 from alma.names import check_choice, check_key, check_name, check_seconds, check_value
 from alma.project import find_project
-from alma.step import ActionStep, Output, StackCompensation, StackStep, Step
+from alma.step import ActionStep, Output, Resolver, StackCompensation, StackStep, Step
 
 if TYPE_CHECKING:
     from alma.result import Result
@@ -68,6 +68,7 @@ class Saga:
         inputs: Mapping[str, Any] | None = None,
         after: Iterable[Step | str] | None = None,
         compensation: StackCompensation = "destroy",
+        resolver: Resolver | None = None,
         retry: Retry | None = None,
         compensation_retry: Retry | None = None,
         timeout: float | None = None,
@@ -79,7 +80,8 @@ class Saga:
         The `project` is named `<saga>-<step>`, or as its Pulumi.yaml says.
         `inputs` and `config` become the stack's config: outputs of other steps, JSON values or
         `Secret`s. A callable `compensation` is called before the stack's destroy, to drain or
-        to empty; "retain" leaves the stack as it is and names it as a leftover.
+        to empty; "retain" leaves the stack as it is and names it as a leftover. The `resolver`
+        says what became of a create that was cut off (see `PendingCreate`).
         """
         where = f'Step "{check_name("step", name)}"'
         if (program is None) == (work_dir is None):
@@ -88,6 +90,8 @@ class Saga:
             raise DefinitionError(f"{where}: the program must be callable, not {program!r}.")
         if not callable(compensation):
             check_choice(f"{where}: compensation", compensation, ("destroy", "restore", "retain"))
+        if resolver is not None and not callable(resolver):
+            raise DefinitionError(f"{where}: the resolver must be callable, not {resolver!r}.")
         for key, value in (config or {}).items():
             check_value(f"{where}: config {check_key(where, key)!r}", value)
         both = set(config or {}) & set(inputs or {})
@@ -102,6 +106,7 @@ class Saga:
                 work_dir=directory,
                 config=dict(config or {}),
                 compensation=compensation,
+                resolver=resolver,
                 **self._common(
                     where,
                     name,

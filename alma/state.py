@@ -188,6 +188,8 @@ def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -
     step = run.steps[event.step]
     step.open = OpenOperation(event.operation, event.kind, event.attempt, entry.epoch, event.log)
     step.began_at = step.began_at or entry.at
+    if event.kind == "mend":
+        return
     if event.kind in FORWARD:
         step.attempts, step.state, step.in_doubt = event.attempt, RUNNING, False
         step.tries += 1
@@ -215,13 +217,19 @@ def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded)
     step = _close(run, entry, event.step, event.seconds)
     if event.kind in FORWARD:
         step.state, step.failure = COMPLETED, None
-        step.outputs, step.changes, step.resources = event.outputs, event.changes, event.resources
-    elif run.kind == "destroy" and event.changes:
+        step.outputs, step.changes = event.outputs, event.changes
+        doubtful = tuple(change for change in step.resources if change.op == ev.IN_DOUBT)
+        step.resources = (*doubtful, *event.resources)
+        return
+    step.destroyed = step.destroyed or event.kind == "destroy"
+    if run.kind == "destroy" and event.changes:
         step.changes = event.changes
 
 
 def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> None:
     step = _close(run, entry, event.step, event.seconds)
+    if event.kind == "mend":
+        return
     if event.kind in FORWARD:
         step.failure, step.changes = event.failure, event.changes
         step.resources = (*step.resources, *event.resources)

@@ -84,6 +84,8 @@ class StepStatus:
     """What a destroy leaves by the resources' own options, known before it ran."""
     how: str = ""
     """Of a compensated step: destroyed, unchanged, called, nothing, restored."""
+    destroyed: bool = False
+    """A destroy of this run has succeeded, and the state was seen empty after it."""
     retained: bool = False
     skipped: bool = False
     """An operator let the undo go past it."""

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from alma.context import PendingCreate
 from alma.definition import Retry
 
 if TYPE_CHECKING:
     from alma.saga import Saga
 
+Resolver = Callable[[PendingCreate], Any]
 StackCompensation = Literal["destroy", "restore", "retain"] | Callable[..., Any]
 
 
@@ -52,6 +54,7 @@ class StackStep(Step):
     work_dir: Path | None
     config: Mapping[str, Any]
     compensation: StackCompensation
+    resolver: Resolver | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import re
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,9 @@ SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 """The key that marks an object as a special value (`resource.SigKey`) ..."""
 SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a marker
 """... and its value for a secret (`resource.SecretSig`)."""
+
+_FLOAT_SIGNATURE: Final = "8ad145fe-0d11-4827-bfd7-1abcbf086f5c"
+"""... for a number that JSON cannot hold (`floatSignature` in pkg/resource/stack)."""
 
 ROOT_TYPE: Final = "pulumi:pulumi:Stack"
 _NEWEST: Final = 4
@@ -123,13 +127,21 @@ def _resource(entry: Mapping[str, Any]) -> Resource:
 
 def _pending(operation: Mapping[str, Any]) -> PendingOperation:
     resource = operation["resource"]
-    return PendingOperation(urn=resource["urn"], kind=operation["type"], id=resource.get("id", ""))
+    return PendingOperation(
+        urn=resource["urn"],
+        kind=operation["type"],
+        id=resource.get("id", ""),
+        type=resource["type"],
+        inputs=_seal(resource.get("inputs") or {}),
+    )
 
 
 def _seal(value: Any) -> Any:
     if isinstance(value, Mapping):
         if value.get(SIGNATURE) == SECRET_SIGNATURE:
             return Secret.sealed()
+        if value.get(SIGNATURE) == _FLOAT_SIGNATURE:
+            return float(struct.unpack(">d", bytes.fromhex(value["value"]))[0])
         return {key: _seal(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [_seal(entry) for entry in value]

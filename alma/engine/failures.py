@@ -8,6 +8,12 @@ from typing import Final
 
 from alma.events import Failure
 
+AUTHENTICATION: Final = (
+    r"PULUMI_ACCESS_TOKEN|invalid access token|\[401\] Unauthorized|NoCredentialProviders"
+    r"|no EC2 IMDS role found|could not find default credentials"
+)
+"""What the CLI prints when a backend refuses, or misses, its credentials; a pattern."""
+
 _PATTERNS: Final = (
     (
         "locked",
@@ -25,7 +31,7 @@ _PATTERNS: Final = (
             r"unable to open state directory|could not (list|access|open) bucket|problem logging in"
             r"|unable to open bucket|failed to (load|save|read|write) (checkpoint|state|stack)"
             r"|no space left on device|could not deserialize deployment"
-            r"|error (loading|saving) stack|PULUMI_ACCESS_TOKEN|blob \(key "
+            r"|error (loading|saving) stack|blob \(key |" + AUTHENTICATION
         ),
         "Check the state backend (PULUMI_BACKEND_URL) and its credentials.",
     ),
@@ -43,6 +49,11 @@ _FRAME: Final = re.compile(r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+), in (
 _NOT_THEIRS: Final = re.compile(
     r"[/\\](site-packages|dist-packages|asyncio|concurrent|alma[/\\]engine)[/\\]|threading\.py$|^<"
 )
+_LOST: Final = re.compile(
+    r"(error reading from server|transport is closing|connection error: desc"
+    r"|the (client )?connection is (closing|draining)|(read|write|dial) (tcp|unix)\b)"
+)
+"""How grpc-go words a broken connection to a plugin, at the beginning of the message."""
 _FIRST_LINES: Final = 12
 """Lines of a provider's message that are kept: some print a whole HTTP exchange."""
 
@@ -59,7 +70,7 @@ def translate(
 
     `exit_code` is negative for a CLI that was killed by that signal.
     """
-    if exit_code is not None and exit_code < 0:
+    if exit_code is not None and exit_code < 0 and not interrupted:
         return Failure(
             kind="unknown",
             message=f"The Pulumi CLI was killed by signal {-exit_code}.",
@@ -103,6 +114,11 @@ def translate(
         hint="The log has all that it said.",
         log=log,
     )
+
+
+def lost_provider(message: str) -> bool:
+    """Whether a resource's (readable) error is not its provider's: the connection to it broke."""
+    return bool(_LOST.match(message))
 
 
 def readable(message: str) -> str:

@@ -39,6 +39,8 @@ from alma.secret import Secret, secrets_in
 
 _RECYCLE_AFTER: Final = 32
 """Operations of one worker: what the SDK and users' modules gather in a process stays small."""
+_TELLING_PASSPHRASE: Final = 12
+"""Characters. Taking a passphrase such as `test` out of every log would take out much else."""
 
 
 class PulumiEngine:
@@ -115,7 +117,7 @@ class PulumiEngine:
         if result.failure is not None:
             return result
         outputs = (await self.inspect(request.ref)).outputs
-        return replace(result, outputs=taint(outputs, task.secrets))
+        return replace(result, outputs=taint(outputs, secrets_in(dict(request.config))))
 
     async def preview(self, request: UpRequest, watch: Watch) -> OperationResult:
         """See `Engine.preview`; a stack without a record is previewed on a throw-away backend."""
@@ -163,6 +165,11 @@ class PulumiEngine:
             )
         return await self._perform(await self._task("remove", ref, log_dir, watch), watch)
 
+    async def mend(self, ref: StackRef, found: Mapping[str, str]) -> None:
+        """See `Engine.mend`; two CLI processes."""
+        guard(ref)
+        await self._reader(await self._tool()).mend(ref, found)
+
     async def settle(
         self, ref: StackRef, operation: str, processes: tuple[Process, ...]
     ) -> Settled:
@@ -202,7 +209,9 @@ class PulumiEngine:
             environment |= backends.python_environment(search)
         config = split(ref, request.config if request else {})
         secrets = [*secrets_in(dict(request.config if request else {}))]
-        secrets.append(Secret(self._backend.passphrase(self._environ)))
+        passphrase = self._backend.passphrase(self._environ)
+        if len(passphrase) >= _TELLING_PASSPHRASE:
+            secrets.append(Secret(passphrase))
         logs = _log_directory(log_dir)
         return Task(
             kind=kind,

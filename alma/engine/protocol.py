@@ -38,11 +38,21 @@ class Resource:
 
 @dataclass(frozen=True, kw_only=True)
 class PendingOperation:
-    """An operation that was under way when the CLI last wrote the state: creating, ..."""
+    """An operation that was under way when the CLI last wrote the state: creating, ...
+
+    `inputs` are what the resource was to be made of, with a sealed `Secret` for ciphertext.
+    """
 
     urn: str
     kind: str
     id: str = ""
+    type: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The resource's name in its program."""
+        return self.urn.rpartition("::")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +165,13 @@ class Engine(Protocol):
 
     async def remove(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
         """`pulumi stack rm`; a record that is already gone is success."""
+        ...
+
+    async def mend(self, ref: StackRef, found: Mapping[str, str]) -> None:
+        """Resolve every pending create: URN to physical id; those not in `found` never happened.
+
+        Raises `BackendError` when the state cannot be exported or imported.
+        """
         ...
 
     async def settle(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from alma.engine.checkpoint import parse_export
-from alma.engine.failures import translate
+from alma.engine.failures import AUTHENTICATION, translate
+from alma.engine.mending import mend
 from alma.engine.project import write_project
 from alma.engine.protocol import Checkpoint, StackRef
 from alma.errors import AlmaError, AuthenticationError, BackendError
@@ -22,7 +24,7 @@ _NOT_FOUND = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """Runs CLI commands that only read, in a directory that is gone afterwards."""
+    """Runs CLI commands in a directory that is gone afterwards."""
 
     cli: str
     environment: Mapping[str, str]
@@ -35,6 +37,19 @@ class Reader:
         if code != 0:
             raise _error(err)
         return parse_export(out, ref)
+
+    async def mend(self, ref: StackRef, found: Mapping[str, str]) -> None:
+        """`stack export`, resolve the pending creates, `stack import`; secrets stay encrypted."""
+        code, out, err = await self._run(ref, "stack", "export", "--stack", ref.stack)
+        if code != 0:
+            raise _error(err)
+        try:
+            text = json.dumps(mend(json.loads(out), found))
+        except (ValueError, KeyError, TypeError) as error:
+            raise BackendError(f"The state of {ref.project}/{ref.stack} is damaged.") from error
+        code, _, err = await self._run(ref, "stack", "import", "--stack", ref.stack, told=text)
+        if code != 0:
+            raise _error(err)
 
     async def outputs(self, ref: StackRef) -> Mapping[str, Any]:
         """`pulumi stack output` with secrets in plaintext: through a pipe, into memory only."""
@@ -54,7 +69,9 @@ class Reader:
         if code != 0:
             raise _error(err)
 
-    async def _run(self, ref: StackRef, *arguments: str) -> tuple[int, str, str]:
+    async def _run(
+        self, ref: StackRef, *arguments: str, told: str | None = None
+    ) -> tuple[int, str, str]:
         with tempfile.TemporaryDirectory(prefix="alma-") as directory:
             bare = StackRef(project=ref.project, stack=ref.stack)
             write_project(Path(directory), bare, directory)
@@ -64,13 +81,13 @@ class Reader:
                 *arguments,
                 cwd=directory,
                 env=dict(self.environment),
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.DEVNULL if told is None else asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
             )
             try:
-                out, err = await process.communicate()
+                out, err = await process.communicate(None if told is None else told.encode())
             except asyncio.CancelledError:
                 process.kill()
                 await process.wait()
@@ -80,5 +97,6 @@ class Reader:
 
 def _error(text: str) -> AlmaError:
     failure = translate(text, (), interrupted=False, log="")
-    kind = AuthenticationError if failure.kind == "passphrase" else BackendError
+    refused = failure.kind == "passphrase" or re.search(AUTHENTICATION, text)
+    kind = AuthenticationError if refused else BackendError
     return kind(failure.message, hint=failure.hint if failure.kind != "unknown" else "")

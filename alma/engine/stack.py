@@ -13,8 +13,9 @@ from typing import Any
 from pulumi.automation import EngineEvent, OutputMap, Stack, UpdateSummary
 from pulumi.automation._stack import StackInitMode
 
+from alma.engine.failures import lost_provider, readable
 from alma.engine.workspace import LeanWorkspace
-from alma.events import ResourceChange
+from alma.events import IN_DOUBT, ResourceChange
 
 _UNTOUCHED = frozenset({"same", "read", "refresh"})
 """Operations that change nothing outside."""
@@ -48,6 +49,13 @@ class Observer:
         elif event.res_op_failed_event:
             metadata = event.res_op_failed_event.metadata
             self._tell(metadata.urn, _word(metadata.op), True)  # noqa: FBT003
+            self._doubt(metadata)
+
+    def _doubt(self, metadata: Any) -> None:
+        """A create whose provider was lost may have happened, and the state will not say so."""
+        said = [readable(message) for urn, message in self.errors if urn == metadata.urn]
+        if _word(metadata.op).startswith("create") and any(map(lost_provider, said)):
+            self.touched[metadata.urn, IN_DOUBT] = ResourceChange(urn=metadata.urn, op=IN_DOUBT)
 
     def _note(self, metadata: Any, *, done: bool) -> None:
         operation = _word(metadata.op)

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from alma.context import PendingCreate
 from alma.engine.protocol import (
     Checkpoint,
     Engine,
     OperationResult,
+    PendingOperation,
     Resource,
     Settled,
     StackRef,
     UpRequest,
     Watch,
 )
-from alma.events import Failure, Leftover, StepStarted
+from alma.events import IN_DOUBT, Failure, Leftover, StepStarted
 from alma.outputs import is_whole
 from alma.status import OpenOperation, StepStatus
+from alma.step import Resolver
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
 from alma.steps.callables import call_function
+from alma.steps.pending import creates_in, described, evidence, resolve, unresolved
 
 
 @dataclass(kw_only=True)
@@ -35,6 +39,7 @@ class StackAdapter:
     config: Mapping[str, Any] = field(default_factory=dict)
     sources: Mapping[str, Any] = field(default_factory=dict)
     compensation: str | Callable[..., Any] = "destroy"
+    resolver: Resolver | None = None
     digest: str = ""
 
     async def probe(self) -> StepStarted:
@@ -51,8 +56,11 @@ class StackAdapter:
 
     async def act(self, call: Call) -> None:
         """`pulumi up`; the record is made first when there is none."""
+        doubtful = await self._clear_pending(call)
 
         async def up(watch: Watch) -> Outcome:
+            if doubtful:
+                return Outcome(failure=unresolved(doubtful))
             inputs = await call.inputs()
             request = UpRequest(
                 ref=self.ref,
@@ -67,28 +75,33 @@ class StackAdapter:
 
     async def undo(self, call: Call) -> Undone | Retained | None:
         """Destroy from the state, unless the stack is not this run's to destroy."""
+        status = call.status
         before = await self.engine.inspect(self.ref)
         if call.kind == "up":
-            kept = self._not_ours(call.status, before)
+            kept = self._not_ours(status, before) or self._vanished(status, before)
             if kept is not None:
                 return kept
             if callable(self.compensation) and not await self._call(call, self.compensation):
                 return None
-        if before.is_empty and not call.status.resources and not before.exists:
-            return Undone(how="nothing", evidence={"record": "none"})
+        if creates_in(before):
+            await self._clear_pending(call)
+            before = await self.engine.inspect(self.ref)
         keeps = self._leftovers(_outliving(before), "kept by its own option retainOnDelete")
         if not before.is_empty and not await self._destroy(call, keeps):
             return None
-        started = call.status.started
+        started = status.started
         ours = started is not None and not started.record_existed
         remove = call.remove_record if call.kind == "destroy" else ours
         if remove and before.exists and not await self._remove(call):
             return None
-        keeps = tuple(dict.fromkeys((*call.status.keeps, *keeps)))
+        keeps = (*dict.fromkeys((*status.keeps, *keeps)), *await self._lost(status))
         if keeps:
-            return Retained(reason="resources are kept by their own options", leftovers=keeps)
-        record = "removed" if remove else "kept"
-        return Undone(how="destroyed", evidence={"resources": 0, "pending": 0, "record": record})
+            return Retained(reason=keeps[0].reason, leftovers=keeps)
+        how = "destroyed" if before.exists or status.destroyed else "nothing"
+        record = (
+            "kept" if before.exists and not remove else "removed" if how != "nothing" else "none"
+        )
+        return Undone(how=how, evidence={"resources": 0, "pending": 0, "record": record})
 
     async def reveal(self, call: Call) -> Mapping[str, Any]:  # noqa: ARG002 - no operation needed
         """Decrypt the outputs in the state."""
@@ -143,6 +156,52 @@ class StackAdapter:
     async def settle(self, operation: OpenOperation) -> Settled:
         """Wait for the CLI, and mend a lock whose holder is dead."""
         return await self.engine.settle(self.ref, operation.id, operation.processes)
+
+    def _vanished(self, status: StepStatus, now: Checkpoint) -> Retained | None:
+        """A record that is gone before this run destroyed the stack proves nothing."""
+        if now.exists or status.destroyed or not status.resources:
+            return None
+        reason = "the stack's record is gone from the backend, so nobody can see what is left"
+        return Retained(reason=reason, leftovers=self._changed(status, now, reason))
+
+    async def _clear_pending(self, call: Call) -> tuple[PendingOperation, ...]:
+        """Resolve the pending creates and mend the state; returns those that remain."""
+        resolver = self.resolver
+        creates = creates_in(await self.engine.inspect(self.ref))
+        if not creates or resolver is None:
+            return creates
+
+        async def mend(_watch: Watch) -> Outcome:
+            answers = await resolve(resolver, map(described, creates))
+            if isinstance(answers, Failure):
+                return Outcome(failure=answers)
+            await self.engine.mend(self.ref, {urn: id_ for urn, id_ in answers.items() if id_})
+            return Outcome(evidence=evidence(answers))
+
+        await call.perform("mend", mend)
+        return creates_in(await self.engine.inspect(self.ref))
+
+    async def _lost(self, status: StepStatus) -> tuple[Leftover, ...]:
+        """Creates whose provider was lost: the state is silent about them, so they are named."""
+        lost = [change.urn for change in status.resources if change.op == IN_DOUBT]
+        creates = [
+            PendingCreate(urn=urn, type=urn.split("::")[2], name=urn.rpartition("::")[2])
+            for urn in dict.fromkeys(lost)
+        ]
+        answers = await resolve(self.resolver, creates) if self.resolver else {}
+        known = {} if isinstance(answers, Failure) else answers
+        reason = "its provider was lost while it was being created: it may exist"
+        return tuple(
+            Leftover(
+                step=self.name,
+                stack=self._label,
+                urn=create.urn,
+                id=known.get(create.urn) or "",
+                reason=reason if known.get(create.urn) is None else "it was created after all",
+            )
+            for create in creates
+            if create.urn not in known or known[create.urn] is not None
+        )
 
     def _not_ours(self, status: StepStatus, now: Checkpoint) -> Undone | Retained | None:
         started = status.started
@@ -273,8 +332,12 @@ def _unverified(checkpoint: Checkpoint) -> Failure:
 
 
 def _outcome(result: OperationResult) -> Outcome:
+    failure = result.failure
+    if failure is not None and any(change.op == IN_DOUBT for change in result.resources):
+        # Trying again could make it a second time.
+        failure = replace(failure, kind="pending", hint="The provider was lost: it may exist.")
     return Outcome(
-        failure=result.failure,
+        failure=failure,
         changes=result.changes,
         resources=result.resources,
         outputs=result.outputs,

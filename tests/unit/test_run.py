@@ -603,3 +603,15 @@ async def test_a_full_disk_in_the_middle_interrupts_with_an_emergency_record(
     assert engine.calls == [("up", "s-a")]
     result = await resume(saga=three(), settings=settings(engine, journal))
     assert result.state is SagaState.COMPLETED
+
+
+async def test_a_record_that_vanished_is_no_proof(journal: Path) -> None:
+    """The state was lost before the undo: what this run made is named, never called clean."""
+    engine = FakeEngine(faults=[Fault(project="s-b", operation="up", effect="crash", after=1)])
+    with pytest.raises(Crash):
+        await up(three(), settings=settings(engine, journal))
+    del engine.world["s-a", "dev"]
+    result = await ended(rollback(settings=settings(engine, journal)))
+    assert result.state is SagaState.FAILED
+    assert {left.step for left in result.leftovers} == {"a"}
+    assert {left.id for left in result.leftovers} == {"s-a-one", "s-a-two"}

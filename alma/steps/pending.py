@@ -1,0 +1,74 @@
+"""Creates that were cut off: asking the step's resolver what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from alma.context import PendingCreate
+from alma.engine.mending import CREATING
+from alma.engine.protocol import Checkpoint, PendingOperation
+from alma.events import Failure
+from alma.step import Resolver
+
+
+def creates_in(checkpoint: Checkpoint) -> tuple[PendingOperation, ...]:
+    """The pending creates: what they made, if anything, has no id in the state."""
+    return tuple(operation for operation in checkpoint.pending if operation.kind == CREATING)
+
+
+async def resolve(
+    resolver: Resolver, creates: Iterable[PendingCreate]
+) -> dict[str, str | None] | Failure:
+    """By URN the physical id, or None for one that does not exist; a Failure when not all is told.
+
+    A plain function is called in a thread.
+    """
+    answers: dict[str, str | None] = {}
+    for create in creates:
+        try:
+            if inspect.iscoroutinefunction(resolver):
+                answer = await resolver(create)
+            else:
+                answer = await asyncio.to_thread(resolver, create)
+        except Exception as error:  # noqa: BLE001 - a user's function: whatever it raises, it did not tell
+            return Failure(
+                kind="pending",
+                message=f"the resolver failed for {create.name}: {type(error).__name__}: {error}",
+                urn=create.urn,
+            )
+        if answer is not None and not (isinstance(answer, str) and answer):
+            return Failure(
+                kind="pending",
+                message=f"the resolver returned {answer!r} for {create.name}: "
+                "it must return the physical id, or None for what does not exist",
+                urn=create.urn,
+            )
+        answers[create.urn] = answer
+    return answers
+
+
+def described(operation: PendingOperation) -> PendingCreate:
+    """What the resolver is asked about."""
+    return PendingCreate(
+        urn=operation.urn, type=operation.type, name=operation.name, inputs=operation.inputs
+    )
+
+
+def evidence(answers: Mapping[str, str | None]) -> dict[str, Any]:
+    """What was told, for the journal."""
+    return {urn: answer or "does not exist" for urn, answer in answers.items()}
+
+
+def unresolved(creates: tuple[PendingOperation, ...]) -> Failure:
+    """Nobody can say what became of these: going on could make them twice."""
+    names = ", ".join(create.name for create in creates)
+    return Failure(
+        kind="pending",
+        message=f"the stack's state has a create that was cut off: {names} may exist or not",
+        urn=creates[0].urn,
+        hint="Give the step a resolver that finds its physical id, or look at the provider, then "
+        "mend the state with `pulumi stack export`, an edit, and `pulumi stack import`.",
+    )
