@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from alma.dag import topological
 from alma.definition import Definition
@@ -14,7 +14,8 @@ from alma.saga import Saga
 from alma.step import Output, StackStep
 from alma.steps.base import Foreseen
 
-LATER = "known only during up"
+LATER: Final = "known only during up"
+_SAME: Final = {"same", "read", "refresh"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,12 @@ class StepPreview:
     stack: str
     foreseen: Foreseen
     unknown: tuple[str, ...] = ()
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether `up` would leave the stack as it is: then there is nothing to undo."""
+        changes = self.foreseen.changes
+        return self.foreseen.failure is None and bool(changes) and not (set(changes or ()) - _SAME)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +58,11 @@ class Preview:
     @property
     def not_undoable(self) -> tuple[str, ...]:
         """The steps that a failure would leave as they are then."""
-        return tuple(step.name for step in self.steps if not step.foreseen.undoable)
+        return tuple(
+            step.name
+            for step in self.steps
+            if not step.foreseen.undoable and not step.changes_nothing
+        )
 
 
 async def preview(saga: Saga, settings: Settings | None = None) -> Preview:

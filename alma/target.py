@@ -58,7 +58,8 @@ def load(target: str) -> Loaded:
     where, name = _split(target)
     if _is_module(where):
         module, handed = _load_module(where)
-        origin = where if module.__package__ else str(module.__file__)
+        file = getattr(module, "__file__", None)
+        origin = where if module.__package__ or not file else str(file)
     else:
         module, handed = _load_file(where)
         origin = str(Path(where).absolute())
@@ -67,6 +68,8 @@ def load(target: str) -> Loaded:
 
 
 def _split(target: str) -> tuple[str, str]:
+    if not target.strip():
+        raise DefinitionError("TARGET is empty.", hint="Give the saga's file (path/to/saga.py).")
     where, _, name = target.rpartition(":")
     if not where or Path(target).exists():
         return target, ""
@@ -180,7 +183,9 @@ def _choose(where: str, name: str, module: ModuleType, handed: Saga | None) -> t
             return name, found[name]
         if name in vars(module):
             kind = type(vars(module)[name]).__name__
-            raise DefinitionError(f"{name} in {where} is a {kind}, not a Saga.", hint=_has(names))
+            raise DefinitionError(
+                f"{name} in {where} is of type {kind}, no Saga.", hint=_has(names)
+            )
         raise DefinitionError(f"{where} has no {name}.", hint=_has(names))
     if handed is not None:
         return next((key for key, value in found.items() if value is handed), ""), handed

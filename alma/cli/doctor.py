@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 
 import click
@@ -20,6 +19,8 @@ def command(shared: Shared) -> int:
 
     Exit codes: 0 nothing that would stop a run, 1 something would.
     """
+    import asyncio
+
     from alma.doctor import examine
 
     checks = asyncio.run(examine(shared.journal_path))

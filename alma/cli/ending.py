@@ -8,7 +8,7 @@ from alma.cli import report, words
 from alma.cli.options import Shared
 from alma.cli.output import say
 from alma.cli.progress import progress
-from alma.errors import SagaEndedError
+from alma.errors import AlmaError, SagaEndedError
 from alma.launch import run_sync
 from alma.recorder import Reporter
 from alma.result import Result, document
@@ -17,18 +17,20 @@ from alma.status import RunStatus, SagaState
 
 def conduct(shared: Shared, start: Callable[[Reporter | None], Awaitable[Result]]) -> int:
     """Run it under a display, report how it ended; the exit code."""
+    ended: SagaEndedError | None = None
     with progress(shared) as reporter:
         try:
             result = run_sync(lambda: start(reporter))
         except SagaEndedError as error:
-            result = error.result
+            ended, result = error, error.result
     if shared.json:
         shared.answer(document(result.status, interrupted=result.interrupted))
-    if result.state is SagaState.COMPLETED:
-        if not shared.json:
-            _completed(result.status)
-    else:
-        _unfinished(result.status, shared, interrupted=result.interrupted)
+    if ended is not None and result.interrupted:
+        _interrupted(result.status, shared, ended)
+    elif ended is not None:
+        _failed(result.status, shared)
+    elif not shared.json:
+        _completed(result.status)
     return result.exit_code
 
 
@@ -46,20 +48,24 @@ def _completed(run: RunStatus) -> None:
     say(f"{report.title(run)}: {done}{within}, {steps} (run {run.run})")
 
 
-def _unfinished(run: RunStatus, shared: Shared, *, interrupted: bool) -> None:
-    say(f"error: {_sentence(run, interrupted=interrupted)}", err=True)
+def _interrupted(run: RunStatus, shared: Shared, error: SagaEndedError) -> None:
+    say(f"error: {words.plain(error.message)}", err=True)
+    say(f"{report.title(run)} is {run.state.value} (interrupted).", err=True)
+    # Stopped by something else than a signal: then its own way out comes first.
+    own = error.hint if isinstance(error.__cause__, AlmaError) else ""
+    say(f"hint: {words.plain(own) or report.after_words(run, shared, interrupted=True)}", err=True)
+
+
+def _failed(run: RunStatus, shared: Shared) -> None:
+    say(f"error: {_sentence(run)}", err=True)
     if not shared.json:
         for line in _details(run):
             say(line, err=True)
-    hint = report.after_words(run, shared, interrupted=interrupted)
-    if hint:
-        say(f"hint: {hint}", err=True)
+    say(f"hint: {report.after_words(run, shared, interrupted=False)}", err=True)
 
 
-def _sentence(run: RunStatus, *, interrupted: bool) -> str:
+def _sentence(run: RunStatus) -> str:
     name = f"{report.title(run)} (run {run.run})"
-    if interrupted:
-        return f"{name} was interrupted: {run.state.value} (interrupted), and can be resumed."
     failed = f'failed at step "{run.failed_step}"' if run.failed_step else "did not complete"
     why = "" if run.failed_step or not run.reason else f" ({words.one_line(run.reason)})"
     if run.state is SagaState.COMPENSATED:

@@ -110,6 +110,8 @@ class LiveView:
             row.began = self._clock()
         failure = step.undo_failure or step.failure
         row.remark = words.one_line(failure.message) if failure else words.changes(step.changes)
+        if step.state is SagaState.COMPENSATED:
+            row.remark = step.how
 
     # -- drawing -----------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ _BEGUN = {
     "destroy": "destroy started",
     "restore": "restore started",
     "compensation": "compensation started",
+    "mend": "mending its state started",
     "remove": "removing its record",
 }
 _ENDED = {
@@ -19,6 +20,7 @@ _ENDED = {
     "destroy": "destroy completed",
     "restore": "restore completed",
     "compensation": "compensation completed",
+    "mend": "state mended",
     "remove": "record removed",
 }
 
@@ -63,6 +65,10 @@ def summary(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an event
             return f"undone and verified ({event.how})"
         case ev.StepRetained():
             return f"left as it is: {words.one_line(event.reason)}"
+        case ev.StepSkipped():
+            return f"skipped by {event.actor}: {words.one_line(event.reason)}"
+        case ev.RunAbandoned():
+            return f"abandoned by {event.actor}: {words.one_line(event.reason)}"
         case ev.RunCompleted():
             return "COMPLETED"
         case ev.RunCompensated():

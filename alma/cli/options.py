@@ -38,11 +38,12 @@ class Shared:
 
     def command(self, words: str) -> str:
         """A command to be copied from a report: with this call's own `--journal`."""
-        chosen = f" --journal {_quoted(str(self.journal))}" if self.journal else ""
+        chosen = f" --journal {quoted(str(self.journal))}" if self.journal else ""
         return f"alma-pulumi {words}{chosen}"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """As a shell takes it for one word."""
     import shlex
 
     return shlex.quote(text)

@@ -30,9 +30,9 @@ def _write(work: Any, stream: IO[str]) -> None:
     try:
         work()
     except OSError as error:
+        _silence(stream)  # or Python tries once more at its end, and complains
         if error.errno not in _GONE:
             raise
-        _silence(stream)
 
 
 def _silence(stream: IO[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,8 @@ def command(shared: Shared, target: str) -> int:
 
     Exit codes: 0 foreseen, 1 a stack's preview failed.
     """
+    import asyncio
+
     from alma.launch import Settings
     from alma.preview import preview
     from alma.target import load
@@ -70,8 +71,8 @@ def _step(step: StepPreview) -> dict[str, Any]:
         "changes": None if changes is None else dict(changes),
         "resources": [asdict(change) for change in foreseen.resources],
         "unknown": list(step.unknown),
-        "undo": foreseen.undo,
-        "undoable": foreseen.undoable,
+        "undo": _undo(step),
+        "undoable": foreseen.undoable or step.changes_nothing,
         "error": foreseen.failure.message if foreseen.failure else None,
     }
 
@@ -83,18 +84,19 @@ def _lines(found: Preview) -> list[str]:
     if found.policy == "stop":
         return [*lines, "", "A failure would undo nothing: on_failure is stop."]
     lines += ["", "A failure would undo what has started by then, in this order:"]
-    by_name = {step.name: step.foreseen for step in found.steps}
+    undo = {step.name: _undo(step) for step in found.steps}
     kept = found.not_undoable
-    done = [name for name in found.undo if name not in kept]
-    lines += [f"  {i}. {name}: {by_name[name].undo}" for i, name in enumerate(done, 1)] or [
-        "  nothing"
-    ]
+    lines += [f"  {name}: {undo[name]}" for name in found.undo if name not in kept] or ["  nothing"]
     if kept:
         lines += ["", "It could not undo, and would leave behind:"]
-        lines += [f"  {name}: {by_name[name].undo}" for name in kept]
+        lines += [f"  {name}: {undo[name]}" for name in kept]
     for name in found.pivots:
         lines += ["", f"Once {name} has completed, nothing is undone any more: it is a pivot."]
     return lines
+
+
+def _undo(step: StepPreview) -> str:
+    return "nothing to undo, as nothing changes" if step.changes_nothing else step.foreseen.undo
 
 
 def _would_do(step: StepPreview) -> list[str]:

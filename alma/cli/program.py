@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "history": "alma.cli.history",
     "resume": "alma.cli.resume",
     "rollback": "alma.cli.rollback",
+    "skip": "alma.cli.skip",
+    "abandon": "alma.cli.abandon",
     "graph": "alma.cli.graph",
     "verify": "alma.cli.verify",
     "doctor": "alma.cli.doctor",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from alma.cli import words
-from alma.cli.options import Shared
+from alma.cli.options import Shared, quoted
 from alma.events import Failure, Leftover
 from alma.status import RunStatus, SagaState, StepStatus
 
@@ -51,6 +51,8 @@ def steps(run: RunStatus) -> list[str]:
 
 def _remark(step: StepStatus) -> str:
     failure = step.undo_failure or step.failure
+    if step.skipped:
+        return "skipped by an operator"
     if step.retained:
         return "left as it is"
     if step.state is SagaState.COMPENSATED:
@@ -95,10 +97,10 @@ def _failure(step: StepStatus, run: RunStatus, failure: Failure, what: str) -> I
     if failure.hint:
         yield from words.block(f"hint: {failure.hint}", "  ")
     if failure.log:
-        yield f"  log: {_short(failure.log)}"
+        yield f"  log: {short(failure.log)}"
 
 
-def _short(path: str) -> str:
+def short(path: str) -> str:
     """Relative to here where that is shorter to read."""
     try:
         relative = os.path.relpath(path)
@@ -140,7 +142,10 @@ def ways_on(run: RunStatus, shared: Shared, *, interrupted: bool) -> list[str]:
         return []
     if run.kind == "destroy" or run.past_pivot:
         return [resume]
-    return [resume, rollback] if run.direction == "forward" else [rollback]
+    if run.direction == "forward":
+        return [resume, rollback]
+    stuck = (step for step in run.started() if step.state is not SagaState.COMPENSATED)
+    return [] if all(step.skipped for step in stuck) else [rollback]
 
 
 def after_words(run: RunStatus, shared: Shared, *, interrupted: bool) -> str:
@@ -149,8 +154,8 @@ def after_words(run: RunStatus, shared: Shared, *, interrupted: bool) -> str:
     if interrupted:
         return f"Go on: {on}."
     if run.state is SagaState.COMPENSATED:
-        again = f"`{shared.command(f'up {origin}')}`" if (origin := run.origin) else "`up` again"
-        return f"Mend the cause, then {again}."
+        again = shared.command(f"up {quoted(short(run.origin))}") if run.origin else "up again"
+        return f"Mend the cause, then `{again}`."
     if run.state is SagaState.FAILED:
-        return f"Mend the cause, then {on}."
+        return f"Mend the cause, then {on}." if on else "What is left must be removed by hand."
     return ""

@@ -1,0 +1,37 @@
+"""`alma-pulumi abandon`."""
+
+from __future__ import annotations
+
+import click
+
+from alma.cli.options import Shared, pass_shared, run_argument, shared_options
+from alma.cli.output import say
+
+
+@click.command("abandon")
+@run_argument
+@click.option("--reason", required=True, help="Why: it is kept in the journal, with your name.")
+@shared_options
+@pass_shared
+def command(shared: Shared, run: str, reason: str) -> int:
+    """Give a run up: it ends FAILED, with all that is left of it named.
+
+    Exit code: 10, as for every run that ends so; it is never counted as clean.
+    """
+    import asyncio
+
+    from alma.cli import report, words
+    from alma.launch import Settings
+    from alma.operator import abandon
+    from alma.result import document
+
+    settings = Settings(journal=shared.journal)
+    result = asyncio.run(abandon(run, reason=reason, settings=settings))
+    if shared.json:
+        shared.answer(document(result.status, interrupted=False))
+        return result.exit_code
+    left = words.count(len(result.leftovers), "leftover")
+    say(f"Run {result.run_id} is abandoned: FAILED, with {left}.")
+    for line in report.leftovers(result.leftovers):
+        say(line)
+    return result.exit_code
