@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from alma.cli.program import program
+from tests.cli.terminal import Terminal
+
+REPOSITORY = Path(__file__).parents[2]
+
+SAGA = """
+import os
+from alma import Saga, Secret
+
+saga = Saga("shop", stack="dev")
+
+def make():
+    return {"url": "http://db", "password": Secret("hunter22")}
+
+def unmake():
+    pass
+
+def use():
+    if os.environ.get("BREAK"):
+        raise RuntimeError("quota \\x1b[31mused up\\x1b[0m\\nsecond line")
+
+def unuse():
+    if os.environ.get("BREAK") == "undo":
+        raise RuntimeError("it is still in use")
+
+saga.add_step("database", action=make, compensation=unmake)
+saga.add_step("servers", action=use, compensation=unuse)
+"""
+
+# Says that it is at work, then waits for the file `go`: no test depends on how long anything takes.
+WAITING = """
+import time
+from pathlib import Path
+from alma import Saga
+
+saga = Saga("slow", stack="dev")
+
+def wait():
+    Path("at-work").touch()
+    while not Path("go").exists():
+        time.sleep(0.01)
+
+def undo():
+    Path("undone").touch()
+
+def last():
+    Path("last").touch()
+
+saga.add_step("slow", action=wait, compensation=undo)
+saga.add_step("last", action=last, compensation=undo)
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write a saga's file into the working directory."""
+
+    def write_file(text: str = SAGA, name: str = "saga.py") -> Path:
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write_file
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Call `alma-pulumi` in this process."""
+    # A saga's file must not see what an earlier test's file has left behind.
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def call(*words: str) -> Result:
+        return CliRunner().invoke(program, words)
+
+    return call
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """The environment of a process that runs this checkout."""
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture
+def spawn(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start `alma-pulumi` as a process of its own, in a pipe; it is gone after the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*words: str, **options: Any) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "alma.cli", *words],
+            **{
+                "env": environment,
+                "stdin": subprocess.DEVNULL,
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.PIPE,
+                "text": True,
+                **options,
+            },
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+@pytest.fixture
+def terminal(environment: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
+    """Start `alma-pulumi` on a terminal."""
+    started: list[Terminal] = []
+
+    def start(*words: str, columns: int = 80, rows: int = 24, **more: str) -> Terminal:
+        command = [sys.executable, "-m", "alma.cli", *words]
+        variables = {**environment, "TERM": "xterm-256color", "LANG": "C.UTF-8", **more}
+        started.append(Terminal(command, variables, columns, rows))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()

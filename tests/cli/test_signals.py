@@ -1,0 +1,162 @@
+"""Signals, pipes and ends of real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from alma.errors import AlmaError
+from tests.cli.conftest import WAITING
+
+Write = Callable[..., Path]
+Spawn = Callable[..., "subprocess.Popen[str]"]
+
+
+def wait_for(path: Path, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.01)
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> str:
+    """Read stdout up to and with the line that has these words."""
+    assert process.stdout is not None
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if words in line:
+            return seen
+    pytest.fail(f"{words!r} never came; it printed: {seen}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_lets_the_step_end_and_undoes_it(
+    write: Write, spawn: Spawn, tmp_path: Path, number: signal.Signals
+) -> None:
+    write(WAITING)
+    process = spawn("up")
+    wait_for(tmp_path / "at-work")
+    process.send_signal(number)
+    read_until(process, f"{number.name}: no new step starts")
+    (tmp_path / "go").touch()
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 4, err
+    assert (tmp_path / "undone").exists()
+    assert not (tmp_path / "last").exists()
+    assert "verified undone (COMPENSATED)" in err
+    assert "signal" in err
+
+
+def test_two_signals_stop_now_and_say_how_to_go_on(
+    write: Write, spawn: Spawn, tmp_path: Path
+) -> None:
+    write(WAITING)
+    process = spawn("up")
+    wait_for(tmp_path / "at-work")
+    process.send_signal(signal.SIGINT)
+    read_until(process, "no new step starts")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 8
+    assert "slow/dev is RUNNING (interrupted)." in err
+    assert "alma-pulumi resume" in err
+    assert "alma-pulumi rollback" in err
+    assert not (tmp_path / "undone").exists()
+
+    (tmp_path / "go").touch()
+    resumed = spawn("resume", "latest", "--json")
+    out, err = resumed.communicate(timeout=30)
+    assert resumed.returncode == 0, err
+    assert json.loads(out)["state"] == "COMPLETED"
+
+
+def test_an_interrupted_run_can_be_rolled_back(write: Write, spawn: Spawn, tmp_path: Path) -> None:
+    write(WAITING)
+    process = spawn("up", "--json")
+    wait_for(tmp_path / "at-work")
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=30)
+    back = spawn("rollback", "latest")
+    _, err = back.communicate(timeout=30)
+    assert back.returncode == 4, err
+    assert (tmp_path / "undone").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_run_is_8_and_nothing_was_written(
+    write: Write, spawn: Spawn, tmp_path: Path, number: signal.Signals
+) -> None:
+    write("from pathlib import Path\nimport time\nPath('loading').touch()\ntime.sleep(60)\n")
+    process = spawn("up")
+    wait_for(tmp_path / "loading")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 8
+    assert out == ""
+    assert err.lstrip().startswith("error: Interrupted.\nhint: ")
+    assert "Traceback" not in err
+    assert sorted(os.listdir(tmp_path)) == ["loading", "saga.py"]
+
+
+def test_a_reader_that_left_is_no_error(write: Write, spawn: Spawn, tmp_path: Path) -> None:
+    write()
+    assert spawn("up").wait(30) == 0
+    for words in (["history", "latest"], ["status"], ["runs", "--json"], ["up"]):
+        ours, theirs = os.pipe()
+        os.close(ours)
+        process = spawn(*words, stdout=theirs)
+        os.close(theirs)
+        _, err = process.communicate(timeout=30)
+        assert (process.returncode, err) == (0, ""), words
+
+
+@pytest.mark.parametrize("words", [["runs"], ["runs", "--json"]])
+def test_a_full_disk_under_the_answer_is_told(spawn: Spawn, words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = spawn(*words, stdout=full)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "No space left on device" in err
+    assert "Traceback" not in err
+
+
+def test_closed_standard_streams_are_no_crash(write: Write, environment: dict[str, str]) -> None:
+    write()
+    command = "exec python3 -m alma.cli up >&- 2>&- <&-"
+    import sys
+
+    command = command.replace("python3", sys.executable)
+    done = subprocess.run(["sh", "-c", command], env=environment, timeout=60, check=False)
+    assert done.returncode == 0
+
+
+def test_both_modules_can_be_run(environment: dict[str, str]) -> None:
+    import sys
+
+    for module in ("alma", "alma.cli"):
+        done = subprocess.run(
+            [sys.executable, "-m", module, "--version"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert done.stdout.startswith("alma-pulumi ")
+
+
+def test_every_error_of_alma_has_an_exit_code_of_the_contract() -> None:
+    def descend(kind: type[AlmaError]) -> list[type[AlmaError]]:
+        return [kind, *(one for child in kind.__subclasses__() for one in descend(child))]
+
+    for kind in descend(AlmaError):
+        if isinstance(kind.exit_code, int):
+            assert kind.exit_code in (1, 2, 3, 6, 8, 11), kind
