@@ -49,6 +49,7 @@ class Demo:
             env=self.env,
             text=True,
             check=False,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if "--json" not in words else subprocess.DEVNULL,
         )
