@@ -135,6 +135,11 @@ class FakeEngine:
             self._die()
         return OperationResult()
 
+    async def mend(self, ref: StackRef, found: Mapping[str, str]) -> None:
+        """Pending creates that are in `found` become resources, all others are dropped."""
+        self._check()
+        self.reality.mend(_key(ref), found)
+
     async def settle(
         self,
         ref: StackRef,

@@ -71,6 +71,16 @@ class FakeWorld:
         begun = PendingOperation(urn=resource.urn, kind=kind, id=known)
         self.put(key, replace(state, pending=(*state.pending, begun)))
 
+    def mend(self, key: Key, found: Mapping[str, str]) -> None:
+        """Resolve the pending creates: URN to physical id, or never happened."""
+        state = self.state(key)
+        made = tuple(
+            Resource(urn=begun.urn, type=begun.urn.split("::")[2], id=found[begun.urn])
+            for begun in state.pending
+            if begun.kind == "creating" and begun.urn in found
+        )
+        self.put(key, replace(state, resources=(*state.resources, *made), pending=()))
+
     def land(self, key: Key) -> bool:
         """Let the CLI that has outlived its runner end; False when there was none."""
         rest = self.at_work.pop(key, None)
