@@ -12,55 +12,9 @@ from click.testing import CliRunner, Result
 
 from alma.cli.program import program
 from tests.cli.terminal import Terminal
+from tests.cli.tools import SAGA
 
 REPOSITORY = Path(__file__).parents[2]
-
-SAGA = """
-import os
-from alma import Saga, Secret
-
-saga = Saga("shop", stack="dev")
-
-def make():
-    return {"url": "http://db", "password": Secret("hunter22")}
-
-def unmake():
-    pass
-
-def use():
-    if os.environ.get("BREAK"):
-        raise RuntimeError("quota \\x1b[31mused up\\x1b[0m\\nsecond line")
-
-def unuse():
-    if os.environ.get("BREAK") == "undo":
-        raise RuntimeError("it is still in use")
-
-saga.add_step("database", action=make, compensation=unmake)
-saga.add_step("servers", action=use, compensation=unuse)
-"""
-
-# Says that it is at work, then waits for the file `go`: no test depends on how long anything takes.
-WAITING = """
-import time
-from pathlib import Path
-from alma import Saga
-
-saga = Saga("slow", stack="dev")
-
-def wait():
-    Path("at-work").touch()
-    while not Path("go").exists():
-        time.sleep(0.01)
-
-def undo():
-    Path("undone").touch()
-
-def last():
-    Path("last").touch()
-
-saga.add_step("slow", action=wait, compensation=undo)
-saga.add_step("last", action=last, compensation=undo)
-"""
 
 
 @pytest.fixture

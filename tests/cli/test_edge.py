@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from click.testing import Result
 
 from alma.cli import options
 from alma.cli.program import COMMANDS
+from tests.cli.tools import names
 
 Write = Callable[..., Path]
 Call = Callable[..., Result]
@@ -86,7 +86,7 @@ def test_a_usage_error_is_one_sentence_and_2(cli: Call, tmp_path: Path, words: l
     assert first.startswith("error: ")
     assert second.startswith("hint: alma-pulumi")
     assert result.stdout == ""
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_no_command_shows_the_help_with_2(cli: Call) -> None:

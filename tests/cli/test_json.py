@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from tests.cli.conftest import SAGA
+from tests.cli.tools import SAGA
 
 Write = Callable[..., Path]
 Call = Callable[..., Result]

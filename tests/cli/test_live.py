@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import io
 import re
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 
 from alma.cli.live import LiveView, Row, _fitting
 from alma.status import SagaState
-from tests.cli.conftest import WAITING
 from tests.cli.terminal import Terminal
-from tests.cli.test_signals import wait_for
+from tests.cli.tools import WAITING, wait_for
 
 Write = Callable[..., Path]
 Start = Callable[..., Terminal]
@@ -70,25 +67,17 @@ def test_a_table_after_it_fits_the_terminal(write: Write, terminal: Start) -> No
     assert max(map(len, table)) <= 30
 
 
-@pytest.mark.parametrize("typed", [True, False])
-def test_ctrl_c_twice_gives_the_cursor_back(
-    write: Write, terminal: Start, tmp_path: Path, *, typed: bool
-) -> None:
+def test_ctrl_c_twice_gives_the_cursor_back(write: Write, terminal: Start, tmp_path: Path) -> None:
     write(WAITING)
     screen = terminal("up")
     wait_for(tmp_path / "at-work")
     screen.until(lambda text: "RUNNING" in text)
-    interrupt(screen, typed=typed)
+    screen.type("\x03")
     screen.until(lambda text: "once more" in text)
-    interrupt(screen, typed=typed)
+    screen.type("\x03")
     assert screen.end() == 8
     assert cursor_is_back(screen.text)
     assert "alma-pulumi resume" in screen.text[screen.text.rindex(SHOWN) :]
-
-
-def interrupt(screen: Terminal, *, typed: bool) -> None:
-    # Typed, the terminal is not the process's controlling one: the signal is what it would send.
-    screen.process.send_signal(signal.SIGINT if typed else signal.SIGTERM)
 
 
 def test_a_failure_is_told_below_the_view(write: Write, terminal: Start) -> None:

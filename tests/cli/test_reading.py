@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from click.testing import Result
 
 from alma import events as ev
 from alma.cli.narrate import summary
+from tests.cli.tools import names
 
 Write = Callable[..., Path]
 Call = Callable[..., Result]
@@ -60,13 +60,13 @@ def test_no_such_run_is_6_and_writes_nothing(cli: Call, tmp_path: Path, command:
     result = cli(*command.split())
     assert result.exit_code == 6
     assert result.stderr.startswith("error: There are no runs in ")
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_runs_without_any_is_no_error(cli: Call, tmp_path: Path) -> None:
     assert cli("runs").stdout == "No runs in .alma/journal.db yet.\n"
     assert json.loads(cli("runs", "--json").stdout) == []
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_runs_come_newest_first_and_no_more_than_asked_for(write: Write, cli: Call) -> None:
@@ -175,7 +175,7 @@ def test_an_edited_journal_is_not_trusted(write: Write, cli: Call) -> None:
 
 def test_verify_of_a_journal_that_is_not_there_is_6(cli: Call, tmp_path: Path) -> None:
     assert cli("verify", "--journal", "gone.db").exit_code == 6
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_a_journal_that_is_no_journal_is_refused(cli: Call, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from click.testing import Result
 
 from alma.cli import options
 from alma.journal import Journal
-from tests.cli.conftest import WAITING
+from tests.cli.tools import WAITING, wait_for
 
 Write = Callable[..., Path]
 Call = Callable[..., Result]
+Spawn = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
@@ -137,9 +139,7 @@ def test_an_abandoned_run_is_failed_and_names_what_is_left(
     assert json.loads(cli("status", "--json").stdout)["state"] == "FAILED"
 
 
-def test_a_changed_saga_is_refused_unless_accepted(
-    write: Write, cli: Call, spawn: Callable[..., object]
-) -> None:
+def test_a_changed_saga_is_refused_unless_accepted(write: Write, cli: Call) -> None:
     path = write(
         'from alma import Saga\nsaga = Saga("s", on_failure="stop")\n'
         "def a(): raise RuntimeError('no')\nsaga.add_step('a', action=a)\n"
@@ -181,10 +181,8 @@ def test_rollback_of_stacks_alone_would_not_load_the_broken_file(write: Write, c
 
 
 def test_two_runs_at_once_one_is_refused_with_11(
-    write: Write, cli: Call, spawn: Callable[..., object], tmp_path: Path
+    write: Write, cli: Call, spawn: Spawn, tmp_path: Path
 ) -> None:
-    from tests.cli.test_signals import wait_for
-
     write(WAITING)
     first = spawn("up")
     wait_for(tmp_path / "at-work")
@@ -201,10 +199,8 @@ def test_two_runs_at_once_one_is_refused_with_11(
 
 
 def test_an_interrupted_run_must_be_ended_first(
-    write: Write, cli: Call, spawn: Callable[..., object], tmp_path: Path
+    write: Write, cli: Call, spawn: Spawn, tmp_path: Path
 ) -> None:
-    from tests.cli.test_signals import wait_for
-
     write(WAITING)
     first = spawn("up")
     wait_for(tmp_path / "at-work")

@@ -6,35 +6,17 @@ import json
 import os
 import signal
 import subprocess
-import time
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from alma.errors import AlmaError
-from tests.cli.conftest import WAITING
+from tests.cli.tools import WAITING, names, read_until, wait_for
 
 Write = Callable[..., Path]
 Spawn = Callable[..., "subprocess.Popen[str]"]
-
-
-def wait_for(path: Path, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} never came"
-        time.sleep(0.01)
-
-
-def read_until(process: subprocess.Popen[str], words: str) -> str:
-    """Read stdout up to and with the line that has these words."""
-    assert process.stdout is not None
-    seen = ""
-    for line in process.stdout:
-        seen += line
-        if words in line:
-            return seen
-    pytest.fail(f"{words!r} never came; it printed: {seen}")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -103,10 +85,10 @@ def test_a_signal_before_the_run_is_8_and_nothing_was_written(
     assert out == ""
     assert err.lstrip().startswith("error: Interrupted.\nhint: ")
     assert "Traceback" not in err
-    assert sorted(os.listdir(tmp_path)) == ["loading", "saga.py"]
+    assert names(tmp_path) == ["loading", "saga.py"]
 
 
-def test_a_reader_that_left_is_no_error(write: Write, spawn: Spawn, tmp_path: Path) -> None:
+def test_a_reader_that_left_is_no_error(write: Write, spawn: Spawn) -> None:
     write()
     assert spawn("up").wait(30) == 0
     for words in (["history", "latest"], ["status"], ["runs", "--json"], ["up"]):
@@ -130,17 +112,12 @@ def test_a_full_disk_under_the_answer_is_told(spawn: Spawn, words: list[str]) ->
 
 def test_closed_standard_streams_are_no_crash(write: Write, environment: dict[str, str]) -> None:
     write()
-    command = "exec python3 -m alma.cli up >&- 2>&- <&-"
-    import sys
-
-    command = command.replace("python3", sys.executable)
+    command = f"exec {sys.executable} -m alma.cli up >&- 2>&- <&-"
     done = subprocess.run(["sh", "-c", command], env=environment, timeout=60, check=False)
     assert done.returncode == 0
 
 
 def test_both_modules_can_be_run(environment: dict[str, str]) -> None:
-    import sys
-
     for module in ("alma", "alma.cli"):
         done = subprocess.run(
             [sys.executable, "-m", module, "--version"],

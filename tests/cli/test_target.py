@@ -10,7 +10,7 @@ from click.testing import Result
 
 from alma.errors import DefinitionError
 from alma.target import load
-from tests.cli.conftest import SAGA
+from tests.cli.tools import SAGA, names
 
 Write = Callable[..., Path]
 Call = Callable[..., Result]
@@ -78,7 +78,7 @@ def test_the_module_is_registered_so_that_it_can_travel_by_value(write: Write) -
 def test_no_bytecode_is_left_beside_the_file(write: Write, tmp_path: Path) -> None:
     write()
     load("saga.py")
-    assert os.listdir(tmp_path) == ["saga.py"]
+    assert names(tmp_path) == ["saga.py"]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_script_that_runs_its_saga_is_loaded_and_not_run(
 ) -> None:
     write(SAGA + ending)
     assert load("saga.py").saga.name == "shop"
-    assert os.listdir(tmp_path) == ["saga.py"]
+    assert names(tmp_path) == ["saga.py"]
 
 
 def test_a_saga_made_and_run_in_a_function_is_handed_over(write: Write) -> None:

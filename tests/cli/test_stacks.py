@@ -1,0 +1,197 @@
+"""The command line over real stacks: the Pulumi CLI, a file backend, dynamic resources."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from tests.cli.tools import names
+
+Write = Callable[..., Path]
+Call = Callable[..., Result]
+
+STACKS = """
+import os
+import pulumi
+from pulumi.dynamic import CreateResult, Resource, ResourceProvider
+from alma import Saga
+
+class Provider(ResourceProvider):
+    def create(self, props):
+        if props.get("full"):
+            raise Exception("the quota of 3 buckets is used up")
+        return CreateResult("id-" + props["label"], props)
+
+class Bucket(Resource):
+    def __init__(self, name, **props):
+        super().__init__(Provider(), name, props)
+
+def database():
+    Bucket("tables", label=os.environ.get("LABEL", "one"))
+    pulumi.export("url", "http://db")
+    pulumi.export("password", pulumi.Output.secret("hunter22"))
+
+def servers():
+    config = pulumi.Config()
+    Bucket("pool", label=config.require("url"), full=bool(os.environ.get("BREAK")))
+
+saga = Saga("shop", stack="dev")
+db = saga.add_stack("database", database)
+saga.add_stack("servers", servers, inputs={"url": db.output("url"), "pw": db.output("password")})
+"""
+
+pytestmark = pytest.mark.usefixtures("pulumi_cli")
+
+
+def test_a_first_preview_says_what_is_known_and_writes_nothing(
+    write: Write, cli: Call, tmp_path: Path
+) -> None:
+    write(STACKS)
+    result = cli("preview")
+    assert result.exit_code == 0, result.stderr
+    assert "database (stack shop-database/dev): a new stack: " in result.stdout
+    assert "known only during up: it consumes database.password, database.url" in result.stdout
+    order = result.stdout[result.stdout.index("in this order:") :]
+    assert order.index("servers: destroy") < order.index("database: destroy")
+    assert names(tmp_path) == ["saga.py"]
+
+
+def test_a_preview_that_fails_is_1_with_the_programs_own_words(
+    write: Write, cli: Call, tmp_path: Path
+) -> None:
+    write(
+        "from alma import Saga\ndef p(): raise ValueError('no such zone')\n"
+        "saga = Saga('s')\nsaga.add_stack('zone', p)\n"
+    )
+    result = cli("preview")
+    assert result.exit_code == 1
+    assert 'error: The preview of step "zone" failed: ' in result.stderr
+    assert "no such zone" in result.output
+    assert names(tmp_path) == ["saga.py"]
+
+
+def test_a_life_of_two_stacks(write: Write, cli: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(STACKS)
+
+    # A provider's failure: its own words, the resource, the log; all of it undone.
+    monkeypatch.setenv("BREAK", "1")
+    failed = cli("up")
+    assert failed.exit_code == 4, failed.output
+    assert 'Step "servers", stack shop-servers/dev, failed:' in failed.stderr
+    assert "  pulumi-python:dynamic:Resource pool" in failed.stderr
+    assert "  the quota of 3 buckets is used up" in failed.stderr
+    log = next(line for line in failed.stderr.splitlines() if line.startswith("  log: "))
+    assert Path(log.removeprefix("  log: ")).is_file()
+    assert len(failed.stderr.splitlines()) < 20
+    monkeypatch.delenv("BREAK")
+
+    up = cli("up", "--json")
+    assert up.exit_code == 0, up.stderr
+    document = json.loads(up.stdout)
+    assert document["outputs"]["database"] == {"url": "http://db", "password": "[secret]"}
+    assert document["steps"][0]["changes"]["create"] >= 1
+
+    # Nothing would change, so nothing could have to be undone.
+    again = json.loads(cli("preview", "--json").stdout)
+    assert [set(step["changes"]) for step in again["steps"]] == [{"same"}, {"same"}]
+    assert again["not_undoable"] == []
+
+    # A change of what an earlier run has made: told beforehand how it would be undone.
+    monkeypatch.setenv("LABEL", "two")
+    changed = json.loads(cli("preview", "--json").stdout)
+    assert set(changed["steps"][0]["changes"]) - {"same"}
+    assert changed["steps"][1]["changes"] == {"same": changed["steps"][1]["changes"]["same"]}
+    monkeypatch.delenv("LABEL")
+
+    doctor = json.loads(cli("doctor", "--json").stdout)
+    levels = {check["name"]: check["level"] for check in doctor["checks"]}
+    assert levels["cli"] == levels["sdk"] == levels["backend"] == levels["journal"] == "ok"
+    assert doctor["exit_code"] == 0
+
+    destroyed = cli("destroy", "--remove")
+    assert destroyed.exit_code == 0, destroyed.stderr
+    assert not list(Path(".alma/state/.pulumi/stacks").glob("*/dev.json"))
+
+    whole = "".join(str(cli(*words).output) for words in (["status"], ["history", "latest"]))
+    assert "hunter22" not in whole
+    assert path.name in names(Path.cwd())
+
+
+def test_a_rollback_needs_no_program(
+    write: Write, cli: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(STACKS.replace('stack="dev")', 'stack="dev", on_failure="stop")'))
+    monkeypatch.setenv("BREAK", "1")
+    assert cli("up").exit_code == 10
+    path.write_text("this is not Python")
+    result = cli("rollback", "latest")
+    assert result.exit_code == 4, result.output
+    assert "servers: destroyed" in result.stderr
+    assert "database: destroyed" in result.stderr
+
+
+def test_a_passphrase_file_that_is_gone_is_3_before_anything_starts(
+    write: Write, cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(STACKS)
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", "gone")
+    result = cli("up")
+    assert result.exit_code == 3
+    assert "gone" in result.stderr
+    assert names(tmp_path) == ["saga.py"]
+    doctor = cli("doctor")
+    assert doctor.exit_code == 1
+    assert "mend: Mend PULUMI_CONFIG_PASSPHRASE_FILE." in doctor.stdout
+
+
+def test_a_backend_that_is_not_there_is_1(
+    write: Write, cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(STACKS)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path}/gone")
+    assert cli("up").exit_code == 1
+    assert cli("doctor").exit_code == 1
+    assert names(tmp_path) == ["saga.py"]
+
+
+def test_without_a_pulumi_cli_the_way_to_one_is_told_with_2(
+    write: Write, cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(STACKS)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = cli("up")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: The Pulumi CLI was not found on PATH.\nhint: Install")
+    doctor = cli("doctor")
+    assert doctor.exit_code == 1
+    assert doctor.stdout.startswith("fail  cli ")
+    assert names(tmp_path) == ["saga.py"]
+
+
+def test_doctor_names_a_dead_lock_and_writes_nothing(
+    cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+    import subprocess
+
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    folder = tmp_path / ".alma/state/.pulumi/locks/organization/shop-database/dev"
+    folder.mkdir(parents=True)
+    lock = {
+        "pid": dead.pid,
+        "username": "me",
+        "hostname": socket.gethostname(),
+        "timestamp": "2026-01-01T00:00:00Z",
+    }
+    (folder / "one.json").write_text(json.dumps(lock))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    result = cli("doctor")
+    assert "warn  lock        stack shop-database/dev is locked by me@" in result.stdout
+    assert names(tmp_path) == [".alma"]
+    assert names(tmp_path / ".alma") == ["state"]
