@@ -32,7 +32,7 @@ class WorkerClient:
         search = [entry or str(Path.cwd()) for entry in sys.path]
         with theirs:
             self._popen = subprocess.Popen(
-                [sys.executable, "-u", "-m", "alma.engine.worker", str(theirs.fileno())],
+                [sys.executable, "-P", "-u", "-m", "alma.engine.worker", str(theirs.fileno())],
                 env={**environ, "PYTHONPATH": os.pathsep.join(search)},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,

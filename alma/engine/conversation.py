@@ -28,6 +28,7 @@ class Conversation:
         self.worker_died = False
         self._signalled = ""
         self._deadline = None if watch.timeout is None else time.monotonic() + watch.timeout
+        self._timed_out = False
         self._killed: list[str] = []
 
     async def hold(self) -> Report:
@@ -81,7 +82,7 @@ class Conversation:
         if self.watch.interrupt.is_set() and not self._signalled:
             await self._signal("interrupt")
         if self._remaining() == 0.0:
-            if self._signalled != "" and self._grace_is_over():
+            if self._timed_out:
                 self.watch.on_signal("SIGKILL", "deadline")
                 family = processes.family(self.task.operation, self.cli)
                 self._killed = processes.kill(family)
@@ -91,11 +92,6 @@ class Conversation:
             self._timed_out = True
             self._deadline = time.monotonic() + self.watch.grace
         return True
-
-    _timed_out = False
-
-    def _grace_is_over(self) -> bool:
-        return self._timed_out
 
     async def _signal(self, why: str) -> None:
         # Told first, as everything is: a second signal would stop the CLI without draining.

@@ -15,7 +15,7 @@ from typing import Final
 
 import psutil
 
-from alma.engine.processes import HOST
+from alma.engine.processes import HOST, is_cli
 from alma.engine.protocol import StackRef
 
 _CLOCKS: Final = 2.0
@@ -38,13 +38,19 @@ class Lock:
         return f"{self.user}@{self.host} (pid {self.pid}) since {self.at.isoformat()}"
 
     def is_proven_dead(self) -> bool:
-        """Same host, and the pid is free or belongs to a process that started after the lock."""
+        """Same host, and the pid is free or was given to another process after the lock.
+
+        A Pulumi CLI with that pid is taken for the holder whatever the times say: after a clock
+        was set, a process seems to have started later than it did.
+        """
         if self.host != HOST or self.pid <= 0:
             return False
         try:
             process = psutil.Process(self.pid)
             if process.status() == psutil.STATUS_ZOMBIE:
                 return True
+            if is_cli(process):
+                return False
             return process.create_time() > self.at.timestamp() + _CLOCKS
         except psutil.NoSuchProcess:
             return True

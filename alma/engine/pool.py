@@ -66,6 +66,7 @@ class PulumiEngine:
         self._busy: set[WorkerClient] = set()
         self._leaving: set[asyncio.Task[None]] = set()
         self._cli: Cli | None = None
+        self._closed = False
 
     @property
     def backend_url(self) -> str:
@@ -84,7 +85,7 @@ class PulumiEngine:
 
     def warm(self) -> None:
         """Start a worker ahead of its first operation, unless one is there."""
-        if not self._idle and not self._busy:
+        if not self._closed and not self._idle and not self._busy:
             self._idle.append(WorkerClient(self._environ))
 
     async def inspect(self, ref: StackRef) -> Checkpoint:
@@ -179,6 +180,7 @@ class PulumiEngine:
 
     async def close(self) -> None:
         """See `Engine.close`; operations that still run are abandoned to drain."""
+        self._closed = True
         clients = [*self._idle, *self._busy]
         self._idle.clear()
         self._busy.clear()
@@ -271,17 +273,20 @@ class PulumiEngine:
         async with self._slots:
             client = self._idle.pop() if self._idle else WorkerClient(self._environ)
             self._busy.add(client)
-            good = False
+            good = reported = False
             try:
                 if client.process is not None:
                     watch.on_process("worker", client.process)
                 report = await Conversation(client, task, watch).hold()
+                reported = True
                 client.served += 1
                 good = not report.spent and client.served < _RECYCLE_AFTER
                 return report
             finally:
                 # Cancelled, failed or old: it is closed, at which it ends, and its CLI drains.
                 self._release(client, good=good)
+                if reported and not good:
+                    self.warm()
 
     def _release(self, client: WorkerClient, *, good: bool) -> None:
         if client not in self._busy:
@@ -293,7 +298,6 @@ class PulumiEngine:
         leaving = asyncio.get_running_loop().create_task(client.close())
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
-        self.warm()
 
 
 def _log_directory(path: str) -> str:

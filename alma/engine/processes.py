@@ -23,8 +23,9 @@ from alma.events import Process
 
 HOST: Final = socket.gethostname()
 
-_SAME_START: Final = 0.5
-"""Seconds. psutil derives the start from the boot time, which an adjusted clock shifts a bit."""
+_SAME_START: Final = 2.0
+"""Seconds. The start is derived from the boot time, which the kernel rounds and a clock that is
+adjusted shifts; a pid is not given to another process as fast as that."""
 _PLUGIN_NAMES: Final = ("pulumi-resource-", "pulumi-language-", "pulumi-analyzer-")
 """Of executables (`sdk/go/common/workspace/plugins.go` in pulumi/pulumi)."""
 _GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError, ProcessLookupError)

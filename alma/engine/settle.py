@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _PATIENCE: Final = 3600.0
 """Seconds that a CLI gets to drain: some clouds take half an hour to create a database."""
-_PLUGINS_GO: Final = 15.0
-"""Seconds for plugins to end after their CLI: one may be finishing a create of its own."""
+_PLUGINS_GO: Final = 5.0
+"""Seconds for plugins to end after their CLI: one may be in the middle of a call to its cloud."""
 
 
 @dataclass(kw_only=True)

@@ -9,6 +9,7 @@ it started goes on alone, drains and unlocks.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import queue
 import socket
@@ -16,12 +17,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TextIO
 
 from alma.engine import frames
 from alma.engine.frames import Report, Task
 from alma.engine.processes import identify
 from alma.events import Failure
+from alma.redact import Redactor
 
 
 def main(descriptor: int) -> None:
@@ -38,7 +40,7 @@ def main(descriptor: int) -> None:
 
     while True:
         task = tasks.get()
-        with _printing_to(f"{task.log_dir}/program.log"):
+        with _printing_to(f"{task.log_dir}/program.log", task):
             report = _serve(operation.perform, task, outbox.put, running)
         outbox.put(("done", report))
 
@@ -114,14 +116,24 @@ def _speak(connection: socket.socket, outbox: queue.SimpleQueue[tuple[Any, ...]]
 
 
 @contextlib.contextmanager
-def _printing_to(path: str) -> Iterator[None]:
-    """Send what the program and its children print to the operation's log directory."""
+def _printing_to(path: str, task: Task) -> Iterator[None]:
+    """Send what the program and its children print to the operation's log directory.
+
+    What Python prints is redacted on its way, so that it is clean even if nobody lives to clean
+    it; what comes through the file descriptor is cleaned by the runner afterwards.
+    """
+    redact = Redactor()
+    redact.learn(task.secrets)
     kept = [os.dup(1), os.dup(2)]
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         os.dup2(log, 1)
         os.dup2(log, 2)
-        yield
+        with (
+            contextlib.redirect_stdout(_Redacting(sys.stdout, redact)),
+            contextlib.redirect_stderr(_Redacting(sys.stderr, redact)),
+        ):
+            yield
     finally:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
@@ -130,6 +142,31 @@ def _printing_to(path: str) -> Iterator[None]:
         os.dup2(kept[1], 2)
         for descriptor in (log, *kept):
             os.close(descriptor)
+
+
+class _Redacting(io.TextIOBase):
+    """A text stream before another one, without known secrets in what is written at once."""
+
+    def __init__(self, stream: TextIO, redact: Redactor) -> None:
+        self._stream = stream
+        self._redact = redact
+
+    def write(self, text: str) -> int:
+        self._stream.write(self._redact(text))
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
 
 
 def _start(function: Callable[..., None], *arguments: Any) -> None:

@@ -148,6 +148,11 @@ async def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
     return result
 
 
+def environment() -> dict[str, str]:
+    """The environment for a Python process that finds what this one finds."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
 def python(*arguments: str) -> list[str]:
     """A command line for this interpreter."""
     return [sys.executable, *arguments]

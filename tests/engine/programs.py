@@ -166,3 +166,13 @@ def waits(gate: str) -> Callable[[], None]:
 def sticky() -> None:
     """A resource that cannot be deleted."""
     thing("a", keep="somebody uses it")
+
+
+def infinite() -> None:
+    """An output that JSON cannot hold."""
+    pulumi.export("x", float("inf"))
+
+
+def large() -> None:
+    """An output of a megabyte."""
+    pulumi.export("x", "x" * (1 << 20))

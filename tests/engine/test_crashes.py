@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from alma.engine.protocol import OperationResult, Watch
 from alma.errors import RefusedError
 from alma.events import Process
 from tests.engine import programs
-from tests.engine.conftest import Place, python, until
+from tests.engine.conftest import Place, environment, python, until
 
 
 def _spawn(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
@@ -161,8 +160,7 @@ async def test_a_killed_runner_leaves_a_cli_that_drains_and_settle_waits(place: 
     gate = place.root / "gate"
     script = place.root / "runner.py"
     script.write_text(RUNNER)
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with _spawn(str(script), str(gate), env=env, stdout=subprocess.PIPE) as runner:
+    with _spawn(str(script), str(gate), env=environment(), stdout=subprocess.PIPE) as runner:
         await until(Path(f"{gate}.begun").exists)
         runner.kill()
         told = [json.loads(line) for line in (runner.stdout or ()) if line.strip()]
@@ -236,6 +234,18 @@ async def test_a_lock_older_than_the_process_with_its_pid_is_broken(place: Place
     lock = _plant(place, pid=os.getpid(), host=processes.HOST, at="2001-01-01T00:00:00.1234567Z")
     await place.engine.settle(place.ref(), "op", ())
     assert not lock.exists()
+
+
+async def test_a_lock_with_the_pid_of_a_live_cli_stands_whatever_the_clock(place: Place) -> None:
+    """After the clock was set forth, the holder itself seems to have started after its lock."""
+    gate, watch, running = await _waiting(place)
+    (lock,) = place.live_locks()
+    content = json.loads(lock.read_text())
+    lock.write_text(json.dumps({**content, "timestamp": "2001-01-01T00:00:00Z"}))
+    with pytest.raises(RefusedError, match=f"pid {place.cli(watch).pid}"):
+        await place.engine.settle(place.ref(), "another operation", ())
+    gate.touch()
+    assert (await running).failure is None
 
 
 @pytest.mark.parametrize("host", [processes.HOST, "another-host"])

@@ -221,3 +221,16 @@ async def test_a_secret_in_an_error_is_redacted(place: Place) -> None:
     assert failure.message.startswith("ValueError: cannot log in with [secret]")
     for log in Path(failure.log).parent.iterdir():
         assert "CANARY" not in log.read_text()
+
+
+@pytest.mark.usefixtures("place")
+async def test_a_service_that_is_not_there_is_found_by_the_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A backend that is no directory is asked once, by the CLI."""
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "https://127.0.0.1:9")
+    engine = PulumiEngine()
+    with pytest.raises((BackendError, AuthenticationError)) as found:
+        await engine.check()
+    assert found.value.hint
+    await engine.close()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import subprocess
 
+import pytest
+
+from alma.engine import pool
 from alma.engine.pool import PulumiEngine
 from alma.engine.protocol import OperationResult
 from tests.engine import programs
-from tests.engine.conftest import Place, python
+from tests.engine.conftest import Place, environment, python, until
 
 
 def _operations(result: OperationResult) -> dict[str, str]:
@@ -140,7 +143,7 @@ def test_hundreds_of_dynamic_resources_fit_into_one_process() -> None:
         "print(len({dynamic.serialize_provider(provider) for _ in range(400)}))\n"
     )
     answer = subprocess.run(
-        python("-c", script), capture_output=True, text=True, check=True, timeout=60
+        python("-c", script), env=environment(), capture_output=True, text=True, check=True
     )
     assert answer.stdout == "1\n"
 
@@ -158,3 +161,57 @@ async def test_a_preview_touches_nothing(place: Place) -> None:
     changed = await place.engine.preview(request, place.watch())
     assert _operations(changed) == {"b": "create"}
     assert (await place.engine.inspect(place.ref())).fingerprint == state
+
+
+async def test_a_worker_is_replaced_after_its_share(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process gathers stays small."""
+    monkeypatch.setattr(pool, "_RECYCLE_AFTER", 2)
+    for _ in range(4):
+        await place.up(programs.nothing)
+    workers = [place.worker(watch).pid for watch in place.watched]
+    assert workers[0] == workers[1] != workers[2] == workers[3]
+
+
+async def test_no_more_workers_than_parallelism(place: Place) -> None:
+    """The third of three operations waits for one of the others."""
+    gate = place.root / "gate"
+    program = programs.waits(str(gate))
+    running = [
+        asyncio.create_task(
+            place.engine.up(place.request(program, f"s{n}", create=True), place.watch())
+        )
+        for n in range(3)
+    ]
+    await until(lambda: len([p for ps in place.processes.values() for p in ps]) >= 6)
+    assert len(place.processes) == 2
+    gate.touch()
+    for task in running:
+        assert (await task).failure is None
+    assert len({place.worker(watch).pid for watch in place.watched}) == 2
+
+
+@pytest.mark.parametrize("compression", ["GZIP", "ZSTD"])
+async def test_a_compressed_state_is_read(
+    place: Place, monkeypatch: pytest.MonkeyPatch, compression: str
+) -> None:
+    """By alma, or by the CLI where Python has nothing for it."""
+    monkeypatch.setenv(f"PULUMI_DIY_BACKEND_{compression}", "1")
+    result = await place.up(programs.one)
+    assert result.outputs == {"id": "id-a"}
+    assert [r.id for r in (await place.engine.inspect(place.ref())).resources][-1] == "id-a"
+    assert any("export" in line for line in place.commands()) == (compression == "ZSTD")
+
+
+async def test_a_number_that_is_none_comes_back_as_it_was(place: Place) -> None:
+    """Pulumi keeps it in a form of its own; whether it is acceptable is for others to say."""
+    result = await place.up(programs.infinite)
+    assert result.outputs == {"x": float("inf")}
+
+
+async def test_a_large_output_is_not_in_the_log(place: Place) -> None:
+    """It is in the state; the log stays small."""
+    result = await place.up(programs.large)
+    assert len(result.outputs["x"]) == 1 << 20
+    assert sum(path.stat().st_size for path in (place.root / "logs").rglob("*.log")) < 10_000

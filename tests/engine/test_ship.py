@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import subprocess
 import sys
 import threading
@@ -17,7 +16,7 @@ import pytest
 from alma.engine.ship import code_digest, ship
 from alma.errors import DefinitionError
 from tests.engine import programs
-from tests.engine.conftest import Place, python
+from tests.engine.conftest import Place, environment, python
 
 GUARDED = threading.Lock()
 
@@ -156,7 +155,7 @@ def test_a_digest_is_the_same_in_another_process() -> None:
     digests = {
         subprocess.run(
             python("-c", script),
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**environment(), "PYTHONHASHSEED": seed},
             capture_output=True,
             text=True,
             check=True,
@@ -174,9 +173,8 @@ def test_looking_imports_no_pulumi() -> None:
         + "".join(f"import alma.engine.{module}\n" for module in modules)
         + "print(sorted(m for m in sys.modules if m.split('.')[0] in ('pulumi', 'grpc')))"
     )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     answer = subprocess.run(
-        python("-c", script), env=env, capture_output=True, text=True, check=True
+        python("-c", script), env=environment(), capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "[]"
 
@@ -221,10 +219,14 @@ def test_a_script_without_a_main_guard_runs_once(place: Place) -> None:
     """A second run of it in a new process finds nothing to do: its provider is written alike."""
     script = place.root / "saga.py"
     script.write_text(SCRIPT)
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     said = [
         subprocess.run(
-            python(str(script)), env=env, capture_output=True, text=True, check=True, timeout=60
+            python(str(script)),
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
         ).stdout.splitlines()
         for _ in range(2)
     ]
