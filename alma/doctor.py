@@ -163,7 +163,7 @@ def _journal(path: Path) -> Iterator[Check]:
                 mend = "Copy it away, and compare it with a backup."
                 yield Check(name="journal", level="fail", message=message, mend=mend)
                 return
-            message = f"{path}: {verdict.events} events of {verdict.runs} runs, the chain is whole"
+            message = f"{path}: the chain is whole (events: {verdict.events}, runs: {verdict.runs})"
             yield Check(name="journal", level="ok", message=message)
             yield from _runs(journal)
     except AlmaError as error:

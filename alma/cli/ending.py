@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from alma.cli import report, words
 from alma.cli.options import Shared
@@ -13,6 +14,9 @@ from alma.launch import run_sync
 from alma.recorder import Reporter
 from alma.result import Result, document
 from alma.status import RunStatus, SagaState
+
+_MOST: Final = 20
+"""Leftovers that a report names; `status` names all."""
 
 
 def conduct(shared: Shared, start: Callable[[Reporter | None], Awaitable[Result]]) -> int:
@@ -59,7 +63,7 @@ def _interrupted(run: RunStatus, shared: Shared, error: SagaEndedError) -> None:
 def _failed(run: RunStatus, shared: Shared) -> None:
     say(f"error: {_sentence(run)}", err=True)
     if not shared.json:
-        for line in _details(run):
+        for line in _details(run, shared):
             say(line, err=True)
     say(f"hint: {report.after_words(run, shared, interrupted=False)}", err=True)
 
@@ -74,10 +78,12 @@ def _sentence(run: RunStatus) -> str:
     return f"{name} {failed}{why}; it is FAILED, with {left}."
 
 
-def _details(run: RunStatus) -> list[str]:
+def _details(run: RunStatus, shared: Shared) -> list[str]:
     lines = ["", *report.failures(run)]
     if done := report.undone(run):
         lines += ["", "Undone, and verified:", *done]
     if run.leftovers:
-        lines += ["", "Left behind:", *report.leftovers(run.leftovers)]
+        lines += ["", "Left behind:", *report.leftovers(run.leftovers[:_MOST])]
+    if (more := len(run.leftovers) - _MOST) > 0:
+        lines.append(f"  ... and {more} more: `{shared.command(f'status {run.run}')}` names all.")
     return [*lines, ""] if len(lines) > 1 else []

@@ -241,3 +241,17 @@ def test_commands_in_a_report_repeat_the_journal(
     broken("undo")
     result = cli("up", "--journal", "my dir/j.db")
     assert re.search(r"`alma-pulumi rollback \S+ --journal 'my dir/j.db'`", result.stderr)
+
+
+def test_many_leftovers_are_cut_in_a_report_and_all_in_status(write: Write, cli: Call) -> None:
+    steps = "".join(f"saga.add_step('s{i}', action=nothing, after=[])\n" for i in range(30))
+    write(
+        "from alma import Saga\nsaga = Saga('many')\ndef nothing(): pass\n"
+        "def no(): raise RuntimeError('no')\n"
+        f"{steps}saga.add_step('bad', action=no, after=[f's{{i}}' for i in range(30)])\n"
+    )
+    result = cli("up")
+    assert result.exit_code == 10
+    assert "  ... and 11 more: `alma-pulumi status " in result.stderr
+    status = cli("status").stdout
+    assert status[status.index("Left behind:") :].count("the step has no compensation") == 31
