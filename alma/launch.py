@@ -19,6 +19,7 @@ from alma.identity import actor, new_run_id, utc_now, versions
 from alma.inputs import from_earlier_runs
 from alma.journal import Journal
 from alma.lease import Lease
+from alma.loading import hand_over
 from alma.operation import Operations
 from alma.prepare import Prepared, from_definition, from_saga
 from alma.recorder import Recorder, Reporter
@@ -29,7 +30,6 @@ from alma.state import fold
 from alma.status import RunStatus, SagaState
 from alma.step import StackStep
 from alma.steps.base import StepAdapter
-from alma.target import hand_over
 
 DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
 
