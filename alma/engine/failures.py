@@ -65,10 +65,12 @@ def translate(
     interrupted: bool,
     log: str,
     exit_code: int | None = None,
+    ran_program: bool = True,
 ) -> Failure:
     """The failure that the CLI's last output and the error diagnostics (URN, message) describe.
 
-    `exit_code` is negative for a CLI that was killed by that signal.
+    `exit_code` is negative for a CLI that was killed by that signal. Without a program, what no
+    resource is to blame for is `unknown`.
     """
     if exit_code is not None and exit_code < 0 and not interrupted:
         return Failure(
@@ -102,9 +104,9 @@ def translate(
         )
     if told:
         return Failure(
-            kind="program",
+            kind="program" if ran_program else "unknown",
             message=told[0][1],
-            hint="Mend the program; the log has the whole traceback.",
+            hint="Mend the program; the log has the whole traceback." if ran_program else "",
             log=log,
         )
     last = [line for line in text.splitlines() if line.lstrip().startswith("error:")]

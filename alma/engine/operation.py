@@ -57,6 +57,7 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
             interrupted=command.interrupted,
             log=str(log),
             exit_code=command.exit_code,
+            ran_program=task.kind in ("up", "preview"),
         )
     except InterruptedBeforeStartError:
         failure = translate("", (), interrupted=True, log=str(log))

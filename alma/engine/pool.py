@@ -303,5 +303,10 @@ class PulumiEngine:
 def _log_directory(path: str) -> str:
     """Made for this user alone: programs print what they like."""
     directory = Path(path).absolute()
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise BackendError(
+            f"The log directory {directory} cannot be made: {error.strerror}."
+        ) from error
     return str(directory)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from alma.events import Failure
 from alma.redact import Redactor
@@ -15,24 +14,31 @@ from alma.secret import Secret
 
 
 def scrub(directory: Path, redact: Redactor) -> None:
-    """Rewrite the directory's log files without known secrets, a line in memory at a time."""
+    """Rewrite the directory's log files without known secrets, a line in memory at a time.
+
+    A log that holds one and cannot be rewritten (the disk is full) is deleted.
+    """
     for path in directory.glob("*.log"):
         draft = path.with_name(f".{path.name}.clean")
-        changed = False
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with (
-            os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as clean,
-            path.open(encoding="utf-8", errors="surrogateescape") as log,
-        ):
-            for line in log:
-                redacted = redact(line)
-                changed |= redacted != line
-                clean.write(redacted)
-        if changed:
+        try:
+            with _open(path, os.O_RDONLY) as log:
+                if all(redact(line) == line for line in log):
+                    continue
+            with _open(path, os.O_RDONLY) as log, _open(draft, os.O_WRONLY) as clean:
+                clean.writelines(redact(line) for line in log)
             draft.replace(path)
-        else:
-            with suppress(FileNotFoundError):
-                draft.unlink()
+        except OSError:
+            path.unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
+
+
+def _open(path: Path, mode: int) -> TextIO:
+    """Open as text that keeps bytes that are none; what is written is for this user alone."""
+    writes = mode == os.O_WRONLY
+    descriptor = os.open(path, mode | (os.O_CREAT | os.O_TRUNC if writes else 0), 0o600)
+    return os.fdopen(
+        descriptor, "w" if writes else "r", encoding="utf-8", errors="surrogateescape", newline=""
+    )
 
 
 def clean_failure(failure: Failure | None, redact: Redactor) -> Failure | None:

@@ -12,6 +12,8 @@ from alma.secret import Secret
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 
 def _redactor(*values: object) -> Redactor:
     redact = Redactor()
@@ -34,6 +36,20 @@ def test_a_clean_log_is_the_same_file(tmp_path: Path) -> None:
     before = log.stat().st_ino
     scrub(tmp_path, _redactor("CANARY"))
     assert log.stat().st_ino == before
+
+
+def test_a_log_that_cannot_be_cleaned_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "pulumi.log"
+    log.write_text("CANARY\n")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(log), "replace", full)
+    scrub(tmp_path, _redactor("CANARY"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_messages_are_cleaned() -> None:

@@ -1,0 +1,85 @@
+"""What the CLI and its plugins print, as failures; texts as Pulumi 3.259 prints them."""
+
+from __future__ import annotations
+
+import pytest
+
+from alma.engine.failures import readable, translate
+
+STACK = "urn:pulumi:dev::demo::pulumi:pulumi:Stack::demo-dev"
+BUCKET = "urn:pulumi:dev::demo::aws:s3/bucket:Bucket::logs"
+
+TRACEBACK = """python inline source runtime error: no such region
+Traceback (most recent call last):
+  File "/venv/lib/python3.11/site-packages/pulumi/automation/_server.py", line 95, in run
+    loop.run_until_complete(run_in_stack(self.program))
+  File "/home/me/infra/network.py", line 12, in subnets
+    raise ValueError("no such region")
+  File "/venv/lib/python3.11/site-packages/pulumi/runtime/stack.py", line 253, in run
+    result = func()
+ValueError: no such region
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "words"),
+    [
+        (
+            (
+                "error: the stack is currently locked by 1 lock(s). Either wait for the other "
+                "process(es) to end or delete the lock file with `pulumi cancel`.\n"
+                "  file:///x/lock.json: created by me@host (pid 7) at 2026-01-01T00:00:00Z"
+            ),
+            "locked",
+            "me@host (pid 7)",
+        ),
+        (
+            (
+                "error: getting stack configuration: get stack secrets manager: failed to decrypt: "
+                "incorrect passphrase, please set PULUMI_CONFIG_PASSPHRASE"
+            ),
+            "passphrase",
+            "incorrect passphrase",
+        ),
+        (
+            'error: unable to open state directory "file:///x": no such file or directory',
+            "backend",
+            "unable to open state directory",
+        ),
+        ("error: unknown flag: --nope", "unknown", "unknown flag: --nope"),
+        ("", "unknown", "without saying why"),
+    ],
+)
+def test_what_the_cli_prints_has_a_kind(text: str, kind: str, words: str) -> None:
+    failure = translate(text, (), interrupted=False, log="the.log")
+    assert (failure.kind, failure.log) == (kind, "the.log")
+    assert words in failure.message
+    assert not failure.message.startswith("error:")
+    assert failure.hint
+
+
+def test_a_resources_error_comes_before_the_stacks() -> None:
+    errors = [
+        (STACK, "update failed"),
+        (BUCKET, "<{%reset%}>error: BucketAlreadyExists: taken<{%reset%}>\n"),
+        (BUCKET, "error: BucketAlreadyExists: taken"),
+        (BUCKET + "2", "second"),
+    ]
+    failure = translate("", errors, interrupted=False, log="")
+    assert failure.kind == "provider"
+    assert failure.urn == BUCKET
+    assert failure.message == "BucketAlreadyExists: taken (and 1 more)"
+
+
+def test_a_traceback_is_its_last_line_and_the_users_own_place() -> None:
+    assert readable(TRACEBACK) == "ValueError: no such region (network.py:12 in subnets)"
+
+
+def test_an_interrupted_operation_is_cancelled_whatever_else_it_says() -> None:
+    failure = translate("", [("", "update canceled")], interrupted=True, log="")
+    assert failure.kind == "cancelled"
+
+
+def test_without_a_program_nobody_is_told_to_mend_it() -> None:
+    failure = translate("", [("", "no plugin")], interrupted=False, log="", ran_program=False)
+    assert (failure.kind, failure.hint) == ("unknown", "")
