@@ -74,7 +74,8 @@ def _choose(where: str, name: str, module: ModuleType, handed: Saga | None) -> t
         )
     if not found:
         raise DefinitionError(
-            f"{where} has no Saga at module level.", hint='Define one: saga = Saga("name")'
+            f"{where} has no Saga at module level.",
+            hint='Define one outside of functions and `if __name__`: saga = Saga("name")',
         )
     return next(iter(found.items()))
 
