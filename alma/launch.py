@@ -329,6 +329,8 @@ def _ended(run: RunStatus, result: Result, causes: Mapping[str, BaseException]) 
         if result.failed_step
         else (f"{name} ended: {why}")
     )
+    if not failed.endswith((".", "!", "?")):
+        failed += "."  # what a program or a provider said need not end as a sentence does
     if result.state is SagaState.COMPENSATED:
         raise SagaFailed(f"{failed} Everything it did is verified undone.", result) from cause
     raise SagaFailed(
