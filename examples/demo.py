@@ -37,32 +37,38 @@ class Demo:
         self.env.pop("PULUMI_BACKEND_URL", None)
         self.env["XDG_STATE_HOME"] = str(work / "xdg-state")
 
-    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """A command, quietly. `alma-pulumi` is the one installed beside this Python."""
-        command = list(words)
+    def call(self, *words: str) -> tuple[int, str]:
+        """A command, quietly: its exit code and its output."""
+        command = list(words)  # `alma-pulumi` is the one that is installed beside this Python
         if words[0] == "alma-pulumi":
             beside = shutil.which("alma-pulumi", path=str(Path(sys.executable).parent))
             command[:1] = [beside] if beside else [sys.executable, "-m", "alma"]
-        return subprocess.run(
+        child = subprocess.Popen(
             command,
             cwd=self.work,
             env=self.env,
             text=True,
-            check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if "--json" not in words else subprocess.DEVNULL,
         )
+        try:
+            output, _ = child.communicate()
+        except KeyboardInterrupt:
+            show("\nInterrupted. alma got the signal as well and undoes what it started: waiting.")
+            child.communicate()
+            raise
+        return child.returncode, output
 
     def type(self, line: str, *, only: Sequence[str] = (), exit_code: int = 0) -> None:
         """A command as a person types it, and what it prints, or the lines with any of `only`."""
         show(f"\n$ {line}" + (f" | grep -E '{'|'.join(only)}'" if only else ""))
-        ended = self.call(*line.split())
-        self.seen += ended.stdout
-        for text in ended.stdout.splitlines():
+        ended, output = self.call(*line.split())
+        self.seen += output
+        for text in output.splitlines():
             if not only or any(word in text for word in only):
                 show(f"  {text}".rstrip())
-        self.expect(f"exit code {exit_code}", ended.returncode == exit_code, ended.returncode)
+        self.expect(f"exit code {exit_code}", ended == exit_code, ended)
 
     def expect(self, what: str, holds: bool, seen: object = "") -> None:  # noqa: FBT001
         """Say whether it holds."""
@@ -71,7 +77,7 @@ class Demo:
 
     def answer(self, *words: str) -> Any:
         """What a command answers with --json."""
-        return json.loads(self.call("alma-pulumi", *words, "--json").stdout)
+        return json.loads(self.call("alma-pulumi", *words, "--json")[1])
 
 
 def show(text: str) -> None:
@@ -185,11 +191,16 @@ def password_hidden(demo: Demo) -> bool:
     return bool(password) and password not in demo.seen and not found
 
 
-def take_down(demo: Demo) -> None:
-    """Whatever happened: nothing of the demo stays."""
+def take_down(demo: Demo, *, keep: bool) -> None:
+    """Whatever happened: nothing of the demo stays, or it is said where it is."""
+    data = demo.work / ".alma" / "data"
     for saga in (GOOD, BAD):
-        if (demo.work / ".alma" / "data" / Path(saga).stem.replace("_", "-")).exists():
+        if (data / Path(saga).stem.replace("_", "-")).exists():
             demo.call("alma-pulumi", "destroy", saga)
+    left = list(data.rglob("*"))
+    if not left and not keep:
+        shutil.rmtree(demo.work)
+    demo.expect("the working directory is removed", keep or not demo.work.exists(), left)
 
 
 def main() -> int:
@@ -204,10 +215,7 @@ def main() -> int:
     try:
         tell(demo)
     finally:
-        take_down(demo)
-        if not keep:
-            shutil.rmtree(work)
-    demo.expect("the working directory is removed", keep or not work.exists())
+        take_down(demo, keep=keep)
     if demo.failures:
         show(f"\n{demo.failures} expectations did not hold.")
         return 1
@@ -226,4 +234,7 @@ NEXT: Sequence[tuple[str, str]] = (
 )
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
