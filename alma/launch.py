@@ -3,67 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Final, Protocol
 
 from alma import events as ev
 from alma.again import choose_direction, prepare_again
 from alma.definition import Definition
-from alma.engine.protocol import Engine
-from alma.errors import DefinitionError, JournalError, RefusedError, SagaFailed, SagaInterrupted
-from alma.identity import actor, new_run_id, utc_now, versions
-from alma.inputs import from_earlier_runs
+from alma.drive import drive
+from alma.ending import conclude
+from alma.errors import DefinitionError, RefusedError
+from alma.identity import actor, new_run_id, utc_now
 from alma.journal import Journal
-from alma.lease import Lease
 from alma.loading import hand_over
-from alma.operation import Operations
-from alma.prepare import Prepared, from_definition, from_saga
-from alma.recorder import Recorder, Reporter
+from alma.prepare import from_saga
 from alma.result import Result, make_result
-from alma.runner import Runner
 from alma.saga import Saga
-from alma.state import fold
-from alma.status import RunStatus, SagaState
+from alma.settings import Settings, open_engine
+from alma.status import SagaState
 from alma.step import StackStep
-from alma.steps.base import StepAdapter
-
-DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
-
-
-class OpenJournal(Protocol):
-    """How a journal is opened: `Journal.open`, or a test's wrapper around it."""
-
-    def __call__(self, path: Path, *, write: bool) -> Journal:
-        """See `Journal.open`."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Where and with what a run is made; all optional.
-
-    `origin` is `file.py:name`, for `resume`; `modules` travel to workers by value; `grace` is
-    how many seconds an operation may drain after its deadline; `open_journal` is where a test
-    puts its own faults between a run and its journal.
-    """
-
-    journal: str | Path | None = None
-    reporter: Reporter | None = None
-    engine: Engine | None = None
-    origin: str = ""
-    modules: tuple[ModuleType, ...] = ()
-    grace: float = 30.0
-    open_journal: OpenJournal = Journal.open
-    versions: Mapping[str, str] = field(default_factory=versions)
-
-    @property
-    def journal_path(self) -> Path:
-        """The journal's path."""
-        return Path(self.journal or DEFAULT_JOURNAL)
+from alma.view import folded
 
 
 def run_sync(main: Callable[[], Awaitable[Result]]) -> Result:
@@ -169,14 +127,14 @@ async def _start(
                     remove_records=remove,
                     versions={**settings.versions, **facts},
                 )
-                run = fold([journal.create_run(run_id, created, lease)])
-                return await _drive(run, journal, lease, prepared, settings)
+                run = folded(journal, [journal.create_run(run_id, created, lease)])
+                return await drive(run, journal, lease, prepared, settings)
 
 
 def _refuse_unfinished(journal: Journal, definition: Definition) -> None:
     """An interrupted run on this target must be ended first: only it knows what it made."""
     for row in journal.runs(limit=1, target=definition.target):
-        last = fold(journal.events(row.run))
+        last = folded(journal, journal.events(row.run))
         if not last.state.is_final:
             raise RefusedError(
                 f"Run {row.run} of {definition.target} was interrupted "
@@ -199,14 +157,14 @@ async def _go_on(
 ) -> Result:
     with settings.open_journal(settings.journal_path, write=False) as reader:
         run_id = reader.resolve(reference)
-        run = fold(reader.events(run_id))
+        run = folded(reader, reader.events(run_id))
     if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
         if direction == "back" and run.state is SagaState.COMPLETED:
             raise DefinitionError(
                 f"Run {run_id} is COMPLETED: there is nothing to roll back.",
                 hint="To take its stacks down, use `alma-pulumi destroy`.",
             )
-        return _ended(run, make_result(run, interrupted=False), {})
+        return conclude(run, make_result(run, interrupted=False), {})
     wanted = choose_direction(run, direction)
     needed = any(step.kind == "stack" for step in run.plan.steps)
     async with open_engine(settings, run.plan.parallelism, needed=needed) as engine:
@@ -223,127 +181,8 @@ async def _go_on(
             settings.open_journal(settings.journal_path, write=True) as journal,
             journal.acquire(run.plan.target, run_id, actor=actor()) as lease,
         ):
-            run = fold(journal.events(run_id))
+            run = folded(journal, journal.events(run_id))
             if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
-                return _ended(run, make_result(run, interrupted=False), {})
+                return conclude(run, make_result(run, interrupted=False), {})
             resumed = ev.RunResumed(direction=wanted, actor=actor(), definition=accepted)
-            return await _drive(run, journal, lease, prepared, settings, resumed)
-
-
-# -- both ------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def open_engine(
-    settings: Settings, parallelism: int, *, needed: bool
-) -> AsyncIterator[Engine | None]:
-    """The given engine, or a Pulumi of our own where any step is a stack."""
-    if settings.engine is not None or not needed:
-        yield settings.engine
-        return
-    from alma.engine.pool import PulumiEngine
-
-    engine = PulumiEngine(parallelism=parallelism)
-    try:
-        yield engine
-    finally:
-        await engine.close()
-
-
-@asynccontextmanager
-async def existing_run(
-    reference: str, settings: Settings
-) -> AsyncIterator[tuple[Recorder, Mapping[str, StepAdapter]]]:
-    """A run under a lease of our own, to be looked at and written to, but not driven.
-
-    Raises RunNotFoundError, RunnerBusyError while somebody drives it, JournalError.
-    """
-    with settings.open_journal(settings.journal_path, write=False) as reader:
-        run_id = reader.resolve(reference)
-        plan = fold(reader.events(run_id)).plan
-    needed = any(step.kind == "stack" for step in plan.steps)
-    async with open_engine(settings, plan.parallelism, needed=needed) as engine:
-        prepared = from_definition(plan, engine)
-        with (
-            settings.open_journal(settings.journal_path, write=True) as journal,
-            journal.acquire(plan.target, run_id, actor=actor()) as lease,
-        ):
-            run = fold(journal.events(run_id))
-            yield Recorder(run, journal, lease, prepared.redactor, None), prepared.adapters
-
-
-async def _drive(
-    run: RunStatus,
-    journal: Journal,
-    lease: Lease,
-    prepared: Prepared,
-    settings: Settings,
-    resumed: ev.RunResumed | None = None,
-) -> Result:
-    recorder = Recorder(run, journal, lease, prepared.redactor, settings.reporter)
-    operations = Operations(
-        recorder=recorder,
-        adapters=prepared.adapters,
-        logs=(journal.path.parent / "logs" / run.run).absolute(),
-        grace=settings.grace,
-    )
-    if run.kind == "destroy":
-        operations.live.update(from_earlier_runs(journal, run))
-    recorder.record(ev.RunnerAttached(process=lease.process, actor=lease.actor))
-    if resumed is not None:
-        recorder.record(resumed)
-    try:
-        await Runner(operations).drive()
-    except JournalError as error:
-        if not any(run.started()):
-            raise
-        raise SagaInterrupted(
-            f'Saga "{run.plan.saga}" (run {run.run}) was stopped: {error.message}',
-            make_result(run, interrupted=True, live=operations.live),
-            hint="What was under way has ended; its outcome is on stderr. Mend the journal's "
-            f"place, then `alma-pulumi resume {run.run}`.",
-        ) from error
-    interrupted = not run.state.is_final
-    result = make_result(run, interrupted=interrupted, live=operations.live)
-    return _ended(run, result, operations.causes)
-
-
-def _ended(run: RunStatus, result: Result, causes: Mapping[str, BaseException]) -> Result:
-    """The result of a COMPLETED run; otherwise the error that carries it."""
-    if result.state is SagaState.COMPLETED:
-        return result
-    name = f'Saga "{run.plan.saga}" (run {run.run})'
-    cause = causes.get(result.failed_step) or (
-        StepError(result.failed_step, result.error) if result.error else None
-    )
-    if result.interrupted:
-        raise SagaInterrupted(
-            f"{name} was interrupted while {run.state.name}.",
-            result,
-            hint=f"Go on with `alma-pulumi resume {run.run}`, "
-            f"or undo it with `alma-pulumi rollback {run.run}`.",
-        ) from cause
-    why = result.error.message if result.error else run.reason
-    failed = (
-        f'{name} failed at step "{result.failed_step}": {why}'
-        if result.failed_step
-        else (f"{name} ended: {why}")
-    )
-    if not failed.endswith((".", "!", "?")):
-        failed += "."  # what a program or a provider said need not end as a sentence does
-    if result.state is SagaState.COMPENSATED:
-        raise SagaFailed(f"{failed} Everything it did is verified undone.", result) from cause
-    raise SagaFailed(
-        f"{failed} {len(result.leftovers)} leftovers remain.",
-        result,
-        hint=f"`alma-pulumi status {run.run}` names them.",
-    ) from cause
-
-
-class StepError(Exception):
-    """Why a step failed, where no exception of the user's own code tells it."""
-
-    def __init__(self, step: str, failure: ev.Failure) -> None:
-        super().__init__(f'step "{step}": {failure.message}')
-        self.step = step
-        self.failure = failure
+            return await drive(run, journal, lease, prepared, settings, resumed)

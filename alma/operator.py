@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from alma import events as ev
+from alma.drive import existing_run
 from alma.errors import DefinitionError
 from alma.identity import actor
-from alma.launch import Settings, existing_run
 from alma.result import Result, make_result
+from alma.settings import Settings
 from alma.status import RunStatus, SagaState
 from alma.survey import survey
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from alma.dag import topological
 from alma.definition import Definition
-from alma.launch import Settings, open_engine
 from alma.prepare import Prepared, from_saga
 from alma.saga import Saga
+from alma.settings import Settings, open_engine
 from alma.step import Output, StackStep
 from alma.steps.base import Foreseen
 

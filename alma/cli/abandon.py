@@ -21,9 +21,9 @@ def command(shared: Shared, run: str, reason: str) -> int:
     import asyncio
 
     from alma.cli import report, words
-    from alma.launch import Settings
     from alma.operator import abandon
     from alma.result import document
+    from alma.settings import Settings
 
     settings = Settings(journal=shared.journal)
     result = asyncio.run(abandon(run, reason=reason, settings=settings))

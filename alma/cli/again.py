@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from alma import launch
 from alma.cli.options import Shared
 from alma.errors import DefinitionError
 from alma.recorder import Reporter
+from alma.settings import Settings
 from alma.status import RunStatus, SagaState
 from alma.target import Loaded, load
 from alma.view import look
@@ -43,9 +43,9 @@ def _is_needed(run: RunStatus, *, back: bool) -> bool:
     )
 
 
-def settings(shared: Shared, loaded: Loaded | None, reporter: Reporter | None) -> launch.Settings:
+def settings(shared: Shared, loaded: Loaded | None, reporter: Reporter | None) -> Settings:
     """The settings of a run that is taken up again."""
-    return launch.Settings(
+    return Settings(
         journal=shared.journal,
         reporter=reporter,
         origin=loaded.origin if loaded else "",

@@ -20,6 +20,7 @@ def command(shared: Shared, target: str, *, remove: bool, yes: bool) -> int:
     """Take the whole saga down, in reverse order, as a journaled run of its own."""
     from alma import launch
     from alma.cli.ending import conduct
+    from alma.settings import Settings
     from alma.target import load
 
     loaded = load(target)
@@ -30,7 +31,7 @@ def command(shared: Shared, target: str, *, remove: bool, yes: bool) -> int:
         lambda reporter: launch.destroy(
             loaded.saga,
             remove=remove,
-            settings=launch.Settings(
+            settings=Settings(
                 journal=shared.journal,
                 reporter=reporter,
                 origin=loaded.origin,

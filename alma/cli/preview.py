@@ -26,8 +26,8 @@ def command(shared: Shared, target: str) -> int:
     """
     import asyncio
 
-    from alma.launch import Settings
     from alma.preview import preview
+    from alma.settings import Settings
     from alma.target import load
 
     loaded = load(target)

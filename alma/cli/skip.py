@@ -21,9 +21,9 @@ def command(shared: Shared, run: str, step: str, reason: str) -> None:
     """
     import asyncio
 
-    from alma.launch import Settings
     from alma.operator import skip
     from alma.result import document
+    from alma.settings import Settings
 
     settings = Settings(journal=shared.journal)
     result = asyncio.run(skip(run, step, reason=reason, settings=settings))

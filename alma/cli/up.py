@@ -18,6 +18,7 @@ def command(shared: Shared, target: str) -> int:
     """
     from alma import launch
     from alma.cli.ending import conduct
+    from alma.settings import Settings
     from alma.target import load
 
     loaded = load(target)
@@ -25,7 +26,7 @@ def command(shared: Shared, target: str) -> int:
         shared,
         lambda reporter: launch.up(
             loaded.saga,
-            settings=launch.Settings(
+            settings=Settings(
                 journal=shared.journal,
                 reporter=reporter,
                 origin=loaded.origin,

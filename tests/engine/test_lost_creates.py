@@ -16,8 +16,9 @@ from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 from alma import PendingCreate, Saga, SagaState
 from alma.engine import settle
 from alma.errors import SagaEndedError
-from alma.launch import Settings, up
+from alma.launch import up
 from alma.result import Result
+from alma.settings import Settings
 from tests.engine.conftest import until
 
 
@@ -60,8 +61,7 @@ class World:
         run = asyncio.create_task(up(self.saga, settings=Settings(grace=1.0)))
         note = Path(f"{self.made}.pid")
         await until(note.exists)
-        await until(note.read_text)
-        kill(int(note.read_text()))
+        kill(int(await until(note.read_text)))
         try:
             return await run
         except SagaEndedError as error:

@@ -11,8 +11,8 @@ from typing import Any
 from alma.errors import SagaEndedError
 from alma.events import Recorded
 from alma.journal import Journal
-from alma.launch import Settings
 from alma.result import Result
+from alma.settings import Settings
 from alma.testing import FakeEngine
 
 

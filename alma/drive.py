@@ -1,0 +1,82 @@
+"""A run under its lease: driven to its end, or opened to be looked at and written to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from alma import events as ev
+from alma.ending import conclude
+from alma.errors import JournalError, SagaInterrupted
+from alma.identity import actor
+from alma.inputs import from_earlier_runs
+from alma.journal import Journal
+from alma.lease import Lease
+from alma.operation import Operations
+from alma.prepare import Prepared, from_definition
+from alma.recorder import Recorder
+from alma.result import Result, make_result
+from alma.runner import Runner
+from alma.settings import Settings, open_engine
+from alma.status import RunStatus
+from alma.steps.base import StepAdapter
+from alma.view import folded
+
+
+async def drive(
+    run: RunStatus,
+    journal: Journal,
+    lease: Lease,
+    prepared: Prepared,
+    settings: Settings,
+    resumed: ev.RunResumed | None = None,
+) -> Result:
+    """Drive the run; returns or raises as `alma.ending.conclude` does."""
+    recorder = Recorder(run, journal, lease, prepared.redactor, settings.reporter)
+    operations = Operations(
+        recorder=recorder,
+        adapters=prepared.adapters,
+        logs=(journal.path.parent / "logs" / run.run).absolute(),
+        grace=settings.grace,
+    )
+    if run.kind == "destroy":
+        operations.live.update(from_earlier_runs(journal, run))
+    recorder.record(ev.RunnerAttached(process=lease.process, actor=lease.actor))
+    if resumed is not None:
+        recorder.record(resumed)
+    try:
+        await Runner(operations).drive()
+    except JournalError as error:
+        if not any(run.started()):
+            raise
+        raise SagaInterrupted(
+            f'Saga "{run.plan.saga}" (run {run.run}) was stopped: {error.message}',
+            make_result(run, interrupted=True, live=operations.live),
+            hint="What was under way has ended; its outcome is on stderr. Mend the journal's "
+            f"place, then `alma-pulumi resume {run.run}`.",
+        ) from error
+    interrupted = not run.state.is_final
+    result = make_result(run, interrupted=interrupted, live=operations.live)
+    return conclude(run, result, operations.causes)
+
+
+@asynccontextmanager
+async def existing_run(
+    reference: str, settings: Settings
+) -> AsyncIterator[tuple[Recorder, Mapping[str, StepAdapter]]]:
+    """A run under a lease of our own, to be looked at and written to, but not driven.
+
+    Raises RunNotFoundError, RunnerBusyError while somebody drives it, JournalError.
+    """
+    with settings.open_journal(settings.journal_path, write=False) as reader:
+        run_id = reader.resolve(reference)
+        plan = folded(reader, reader.events(run_id)).plan
+    needed = any(step.kind == "stack" for step in plan.steps)
+    async with open_engine(settings, plan.parallelism, needed=needed) as engine:
+        prepared = from_definition(plan, engine)
+        with (
+            settings.open_journal(settings.journal_path, write=True) as journal,
+            journal.acquire(plan.target, run_id, actor=actor()) as lease,
+        ):
+            run = folded(journal, journal.events(run_id))
+            yield Recorder(run, journal, lease, prepared.redactor, None), prepared.adapters

@@ -1,0 +1,66 @@
+"""Where and with what a run is made."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Final, Protocol
+
+from alma.engine.protocol import Engine
+from alma.identity import versions
+from alma.journal import Journal
+from alma.recorder import Reporter
+
+DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
+
+
+class OpenJournal(Protocol):
+    """How a journal is opened: `Journal.open`, or a test's wrapper around it."""
+
+    def __call__(self, path: Path, *, write: bool) -> Journal:
+        """See `Journal.open`."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where and with what a run is made; all optional.
+
+    `origin` is `file.py:name`, for `resume`; `modules` travel to workers by value; `grace` is
+    how many seconds an operation may drain after its deadline; `open_journal` is where a test
+    puts its own faults between a run and its journal.
+    """
+
+    journal: str | Path | None = None
+    reporter: Reporter | None = None
+    engine: Engine | None = None
+    origin: str = ""
+    modules: tuple[ModuleType, ...] = ()
+    grace: float = 30.0
+    open_journal: OpenJournal = Journal.open
+    versions: Mapping[str, str] = field(default_factory=versions)
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal's path."""
+        return Path(self.journal or DEFAULT_JOURNAL)
+
+
+@asynccontextmanager
+async def open_engine(
+    settings: Settings, parallelism: int, *, needed: bool
+) -> AsyncIterator[Engine | None]:
+    """The given engine, or a Pulumi of our own where any step is a stack."""
+    if settings.engine is not None or not needed:
+        yield settings.engine
+        return
+    from alma.engine.pool import PulumiEngine
+
+    engine = PulumiEngine(parallelism=parallelism)
+    try:
+        yield engine
+    finally:
+        await engine.close()
