@@ -37,6 +37,7 @@ class Operations:
     live: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     causes: dict[str, BaseException] = field(default_factory=dict)
     _reveals: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _revealed: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def call(self, command: Act | Undo) -> Call:
         """What the step's adapter needs for this turn."""
@@ -176,8 +177,11 @@ class Operations:
     async def _reveal(self, step: str) -> Mapping[str, Any]:
         """Once for each step, however many consume it."""
         async with self._reveals.setdefault(step, asyncio.Lock()):
-            attempt = max(self.recorder.run.steps[step].attempts, 1)
-            return await self.adapters[step].reveal(self.call(Act(step, attempt)))
+            if not self._revealed.get(step):
+                attempt = max(self.recorder.run.steps[step].attempts, 1)
+                call = self.call(Act(step, attempt))
+                self._revealed[step] = await self.adapters[step].reveal(call)
+            return self._revealed[step]
 
 
 async def _outcome(work: Work, watch: Watch) -> Outcome:

@@ -160,7 +160,12 @@ class Runner:
                 await self._could_not_look(command, "up", error)
                 return
             self._recorder.record(started)
-        await adapter.act(self._operations.call(command))
+        try:
+            await adapter.act(self._operations.call(command))
+        except RefusedError:
+            raise
+        except AlmaError as error:
+            await self._could_not_look(command, "up", error)
 
     async def _could_not_look(
         self, command: Act | Undo, kind: ev.OperationKind, error: AlmaError

@@ -188,7 +188,7 @@ def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -
     step = run.steps[event.step]
     step.open = OpenOperation(event.operation, event.kind, event.attempt, entry.epoch, event.log)
     step.began_at = step.began_at or entry.at
-    if event.kind == "mend":
+    if event.kind == "mend" or _only_reveals(run, event.kind):
         return
     if event.kind in FORWARD:
         step.attempts, step.state, step.in_doubt = event.attempt, RUNNING, False
@@ -215,6 +215,8 @@ def _close(run: RunStatus, entry: ev.Recorded, name: str, seconds: float) -> Ste
 
 def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded) -> None:
     step = _close(run, entry, event.step, event.seconds)
+    if _only_reveals(run, event.kind):
+        return
     if event.kind in FORWARD:
         step.state, step.failure = COMPLETED, None
         step.outputs, step.changes = event.outputs, event.changes
@@ -228,9 +230,10 @@ def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded)
 
 def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> None:
     step = _close(run, entry, event.step, event.seconds)
-    if event.kind == "mend":
+    if event.kind == "mend" or _only_reveals(run, event.kind):
         return
     if event.kind in FORWARD:
+        step.unwatched = step.unwatched or event.failure.kind == "worker"
         step.failure, step.changes = event.failure, event.changes
         step.resources = (*step.resources, *event.resources)
         if not _may_retry(step.definition.retry.attempts, step.attempts, event.failure):
@@ -246,6 +249,11 @@ def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> No
         step.state = FAILED
 
 
+def _only_reveals(run: RunStatus, kind: ev.OperationKind) -> bool:
+    """An action that a destroy repeats for its secrets does not say that its step is undone."""
+    return run.kind == "destroy" and kind in FORWARD
+
+
 def _may_retry(attempts: int, made: int, failure: ev.Failure) -> bool:
     return made < attempts and failure.kind not in ev.NOT_RETRIED
 
@@ -257,7 +265,8 @@ def _left_in_doubt(run: RunStatus, entry: ev.Recorded, event: ev.OperationLeftIn
 
 def _reconciled(run: RunStatus, _entry: ev.Recorded, event: ev.OperationReconciled) -> None:
     # in_doubt stays until the next intent: the repeated operation is told that it is one.
-    run.steps[event.step].open = None
+    step = run.steps[event.step]
+    step.open, step.unwatched = None, True
 
 
 def _turned(run: RunStatus, _entry: ev.Recorded, event: ev.CompensationStarted) -> None:
@@ -283,6 +292,11 @@ def _retained(run: RunStatus, entry: ev.Recorded, event: ev.StepRetained) -> Non
 
 def _skipped(run: RunStatus, _entry: ev.Recorded, event: ev.StepSkipped) -> None:
     run.steps[event.step].skipped = True
+
+
+def _abandoned(run: RunStatus, _entry: ev.Recorded, _event: ev.RunAbandoned) -> None:
+    if run.state is PENDING:  # its only runner died before it began: RunFailed follows
+        _move(run, RUNNING)
 
 
 def _ended(state: SagaState) -> Callable[[RunStatus, ev.Recorded, Any], None]:
@@ -315,6 +329,7 @@ _HANDLERS: Final[dict[type[ev.Event], Callable[[RunStatus, ev.Recorded, Any], No
     ev.StepCompensated: _compensated,
     ev.StepRetained: _retained,
     ev.StepSkipped: _skipped,
+    ev.RunAbandoned: _abandoned,
     ev.RunCompleted: _ended(COMPLETED),
     ev.RunCompensated: _ended(COMPENSATED),
     ev.RunFailed: _ended(FAILED),

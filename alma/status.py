@@ -77,6 +77,8 @@ class StepStatus:
     undo_failure: Failure | None = None
     changes: Mapping[str, int] = field(default_factory=dict)
     resources: tuple[ResourceChange, ...] = ()
+    unwatched: bool = False
+    """An operation went on with nobody to listen: `resources` may lack what it touched."""
     outputs: Mapping[str, Any] = field(default_factory=dict)
     """Masked: a secret is `[secret]`."""
     leftovers: tuple[Leftover, ...] = ()

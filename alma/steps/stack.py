@@ -78,7 +78,7 @@ class StackAdapter:
         status = call.status
         before = await self.engine.inspect(self.ref)
         if call.kind == "up":
-            kept = self._not_ours(status, before) or self._vanished(status, before)
+            kept = await self._not_ours(status, before) or self._vanished(status, before)
             if kept is not None:
                 return kept
             if callable(self.compensation) and not await self._call(call, self.compensation):
@@ -108,9 +108,9 @@ class StackAdapter:
         return await self.engine.reveal(self.ref)
 
     async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
-        """Every resource and pending operation in the state."""
+        """Every resource and pending operation in the state, and what it is silent about."""
         checkpoint = await self.engine.inspect(self.ref)
-        return (*self._all(checkpoint, reason), *status.keeps)
+        return (*self._all(checkpoint, reason), *status.keeps, *await self._lost(status))
 
     async def foresee(self, inputs: Mapping[str, Any] | None) -> Foreseen:
         """`pulumi preview`, and what a failure would mean for what is there now."""
@@ -203,10 +203,13 @@ class StackAdapter:
             if create.urn not in known or known[create.urn] is not None
         )
 
-    def _not_ours(self, status: StepStatus, now: Checkpoint) -> Undone | Retained | None:
+    async def _not_ours(self, status: StepStatus, now: Checkpoint) -> Undone | Retained | None:
         started = status.started
         held = started.held if started else 0
-        if held and started and now.fingerprint == started.fingerprint:
+        if not held and self.compensation != "retain":
+            return None
+        lost = await self._lost(status)
+        if held and started and now.fingerprint == started.fingerprint and not lost:
             return Undone(how="unchanged", evidence={"fingerprint": now.fingerprint})
         if held:
             reason = (
@@ -214,12 +217,10 @@ class StackAdapter:
                 "it is left as it is, never destroyed"
             )
             return Retained(reason=reason, leftovers=self._changed(status, now, reason))
-        if self.compensation == "retain":
-            if now.is_empty:
-                return Undone(how="nothing", evidence={"resources": 0, "pending": 0})
-            reason = "the step asks for it: compensation is retain"
-            return Retained(reason=reason, leftovers=self._all(now, reason))
-        return None
+        if now.is_empty and not lost:
+            return Undone(how="nothing", evidence={"resources": 0, "pending": 0})
+        reason = "the step asks for it: compensation is retain"
+        return Retained(reason=reason, leftovers=(*self._all(now, reason), *lost))
 
     async def _call(self, call: Call, function: Callable[..., Any]) -> bool:
         async def run(watch: Watch) -> Outcome:
@@ -303,7 +304,8 @@ class StackAdapter:
         )
         pending = tuple(item for item in self._all(now, reason) if "cut off" in item.reason)
         whole = (Leftover(step=self.name, stack=self._label, reason=reason),)
-        return (*changed, *pending) or whole
+        known = bool(changed or pending) and not status.unwatched
+        return (*changed, *pending) if known else (*changed, *pending, *whole)
 
 
 def _owned(checkpoint: Checkpoint) -> tuple[Resource, ...]:
