@@ -19,7 +19,7 @@ from alma.engine.protocol import (
     Watch,
 )
 from alma.errors import BackendError
-from alma.events import Failure, Process, ResourceChange
+from alma.events import IN_DOUBT, Failure, Process, ResourceChange
 from alma.testing.faults import Fault
 from alma.testing.life import Life
 from alma.testing.world import FakeProgram, FakeWorld, Key, resource_of, seal
@@ -193,7 +193,7 @@ class FakeEngine:
     ) -> Failure | None:
         for index, (kind, resource) in enumerate(work):
             if fault is not None and index == fault.after and fault.effect != "lie":
-                return await self._strike(key, fault, watch, work[index:])
+                return await self._strike(key, fault, watch, work[index:], touched)
             if kind == "same":
                 continue
             if fault is not None and fault.effect == "lie" and index >= fault.after:
@@ -205,7 +205,7 @@ class FakeEngine:
             op = "create" if kind == "creating" else "delete"
             touched.append(ResourceChange(urn=resource.urn, op=op, id=resource.id))
         if fault is not None and fault.effect != "lie":
-            return await self._strike(key, fault, watch, ())
+            return await self._strike(key, fault, watch, (), touched)
         return None
 
     async def _turn(self, key: Key, rest: Sequence[tuple[str, Resource]], watch: Watch) -> None:
@@ -226,7 +226,12 @@ class FakeEngine:
         self.reality.at_work[key] = tuple(alone)
 
     async def _strike(
-        self, key: Key, fault: Fault, watch: Watch, rest: Sequence[tuple[str, Resource]]
+        self,
+        key: Key,
+        fault: Fault,
+        watch: Watch,
+        rest: Sequence[tuple[str, Resource]],
+        touched: list[ResourceChange],
     ) -> Failure:
         effect = fault.effect
         kind, resource = rest[0] if rest else ("same", resource_of(_ref(key), "root"))
@@ -239,6 +244,7 @@ class FakeEngine:
             self.reality.cut_off(key, resource, kind)
         if effect == "leak" and kind == "creating":
             self.reality.things.add(resource.urn)
+            touched.append(ResourceChange(urn=resource.urn, op=IN_DOUBT))
         if effect == "power":
             self._die()
         if effect == "hang":

@@ -1,0 +1,171 @@
+"""The invariants: what alma says, held against the world."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from alma import SagaState
+from alma import events as ev
+from alma.journal import Journal
+from alma.result import Result, exit_code
+from alma.status import RunStatus
+from tests.faults.model.case import CANARY
+from tests.faults.model.stage import Before, Stage
+
+FORWARD = ("up", "action")
+
+
+def check_journal(
+    stage: Stage,
+    reader: Journal,
+    earlier: dict[tuple[str, int], str],
+    recorded: dict[str, list[ev.Recorded]],
+) -> None:
+    """5 and 7: whole, only ever added to, one completion for each epoch; 12: no secret in it."""
+    verdict = reader.verify()
+    if verdict.first_break is not None:
+        stage.fail(f"the journal's chain is broken: {verdict.first_break}")
+    now = {(entry.run, entry.seq): entry.hash for run in recorded.values() for entry in run}
+    if any(now.get((run, seq)) != digest for (run, seq), digest in earlier.items()):
+        stage.fail("what was in the journal is not in it any more")
+    for run, entries in recorded.items():
+        if [entry.seq for entry in entries] != list(range(1, len(entries) + 1)):
+            stage.fail(f"run {run} has gaps")
+        done = Counter(
+            (entry.event.step, entry.epoch)
+            for entry in entries
+            if isinstance(entry.event, ev.OperationSucceeded) and entry.event.kind in FORWARD
+        )
+        if any(count > 1 for count in done.values()):
+            stage.fail(f"a step of {run} completed twice under one lease: {done}")
+    for path in stage.journal.parent.rglob("*"):
+        if path.is_file() and CANARY.encode() in path.read_bytes():
+            stage.fail(f"a secret is in {path.name}")
+
+
+def check_state(
+    stage: Stage, status: RunStatus, result: Result | None, error: BaseException | None
+) -> None:
+    """6 and 13: one truth; then what the state promises of the world."""
+    drives = stage.turn.op not in ("skip", "abandon")
+    if drives and result and not error and result.state is not SagaState.COMPLETED:
+        stage.fail(f"returned as if it were well: {result.state.name}")
+    if result is not None:
+        if result.run_id == status.run and result.status != status:
+            stage.fail(f"reported {result.status}, but the journal says {status}")
+        code = getattr(error, "exit_code", result.exit_code)
+        broken = stage.turn.journal or stage.turn.takeover
+        expected = exit_code(status.state, interrupted=not status.state.is_final)
+        if code != expected and not broken:
+            stage.fail(f"exit code {code} for {status.state.name}")
+    before = stage.before[status.run]
+    if status.state is SagaState.COMPENSATED:
+        _check_undone(stage, status, before)
+    elif status.state is SagaState.COMPLETED:
+        (_check_gone if status.kind == "destroy" else _check_complete)(stage, status)
+    elif status.state is SagaState.FAILED:
+        _check_named(stage, status, before)
+
+
+def _check_undone(stage: Stage, status: RunStatus, before: Before) -> None:
+    """1 and 9: nothing of this run, and all that was there before."""
+    if stage.reality.at_work:
+        stage.fail(f"COMPENSATED while pulumi is at work on {list(stage.reality.at_work)}")
+    if stage.reality.things != before.things:
+        extra, lost = stage.reality.things - before.things, before.things - stage.reality.things
+        stage.fail(f"COMPENSATED, but there is {sorted(extra)} and there is no more {sorted(lost)}")
+    for key, state in stage.reality.states.items():
+        old = before.states.get(key)
+        if old is None:
+            stage.fail(f"COMPENSATED, but the record {key} that it made is there")
+        elif old.fingerprint != state.fingerprint:
+            stage.fail(f"COMPENSATED, but {key} is not as it was: {state}")
+    if gone := set(before.states) - set(stage.reality.states):
+        stage.fail(f"COMPENSATED, but the records {gone} were there before")
+    if done := [name for run, name in stage.present if run == status.run]:
+        stage.fail(f"COMPENSATED, but the actions {done} are not undone")
+
+
+def _check_complete(stage: Stage, status: RunStatus) -> None:
+    """2: every stack equals its program."""
+    for index, step in enumerate(stage.case.steps):
+        name = stage.case.name(index)
+        if step.kind == "action":
+            if (status.run, name) not in stage.present:
+                stage.fail(f"COMPLETED, but {name} is not done")
+            continue
+        state = stage.state(index)
+        held = {resource.urn for resource in state.resources}
+        if not state.exists or held != stage.wanted(index) or state.pending:
+            stage.fail(f"COMPLETED, but {name} holds {state}")
+        if stage.things(index) != stage.wanted(index):
+            stage.fail(f"COMPLETED, but of {name} there is {stage.things(index)}")
+
+
+def _check_gone(stage: Stage, status: RunStatus) -> None:
+    """1, of a destroy: nothing of the saga is there."""
+    for index, step in enumerate(stage.case.steps):
+        name = stage.case.name(index)
+        if step.kind == "stack":
+            traceless = stage.leaked & stage.things(index)
+            if stage.things(index) - traceless or not stage.state(index).is_empty:
+                stage.fail(f"destroyed, but of {name} there is {stage.things(index)}")
+            if status.remove_records and stage.state(index).exists:
+                stage.fail(f"destroyed, but the record of {name} is there")
+        elif step.undo != "none" and any(s == name for _, s in stage.present):
+            stage.fail(f"destroyed, but {name} is not undone")
+
+
+def _check_named(stage: Stage, status: RunStatus, before: Before) -> None:
+    """11: everything that is left is named; what a CLI still does counts as well."""
+    stage.reality.at_work = {key: work for key, work in stage.reality.at_work.items() if work}
+    for key in list(stage.reality.at_work):
+        stage.reality.land(key)
+    left = status.leftovers
+    whole = {item.step for item in left if not item.urn}
+    named = {item.urn for item in left}
+    old = before if status.kind == "up" else None
+    for index, step in enumerate(stage.case.steps):
+        name = stage.case.name(index)
+        if name in whole:
+            continue
+        if step.kind == "action":
+            mine = {r for r, s in stage.present if s == name}
+            if (status.kind == "up" and status.run in mine) or (
+                status.kind == "destroy" and mine and step.undo != "none"
+            ):
+                stage.fail(f"FAILED, and {name} is left and not named")
+            continue
+        things = stage.things(index) - (old.things if old else frozenset())
+        if status.kind == "destroy":
+            things -= stage.leaked
+        pending = {item.urn for item in stage.state(index).pending}
+        if old and (state := old.states.get((stage.case.project(index), "dev"))):
+            pending -= {item.urn for item in state.pending}
+        if missing := (things | pending) - named:
+            stage.fail(f"FAILED, and {sorted(missing)} is left and not named: {left}")
+
+
+def check_quiet(stage: Stage, status: RunStatus) -> SagaState | None:
+    """What a resume without faults must reach, where that can be told without alma's rule book."""
+    if stage.reality.at_work or stage.leaked or stage.skipped:
+        return None
+    if any(state.pending for state in stage.reality.states.values()):
+        return None
+    if status.kind == "destroy":
+        return (
+            SagaState.COMPLETED
+            if not any(s.state is SagaState.FAILED for s in status.steps.values())
+            else None
+        )
+    if status.direction == "forward" and not any(
+        step.state is SagaState.FAILED for step in status.steps.values()
+    ):
+        return SagaState.COMPLETED
+    return None
+
+
+def describe(violations: list[str]) -> Any:
+    """For an assertion's message."""
+    return "\n".join(violations)

@@ -1,0 +1,37 @@
+"""Random sagas under random faults: the invariants hold, whatever happens to their runners."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from tests.faults.model.case import Case
+from tests.faults.model.cases import cases
+from tests.faults.model.play import play
+
+SEED = int(os.environ.get("ALMA_FAULTS_SEED", "1"))
+CASES = int(os.environ.get("ALMA_FAULTS_CASES", "2000"))
+CHUNK = 250
+"""Cases to a test: what Hypothesis remembers of a test grows with it."""
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("chunk", range(-(-CASES // CHUNK)))
+def test_invariants_hold(chunk: int) -> None:
+    @seed(SEED * 100_000 + chunk)
+    @settings(
+        max_examples=min(CHUNK, CASES - chunk * CHUNK),
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+    @given(cases())
+    def check(case: Case) -> None:
+        violations = play(case)
+        assert not violations, "\n".join(violations)
+
+    check()
