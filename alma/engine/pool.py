@@ -9,18 +9,13 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from alma.engine import backend as backends
 from alma.engine import checkpoint as checkpoints
 from alma.engine.backend import Backend
-from alma.engine.client import WorkerClient
-from alma.engine.config import split
-from alma.engine.conversation import Conversation
 from alma.engine.frames import Report, Task, TaskKind
 from alma.engine.locate import Cli, locate
 from alma.engine.names import guard
-from alma.engine.project import directory_of
 from alma.engine.protocol import (
     Checkpoint,
     OperationResult,
@@ -32,15 +27,12 @@ from alma.engine.protocol import (
 from alma.engine.reading import Reader
 from alma.engine.scrub import clean_failure, scrub, taint
 from alma.engine.settle import Settlement
+from alma.engine.tasking import Tasking
+from alma.engine.workers import Workers
 from alma.errors import BackendError, RefusedError
 from alma.events import Failure, Process
 from alma.redact import Redactor
-from alma.secret import Secret, secrets_in
-
-_RECYCLE_AFTER: Final = 32
-"""Operations of one worker: what the SDK and users' modules gather in a process stays small."""
-_TELLING_PASSPHRASE: Final = 12
-"""Characters. Taking a passphrase such as `test` out of every log would take out much else."""
+from alma.secret import secrets_in
 
 
 class PulumiEngine:
@@ -61,12 +53,9 @@ class PulumiEngine:
         self._cwd = Path(cwd if cwd is not None else ".").absolute()
         self._environ: Mapping[str, str] = os.environ if environ is None else environ
         self._backend = Backend.choose(self._cwd, self._environ)
-        self._slots = asyncio.Semaphore(max(1, parallelism))
-        self._idle: list[WorkerClient] = []
-        self._busy: set[WorkerClient] = set()
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._tasking = Tasking(backend=self._backend, cwd=self._cwd, environ=self._environ)
+        self._workers = Workers(parallelism, self._environ)
         self._cli: Cli | None = None
-        self._closed = False
 
     @property
     def backend_url(self) -> str:
@@ -85,8 +74,7 @@ class PulumiEngine:
 
     def warm(self) -> None:
         """Start a worker ahead of its first operation, unless one is there."""
-        if not self._closed and not self._idle and not self._busy:
-            self._idle.append(WorkerClient(self._environ))
+        self._workers.warm()
 
     async def inspect(self, ref: StackRef) -> Checkpoint:
         """See `Engine.inspect`; no process on a file backend."""
@@ -180,11 +168,7 @@ class PulumiEngine:
 
     async def close(self) -> None:
         """See `Engine.close`; operations that still run are abandoned to drain."""
-        self._closed = True
-        clients = [*self._idle, *self._busy]
-        self._idle.clear()
-        self._busy.clear()
-        await asyncio.gather(*(client.close() for client in clients), *self._leaving)
+        await self._workers.close()
 
     async def _tool(self) -> Cli:
         if self._cli is None:
@@ -204,43 +188,13 @@ class PulumiEngine:
         request: UpRequest | None = None,
     ) -> Task:
         cli = await self._tool()
-        environment = self._backend.environment(self._environ, operation=watch.operation)
-        search = [entry or str(self._cwd) for entry in sys.path]
-        if not ref.work_dir:
-            # A project of its own may have its own Python; an inline program's plugins use ours.
-            environment |= backends.python_environment(search)
-        config = split(ref, request.config if request else {})
-        secrets = [*secrets_in(dict(request.config if request else {}))]
-        passphrase = self._backend.passphrase(self._environ)
-        if len(passphrase) >= _TELLING_PASSPHRASE:
-            secrets.append(Secret(passphrase))
-        logs = _log_directory(log_dir)
-        return Task(
-            kind=kind,
-            operation=watch.operation,
-            project=ref.project,
-            stack=ref.stack,
-            cli=cli.path,
-            cli_version=cli.version,
-            directory=str(directory_of(ref, self._backend.url, self._environ)),
-            project_dir=ref.work_dir,
-            log_dir=logs,
-            cwd=str(self._cwd),
-            search=tuple(search),
-            environment=environment,
-            create=request.create if request else False,
-            program=request.program if request else None,
-            plain=config.plain,
-            injected=config.injected,
-            sealed=config.sealed,
-            secrets=tuple(secrets),
-        )
+        return self._tasking.task(kind, cli, ref, watch.operation, log_dir, request)
 
     async def _perform(self, task: Task, watch: Watch) -> OperationResult:
         redact = Redactor()
         redact.learn(task.secrets)
         try:
-            report = await self._converse(task, watch)
+            report = await self._workers.serve(task, watch)
             if report.unsettled:
                 report = await self._settle_own(task, report)
         finally:
@@ -268,45 +222,3 @@ class PulumiEngine:
         """Where the operation's locks are; a preview on a throw-away backend takes none."""
         same = task.environment["PULUMI_BACKEND_URL"] == self._backend.url
         return self._backend.root if same else None
-
-    async def _converse(self, task: Task, watch: Watch) -> Report:
-        async with self._slots:
-            client = self._idle.pop() if self._idle else WorkerClient(self._environ)
-            self._busy.add(client)
-            good = reported = False
-            try:
-                if client.process is not None:
-                    watch.on_process("worker", client.process)
-                report = await Conversation(client, task, watch).hold()
-                reported = True
-                client.served += 1
-                good = not report.spent and client.served < _RECYCLE_AFTER
-                return report
-            finally:
-                # Cancelled, failed or old: it is closed, at which it ends, and its CLI drains.
-                self._release(client, good=good)
-                if reported and not good:
-                    self.warm()
-
-    def _release(self, client: WorkerClient, *, good: bool) -> None:
-        if client not in self._busy:
-            return  # The engine was closed meanwhile, and the worker with it.
-        self._busy.discard(client)
-        if good:
-            self._idle.append(client)
-            return
-        leaving = asyncio.get_running_loop().create_task(client.close())
-        self._leaving.add(leaving)
-        leaving.add_done_callback(self._leaving.discard)
-
-
-def _log_directory(path: str) -> str:
-    """Made for this user alone: programs print what they like."""
-    directory = Path(path).absolute()
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise BackendError(
-            f"The log directory {directory} cannot be made: {error.strerror}."
-        ) from error
-    return str(directory)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import subprocess
 
+import psutil
 import pytest
 
-from alma.engine import pool
+from alma.engine import processes, workers
 from alma.engine.pool import PulumiEngine
 from alma.engine.protocol import OperationResult
 from tests.engine import programs
@@ -121,8 +122,7 @@ async def test_two_stacks_go_up_at_once(place: Place) -> None:
     assert not slow.done()
     gate.touch()
     assert (await slow).failure is None
-    workers = {place.worker(watch).pid for watch in place.watched}
-    assert len(workers) == 2
+    assert len({place.worker(watch).pid for watch in place.watched}) == 2
 
 
 async def test_a_worker_serves_operation_after_operation(place: Place) -> None:
@@ -167,11 +167,11 @@ async def test_a_worker_is_replaced_after_its_share(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a process gathers stays small."""
-    monkeypatch.setattr(pool, "_RECYCLE_AFTER", 2)
+    monkeypatch.setattr(workers, "RECYCLE_AFTER", 2)
     for _ in range(4):
         await place.up(programs.nothing)
-    workers = [place.worker(watch).pid for watch in place.watched]
-    assert workers[0] == workers[1] != workers[2] == workers[3]
+    served = [place.worker(watch).pid for watch in place.watched]
+    assert served[0] == served[1] != served[2] == served[3]
 
 
 async def test_no_more_workers_than_parallelism(place: Place) -> None:
@@ -215,3 +215,12 @@ async def test_a_large_output_is_not_in_the_log(place: Place) -> None:
     result = await place.up(programs.large)
     assert len(result.outputs["x"]) == 1 << 20
     assert sum(path.stat().st_size for path in (place.root / "logs").rglob("*.log")) < 10_000
+
+
+async def test_a_worker_that_died_idle_is_replaced_in_silence(place: Place) -> None:
+    """Nobody's operation fails for it."""
+    await place.up(programs.nothing)
+    idle = place.worker(place.watched[-1])
+    psutil.Process(idle.pid).kill()
+    await until(lambda: processes.find(idle) is None)
+    assert (await place.up(programs.nothing)).failure is None
