@@ -15,7 +15,9 @@ from typing import Any, Literal
 from alma.errors import DefinitionError
 
 FailurePolicy = Literal["compensate", "stop"]
-Compensation = Literal["destroy", "restore", "retain", "callable", "none"]
+Compensation = Literal["destroy", "restore", "retain", "callable", "nothing", "none"]
+"""How a step is undone. `nothing`: its author says there is nothing; `none`: nobody says how."""
+
 Kind = Literal["stack", "action"]
 
 

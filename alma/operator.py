@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from alma import events as ev
 from alma.drive import existing_run
 from alma.errors import DefinitionError
@@ -21,7 +23,8 @@ async def skip(run: str, step: str, *, reason: str, settings: Settings | None = 
     words = f"skipped by {actor()}: {_said(reason)}"
     async with existing_run(run, settings or Settings()) as (recorder, adapters):
         _check_waits(recorder.run, step)
-        left = await adapters[step].survey(recorder.run.steps[step], words)
+        found = await adapters[step].survey(recorder.run.steps[step], words)
+        left = tuple(_with_reason(leftover, words) for leftover in found)
         recorder.record(ev.StepSkipped(step=step, actor=actor(), reason=reason))
         recorder.record(ev.StepRetained(step=step, reason=words, leftovers=recorder.clean(left)))
         return make_result(recorder.run, interrupted=not recorder.run.state.is_final)
@@ -42,6 +45,10 @@ async def abandon(run: str, *, reason: str, settings: Settings | None = None) ->
         recorder.record(ev.RunAbandoned(actor=actor(), reason=reason))
         recorder.record(ev.RunFailed(reason=words, leftovers=recorder.clean(left)))
         return make_result(recorder.run, interrupted=False)
+
+
+def _with_reason(left: ev.Leftover, words: str) -> ev.Leftover:
+    return left if words in left.reason else replace(left, reason=f"{words}; {left.reason}")
 
 
 def _said(reason: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from alma.definition import Definition, StepDefinition
 from alma.engine.protocol import Engine, StackRef
@@ -65,7 +65,8 @@ def from_definition(definition: Definition, engine: Engine | None) -> Prepared:
                 compensation=step.compensation,
             )
         else:
-            adapters[step.name] = ActionAdapter(name=step.name)
+            undo: Literal["none"] | None = "none" if step.compensation == "nothing" else None
+            adapters[step.name] = ActionAdapter(name=step.name, compensation=undo)
     return Prepared(definition=definition, adapters=adapters, redactor=Redactor())
 
 
@@ -87,14 +88,17 @@ def _adapter(
         return _stack(step, engine, modules, redactor)
     assert isinstance(step, ActionStep)  # noqa: S101 - the two kinds there are
     takes_context(step.action, f'The action of step "{step.name}"')
-    if step.compensation is not None:
-        takes_context(step.compensation, f'The compensation of step "{step.name}"')
+    undo = step.compensation
+    if callable(undo):
+        takes_context(undo, f'The compensation of step "{step.name}"')
     return ActionAdapter(
         name=step.name,
         action=step.action,
-        compensation=step.compensation,
+        compensation=undo,
         sources=step.inputs,
-        digest=_digest(_code(step.action), _code(step.compensation), _plain(step.inputs)),
+        digest=_digest(
+            _code(step.action), _code(undo) if callable(undo) else undo, _plain(step.inputs)
+        ),
     )
 
 

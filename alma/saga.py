@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from alma.dag import check_dag
-from alma.definition import Definition, FailurePolicy, Retry, StepDefinition
+from alma.definition import Compensation, Definition, FailurePolicy, Retry, StepDefinition
 from alma.errors import DefinitionError
 from alma.names import check_choice, check_key, check_name, check_seconds, check_value
 from alma.project import find_project
@@ -126,7 +126,7 @@ class Saga:
         name: str | None = None,
         *,
         action: Callable[..., Any],
-        compensation: Callable[..., Any] | None = None,
+        compensation: Callable[..., Any] | Literal["none"] | None = None,
         inputs: Mapping[str, Any] | None = None,
         after: Iterable[Step | str] | None = None,
         retry: Retry | None = None,
@@ -139,11 +139,12 @@ class Saga:
 
         What the action returns (a dict, or one value) are the step's outputs. Both must be
         idempotent: after a crash an action in doubt is repeated with the same `context.key`
-        when the run goes forward, and compensated when it goes back. Without a `compensation`
-        there is nothing that alma could undo: the step is then named as a leftover.
+        when the run goes forward, and compensated when it goes back. `compensation="none"` says
+        that there is nothing to undo (a check, a notice). Without any, alma cannot know: the step
+        is then named as a leftover when the run is undone.
         """
         for what, function in (("action", action), ("compensation", compensation)):
-            if function is not None and not callable(function):
+            if not callable(function) and (what == "action" or function not in (None, "none")):
                 raise DefinitionError(f"add_step: the {what} must be callable, not {function!r}.")
         name = getattr(action, "__name__", None) if name is None else name
         if name == "<lambda>":
@@ -235,8 +236,11 @@ class Saga:
             return StepDefinition(
                 kind="stack", project=step.project, work_dir=work_dir, compensation=word, **common
             )
-        undo = isinstance(step, ActionStep) and step.compensation is not None
-        return StepDefinition(kind="action", compensation="callable" if undo else "none", **common)
+        compensation = getattr(step, "compensation", None)
+        how: Compensation = "callable" if callable(compensation) else "none"
+        if compensation == "none":
+            how = "nothing"
+        return StepDefinition(kind="action", compensation=how, **common)
 
     def _common(
         self,

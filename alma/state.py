@@ -6,7 +6,8 @@ any more, what is under way ends, and the failure policy decides:
 - `compensate`: the run turns *back*. Every step that started is undone, the failed one first,
   then in reverse topological order; a step waits for all that depends on it. A failed undo
   holds up what it depends on (that is still in use) and nothing else, unless an operator lets
-  the undo go past it (`skip`): then it is never counted as undone.
+  the undo go past it (`skip`): then it is never counted as undone. An action without any
+  compensation is named as well, and holds up nothing.
 - `stop`, or a completed pivot: it ends FAILED with everything left as it is.
 
 An operation whose intent stands in the journal without an outcome, written by an earlier
@@ -391,6 +392,11 @@ def _starts(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
     return tuple(commands)
 
 
+def _opaque(step: StepStatus) -> bool:
+    """An action that nobody said how to undo is named, but what it uses need not wait for it."""
+    return step.retained and step.definition.compensation == "none"
+
+
 def _back(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
     done = COMPLETED if run.kind == "destroy" else COMPENSATED
     scope = {
@@ -408,7 +414,7 @@ def _back(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
         if step.skipped or (step.state is FAILED and (step.undo_attempts or step.retained)):
             continue
         dependents = [scope[other] for other in run.plan.dependents(name) if other in scope]
-        if all(other.state is done or other.skipped for other in dependents):
+        if all(other.state is done or other.skipped or _opaque(other) for other in dependents):
             attempt = max(step.undo_attempts, 1) if step.in_doubt else step.undo_attempts + 1
             delay = step.definition.compensation_retry.wait_before(attempt)
             commands.append(Undo(name, attempt, 0.0 if step.in_doubt else delay))

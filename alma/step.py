@@ -62,4 +62,4 @@ class ActionStep(Step):
     """A pair of callables, plain or async: `action` does, `compensation` undoes."""
 
     action: Callable[..., Any]
-    compensation: Callable[..., Any] | None
+    compensation: Callable[..., Any] | Literal["none"] | None

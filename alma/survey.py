@@ -25,6 +25,8 @@ async def survey(
         why = "not undone: another step that was not undone may still use it"
         if run.direction == "forward" and run.kind == "up":
             why = reason
+        if step.undo_failure is not None:
+            why = f"its undo failed: {step.undo_failure.message}"
         try:
             left.extend(await adapters[step.name].survey(step, why))
         except AlmaError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from alma.engine.protocol import Settled, Watch
 from alma.events import Leftover, StepStarted
@@ -15,11 +15,14 @@ from alma.steps.callables import call_function
 
 @dataclass(kw_only=True)
 class ActionAdapter:
-    """`action` or `compensation` may be None when only the other can be needed."""
+    """`action` or `compensation` may be None when only the other can be needed.
+
+    A `compensation` of "none" is the author's word that there is nothing to undo.
+    """
 
     name: str
     action: Callable[..., Any] | None = None
-    compensation: Callable[..., Any] | None = None
+    compensation: Callable[..., Any] | Literal["none"] | None = None
     sources: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
 
@@ -33,6 +36,8 @@ class ActionAdapter:
 
     async def undo(self, call: Call) -> Undone | Retained | None:
         """Call the compensation; its return is the evidence."""
+        if self.compensation == "none":
+            return Undone(how="nothing", evidence={"compensation": "there is nothing to undo"})
         if self.compensation is None:
             if call.kind == "destroy":
                 return Undone(how="nothing", evidence={"compensation": "none"})
@@ -59,6 +64,8 @@ class ActionAdapter:
         undoable = self.compensation is not None
         name = getattr(self.compensation, "__name__", "its compensation")
         undo = f"call {name}" if undoable else "nothing: it has no compensation"
+        if self.compensation == "none":
+            undo = "nothing to undo"
         called = getattr(self.action, "__name__", "its action")
         return Foreseen(what=f"call {called}", undo=undo, undoable=undoable)
 

@@ -615,3 +615,24 @@ async def test_a_record_that_vanished_is_no_proof(journal: Path) -> None:
     assert result.state is SagaState.FAILED
     assert {left.step for left in result.leftovers} == {"a"}
     assert {left.id for left in result.leftovers} == {"s-a-one", "s-a-two"}
+
+
+async def test_a_step_without_compensation_holds_up_nothing(journal: Path) -> None:
+    """It is named; what was up before it is undone all the same."""
+    undone: list[str] = []
+    saga = Saga("s")
+    saga.add_step("first", action=lambda: None, compensation=lambda: undone.append("first"))
+    saga.add_step("check", action=lambda: 1 / 0)
+    result = await ended(up(saga, journal=journal))
+    assert undone == ["first"]
+    assert result.state is SagaState.FAILED
+    assert [left.step for left in result.leftovers] == ["check"]
+
+
+async def test_a_step_that_has_nothing_to_undo_can_say_so(journal: Path) -> None:
+    """compensation="none" is its author's word; also when only the journal is at hand."""
+    saga = Saga("s")
+    saga.add_step("check", action=lambda: 1 / 0, compensation="none")
+    result = await ended(up(saga, journal=journal))
+    assert result.state is SagaState.COMPENSATED
+    assert result.status.steps["check"].how == "nothing"
