@@ -11,7 +11,7 @@ from alma.identity import actor
 from alma.result import Result, make_result
 from alma.settings import Settings
 from alma.status import RunStatus, SagaState
-from alma.survey import survey
+from alma.survey import survey, under_way
 
 
 async def skip(run: str, step: str, *, reason: str, settings: Settings | None = None) -> Result:
@@ -23,8 +23,10 @@ async def skip(run: str, step: str, *, reason: str, settings: Settings | None = 
     words = f"skipped by {actor()}: {_said(reason)}"
     async with existing_run(run, settings or Settings()) as (recorder, adapters):
         _check_waits(recorder.run, step)
-        found = await adapters[step].survey(recorder.run.steps[step], words)
+        status = recorder.run.steps[step]
+        found = await adapters[step].survey(status, words)
         left = tuple(_with_reason(leftover, words) for leftover in found)
+        left = (*under_way(recorder.run, status, words), *left)
         recorder.record(ev.StepSkipped(step=step, actor=actor(), reason=reason))
         recorder.record(ev.StepRetained(step=step, reason=words, leftovers=recorder.clean(left)))
         return make_result(recorder.run, interrupted=not recorder.run.state.is_final)

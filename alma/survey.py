@@ -19,6 +19,7 @@ async def survey(
     """
     left: list[Leftover] = []
     for step in _not_undone(run):
+        left.extend(under_way(run, step, reason))
         if step.retained or step.leftovers:
             left.extend(step.leftovers)
             continue
@@ -33,6 +34,20 @@ async def survey(
             words = f"{why}; its state could not be read: {error.message}"
             left.append(Leftover(step=step.name, reason=words))
     return tuple(left)
+
+
+def under_way(run: RunStatus, step: StepStatus, reason: str) -> tuple[Leftover, ...]:
+    """An operation without an outcome, where nobody waited for it: its CLI may still be at work."""
+    if step.open is None:
+        return ()
+    project = step.definition.project
+    return (
+        Leftover(
+            step=step.name,
+            stack=f"{project}/{run.plan.stack}" if project else "",
+            reason=f"its {step.open.kind} was cut off and may still be at work; {reason}",
+        ),
+    )
 
 
 def _not_undone(run: RunStatus) -> list[StepStatus]:
