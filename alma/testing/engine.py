@@ -191,6 +191,10 @@ class FakeEngine:
         watch: Watch,
         touched: list[ResourceChange],
     ) -> Failure | None:
+        # What a CLI had begun before and was not a create, the next one forgets, and does again.
+        creates = tuple(op for op in self.reality.state(key).pending if op.kind == "creating")
+        if self.reality.state(key).exists:
+            self.reality.put(key, replace(self.reality.state(key), pending=creates))
         for index, (kind, resource) in enumerate(work):
             if fault is not None and index == fault.after and fault.effect != "lie":
                 return await self._strike(key, fault, watch, work[index:], touched)

@@ -181,13 +181,17 @@ class Stage:
     def _may_undo(self, run: str, index: int, rows: list[Any]) -> None:
         kind = self.kinds[run]
         old = self.before[run] if kind == "up" else None
+        done = {row[4] for row in rows if row[0] == run and row[2] == "OperationSucceeded"}
+        pivots = {self.case.name(i) for i, step in enumerate(self.case.steps) if step.pivot}
+        if old and done & pivots:
+            self.fail(f"{self.case.name(index)} undone past the pivot {done & pivots}")
         for other, step in enumerate(self.case.steps):
             if index not in self.parents(other) or (run, other) in self.skipped:
                 continue
             if step.kind == "stack":
                 held = self.things(other) - (old.things if old else self.leaked)
-            elif step.undo == "none" and kind == "destroy":
-                held = set()
+            elif step.undo == "none":
+                held = set()  # nobody said how to undo it, so nothing can wait for that
             else:
                 name = self.case.name(other)
                 held = {r for r, s in self.present if s == name and (r == run or kind == "destroy")}

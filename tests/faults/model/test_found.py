@@ -48,6 +48,13 @@ FOUND = {
             Step(kind="action", after=(0,), consumes=True),
         ),
     ),
+    "what a CLI still makes when its run is abandoned is named": Case(
+        steps=(Step(size=2),),
+        turns=(
+            Turn(engine=(Fault(project="m-s0", operation="up", effect="drain"),)),
+            Turn(op="abandon"),
+        ),
+    ),
     "a run whose runner died before it began can be abandoned": Case(
         steps=(Step(),),
         turns=(

@@ -13,6 +13,7 @@ from tests.faults.model.play import play
 
 SEED = int(os.environ.get("ALMA_FAULTS_SEED", "1"))
 CASES = int(os.environ.get("ALMA_FAULTS_CASES", "2000"))
+SHRINK = os.environ.get("ALMA_FAULTS_SHRINK", "1") == "1"
 CHUNK = 250
 """Cases to a test: what Hypothesis remembers of a test grows with it."""
 
@@ -25,7 +26,7 @@ def test_invariants_hold(chunk: int) -> None:
         max_examples=min(CHUNK, CASES - chunk * CHUNK),
         database=None,
         deadline=None,
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.generate, *([Phase.shrink] if SHRINK else [])],
         suppress_health_check=list(HealthCheck),
         print_blob=False,
     )

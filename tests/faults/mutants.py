@@ -1,0 +1,308 @@
+"""Bugs put into alma on purpose, each in a copy of it: do the tests notice?
+
+`python -m tests.faults.mutants [NAME ...]` applies each mutant to a copy, runs the tests chosen
+for it against that copy, and prints which test failed. A mutant that nobody notices, and one
+whose text is no longer in the code, is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+
+MODEL: Final = "tests/faults/model"
+RUN: Final = "tests/unit/test_run.py"
+STATE: Final = "tests/unit/test_state.py"
+JOURNAL: Final = "tests/unit/test_journal.py"
+CHAIN: Final = "tests/unit/test_journal_chain.py"
+_UNDONE: Final = "other.state is done or other.skipped or _opaque(other)"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`edits` are (file under alma, old text, new text); each old text stands there once."""
+
+    name: str
+    edits: tuple[tuple[str, str, str], ...]
+    tests: tuple[str, ...] = (MODEL,)
+
+
+def _one(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(name, ((file, old, new),), tests or (MODEL,))
+
+
+MUTANTS: Final = (
+    _one(
+        "the intent is not recorded",
+        "operation.py",
+        "        self.recorder.record(\n            ev.OperationIntended(",
+        "        (lambda _event: None)(\n            ev.OperationIntended(",
+    ),
+    _one(
+        "commits are not synced to disk",
+        "_journal_store.py",
+        "PRAGMA synchronous = FULL",
+        "PRAGMA synchronous = OFF",
+        JOURNAL,
+    ),
+    Mutant(
+        "undone in forward order",
+        (
+            (
+                "state.py",
+                "for name in reversed(topological(run.plan))",
+                "for name in topological(run.plan)",
+            ),
+            (
+                "state.py",
+                f"if all({_UNDONE} for other in dependents)",
+                "if dependents is not None",
+            ),
+        ),
+    ),
+    _one(
+        "an undo does not wait for the dependents'",
+        "state.py",
+        f"if all({_UNDONE} for other in dependents)",
+        "if dependents is not None",
+    ),
+    _one(
+        "a start does not wait for its dependencies",
+        "state.py",
+        "if all(run.steps[other].state is COMPLETED for other in step.definition.dependencies)",
+        "if run.steps",
+    ),
+    _one(
+        "destroy's exit code is trusted",
+        "steps/stack.py",
+        "if after.is_empty:",
+        "if result.failure is None:",
+    ),
+    _one(
+        "the failed step is not undone",
+        "state.py",
+        'if run.kind == "destroy" or step.started is not None',
+        'if run.kind == "destroy" or (step.started is not None and step.state is not FAILED)',
+    ),
+    _one("the epoch is not checked", "journal.py", "            _check_epoch(lease, epoch)\n", ""),
+    _one(
+        "pending operations are ignored",
+        "engine/protocol.py",
+        "return not self.resources and not self.pending",
+        "return not self.resources",
+    ),
+    _one(
+        "a stack that existed before is destroyed",
+        "steps/stack.py",
+        "        held = started.held if started else 0\n        if not held and",
+        "        held = 0\n        if not held and",
+    ),
+    _one(
+        "a repeated operation in doubt counts as a retry",
+        "state.py",
+        "attempt = max(step.attempts, 1) if step.in_doubt else step.attempts + 1",
+        "attempt = step.attempts + 1",
+        RUN,
+        STATE,
+    ),
+    _one(
+        "a retained step counts as clean",
+        "state.py",
+        "step.state, step.retained, step.ended_at = FAILED, True, entry.at",
+        "step.state, step.retained, step.ended_at = COMPENSATED, True, entry.at",
+    ),
+    _one(
+        "that a record is gone is not verified",
+        "steps/stack.py",
+        "if not (await self.engine.inspect(self.ref)).exists:",
+        "if result.failure is None:",
+    ),
+    _one(
+        "a record that was there before is removed",
+        "steps/stack.py",
+        "ours = started is not None and not started.record_existed",
+        "ours = started is not None",
+    ),
+    _one(
+        "the lease is released at once",
+        "lease.py",
+        "        raise\n    return descriptor\n",
+        "        raise\n    fcntl.flock(descriptor, fcntl.LOCK_UN)\n    return descriptor\n",
+    ),
+    Mutant(
+        "secrets are journaled as they are",
+        (
+            (
+                "secret.py",
+                "    if isinstance(tree, Secret):\n        return MASK\n    if",
+                "    if isinstance(tree, Secret):\n        return tree._value\n    if",
+            ),
+            (
+                "redact.py",
+                "        return text\n\n    def clean",
+                "        return _text\n\n    def clean",
+            ),
+            (
+                "redact.py",
+                "def __call__(self, text: str) -> str:",
+                "def __call__(self, text: str, _text: str = '') -> str:",
+            ),
+            (
+                "redact.py",
+                "        for spelling in sorted(",
+                "        _text = text\n        for spelling in sorted(",
+            ),
+        ),
+    ),
+    _one(
+        "resume runs completed steps again",
+        "state.py",
+        "    run.interrupts, run.suspended = 0, False\n",
+        "    run.interrupts, run.suspended = 0, False\n    for step in run.steps.values():\n"
+        "        step.state = RUNNING if step.state is COMPLETED else step.state\n",
+    ),
+    _one(
+        "an operation in doubt is not settled first",
+        "state.py",
+        "    if doubtful:\n",
+        "    if doubtful is None:\n",
+    ),
+    _one(
+        "a create with a lost provider is forgotten",
+        "steps/stack.py",
+        "lost = [change.urn for change in status.resources if change.op == IN_DOUBT]",
+        "lost: list[str] = []",
+    ),
+    _one(
+        "what hangs in the state is not named",
+        "steps/stack.py",
+        "return (*self._leftovers(_owned(checkpoint), reason), *pending)",
+        "return self._leftovers(_owned(checkpoint), reason)",
+    ),
+    _one(
+        "the pivot does not hold",
+        "status.py",
+        'return self.kind == "up" and any(',
+        "return False and any(",
+    ),
+    _one(
+        "a new run starts over an interrupted one",
+        "launch.py",
+        "                _refuse_unfinished(journal, definition)\n",
+        "",
+        RUN,
+    ),
+    _one(
+        "a second signal leaves no trace",
+        "runner.py",
+        "            if step.open is not None:\n                self._recorder",
+        "            if step.open is None:\n                self._recorder",
+        RUN,
+    ),
+    _one(
+        "retries are not bounded",
+        "state.py",
+        "return made < attempts and failure.kind not in ev.NOT_RETRIED",
+        "return failure.kind not in ev.NOT_RETRIED",
+        STATE,
+    ),
+    _one(
+        "the chain is not followed",
+        "chain.py",
+        "if row.prev != self.head.hash:",
+        "if row.prev is None:",
+        CHAIN,
+    ),
+)
+
+
+class StaleMutantError(Exception):
+    """The text that a mutant replaces is not in the code, or not just once."""
+
+
+def mutated(mutant: Mutant, package: Path = ROOT / "alma") -> dict[str, str]:
+    """The files of the package that the mutant changes, with their new content."""
+    files: dict[str, str] = {}
+    for file, old, new in mutant.edits:
+        text = files.get(file) or (package / file).read_text()
+        if text.count(old) != 1:
+            raise StaleMutantError(f"{mutant.name}: {text.count(old)} times in {file}: {old!r}")
+        files[file] = text.replace(old, new)
+    return files
+
+
+@contextmanager
+def copy_of_alma() -> Iterator[Path]:
+    """A copy of the package and of its tests, to be spoiled."""
+    with tempfile.TemporaryDirectory(prefix="alma-mutant-") as scratch:
+        ignore = shutil.ignore_patterns("__pycache__", "toolchain")
+        for folder in ("alma", "tests", "stacks"):
+            shutil.copytree(ROOT / folder, Path(scratch, folder), ignore=ignore)
+        shutil.copy(ROOT / "pyproject.toml", scratch)
+        yield Path(scratch)
+
+
+def caught_by(mutant: Mutant, *, cases: int = 250, seconds: float = 300) -> str:
+    """The test that failed on the mutant, or an empty string."""
+    with copy_of_alma() as copy:
+        for file, text in mutated(mutant).items():
+            (copy / "alma" / file).write_text(text)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(copy),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "ALMA_FAULTS_CASES": str(cases),
+            "ALMA_FAULTS_SHRINK": "0",
+        }
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+        done = subprocess.run(
+            [*command, *mutant.tests],
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
+    if done.returncode == 1 and failed is not None and failed[0].startswith("FAILED"):
+        return failed[1]
+    if done.returncode == 0:
+        return ""
+    raise RuntimeError(f"{mutant.name}: the tests could not be run:\n{done.stdout[-2000:]}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; 1 if a mutant was not caught."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.mutants", description=__doc__)
+    parser.add_argument("name", nargs="*", help="part of the names to try (default: all)")
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args(arguments)
+    chosen = [m for m in MUTANTS if not options.name or any(n in m.name for n in options.name)]
+    began = time.monotonic()
+    with ThreadPoolExecutor(options.jobs) as pool:
+        results = list(zip(chosen, pool.map(caught_by, chosen), strict=True))
+    for mutant, test in results:
+        sys.stdout.write(f"{mutant.name:<50} {test or 'NOT CAUGHT'}\n")
+    missed = sum(not test for _, test in results)
+    seconds = time.monotonic() - began
+    sys.stdout.write(f"{len(results)} mutants, {missed} not caught, {seconds:.0f} s\n")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
