@@ -24,7 +24,7 @@ SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a marker
 """... and its value for a secret (`resource.SecretSig`)."""
 
-_FLOAT_SIGNATURE: Final = "8ad145fe-0d11-4827-bfd7-1abcbf086f5c"
+FLOAT_SIGNATURE: Final = "8ad145fe-0d11-4827-bfd7-1abcbf086f5c"
 """... for a number that JSON cannot hold (`floatSignature` in pkg/resource/stack)."""
 
 ROOT_TYPE: Final = "pulumi:pulumi:Stack"
@@ -40,9 +40,20 @@ class NeedsCli(Exception):  # noqa: N818 - not an error: the CLI can read what w
 
 def read(root: Path, ref: StackRef) -> Checkpoint:
     """The state in a file backend's directory. Raises `NeedsCli`, or `BackendError` if damaged."""
+    document = load(root, ref)
+    if document is None:
+        return Checkpoint(exists=False)
+    try:
+        return parse(document["deployment"], version=document["version"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(root, ref, error) from error
+
+
+def load(root: Path, ref: StackRef) -> dict[str, Any] | None:
+    """The same as a document such as `pulumi stack export` prints; None when there is none."""
     stacks = root / ".pulumi" / "stacks"
     if not stacks.is_dir():
-        return Checkpoint(exists=False)
+        return None
     if _layout(root / ".pulumi" / "meta.yaml") != 1:
         raise NeedsCli
     path = stacks / ref.project / f"{ref.stack}.json"
@@ -53,14 +64,19 @@ def read(root: Path, ref: StackRef) -> Checkpoint:
         data = path.read_bytes() if path.exists() else gzip.decompress(compressed.read_bytes())
         document = json.loads(data)
         deployment = document["checkpoint"].get("latest") or {}
-        return parse(deployment, version=document.get("version", 0))
+        return {"version": document.get("version", 0), "deployment": deployment}
     except FileNotFoundError:
-        return Checkpoint(exists=False)
+        return None
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BackendError(
-            f"The state of stack {ref.project}/{ref.stack} in {path} cannot be read: {error}.",
-            hint=f"The state before the last change is in {path.name}.bak beside it.",
-        ) from error
+        raise _damaged(root, ref, error) from error
+
+
+def _damaged(root: Path, ref: StackRef, error: Exception) -> BackendError:
+    path = root / ".pulumi" / "stacks" / ref.project / f"{ref.stack}.json"
+    return BackendError(
+        f"The state of stack {ref.project}/{ref.stack} in {path} cannot be read: {error}.",
+        hint=f"The state before the last change is in {path.name}.bak beside it.",
+    )
 
 
 def parse_export(text: str, ref: StackRef) -> Checkpoint:
@@ -140,7 +156,7 @@ def _seal(value: Any) -> Any:
     if isinstance(value, Mapping):
         if value.get(SIGNATURE) == SECRET_SIGNATURE:
             return Secret.sealed()
-        if value.get(SIGNATURE) == _FLOAT_SIGNATURE:
+        if value.get(SIGNATURE) == FLOAT_SIGNATURE:
             return float(struct.unpack(">d", bytes.fromhex(value["value"]))[0])
         return {key: _seal(entry) for key, entry in value.items()}
     if isinstance(value, list):

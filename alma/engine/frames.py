@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from alma.engine.replay import Replay
 from alma.events import Failure, ResourceChange
 
 _LENGTH: Final = struct.Struct(">Q")
 
-TaskKind = Literal["up", "preview", "destroy", "remove"]
+TaskKind = Literal["up", "preview", "destroy", "remove", "restore"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -50,18 +51,22 @@ class Task:
     sealed: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[Any, ...] = ()
     """Values to keep out of logs and messages, as `Secret`s."""
+    replay: Replay | None = None
+    """What a restore registers again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """How a task ended, as the worker saw it.
 
-    `spent` asks for a new worker, `unsettled` for a look at what the CLI left when it was killed.
+    `said`: by URN, the error of a resource. `spent` asks for a new worker, `unsettled` for a look
+    at what the CLI left when it was killed.
     """
 
     failure: Failure | None
     changes: Mapping[str, int]
     resources: tuple[ResourceChange, ...]
+    said: Mapping[str, str] = field(default_factory=dict)
     spent: bool = False
     unsettled: bool = False
 

@@ -13,9 +13,10 @@ from pulumi.automation.errors import CommandError, StackNotFoundError
 
 from alma.engine import dynamic
 from alma.engine.command import InterruptedBeforeStartError, LeanCommand
-from alma.engine.failures import condense, translate
+from alma.engine.failures import condense, readable, translate
 from alma.engine.frames import Report, Task
 from alma.engine.language import serve_with
+from alma.engine.playing import serve_replay
 from alma.engine.processes import identify
 from alma.engine.stack import LeanStack, Observer
 from alma.engine.workspace import LeanWorkspace
@@ -70,6 +71,7 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
         failure=failure,
         changes=observer.changes,
         resources=tuple(observer.touched.values()),
+        said={urn: readable(message) for urn, message in reversed(observer.errors) if urn},
         spent=failure is not None,
         unsettled=(command.exit_code or 0) < 0,
     )
@@ -77,7 +79,10 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
 
 def _run(task: Task, command: LeanCommand, observer: Observer, redact: Redactor) -> None:
     program = None if task.program is None else _load(task.program)
-    serve_with(task.injected, redact)
+    if task.replay is None:
+        serve_with(task.injected, redact)
+    else:
+        serve_replay(task.replay)
     workspace = LeanWorkspace(task, command)
     if task.kind == "remove":
         with suppress(StackNotFoundError):

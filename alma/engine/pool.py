@@ -19,14 +19,19 @@ from alma.engine.names import guard
 from alma.engine.protocol import (
     Checkpoint,
     OperationResult,
+    RestoreRequest,
+    RestoreResult,
     Settled,
     StackRef,
     UpRequest,
     Watch,
 )
 from alma.engine.reading import Reader
+from alma.engine.replay import Replay
+from alma.engine.restore import Restoration
 from alma.engine.scrub import clean_failure, scrub, taint
 from alma.engine.settle import Settlement
+from alma.engine.snapshot import take
 from alma.engine.tasking import Tasking
 from alma.engine.workers import Workers
 from alma.errors import BackendError, RefusedError
@@ -154,6 +159,27 @@ class PulumiEngine:
             )
         return await self._perform(await self._task("remove", ref, log_dir, watch), watch)
 
+    async def export(self, ref: StackRef) -> Mapping[str, Any] | None:
+        """See `Engine.export`; no process on a file backend."""
+        guard(ref)
+        return await take(self._reader(await self._tool()), self._backend.root, ref)
+
+    async def restore(self, request: RestoreRequest, watch: Watch) -> RestoreResult:
+        """See `Engine.restore`; four CLI processes where there are secrets, else one."""
+        guard(request.ref)
+        reader, root = self._reader(await self._tool()), self._backend.root
+
+        async def play(replay: Replay, config: Mapping[str, Any]) -> OperationResult:
+            up = UpRequest(ref=request.ref, config=config, log_dir=request.log_dir)
+            task = await self._task("restore", request.ref, up.log_dir, watch, request=up)
+            # The values are for providers, and for the engine alone to know.
+            sealed = {**task.sealed, **task.injected}
+            secrets = (*task.secrets, *replay.secrets)
+            task = replace(task, replay=replay, sealed=sealed, injected={}, secrets=secrets)
+            return await self._perform(task, watch)
+
+        return await Restoration(reader=reader, root=root, request=request, play=play).run()
+
     async def mend(self, ref: StackRef, found: Mapping[str, str]) -> None:
         """See `Engine.mend`; two CLI processes."""
         guard(ref)
@@ -203,6 +229,7 @@ class PulumiEngine:
             failure=clean_failure(report.failure, redact),
             changes=report.changes,
             resources=report.resources,
+            said={urn: redact(message) for urn, message in report.said.items()},
         )
 
     async def _settle_own(self, task: Task, report: Report) -> Report:

@@ -74,13 +74,19 @@ def require_project(ref: StackRef) -> None:
 
 
 def write_settings(
-    directory: Path, ref: StackRef, plain: Mapping[str, Any], *, fresh: bool
+    directory: Path,
+    ref: StackRef,
+    plain: Mapping[str, Any],
+    *,
+    fresh: bool,
+    alone: bool = False,
 ) -> Path:
     """Write the stack's settings: the user's, with `plain` config (by full key) over them.
 
     The encryption settings are the user's, else those there before, unless `fresh`: a new stack
     gets new ones. Values are kept as nodes, so that nothing of the user's is read as another
-    type and written back differently.
+    type and written back differently. With `alone` only what is for the engine itself is taken
+    from the user's config: `pulumi:autonaming` and its like.
     """
     path = settings_path(directory, ref.stack)
     users = _compose(_users_settings(ref))
@@ -92,6 +98,7 @@ def write_settings(
         key: node
         for key, node in _entries(users.get("config")).items()
         if (key if ":" in key else f"{ref.project}:{key}") not in plain
+        and (not alone or key.startswith("pulumi:"))
     }
     config |= {key: _node(value) for key, value in plain.items()}
     if config:

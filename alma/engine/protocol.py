@@ -123,6 +123,38 @@ class OperationResult:
     changes: Mapping[str, int] = field(default_factory=dict)
     resources: tuple[ResourceChange, ...] = ()
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
+    """By URN, what the engine or a provider said of what failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreRequest:
+    """Bring a stack back to a deployment that `Engine.export` gave earlier."""
+
+    ref: StackRef
+    document: Mapping[str, Any]
+    log_dir: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A resource that is not what a snapshot holds, or not the same one."""
+
+    urn: str
+    reason: str
+    id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreResult(OperationResult):
+    """How a restore ended, judged by the state that was read afterwards.
+
+    `unlike` is what could not be put back, with why; `renewed` was deleted meanwhile and is
+    there again with a new id.
+    """
+
+    renewed: tuple[Difference, ...] = ()
+    unlike: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +197,18 @@ class Engine(Protocol):
 
     async def remove(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
         """`pulumi stack rm`; a record that is already gone is success."""
+        ...
+
+    async def export(self, ref: StackRef) -> Mapping[str, Any] | None:
+        """The deployment as it stands, as a document of JSON; secrets stay encrypted in it."""
+        ...
+
+    async def restore(self, request: RestoreRequest, watch: Watch) -> RestoreResult:
+        """Bring the stack back, by an `up` that registers the old resources again.
+
+        Raises as the rest does when it cannot look, and `AuthenticationError` when what is
+        encrypted in the document cannot be decrypted any more: then nothing was done.
+        """
         ...
 
     async def mend(self, ref: StackRef, found: Mapping[str, str]) -> None:

@@ -86,7 +86,7 @@ class LeanStack(Stack):
         )
 
     def perform(self, kind: str, program: Any, settings: str | None, observer: Observer) -> None:
-        """Run `up`, `preview` or `destroy`; raises what the Automation API raises."""
+        """Run `up`, `preview`, `restore` or `destroy`; raises what the Automation API raises."""
         # The log is for people, but the outputs may be large, and are the user's to show.
         shared: dict[str, Any] = {
             "color": "never",
@@ -97,10 +97,17 @@ class LeanStack(Stack):
         }
         if kind == "up":
             self.up(program=program, show_secrets=False, **shared)
+        elif kind == "restore":
+            # What can be put back is, whatever else fails; the server is not this program's.
+            self.up(program=_unused, show_secrets=False, continue_on_error=True, **shared)
         elif kind == "preview":
             self.preview(program=program, **shared)
         else:
             self.destroy(show_secrets=False, **shared)
+
+
+def _unused() -> None:
+    """The program of a restore: never run, `alma.engine.playing` answers in its place."""
 
 
 def _word(operation: Any) -> str:

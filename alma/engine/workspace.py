@@ -53,8 +53,13 @@ class LeanWorkspace(LocalWorkspace):
 
     def write_config(self) -> Path:
         """Write the settings with the plain config; returns the file."""
-        fresh = self.task.create
-        return write_settings(self.directory, self.ref, self.task.plain, fresh=fresh)
+        return write_settings(
+            self.directory,
+            self.ref,
+            self.task.plain,
+            fresh=self.task.create,
+            alone=self.task.kind == "restore",
+        )
 
     def seal_config(self, stack_name: str, settings: Path) -> None:
         """Have the CLI encrypt the secret config that it must know; one process for each value."""

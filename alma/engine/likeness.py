@@ -1,0 +1,134 @@
+"""Whether a stack is again what a snapshot holds: compared entry by entry. Imports no pulumi."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from alma.engine.deployment import (
+    PROVIDER_TYPE,
+    Entry,
+    entries_of,
+    is_registered,
+    is_root,
+    live,
+    opened,
+    provider_of,
+    without_defaults,
+)
+from alma.engine.protocol import Difference
+from alma.engine.renewal import Renewals, merged, renew, renewals, renewed_inputs
+
+_SAME: Final = (
+    "type",
+    "custom",
+    "parent",
+    "external",
+    "protect",
+    "retainOnDelete",
+    "deletedWith",
+    "replaceWith",
+    "ignoreChanges",
+    "replaceOnChanges",
+    "additionalSecretOutputs",
+    "hideDiff",
+    "replacementTrigger",
+)
+"""Fields that a restore brings back as they were, besides inputs, dependencies and provider."""
+
+
+@dataclass(kw_only=True)
+class Likeness:
+    """`renewed` is there again with another id; `unlike` is not as it was, and says why."""
+
+    renewed: list[Difference] = field(default_factory=list)
+    unlike: list[Difference] = field(default_factory=list)
+
+
+def compare(
+    wanted: Mapping[str, Any], after: Mapping[str, Any], said: Mapping[str, str]
+) -> Likeness:
+    """Two opened deployments; `said` is what the engine said of single resources, by URN."""
+    found = Likeness()
+    old = {urn: entry for urn, entry in live(wanted).items() if is_registered(entry)}
+    now = live(after)
+    known: dict[str, Renewals] = {
+        urn: renewals(entry, now[urn].get("id", ""), now[urn].get("outputs"))
+        for urn, entry in old.items()
+        if urn in now and not is_root(entry)
+    }
+    for urn, entry in old.items():
+        there = now.get(urn)
+        if there is None or there.get("pendingReplacement"):
+            found.unlike.append(_difference(entry, "it is not there again", said))
+            continue
+        fields = [*_unlike(entry, there, known)]
+        if fields:
+            what = f"not as before: {', '.join(fields)}"
+            found.unlike.append(_difference(there, what, said))
+        if entry.get("id", "") != there.get("id", ""):
+            found.renewed.append(_difference(there, f"made again; it was {entry.get('id')}", {}))
+    found.unlike.extend(_extras(old, wanted, after, said))
+    return found
+
+
+def _unlike(entry: Entry, there: Entry, known: Mapping[str, Renewals]) -> Iterator[str]:
+    for name in _SAME:
+        if (entry.get(name) or None) != (there.get(name) or None):
+            yield name
+    if _sets(entry) != _sets(there):
+        yield "dependencies"
+    if provider_of(entry)[0] != provider_of(there)[0]:
+        yield "provider"
+    if entry.get("initErrors") != there.get("initErrors") and there.get("initErrors"):
+        yield "it was not initialized"
+    if _timeouts(entry) != _timeouts(there):
+        yield "customTimeouts"
+    if is_root(entry) or not entry.get("custom"):
+        before, now = renew(entry.get("outputs") or {}, merged(known, known)), there.get("outputs")
+        yield from _keys("output", before, now or {})
+    yield from _keys("input", renewed_inputs(entry, known), there.get("inputs") or {})
+
+
+def _keys(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    left, right = opened(without_defaults(before)), opened(without_defaults(now))
+    for key in sorted({*left, *right}):
+        if left.get(key) != right.get(key):
+            yield f"{what} {key}"
+
+
+def _sets(entry: Entry) -> Any:
+    tracked = (entry.get("propertyDependencies") or {}).items()
+    by_property = {key: set(urns) for key, urns in tracked if urns}
+    return set(entry.get("dependencies") or []), by_property
+
+
+def _timeouts(entry: Entry) -> dict[str, Any]:
+    return {key: value for key, value in (entry.get("customTimeouts") or {}).items() if value}
+
+
+def _extras(
+    old: Mapping[str, Entry],
+    wanted: Mapping[str, Any],
+    after: Mapping[str, Any],
+    said: Mapping[str, str],
+) -> Iterator[Difference]:
+    waited = {(entry["urn"], entry.get("id")) for entry in entries_of(wanted)}
+    for entry in entries_of(after):
+        if (entry["urn"], entry.get("id")) in waited or entry["urn"] in old:
+            if entry.get("delete") and entry["urn"] in old:
+                yield _difference(entry, "replaced, and still to be deleted", said)
+            continue
+        if entry.get("delete"):
+            yield _difference(entry, "still to be deleted", said)
+        elif is_registered(entry) and not entry["type"].startswith(PROVIDER_TYPE):
+            protected = "made by this run, and protected against its deletion"
+            what = protected if entry.get("protect") else "made by this run, and still there"
+            yield _difference(entry, what, said)
+
+
+def _difference(entry: Entry, what: str, said: Mapping[str, str]) -> Difference:
+    words = said.get(entry["urn"], "")
+    reason = f"{what} ({words})" if words else what
+    return Difference(urn=entry["urn"], id=entry.get("id", ""), reason=reason)

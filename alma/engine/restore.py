@@ -1,0 +1,87 @@
+"""Bringing a stack back to a snapshot: reinstate, replay, compare. Imports no pulumi.
+
+Every part can be repeated: a restore that was cut off is made again from the beginning, from
+what the state shows then, and comes to the same end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alma.engine.likeness import compare
+from alma.engine.protocol import OperationResult, RestoreRequest, RestoreResult
+from alma.engine.reading import Reader
+from alma.engine.reinstate import reinstate
+from alma.engine.replay import Replay, plan, provider_config
+from alma.engine.snapshot import open_current, open_kept, take
+from alma.events import Failure
+
+Play = Callable[[Replay, Mapping[str, Any]], Awaitable[OperationResult]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restoration:
+    """One restore. `root` is the file backend's directory, or None; `play` runs a replay."""
+
+    reader: Reader
+    root: Path | None
+    request: RestoreRequest
+    play: Play
+
+    async def run(self) -> RestoreResult:
+        """Do it, and judge by the state what came of it."""
+        ref = self.request.ref
+        wanted = await open_kept(self.reader, ref, self.request.document)
+        await self._reinstate()
+        replay = plan(wanted, await open_current(self.reader, self.root, ref))
+        config = provider_config(wanted)
+        result = await self.play(replay, config)
+        if result.failure is None and replay.eased:
+            result = _both(result, await self.play(replay.strict, config))
+        after = await open_current(self.reader, self.root, ref)
+        found = compare(wanted, after, result.said)
+        failure = result.failure
+        if not found.unlike:
+            failure = None  # The state decides, not the exit code.
+        elif failure is None:
+            failure = Failure(
+                kind="unverified",
+                message=f"{len(found.unlike)} resources are not as they were before: "
+                f"{found.unlike[0].reason}",
+                urn=found.unlike[0].urn,
+            )
+        return RestoreResult(
+            failure=failure,
+            changes=result.changes,
+            resources=result.resources,
+            said=result.said,
+            renewed=tuple(found.renewed),
+            unlike=tuple(found.unlike),
+        )
+
+    async def _reinstate(self) -> None:
+        ref = self.request.ref
+        document = await take(self.reader, self.root, ref)
+        if document is None:
+            return
+        deployment = document["deployment"]
+        if deployment.get("pending_operations"):
+            return  # An import would drop them, and what they say of lost resources.
+        changed = reinstate(deployment, self.request.document["deployment"])
+        if changed is not None:
+            await self.reader.replace(ref, {**document, "deployment": changed})
+
+
+def _both(first: OperationResult, second: OperationResult) -> OperationResult:
+    """Two replays as one operation."""
+    words = {*first.changes, *second.changes} - {"same"}
+    changes = {word: first.changes.get(word, 0) + second.changes.get(word, 0) for word in words}
+    return OperationResult(
+        failure=second.failure,
+        changes={**changes, "same": second.changes.get("same", 0)},
+        resources=(*first.resources, *second.resources),
+        said={**first.said, **second.said},
+    )
