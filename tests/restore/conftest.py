@@ -1,0 +1,76 @@
+"""What the tests of restore share: an engine in a place of its own, and a world of files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alma.engine.deployment import entries_of, opened
+from alma.engine.protocol import OperationResult, RestoreRequest, RestoreResult
+from alma.engine.snapshot import open_current
+from tests.engine.conftest import Place, directory, place, pulumi  # noqa: F401 - fixtures
+from tests.restore.things import world_of
+
+_VOLATILE = frozenset({"created", "modified", "sourcePosition", "stackTrace", "aliases"})
+
+
+@dataclass(kw_only=True)
+class Lab:
+    """One stack of one test: brought up, changed, restored, and looked at."""
+
+    place: Place
+    world: Path
+    snapshot: Mapping[str, Any] = field(default_factory=dict)
+
+    async def up(self, program: Callable[[], Any] | None = None, **options: Any) -> OperationResult:
+        """Bring the stack to the program."""
+        return await self.place.up(program, **options)
+
+    async def keep(self) -> None:
+        """Take the snapshot."""
+        document = await self.place.engine.export(self.place.ref())
+        assert document is not None
+        self.snapshot = json.loads(json.dumps(document))
+
+    async def restore(self, **options: Any) -> RestoreResult:
+        """Restore it."""
+        ref = options.pop("ref", self.place.ref())
+        request = RestoreRequest(ref=ref, document=self.snapshot, log_dir=str(self.place.logs()))
+        return await self.place.engine.restore(request, self.place.watch(**options))
+
+    async def preview(self, program: Callable[[], Any]) -> OperationResult:
+        """Preview a program."""
+        request = self.place.request(program)
+        return await self.place.engine.preview(request, self.place.watch())
+
+    async def state(self) -> dict[str, Any]:
+        """The state by URN and id, secrets open, without what says nothing of the resources."""
+        engine = self.place.engine
+        reader = engine._reader(await engine._tool())
+        deployment = await open_current(reader, engine._backend.root, self.place.ref())
+        return {
+            f"{entry['urn']} {entry.get('id', '')}": {
+                key: sorted(value) if key == "dependencies" else opened(value)
+                for key, value in entry.items()
+                if key not in _VOLATILE
+            }
+            for entry in entries_of(deployment)
+        }
+
+    def things(self) -> dict[str, Any]:
+        """The world."""
+        return world_of(self.world)
+
+
+@pytest.fixture
+def lab(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:  # noqa: F811
+    """A stack and an empty world."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    world = tmp_path / "world"
+    world.mkdir()
+    return Lab(place=place, world=world)
