@@ -37,6 +37,11 @@ LONG = 600.0
 
 def play(case: Case) -> list[str]:
     """The violations of a case; empty when all invariants held."""
+    return perform(case).violations
+
+
+def perform(case: Case) -> Stage:
+    """Play it; `ends` of the stage are those of the case's turns, and after them of more."""
     with _place() as journal:
         stage = Stage(case, journal)
         _prepare(stage)
@@ -45,11 +50,11 @@ def play(case: Case) -> list[str]:
             for turn in case.turns:
                 one_turn(stage, turn)
                 if stage.violations:
-                    return stage.violations
+                    return stage
             _finish(stage)
         finally:
             stages.ON_STAGE.pop()
-        return stage.violations
+        return stage
 
 
 def one_turn(stage: Stage, turn: Turn) -> Result | None:
@@ -66,6 +71,9 @@ def one_turn(stage: Stage, turn: Turn) -> Result | None:
     if stage.latest is not None:
         stage.meet(runs[0].run, stage.rows())
         check_state(stage, stage.latest, result, error)
+    if stage.frozen and len(stage.seen) > stage.frozen:
+        stage.fail("a runner whose lease was taken over went on writing")
+    stage.ends.append(ended if result is None else _name(result))
     refused = ended == "refused" and not turn.journal and not turn.takeover
     if refused and (stage.effects_now or earlier != stage.seen):
         stage.fail(f"refused ({error}), but not without a trace")
@@ -90,6 +98,10 @@ def _run(stage: Stage, turn: Turn) -> tuple[str, Result | None, BaseException | 
             with contextlib.suppress(BaseException):
                 loop.run_until_complete(task)
         loop.close()
+
+
+def _name(result: Result) -> str:
+    return "INTERRUPTED" if result.interrupted else result.state.name
 
 
 def _asked(stage: Stage, turn: Turn) -> Coroutine[Any, Any, Result]:
@@ -204,6 +216,7 @@ def _take_over(stage: Stage) -> None:
         lock.unlink()
     with Journal.open(stage.journal, write=True) as journal:
         journal.acquire(TARGET, latest).release()
+    stage.frozen = len(stage.rows())
 
 
 # -- where it happens --------------------------------------------------------------------------

@@ -48,6 +48,10 @@ class Stage:
     seen: dict[tuple[str, int], str] = field(default_factory=dict)
     """What the journal held when it was last looked at: run and seq to hash."""
     latest: RunStatus | None = None
+    ends: list[str] = field(default_factory=list)
+    """How each runner ended: a state, INTERRUPTED, `refused`, or `died`."""
+    frozen: int = 0
+    """Events in the journal when another runner took the lease over."""
     effects: int = 0
     effects_before: int = 0
 
@@ -56,7 +60,7 @@ class Stage:
         self.life, self.turn, self.called = Life(), turn, Counter()
         self.engine = WatchedEngine(self.programs(), turn.engine, self.life, self.reality)
         self.engine.stage = self
-        self.start = self.snapshot()
+        self.start, self.frozen = self.snapshot(), 0
         self.effects_before = self.effects
 
     @property
