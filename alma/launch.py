@@ -109,7 +109,7 @@ async def _start(
     needed = any(isinstance(step, StackStep) for step in saga.steps)
     async with open_engine(settings, saga.parallelism, needed=needed) as engine:
         prepared = from_saga(saga, engine, settings.modules)
-        facts = await engine.check() if engine is not None else {}
+        facts = await engine.check(prepared.refs) if engine is not None else {}
         saga.freeze()
         with settings.open_journal(settings.journal_path, write=True) as journal:
             run_id = new_run_id(utc_now())
@@ -171,7 +171,7 @@ async def _go_on(
         prepared, accepted = prepare_again(
             run, wanted, saga, engine, settings.modules, accept_changes=accept_changes
         )
-        facts = await engine.check() if engine is not None else {}
+        facts = await engine.check(prepared.refs) if engine is not None else {}
         if facts.get("backend", run.backend) != run.backend:
             raise DefinitionError(
                 f"Run {run_id} keeps its state in {run.backend}, not in {facts['backend']}.",

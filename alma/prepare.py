@@ -35,6 +35,12 @@ class Prepared:
     adapters: Mapping[str, StepAdapter]
     redactor: Redactor
 
+    @property
+    def refs(self) -> tuple[StackRef, ...]:
+        """The stacks of the saga."""
+        stack = self.definition.stack
+        return tuple(_ref(step, stack) for step in self.definition.steps if step.kind == "stack")
+
 
 def from_saga(saga: Saga, engine: Engine | None, modules: tuple[ModuleType, ...] = ()) -> Prepared:
     """Check everything that can be checked before a run, and ship the programs.

@@ -77,7 +77,7 @@ async def preview(saga: Saga, settings: Settings | None = None) -> Preview:
     async with open_engine(settings, saga.parallelism, needed=needed) as engine:
         prepared = from_saga(saga, engine, settings.modules)
         if engine is not None:
-            await engine.check()
+            await engine.check(prepared.refs)
         order = topological(prepared.definition)
         steps = [await _look(name, prepared) for name in order]
     definition = prepared.definition

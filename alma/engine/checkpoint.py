@@ -79,6 +79,18 @@ def _damaged(root: Path, ref: StackRef, error: Exception) -> BackendError:
     )
 
 
+def passphrase_salt(root: Path, ref: StackRef) -> str:
+    """The salt that a stack's secrets are encrypted with, if by a passphrase; else empty."""
+    try:
+        deployment = (load(root, ref) or {}).get("deployment") or {}
+    except NeedsCli:
+        return ""
+    provider = deployment.get("secrets_providers") or {}
+    if provider.get("type") != "passphrase":
+        return ""
+    return str((provider.get("state") or {}).get("salt", ""))
+
+
 def parse_export(text: str, ref: StackRef) -> Checkpoint:
     """What `pulumi stack export` prints. Raises `BackendError` when it is not that."""
     try:

@@ -41,7 +41,8 @@ _PATTERNS: Final = (
 _COLOUR: Final = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 """Pulumi's own colour tags (`sdk/go/common/diag/colors`) and the terminal's."""
 _BOILERPLATE: Final = re.compile(
-    r"^(an unhandled error occurred: |python inline source runtime error: "
+    r"^(stdout: |getting stack configuration: |get stack secrets manager: "
+    r"|an unhandled error occurred: |python inline source runtime error: "
     r"|Exception calling application: |error: |rpc error: code = \w+ desc = )+"
 )
 _EMPTY_WORDS: Final = re.compile(r"^(update|destroy|preview|refresh) (failed|canceled)$")

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from alma.engine.backend import Backend
 from alma.engine.frames import Report, Task, TaskKind
 from alma.engine.locate import Cli, locate
 from alma.engine.names import guard
+from alma.engine.passphrase import check_passphrase
 from alma.engine.protocol import (
     Checkpoint,
     OperationResult,
@@ -67,15 +68,29 @@ class PulumiEngine:
         """Where the state is kept, as the CLI is told."""
         return self._backend.url
 
-    async def check(self) -> Mapping[str, str]:
+    async def check(self, refs: Sequence[StackRef] = ()) -> Mapping[str, str]:
         """See `Engine.check`; also starts the first worker, whose imports then overlap."""
         cli = await self._tool()
         self._backend.check(self._environ)
         if self._backend.root is None:
             await self._reader(cli).whoami()
         self.warm()
+        await self._check_passphrase(cli, refs)
         python = ".".join(str(part) for part in sys.version_info[:3])
         return {"pulumi": cli.version, "python": python, "backend": self._backend.url}
+
+    async def _check_passphrase(self, cli: Cli, refs: Sequence[StackRef]) -> None:
+        """A passphrase of the user's own, against the first of these stacks that has secrets."""
+        root = self._backend.root
+        if root is None or self._backend.own_passphrase is not None:
+            return
+        for ref in refs:
+            salt = await asyncio.to_thread(checkpoints.passphrase_salt, root, ref)
+            if salt:
+                word = self._backend.passphrase(self._environ)
+                reader = self._reader(cli)
+                await check_passphrase(reader, ref, salt, word, self._environ)
+                return
 
     def warm(self) -> None:
         """Start a worker ahead of its first operation, unless one is there."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -171,8 +171,11 @@ class Engine(Protocol):
     Only the inability to look raises: `ToolError`, `BackendError`, `AuthenticationError`.
     """
 
-    async def check(self) -> Mapping[str, str]:
-        """Make sure the CLI, the backend and the passphrase work; returns versions and url."""
+    async def check(self, refs: Sequence[StackRef] = ()) -> Mapping[str, str]:
+        """Make sure that the CLI, the backend and the passphrase work for these stacks.
+
+        Returns versions, and the backend's URL as `backend`. Writes nothing.
+        """
         ...
 
     async def inspect(self, ref: StackRef) -> Checkpoint:

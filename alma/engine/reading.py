@@ -14,7 +14,7 @@ from typing import Any
 from alma.engine.checkpoint import parse_export
 from alma.engine.failures import AUTHENTICATION, translate
 from alma.engine.mending import mend
-from alma.engine.project import write_project
+from alma.engine.project import settings_path, write_project
 from alma.engine.protocol import Checkpoint, StackRef
 from alma.errors import AlmaError, AuthenticationError, BackendError
 
@@ -74,6 +74,14 @@ class Reader:
         if code != 0:
             raise _error(err)
 
+    async def encrypt(self, ref: StackRef, salt: str) -> None:
+        """Encrypt a word under this salt, which fails for another passphrase than its own."""
+        settings = f"encryptionsalt: {salt}\n"
+        arguments = ("config", "set", "--secret", "word", "--stack", ref.stack)
+        code, _, err = await self._run(ref, *arguments, told="word", settings=settings)
+        if code != 0:
+            raise _error(err)
+
     async def outputs(self, ref: StackRef) -> Mapping[str, Any]:
         """`pulumi stack output` with secrets in plaintext: through a pipe, into memory only."""
         arguments = ("stack", "output", "--json", "--show-secrets", "--stack", ref.stack)
@@ -93,11 +101,13 @@ class Reader:
             raise _error(err)
 
     async def _run(
-        self, ref: StackRef, *arguments: str, told: str | None = None
+        self, ref: StackRef, *arguments: str, told: str | None = None, settings: str = ""
     ) -> tuple[int, str, str]:
         with tempfile.TemporaryDirectory(prefix="alma-") as directory:
             bare = StackRef(project=ref.project, stack=ref.stack)
             write_project(Path(directory), bare, directory)
+            if settings:
+                settings_path(Path(directory), ref.stack).write_text(settings)
             process = await asyncio.create_subprocess_exec(
                 self.cli,
                 "--non-interactive",

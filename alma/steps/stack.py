@@ -97,11 +97,11 @@ class StackAdapter:
         keeps = (*dict.fromkeys((*status.keeps, *keeps)), *await self._lost(status))
         if keeps:
             return Retained(reason=keeps[0].reason, leftovers=keeps)
-        how = "destroyed" if before.exists or status.destroyed else "nothing"
-        record = (
-            "kept" if before.exists and not remove else "removed" if how != "nothing" else "none"
+        record = "none" if not before.exists else "removed" if remove else "kept"
+        return Undone(
+            how="destroyed" if status.destroyed else "nothing",
+            evidence={"resources": 0, "pending": 0, "record": record},
         )
-        return Undone(how=how, evidence={"resources": 0, "pending": 0, "record": record})
 
     async def reveal(self, call: Call) -> Mapping[str, Any]:  # noqa: ARG002 - no operation needed
         """Decrypt the outputs in the state."""

@@ -58,7 +58,7 @@ class FakeEngine:
         for name in names:
             self.reality.create(_key(ref), resource_of(ref, name))
 
-    async def check(self) -> Mapping[str, str]:
+    async def check(self, refs: Sequence[StackRef] = ()) -> Mapping[str, str]:  # noqa: ARG002
         """Always fine."""
         return {"backend": "fake://", "pulumi": "fake"}
 

@@ -153,6 +153,25 @@ async def test_a_lost_passphrase_is_found_by_the_check(place: Place) -> None:
     assert not (place.root / ".alma" / "passphrase").exists()
 
 
+async def test_a_wrong_passphrase_is_found_by_the_check(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is started; that a right one fits is remembered, and costs no process."""
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "right")
+    engine = PulumiEngine()
+    request = place.request(programs.one, create=True)
+    assert (await engine.up(request, place.watch())).failure is None
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "wrong")
+    with pytest.raises(AuthenticationError, match="incorrect passphrase"):
+        await engine.check([place.ref()])
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "right")
+    await engine.check([place.ref()])
+    before = len(place.commands())
+    await engine.check([place.ref()])
+    assert len(place.commands()) == before
+    await engine.close()
+
+
 @pytest.mark.usefixtures("place")
 async def test_a_passphrase_file_that_is_not_there_is_found_by_the_check(
     monkeypatch: pytest.MonkeyPatch,
