@@ -18,6 +18,7 @@ from alma.recorder import Recorder
 from alma.result import Result, make_result
 from alma.runner import Runner
 from alma.settings import Settings, open_engine
+from alma.snapshots import Snapshots, directory_of
 from alma.status import RunStatus
 from alma.steps.base import StepAdapter
 from alma.view import folded
@@ -39,6 +40,7 @@ async def drive(
         logs=(journal.path.parent / "logs" / run.run).absolute(),
         grace=settings.grace,
     )
+    prepared.keep_snapshots(Snapshots(directory_of(journal.path)))
     if run.kind == "destroy":
         operations.live.update(from_earlier_runs(journal, run))
     recorder.record(ev.RunnerAttached(process=lease.process, actor=lease.actor))

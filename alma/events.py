@@ -139,6 +139,8 @@ class StepStarted(Event):
     held: int = 0
     fingerprint: str = ""
     """Digest of the stack's resources at that moment, to tell later whether they changed."""
+    snapshot: str = ""
+    """Digest of the deployment as it was then, kept beside the journal; empty: none was kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +202,8 @@ class OperationFailed(Event):
     changes: Mapping[str, int] = field(default_factory=dict)
     resources: tuple[ResourceChange, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    """What was read afterwards, such as the `fingerprint` of what the operation left."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -149,7 +149,9 @@ class Operations:
         else:
             failure = self.recorder.clean_failure(outcome.failure, log)
             leftovers = self.recorder.clean(outcome.leftovers)
-            event = ev.OperationFailed(**common, failure=failure, leftovers=leftovers)
+            event = ev.OperationFailed(
+                **common, failure=failure, leftovers=leftovers, evidence=outcome.evidence
+            )
         self.recorder.record(event)
 
     def _watch(self, command: Act | Undo, operation: str) -> Watch:

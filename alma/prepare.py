@@ -17,6 +17,7 @@ from alma.errors import DefinitionError
 from alma.redact import Redactor
 from alma.saga import Saga
 from alma.secret import mask
+from alma.snapshots import Snapshots
 from alma.step import ActionStep, Output, StackStep, Step
 from alma.steps.action import ActionAdapter
 from alma.steps.base import StepAdapter
@@ -40,6 +41,12 @@ class Prepared:
         """The stacks of the saga."""
         stack = self.definition.stack
         return tuple(_ref(step, stack) for step in self.definition.steps if step.kind == "stack")
+
+    def keep_snapshots(self, snapshots: Snapshots) -> None:
+        """Have stack steps keep what their stacks are before they change them."""
+        for adapter in self.adapters.values():
+            if isinstance(adapter, StackAdapter):
+                adapter.snapshots = snapshots
 
 
 def from_saga(saga: Saga, engine: Engine | None, modules: tuple[ModuleType, ...] = ()) -> Prepared:

@@ -188,7 +188,7 @@ def _started(run: RunStatus, entry: ev.Recorded, event: ev.StepStarted) -> None:
 def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -> None:
     step = run.steps[event.step]
     step.open = OpenOperation(event.operation, event.kind, event.attempt, entry.epoch, event.log)
-    step.began_at = step.began_at or entry.at
+    step.began_at, step.fingerprint = step.began_at or entry.at, ""
     if event.kind == "mend" or _only_reveals(run, event.kind):
         return
     if event.kind in FORWARD:
@@ -207,15 +207,18 @@ def _spawned(run: RunStatus, _entry: ev.Recorded, event: ev.ProcessSpawned) -> N
         operation.processes = (*operation.processes, event.process)
 
 
-def _close(run: RunStatus, entry: ev.Recorded, name: str, seconds: float) -> StepStatus:
-    step = run.steps[name]
+def _close(
+    run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded | ev.OperationFailed
+) -> StepStatus:
+    step = run.steps[event.step]
     step.open, step.ended_at = None, entry.at
-    step.seconds += seconds
+    step.seconds += event.seconds
+    step.fingerprint = str(event.evidence.get("fingerprint", ""))
     return step
 
 
 def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded) -> None:
-    step = _close(run, entry, event.step, event.seconds)
+    step = _close(run, entry, event)
     if _only_reveals(run, event.kind):
         return
     if event.kind in FORWARD:
@@ -230,7 +233,7 @@ def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded)
 
 
 def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> None:
-    step = _close(run, entry, event.step, event.seconds)
+    step = _close(run, entry, event)
     if event.kind == "mend" or _only_reveals(run, event.kind):
         return
     if event.kind in FORWARD:
@@ -268,6 +271,7 @@ def _reconciled(run: RunStatus, _entry: ev.Recorded, event: ev.OperationReconcil
     # in_doubt stays until the next intent: the repeated operation is told that it is one.
     step = run.steps[event.step]
     step.open, step.unwatched = None, True
+    step.fingerprint = str(event.evidence.get("fingerprint", ""))
 
 
 def _turned(run: RunStatus, _entry: ev.Recorded, event: ev.CompensationStarted) -> None:

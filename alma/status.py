@@ -86,6 +86,8 @@ class StepStatus:
     """What a destroy leaves by the resources' own options, known before it ran."""
     how: str = ""
     """Of a compensated step: destroyed, unchanged, called, nothing, restored."""
+    fingerprint: str = ""
+    """Of the stack as this run's last operation left it; empty where nobody looked."""
     destroyed: bool = False
     """A destroy of this run has succeeded, and the state was seen empty after it."""
     retained: bool = False

@@ -21,11 +21,13 @@ from alma.engine.protocol import (
 )
 from alma.events import IN_DOUBT, Failure, Leftover, StepStarted
 from alma.outputs import is_whole
+from alma.snapshots import Snapshots
 from alma.status import OpenOperation, StepStatus
 from alma.step import Resolver
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
 from alma.steps.callables import call_function
 from alma.steps.pending import creates_in, described, evidence, resolve, unresolved
+from alma.steps.restoring import Restoring
 
 
 @dataclass(kw_only=True)
@@ -41,10 +43,13 @@ class StackAdapter:
     compensation: str | Callable[..., Any] = "destroy"
     resolver: Resolver | None = None
     digest: str = ""
+    snapshots: Snapshots | None = None
+    """Where it keeps what the stack was; a run sets it before it starts."""
 
     async def probe(self) -> StepStarted:
         """Read the state; no process on a file backend."""
         checkpoint = await self.engine.inspect(self.ref)
+        snapshot = await self._restoring.keep(checkpoint)
         return StepStarted(
             step=self.name,
             project=self.ref.project,
@@ -52,6 +57,7 @@ class StackAdapter:
             record_existed=checkpoint.exists,
             held=len(checkpoint.resources) + len(checkpoint.pending),
             fingerprint=checkpoint.fingerprint,
+            snapshot=snapshot,
         )
 
     async def act(self, call: Call) -> None:
@@ -69,12 +75,16 @@ class StackAdapter:
                 create=not (await self.engine.inspect(self.ref)).exists,
                 log_dir=call.logs(watch),
             )
-            return _outcome(await self.engine.up(request, watch))
+            outcome = _outcome(await self.engine.up(request, watch))
+            if not (call.status.started and call.status.started.held):
+                return outcome
+            left = (await self.engine.inspect(self.ref)).fingerprint
+            return replace(outcome, evidence={**outcome.evidence, "fingerprint": left})
 
         await call.perform("up", up)
 
     async def undo(self, call: Call) -> Undone | Retained | None:
-        """Destroy from the state, unless the stack is not this run's to destroy."""
+        """Destroy from the state; put back what was there before this run; verify either."""
         status = call.status
         before = await self.engine.inspect(self.ref)
         if call.kind == "up":
@@ -83,6 +93,8 @@ class StackAdapter:
                 return kept
             if callable(self.compensation) and not await self._call(call, self.compensation):
                 return None
+            if status.started and status.started.held:
+                return await self._put_back(call)
         if creates_in(before):
             await self._clear_pending(call)
             before = await self.engine.inspect(self.ref)
@@ -139,11 +151,11 @@ class StackAdapter:
         )
 
     def _foreseen_undo(self, held: int) -> tuple[str, bool]:
-        if held:
-            return "left as it is: the stack held resources before, it is never destroyed", False
         if self.compensation == "retain":
             return "left as it is: compensation is retain", False
         before = "call its compensation, then " if callable(self.compensation) else ""
+        if held:
+            return f"{before}restore: put back to the {held} resources that it holds now", True
         return f"{before}destroy", True
 
     async def current(self, names: frozenset[str]) -> Mapping[str, Any]:
@@ -154,8 +166,10 @@ class StackAdapter:
         return await self.engine.reveal(self.ref)
 
     async def settle(self, operation: OpenOperation) -> Settled:
-        """Wait for the CLI, and mend a lock whose holder is dead."""
-        return await self.engine.settle(self.ref, operation.id, operation.processes)
+        """Wait for the CLI, mend a lock whose holder is dead, and note what it has left."""
+        found = await self.engine.settle(self.ref, operation.id, operation.processes)
+        left = (await self.engine.inspect(self.ref)).fingerprint
+        return replace(found, evidence={**found.evidence, "fingerprint": left})
 
     def _vanished(self, status: StepStatus, now: Checkpoint) -> Retained | None:
         """A record that is gone before this run destroyed the stack proves nothing."""
@@ -211,16 +225,37 @@ class StackAdapter:
         lost = await self._lost(status)
         if held and started and now.fingerprint == started.fingerprint and not lost:
             return Undone(how="unchanged", evidence={"fingerprint": now.fingerprint})
-        if held:
+        if held and self.compensation != "retain":
+            why = self._restoring.refusal(status, now)
+            if not why and now.exists:
+                return None
             reason = (
-                f"the stack held {held} resources before this run, which changed it: "
-                "it is left as it is, never destroyed"
+                f"the stack held {held} resources before this run, which changed it, and is left "
+                f"as it is: {why or 'its record is gone from the backend'}"
             )
+            return Retained(reason=reason, leftovers=self._changed(status, now, reason))
+        if held:
+            reason = "the step asks for it: compensation is retain"
             return Retained(reason=reason, leftovers=self._changed(status, now, reason))
         if now.is_empty and not lost:
             return Undone(how="nothing", evidence={"resources": 0, "pending": 0})
         reason = "the step asks for it: compensation is retain"
         return Retained(reason=reason, leftovers=(*self._all(now, reason), *lost))
+
+    async def _put_back(self, call: Call) -> Undone | Retained | None:
+        """Restore what the stack was; the creates that nobody saw the end of are named."""
+        await self._clear_pending(call)
+        now = await self.engine.inspect(self.ref)
+        changed = self._changed(call.status, now, "this run changed it, and it is not put back")
+        undone = await self._restoring.restore(call, changed)
+        lost = await self._lost(call.status)
+        if undone is None or not lost:
+            return undone
+        return Retained(reason=lost[0].reason, leftovers=lost)
+
+    @property
+    def _restoring(self) -> Restoring:
+        return Restoring(name=self.name, ref=self.ref, engine=self.engine, snapshots=self.snapshots)
 
     async def _call(self, call: Call, function: Callable[..., Any]) -> bool:
         async def run(watch: Watch) -> Outcome:

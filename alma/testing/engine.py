@@ -11,8 +11,11 @@ from typing import Any, NoReturn
 
 from alma.engine.protocol import (
     Checkpoint,
+    Difference,
     OperationResult,
     Resource,
+    RestoreRequest,
+    RestoreResult,
     Settled,
     StackRef,
     UpRequest,
@@ -134,6 +137,39 @@ class FakeEngine:
         if fault is not None:
             self._die()
         return OperationResult()
+
+    async def export(self, ref: StackRef) -> Mapping[str, Any] | None:
+        """A document that stands for what the state holds."""
+        self._check()
+        return self.reality.keep(_key(ref))
+
+    async def restore(self, request: RestoreRequest, watch: Watch) -> RestoreResult:
+        """Make what is missing again, and delete what was not there."""
+        key, fault = _key(request.ref), self._fault(request.ref, "restore")
+        if key in self.reality.at_work or key in self._working:
+            return RestoreResult(failure=LOCKED)
+        wanted, opened = self.reality.kept[request.document["kept"]]
+        held = self.reality.state(key).resources
+        work = [("same" if old in held else "creating", old) for old in wanted.resources]
+        work += [("deleting", new) for new in reversed(held) if new not in wanted.resources]
+        touched: list[ResourceChange] = []
+        with self._at_work(key):
+            failure = await self._do(key, work, fault, watch, touched)
+        now = self.reality.state(key)
+        unlike = set(now.resources) ^ set(wanted.resources)
+        if not unlike:
+            self.reality.opened[key] = opened
+            self.reality.put(key, replace(now, outputs=wanted.outputs))
+        lie = Failure(kind="unverified", message="the stack is not as it was before")
+        return RestoreResult(
+            failure=(failure or lie) if unlike else None,
+            changes=_count(work) if not unlike else {},
+            resources=tuple(touched),
+            unlike=tuple(
+                Difference(urn=one.urn, id=one.id, reason="not as before")
+                for one in sorted(unlike, key=lambda one: one.urn)
+            ),
+        )
 
     async def mend(self, ref: StackRef, found: Mapping[str, str]) -> None:
         """Pending creates that are in `found` become resources, all others are dropped."""

@@ -35,6 +35,8 @@ class FakeWorld:
     at_work: dict[Key, tuple[tuple[str, Resource], ...]] = field(default_factory=dict)
     opened: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
     """Outputs with opened secrets."""
+    kept: dict[str, tuple[Checkpoint, Mapping[str, Any]]] = field(default_factory=dict)
+    """What was exported: states and their opened outputs, by what the document says of them."""
 
     def state(self, key: Key) -> Checkpoint:
         """The state of a stack."""
@@ -80,6 +82,13 @@ class FakeWorld:
             if begun.kind == "creating" and begun.urn in found
         )
         self.put(key, replace(state, resources=(*state.resources, *made), pending=()))
+
+    def keep(self, key: Key) -> dict[str, Any]:
+        """A document that stands for the stack's state as it is now."""
+        state = self.state(key)
+        name = f"{'/'.join(key)} {state.fingerprint}"
+        self.kept[name] = state, self.opened.get(key, {})
+        return {"kept": name}
 
     def land(self, key: Key) -> bool:
         """Let the CLI that has outlived its runner end; False when there was none."""

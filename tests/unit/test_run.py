@@ -116,15 +116,16 @@ async def test_an_action_is_retried_and_then_completes(journal: Path) -> None:
     assert result.status.steps["a"].tries == 2
 
 
-async def test_a_stack_that_existed_before_is_never_destroyed(journal: Path) -> None:
-    """Changed by this run: retained, named, exit 10."""
+async def test_a_stack_that_existed_before_is_put_back(journal: Path) -> None:
+    """Changed by this run: restored to what it held, never destroyed."""
     engine = FakeEngine(faults=[Fault(project="s-b", operation="up", after=0)])
     engine.existing("s-a", "dev", "one")
     result = await ended(up(three(), settings=settings(engine, journal)))
-    assert result.state is SagaState.FAILED
+    assert result.state is SagaState.COMPENSATED
+    assert result.status.steps["a"].how == "restored"
     assert ("destroy", "s-a") not in engine.calls
-    assert [left.urn.rpartition("::")[2] for left in result.leftovers] == ["two"]
-    assert "before this run" in result.leftovers[0].reason
+    assert [one.urn.rpartition("::")[2] for one in engine.world["s-a", "dev"].resources] == ["one"]
+    assert {urn.rpartition("::")[2] for urn in engine.reality.things} == {"one"}
 
 
 async def test_an_up_that_changed_nothing_needs_no_undo(journal: Path) -> None:
@@ -636,3 +637,19 @@ async def test_a_step_that_has_nothing_to_undo_can_say_so(journal: Path) -> None
     result = await ended(up(saga, journal=journal))
     assert result.state is SagaState.COMPENSATED
     assert result.status.steps["check"].how == "nothing"
+
+
+@pytest.mark.parametrize("again", [resume, rollback])
+async def test_a_run_that_a_later_one_built_on_is_not_taken_up_again(
+    journal: Path, again: Any
+) -> None:
+    """Its stacks may belong to the later run by now: never a blind destroy."""
+    engine = FakeEngine(faults=[Fault(project="s-c", operation="up", after=1)])
+    saga = three(on_failure="stop")
+    first = await ended(up(saga, settings=settings(engine, journal)))
+    second = await up(three(), settings=settings(engine, journal))
+    assert second.state is SagaState.COMPLETED
+    calls = list(engine.calls)
+    with pytest.raises(DefinitionError, match=second.run_id):
+        await again(first.run_id, saga=saga, settings=settings(engine, journal))
+    assert engine.calls == calls

@@ -1,0 +1,142 @@
+"""Deployments kept beside the journal: what a stack was before a run changed it.
+
+Each is one file, `<sha256 of its JSON>.json.gz`, mode 0600 in a directory of mode 0700. Secrets
+in it are the ciphertext of the stack's state. The journal names it (`StepStarted.snapshot`), so
+that a file which was changed since is not taken for it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import secrets
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from alma.errors import AlmaError
+from alma.events import StepStarted
+from alma.journal import Journal
+from alma.status import SagaState
+from alma.view import folded
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_LEVEL: Final = 6
+
+
+class SnapshotError(AlmaError):
+    """A snapshot is not there, not what the journal says it is, or of another stack."""
+
+
+def directory_of(journal: Path) -> Path:
+    """Where the snapshots of this journal's runs are."""
+    return (journal.parent / "snapshots").absolute()
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """The snapshots in a directory, which is made with the first one."""
+
+    directory: Path
+
+    def keep(self, project: str, stack: str, document: Mapping[str, Any]) -> str:
+        """Write it, safe on the disk when this returns; its digest. Raises `SnapshotError`."""
+        whole = {"project": project, "stack": stack, "document": document}
+        data = json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()
+        digest = hashlib.sha256(data).hexdigest()
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not self._is_whole(digest):
+                _write(self._path(digest), gzip.compress(data, _LEVEL, mtime=0))
+        except OSError as error:
+            raise SnapshotError(
+                f"The snapshot of {project}/{stack} cannot be written to {self.directory}: "
+                f"{error.strerror}.",
+                hint="Without it a failed update could not be undone. Mend the directory.",
+            ) from error
+        return digest
+
+    def load(self, digest: str, project: str, stack: str) -> Mapping[str, Any]:
+        """The deployment kept under this digest; `SnapshotError` says why there is none."""
+        if not digest or not _DIGEST.fullmatch(digest):
+            raise SnapshotError("no snapshot of it was kept when the step started")
+        path = self._path(digest)
+        try:
+            data = gzip.decompress(path.read_bytes())
+        except FileNotFoundError as error:
+            raise SnapshotError(f"its snapshot {path} is gone") from error
+        except (OSError, EOFError, ValueError, zlib.error) as error:
+            raise SnapshotError(f"its snapshot {path} is damaged") from error
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise SnapshotError(f"its snapshot {path} is damaged: it is not what was kept")
+        whole = json.loads(data)
+        if (whole["project"], whole["stack"]) != (project, stack):
+            raise SnapshotError(
+                f"the snapshot {path} is of another stack, {whole['project']}/{whole['stack']}"
+            )
+        document: Mapping[str, Any] = whole["document"]
+        return document
+
+    def digests(self) -> set[str]:
+        """All that are kept."""
+        return {path.name.partition(".")[0] for path in self.directory.glob("*.json.gz")}
+
+    def remove(self, digest: str) -> Path:
+        """Remove one."""
+        path = self._path(digest)
+        path.unlink(missing_ok=True)
+        return path
+
+    def _path(self, digest: str) -> Path:
+        return self.directory / f"{digest}.json.gz"
+
+    def _is_whole(self, digest: str) -> bool:
+        try:
+            data = gzip.decompress(self._path(digest).read_bytes())
+        except (OSError, EOFError, ValueError, zlib.error):
+            return False
+        return hashlib.sha256(data).hexdigest() == digest
+
+
+def prune(journal: Journal, *, keep: int = 20) -> tuple[Path, ...]:
+    """Remove the snapshots that no run needs any more; the files removed.
+
+    A run that is not over needs its own, and so does a FAILED one, which can still be rolled
+    back; of the others the newest `keep` runs keep theirs.
+    """
+    needed: set[str] = set()
+    for place, row in enumerate(journal.runs(limit=None)):
+        recorded = journal.events(row.run)
+        state = folded(journal, recorded).state
+        if place < keep or state not in (SagaState.COMPLETED, SagaState.COMPENSATED):
+            starts = (entry.event for entry in recorded)
+            needed.update(event.snapshot for event in starts if isinstance(event, StepStarted))
+    snapshots = Snapshots(directory_of(journal.path))
+    unneeded = sorted(snapshots.digests() - needed)
+    return tuple(snapshots.remove(digest) for digest in unneeded)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole under its name or not at all, and on the disk, its name included."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            draft.unlink()
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,126 @@
+"""Undoing a step on a stack that was there before: it is put back, never destroyed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from alma.engine.protocol import Checkpoint, Engine, RestoreRequest, RestoreResult, StackRef, Watch
+from alma.errors import AuthenticationError
+from alma.events import Failure, Leftover
+from alma.snapshots import SnapshotError, Snapshots
+from alma.status import StepStatus
+from alma.steps.base import Call, Outcome, Undone
+
+SOMEBODY_ELSE = "it was changed by somebody else after this run's last operation on it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restoring:
+    """Puts one stack back to the snapshot that was taken when its step started."""
+
+    name: str
+    ref: StackRef
+    engine: Engine
+    snapshots: Snapshots | None
+
+    async def keep(self, now: Checkpoint) -> str:
+        """Take the snapshot of a stack that holds something; its digest, or empty.
+
+        Raises `SnapshotError` when it cannot be kept: then nothing may be changed.
+        """
+        if self.snapshots is None or now.is_empty:
+            return ""
+        document = await self.engine.export(self.ref)
+        return self.snapshots.keep(self.ref.project, self.ref.stack, document or {})
+
+    def refusal(self, status: StepStatus, now: Checkpoint) -> str:
+        """Why the stack cannot be put back; empty when it can."""
+        if status.fingerprint and status.fingerprint != now.fingerprint:
+            return SOMEBODY_ELSE
+        try:
+            self._load(status)
+        except SnapshotError as error:
+            return error.message
+        return ""
+
+    async def restore(self, call: Call, named: tuple[Leftover, ...]) -> Undone | None:
+        """Put it back and verify it; None when that failed, which is recorded then.
+
+        `named` is what this run had changed: the leftovers where nothing could be done at all.
+        """
+        document = self._load(call.status)
+        seen: list[RestoreResult] = []
+
+        async def work(watch: Watch) -> Outcome:
+            logs = call.logs(watch)
+            request = RestoreRequest(ref=self.ref, document=document, log_dir=logs)
+            try:
+                result = await self.engine.restore(request, watch)
+            except AuthenticationError as error:
+                lost = Failure(kind="passphrase", message=error.message, hint=error.hint)
+                return Outcome(failure=lost, leftovers=named)
+            seen.append(result)
+            after = await self.engine.inspect(self.ref)
+            failure = result.failure or _pending(after)
+            return Outcome(
+                failure=failure,
+                changes=result.changes,
+                resources=result.resources,
+                evidence=self._evidence(call.status, result, after),
+                leftovers=self._leftovers(result, after) if failure else (),
+            )
+
+        outcome = await call.perform("restore", work)
+        if outcome.failure is not None:
+            return None
+        return Undone(how="restored", evidence=outcome.evidence)
+
+    def _load(self, status: StepStatus) -> Any:
+        digest = status.started.snapshot if status.started else ""
+        kept = self.snapshots
+        if kept is None or not digest:
+            raise SnapshotError("no snapshot of it was kept when the step started")
+        return kept.load(digest, self.ref.project, self.ref.stack)
+
+    def _evidence(
+        self, status: StepStatus, result: RestoreResult, after: Checkpoint
+    ) -> dict[str, Any]:
+        return {
+            "snapshot": status.started.snapshot if status.started else "",
+            "fingerprint": after.fingerprint,
+            "renewed": [
+                {"urn": one.urn, "id": one.id, "reason": one.reason} for one in result.renewed
+            ],
+        }
+
+    def _leftovers(self, result: RestoreResult, after: Checkpoint) -> tuple[Leftover, ...]:
+        stack = f"{self.ref.project}/{self.ref.stack}"
+        unlike = tuple(
+            Leftover(step=self.name, stack=stack, urn=one.urn, id=one.id, reason=one.reason)
+            for one in result.unlike
+        )
+        pending = tuple(
+            Leftover(
+                step=self.name,
+                stack=stack,
+                urn=one.urn,
+                id=one.id,
+                reason=f"its operation was cut off while {one.kind}: it may exist",
+            )
+            for one in after.pending
+        )
+        whole = Leftover(step=self.name, stack=stack, reason="it could not be put back")
+        return (*unlike, *pending) or (whole,)
+
+
+def _pending(after: Checkpoint) -> Failure | None:
+    if not after.pending:
+        return None
+    return Failure(
+        kind="pending",
+        message=f"the stack is as before, but for {len(after.pending)} operations that were cut "
+        "off: what they made may exist",
+        urn=after.pending[0].urn,
+        hint="Look at the provider, then mend the state, or give the step a resolver.",
+    )
