@@ -19,7 +19,7 @@ from alma.prepare import from_saga
 from alma.result import Result, make_result
 from alma.saga import Saga
 from alma.settings import Settings, open_engine
-from alma.status import SagaState
+from alma.status import RunStatus, SagaState
 from alma.step import StackStep
 from alma.view import folded
 
@@ -144,6 +144,17 @@ def _refuse_unfinished(journal: Journal, definition: Definition) -> None:
             )
 
 
+def _refuse_superseded(journal: Journal, run: RunStatus) -> None:
+    """A later run has built on what this one left: it is no longer this one's to undo."""
+    newest = journal.runs(limit=1, target=run.plan.target)[0].run
+    if newest != run.run:
+        raise DefinitionError(
+            f"Run {run.run} is not the newest of {run.plan.target}: run {newest} came after it, "
+            "and the stacks may be its own by now.",
+            hint="Take the saga down with `alma-pulumi destroy`, or leave it as it is.",
+        )
+
+
 # -- runs that exist -------------------------------------------------------------------------
 
 
@@ -184,5 +195,6 @@ async def _go_on(
             run = folded(journal, journal.events(run_id))
             if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
                 return conclude(run, make_result(run, interrupted=False), {})
+            _refuse_superseded(journal, run)
             resumed = ev.RunResumed(direction=wanted, actor=actor(), definition=accepted)
             return await drive(run, journal, lease, prepared, settings, resumed)
