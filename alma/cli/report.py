@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from alma.cli import words
@@ -116,8 +116,8 @@ def undone(run: RunStatus) -> list[str]:
     return [f"  {step.name}: {_WAY.get(step.how, step.how)}" for step in done]
 
 
-def leftovers(left: tuple[Leftover, ...]) -> list[str]:
-    """Everything that may still exist: what, where, and why."""
+def leftovers(left: tuple[Leftover, ...], gone: Mapping[Leftover, str] | None = None) -> list[str]:
+    """Everything that may still exist: what, where, and why; `gone` by a later run, and which."""
     lines = []
     for item in left:
         where = f" (stack {item.stack})" if item.stack else ""
@@ -128,6 +128,8 @@ def leftovers(left: tuple[Leftover, ...]) -> list[str]:
         elif item.id:
             lines.append(f"    id {words.plain(item.id)}")
         lines += words.block(item.reason, "    ", most=3)
+        if gone and item in gone:
+            lines.append(f"    gone by now: run {gone[item]} has verified it")
     return lines
 
 

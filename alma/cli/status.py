@@ -11,6 +11,7 @@ from alma.cli.options import Shared, pass_shared, shared_options
 from alma.cli.output import say
 
 if TYPE_CHECKING:
+    from alma.events import Leftover
     from alma.view import View
 
 
@@ -26,20 +27,35 @@ def command(shared: Shared, run: str) -> None:
     from alma.view import look
 
     view = look(shared.journal_path, run)
+    gone = _gone(view, shared)
     if shared.json:
-        shared.answer(_document(view, shared))
+        shared.answer(_document(view, shared, gone))
         return
-    for line in _lines(view, shared):
+    for line in _lines(view, shared, gone):
         say(line)
 
 
-def _document(view: View, shared: Shared) -> dict[str, Any]:
+def _gone(view: View, shared: Shared) -> dict[Leftover, str]:
+    """Which leftovers a later run has proven gone; only a run that has any is looked into."""
+    if not view.run.leftovers:
+        return {}
+    from alma.journal import Journal
+    from alma.leftovers import proven_gone
+
+    with Journal.open(shared.journal_path, write=False) as journal:
+        return proven_gone(journal, view.run)
+
+
+def _document(view: View, shared: Shared, gone: dict[Leftover, str]) -> dict[str, Any]:
     from alma.cli.report import ways_on
     from alma.result import document
 
     runner = view.runner
+    described = document(view.run, interrupted=view.interrupted)
+    for left, entry in zip(view.run.leftovers, described["leftovers"], strict=True):
+        entry["gone_by"] = gone.get(left)
     return {
-        **document(view.run, interrupted=view.interrupted),
+        **described,
         "runner": runner
         and {
             "pid": runner.process.pid,
@@ -51,7 +67,7 @@ def _document(view: View, shared: Shared) -> dict[str, Any]:
     }
 
 
-def _lines(view: View, shared: Shared) -> list[str]:
+def _lines(view: View, shared: Shared, gone: dict[Leftover, str]) -> list[str]:
     from alma.cli import report
 
     run = view.run
@@ -73,7 +89,7 @@ def _lines(view: View, shared: Shared) -> list[str]:
     for heading, part in (
         ("", list(report.failures(run))),
         ("Outputs:", report.outputs(run)),
-        ("Left behind:", report.leftovers(run.leftovers)),
+        ("Left behind:", report.leftovers(run.leftovers, gone)),
     ):
         if part:
             lines += ["", *filter(None, [heading]), *part]
