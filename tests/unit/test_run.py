@@ -16,6 +16,7 @@ from alma import events as ev
 from alma.errors import DefinitionError, JournalError, RefusedError, RunnerBusyError
 from alma.journal import Journal
 from alma.launch import destroy, resume, rollback, up
+from alma.leftovers import proven_gone
 from alma.operator import abandon, skip
 from alma.testing import Crash, FakeEngine, FakeProgram, Fault
 from tests.unit.helpers import ended, history, program, settings, types, until
@@ -653,3 +654,19 @@ async def test_a_run_that_a_later_one_built_on_is_not_taken_up_again(
     with pytest.raises(DefinitionError, match=second.run_id):
         await again(first.run_id, saga=saga, settings=settings(engine, journal))
     assert engine.calls == calls
+
+
+async def test_leftovers_stay_listed_until_a_later_run_proves_them_gone(journal: Path) -> None:
+    """A destroy that has seen the stack empty is proof; one that failed is none."""
+    faults = [Fault(project="s-b", operation="destroy", nth=n, after=0) for n in (1, 2)]
+    engine = FakeEngine(faults=[Fault(project="s-c", operation="up", after=1), *faults])
+    failed = await ended(up(three(), settings=settings(engine, journal)))
+    assert {left.step for left in failed.leftovers} == {"a", "b"}
+    await ended(destroy(three(), settings=settings(engine, journal)))
+    with Journal.open(journal, write=False) as reader:
+        assert proven_gone(reader, failed.status) == {}
+    proof = await destroy(three(), settings=settings(engine, journal))
+    with Journal.open(journal, write=False) as reader:
+        gone = proven_gone(reader, failed.status)
+    assert set(gone.values()) == {proof.run_id}
+    assert set(gone) == set(failed.leftovers)
