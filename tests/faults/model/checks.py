@@ -77,14 +77,20 @@ def _check_undone(stage: Stage, status: RunStatus, before: Before) -> None:
         stage.fail(f"COMPENSATED, but there is {sorted(extra)} and there is no more {sorted(lost)}")
     for key, state in stage.reality.states.items():
         old = before.states.get(key)
-        if old is None:
+        if old is None and not (state.is_empty and _retained(stage, key[0])):
             stage.fail(f"COMPENSATED, but the record {key} that it made is there")
-        elif old.fingerprint != state.fingerprint:
+        elif old is not None and old.fingerprint != state.fingerprint:
             stage.fail(f"COMPENSATED, but {key} is not as it was: {state}")
     if gone := set(before.states) - set(stage.reality.states):
         stage.fail(f"COMPENSATED, but the records {gone} were there before")
     if done := [name for run, name in stage.present if run == status.run]:
         stage.fail(f"COMPENSATED, but the actions {done} are not undone")
+
+
+def _retained(stage: Stage, project: str) -> bool:
+    """An empty record stays where the step asks for its stack to be retained."""
+    steps = enumerate(stage.case.steps)
+    return any(s.undo == "retain" and stage.case.project(i) == project for i, s in steps)
 
 
 def _check_complete(stage: Stage, status: RunStatus) -> None:

@@ -185,7 +185,13 @@ class Stage:
     def _may_undo(self, run: str, index: int, rows: list[Any]) -> None:
         kind = self.kinds[run]
         old = self.before[run] if kind == "up" else None
-        done = {row[4] for row in rows if row[0] == run and row[2] == "OperationSucceeded"}
+        done = {
+            row[4]
+            for row in rows
+            if row[0] == run
+            and row[2] == "OperationSucceeded"
+            and row[5]["kind"] in ("up", "action")
+        }
         pivots = {self.case.name(i) for i, step in enumerate(self.case.steps) if step.pivot}
         if old and done & pivots:
             self.fail(f"{self.case.name(index)} undone past the pivot {done & pivots}")

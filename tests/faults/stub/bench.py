@@ -1,0 +1,150 @@
+"""Where trials run: the stub on a PATH of its own, and the zygote that makes runners."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+ROOT: Final = Path(__file__).parents[3]
+PATIENCE: Final = 60.0
+"""Seconds that a runner may take: far more than any does."""
+
+
+@dataclass
+class Bench:
+    """`tools` holds the stub as `pulumi`; every trial gets a directory under `scratch`."""
+
+    scratch: Path
+    tools: Path
+    zygote: subprocess.Popen[bytes]
+    answers: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
+    exits: dict[int, int] = field(default_factory=dict)
+
+    def environ(self, directory: Path) -> dict[str, str]:
+        """What a runner of that trial sees."""
+        home = str(self.scratch / "home")
+        return {
+            "PATH": f"{self.tools}{os.pathsep}/usr/bin{os.pathsep}/bin",
+            "HOME": home,
+            "XDG_CACHE_HOME": f"{home}/.cache",
+            "XDG_STATE_HOME": str(directory / "xdg"),
+            "PULUMI_HOME": f"{home}/.pulumi",
+            "PULUMI_CONFIG_PASSPHRASE": "stub",
+            "STUB_WORLD": str(directory / "world"),
+        }
+
+    def start(self, directory: Path, operation: str) -> int:
+        """Start a runner; its pid."""
+        task = {"directory": str(directory), "operation": operation}
+        task["environ"] = self.environ(directory)  # type: ignore[assignment]
+        assert self.zygote.stdin is not None
+        self.zygote.stdin.write(json.dumps(task).encode() + b"\n")
+        self.zygote.stdin.flush()
+        while "exit" in (answer := self.answers.get(timeout=PATIENCE)):
+            self.exits[answer["pid"]] = answer["exit"]
+        return int(answer["pid"])
+
+    def wait(self, pid: int, seconds: float = PATIENCE) -> int | None:
+        """The exit code of a runner, or None if it still runs after that many seconds."""
+        deadline = time.monotonic() + seconds
+        while pid not in self.exits:
+            try:
+                answer = self.answers.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                return None
+            self.exits[answer["pid"]] = answer["exit"]
+        return self.exits[pid]
+
+    def listen(self, stream: IO[bytes]) -> None:
+        """Take the zygote's answers, in a thread."""
+        for line in stream:
+            self.answers.put(json.loads(line))
+
+
+@contextmanager
+def bench() -> Iterator[Bench]:
+    """A bench in memory where there is some; everything is gone afterwards."""
+    ram = Path("/dev/shm")
+    root = tempfile.mkdtemp(prefix="alma-stub-", dir=ram if os.access(ram, os.W_OK) else None)
+    scratch, tools = Path(root), Path(root, "bin")
+    (scratch / "home").mkdir()
+    tools.mkdir()
+    install(tools)
+    zygote = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.stub.zygote"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(scratch / "home")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    made = Bench(scratch, tools, zygote)
+    listener = threading.Thread(target=made.listen, args=(zygote.stdout,), daemon=True)
+    listener.start()
+    try:
+        yield made
+    finally:
+        assert zygote.stdin is not None
+        assert zygote.stdout is not None
+        zygote.stdin.close()
+        try:
+            zygote.wait(10)
+        except subprocess.TimeoutExpired:
+            zygote.kill()
+            zygote.wait()
+        listener.join(10)
+        zygote.stdout.close()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def install(tools: Path) -> None:
+    """Put the stub there as `pulumi`, run by the interpreter that starts the fastest."""
+    python = getattr(sys, "_base_executable", sys.executable)
+    source = (Path(__file__).parent / "pulumi.py").read_text()
+    path = tools / "pulumi"
+    path.write_text(f"#!{python}\n{source}")
+    path.chmod(0o755)
+
+
+def living(directory: Path) -> dict[str, list[int]]:
+    """The processes of a trial that live, by role, the newest last."""
+    found: dict[str, list[int]] = {"cli": [], "worker": []}
+    entries = sorted((directory / "world" / "pids").iterdir(), key=lambda p: p.stat().st_mtime_ns)
+    for entry in entries:
+        role, _, pid = entry.name.partition("-")
+        if _lives(int(pid), directory):
+            found[role].append(int(pid))
+    return found
+
+
+def _lives(pid: int, directory: Path) -> bool:
+    """It runs, is no zombie, and is this trial's: its working directory or files are there."""
+    with suppress(OSError):
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        if stat.rpartition(") ")[2][0] == "Z":
+            return False
+        environ = Path(f"/proc/{pid}/environ").read_bytes()
+        where = Path(f"/proc/{pid}/cwd").readlink()
+        return str(directory).encode() in environ or where.is_relative_to(directory)
+    return False
+
+
+def kill(pid: int) -> bool:
+    """SIGKILL; False when it is gone."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True

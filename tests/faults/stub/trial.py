@@ -1,0 +1,172 @@
+"""One trial: a saga over the stub, processes killed at moments that a seed gives, and the truth."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from alma import SagaState
+from alma.journal import Journal
+from alma.state import fold
+from alma.status import RunStatus
+from tests.faults.stub.bench import Bench, kill, living
+from tests.faults.stub.runner import SAGA, STACK
+
+TRIES: Final = 8
+"""Runners without kills in which a run must come to its end."""
+
+
+@dataclass
+class Trial:
+    """`kills` are those that hit; `log` says what was done, in order."""
+
+    seed: int
+    kills: int = 0
+    log: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    state: str = ""
+
+
+def plan_of(rng: random.Random) -> dict[str, Any]:
+    """Two to four small stacks; in every third plan something fails."""
+    projects: dict[str, Any] = {}
+    count = rng.choice((2, 2, 3, 4))
+    for index in range(count):
+        parents = [f"s{index - 1}"] if index and rng.random() < 0.7 else []
+        projects[f"{SAGA}-s{index}"] = {
+            "after": parents,
+            "compensation": rng.choice(("destroy", "destroy", "destroy", "retain")),
+            "resources": [f"r{number}" for number in range(rng.choice((1, 2, 3)))],
+            "outputs": {"value": f"v{index}"},
+            "faults": [],
+        }
+    if rng.random() < 0.5:
+        fault = {"op": "up", "nth": 1, "after": rng.choice((0, 1, 9))}
+        projects[f"{SAGA}-s{count - 1}"]["faults"].append(fault)
+        if rng.random() < 0.3:
+            fault = {"op": "destroy", "nth": 1, "after": 0}
+            projects[f"{SAGA}-s{rng.randrange(count)}"]["faults"].append(fault)
+    return {"delay": 0.004, "parallelism": rng.choice((1, 2)), "projects": projects}
+
+
+def run_trial(bench: Bench, seed: int, kills: int = 3) -> Trial:
+    """Start, kill up to `kills` times, go on to the end, look."""
+    rng, trial = random.Random(seed), Trial(seed)  # noqa: S311 - repeatable
+    directory = bench.scratch / f"trial-{seed}"
+    for folder in ("things", "pids"):
+        (directory / "world" / folder).mkdir(parents=True)
+    plan = plan_of(rng)
+    (directory / "world" / "plan.json").write_text(json.dumps(plan))
+    _disturb(bench, directory, rng, trial, kills)
+    _finish(bench, directory, trial)
+    if not trial.violations:
+        _look(directory, plan, trial)
+    if not trial.violations:
+        shutil.rmtree(directory)
+    return trial
+
+
+def _disturb(bench: Bench, directory: Path, rng: random.Random, trial: Trial, kills: int) -> None:
+    runner = bench.start(directory, "up")
+    trial.log.append("up")
+    for _ in range(kills):
+        code = bench.wait(runner, rng.expovariate(1 / 0.12))
+        if code is not None:
+            trial.log.append(f"exit {code}")
+            return
+        victim = rng.choice(("runner", "runner", "worker", "cli", "all"))
+        live = {**living(directory), "runner": [runner]}
+        targets = [p for r in live.values() for p in r] if victim == "all" else live[victim][-1:]
+        hits = sum(kill(pid) for pid in targets)
+        trial.kills += bool(hits)
+        trial.log.append(f"kill {victim} ({hits})")
+        if victim in ("runner", "all"):
+            bench.wait(runner)
+            operation = rng.choice(("resume", "resume", "resume", "rollback"))
+            trial.log.append(operation)
+            runner = bench.start(directory, operation)
+    code = bench.wait(runner)
+    trial.log.append(f"exit {code}")
+    if code is None:
+        trial.violations.append("a runner does not come to its end")
+        kill(runner)
+
+
+def _finish(bench: Bench, directory: Path, trial: Trial) -> None:
+    for _ in range(TRIES):
+        status = _status(directory)
+        if status is not None and status.state.is_final:
+            return
+        operation = "up" if status is None else "resume"
+        code = bench.wait(bench.start(directory, operation))
+        trial.log.append(f"{operation}: exit {code}")
+        if code not in (0, 4, 10):
+            trial.violations.append(f"undisturbed {operation} ended with {code}")
+            return
+    trial.violations.append("it does not come to an end")
+
+
+def _status(directory: Path) -> RunStatus | None:
+    journal = directory / "journal.db"
+    if not journal.exists():
+        return None
+    with Journal.open(journal, write=False) as reader:
+        runs = reader.runs(limit=1)
+        return fold(reader.events(runs[0].run)) if runs else None
+
+
+def _look(directory: Path, plan: dict[str, Any], trial: Trial) -> None:
+    """What is there, against what the journal says."""
+    fail = trial.violations.append
+    status = _status(directory)
+    assert status is not None
+    trial.state = status.state.name
+    with Journal.open(directory / "journal.db", write=False) as reader:
+        if broken := reader.verify().first_break:
+            fail(f"the journal is broken: {broken}")
+    things = {path.name for path in (directory / "world" / "things").iterdir()}
+    states = {path.parent.name: _state(path) for path in _files(directory, "stacks/*/*.json")}
+    if status.state is SagaState.COMPLETED:
+        wanted = {
+            f"urn:pulumi:{STACK}::{project}::stub:index:Thing::{name}"
+            for project, entry in plan["projects"].items()
+            for name in entry["resources"]
+        }
+        held = {urn for resources, _ in states.values() for urn in resources}
+        pending = {urn for _, operations in states.values() for urn in operations}
+        if not things == held == wanted or pending:
+            fail(f"COMPLETED: wanted {wanted}, held {held}, there {things}, pending {pending}")
+    elif status.state is SagaState.COMPENSATED:
+        # An empty record stays where the step asks for its stack to be retained.
+        kept = {p for p, entry in plan["projects"].items() if entry["compensation"] == "retain"}
+        if things or any(p not in kept or any(state) for p, state in states.items()):
+            fail(f"COMPENSATED, and there is {things}, {states}")
+    else:
+        named = {left.urn for left in status.leftovers}
+        pending = {urn for _, operations in states.values() for urn in operations}
+        if missing := (things | pending) - named:
+            fail(f"FAILED, and not named: {missing}; named: {named}")
+    if locks := _files(directory, "locks/**/*.json"):
+        fail(f"locks are left: {locks}")
+    deadline = time.monotonic() + 10
+    while (left := [p for pids in living(directory).values() for p in pids]) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.01)
+    if left:
+        fail(f"processes are left: {left}")
+
+
+def _files(directory: Path, pattern: str) -> list[Path]:
+    return list((directory / ".alma" / "state" / ".pulumi").glob(pattern))
+
+
+def _state(path: Path) -> tuple[set[str], set[str]]:
+    latest = json.loads(path.read_text())["checkpoint"]["latest"]
+    resources = {e["urn"] for e in latest["resources"] if e["type"] != "pulumi:pulumi:Stack"}
+    return resources, {p["resource"]["urn"] for p in latest["pending_operations"]}

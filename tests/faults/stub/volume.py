@@ -1,0 +1,56 @@
+"""Trials until so many kills have hit, on two benches at once."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from tests.faults.stub.bench import bench
+from tests.faults.stub.trial import Trial, run_trial
+
+
+@dataclass
+class Volume:
+    """What came of it. `failed` are the trials that broke an invariant."""
+
+    trials: int = 0
+    kills: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    failed: list[Trial] = field(default_factory=list)
+
+
+def run_volume(seed: int, kills: int, *, deadline: float | None = None, benches: int = 2) -> Volume:
+    """Run trials of consecutive seeds; stops early at `deadline` (monotonic) or ten failures."""
+    volume, lock = Volume(), threading.Lock()
+    seeds = itertools.count(seed * 1_000_000)
+
+    def enough() -> bool:
+        over = deadline is not None and time.monotonic() > deadline
+        return over or volume.kills >= kills or len(volume.failed) >= 10
+
+    def work(_number: int) -> None:
+        with bench() as place:
+            for trial in _trials(seeds, lock, enough):
+                done = run_trial(place, trial, kills=4)
+                with lock:
+                    volume.trials += 1
+                    volume.kills += done.kills
+                    volume.states[done.state] += 1
+                    if done.violations:
+                        volume.failed.append(done)
+
+    with ThreadPoolExecutor(benches) as pool:
+        list(pool.map(work, range(benches)))
+    return volume
+
+
+def _trials(seeds: Iterator[int], lock: threading.Lock, enough: object) -> Iterator[int]:
+    while not enough():  # type: ignore[operator]
+        with lock:
+            seed = next(seeds)
+        yield seed
