@@ -5,22 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
+from alma.checks import Check, check_journal
 from alma.engine.backend import Backend
 from alma.engine.locate import Cli, locate, parse
 from alma.engine.locks import locks_of
 from alma.engine.protocol import StackRef
 from alma.errors import AlmaError
-from alma.journal import Journal
-from alma.lease import may_live
-from alma.status import SagaState
-from alma.view import View, view
-
-Level = Literal["ok", "warn", "fail"]
 
 _PLUGINS: Final = {
     "pulumi-resource-pulumi-python": "programs with dynamic providers",
@@ -28,16 +22,6 @@ _PLUGINS: Final = {
     "pulumi-language-yaml": "projects with a work_dir and `runtime: yaml`",
 }
 _INSTALL: Final = "It comes with Pulumi: https://www.pulumi.com/docs/install/"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One thing that was looked at. `mend` says what to do, empty when all is well."""
-
-    name: str
-    level: Level
-    message: str
-    mend: str = ""
 
 
 async def examine(
@@ -50,7 +34,11 @@ async def examine(
     cli, found = _cli(environ)
     checks = [found, _sdk(cli), *_plugins(cli, environ)]
     checks.append(await _backend(backend, cli, environ))
-    checks += [_passphrase(backend, environ), *_locks(backend), *_journal(journal)]
+    checks += [
+        _passphrase(backend, environ),
+        *_locks(backend),
+        *check_journal(journal, backend.root),
+    ]
     return tuple(checks)
 
 
@@ -146,57 +134,3 @@ def _locks(backend: Backend) -> Iterator[Check]:
                 yield Check(name="lock", level="warn", message=message, mend=mend)
             else:
                 yield Check(name="lock", level="ok", message=f"{message}, who may be at work")
-
-
-# -- the journal -----------------------------------------------------------------------------
-
-
-def _journal(path: Path) -> Iterator[Check]:
-    if not os.path.lexists(path):
-        yield Check(name="journal", level="ok", message=f"{path} (made by the first run)")
-        return
-    try:
-        with Journal.open(path, write=False) as journal:
-            verdict = journal.verify()
-            if verdict.first_break is not None:
-                message = f"{path} is not what was written: {verdict.first_break}"
-                mend = "Copy it away, and compare it with a backup."
-                yield Check(name="journal", level="fail", message=message, mend=mend)
-                return
-            message = f"{path}: the chain is whole (events: {verdict.events}, runs: {verdict.runs})"
-            yield Check(name="journal", level="ok", message=message)
-            yield from _runs(journal)
-    except AlmaError as error:
-        yield Check(name="journal", level="fail", message=error.message, mend=error.hint)
-
-
-def _runs(journal: Journal) -> Iterator[Check]:
-    """The last run of each target: none before it can be unfinished."""
-    seen: set[str] = set()
-    for row in journal.runs(limit=None):
-        if row.target in seen:
-            continue
-        seen.add(row.target)
-        yield from _run(view(journal, row.run), row.target)
-
-
-def _run(found: View, target: str) -> Iterator[Check]:
-    run = found.run
-    name = f"run {run.run} of {target}"
-    if found.interrupted:
-        mend = f"`alma-pulumi resume {run.run}`, or `alma-pulumi rollback {run.run}`"
-        message = f"{name} is {run.state.value} (interrupted)"
-        yield Check(name="run", level="warn", message=message, mend=mend)
-    elif found.runner is not None:
-        process = found.runner.process
-        message = f"{name} is running now, pid {process.pid} on {process.host}"
-        if may_live(process):
-            yield Check(name="lease", level="ok", message=message)
-        else:
-            mend = "Find who holds the lease's file: fuser -v .alma/leases/*"
-            message = f"{name}: its runner is dead, and another process still holds its lease"
-            yield Check(name="lease", level="warn", message=message, mend=mend)
-    elif run.state is SagaState.FAILED:
-        message = f"{name} is FAILED, with {len(run.leftovers)} leftovers"
-        mend = f"`alma-pulumi status {run.run}` names them"
-        yield Check(name="run", level="warn", message=message, mend=mend)

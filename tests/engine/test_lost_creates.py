@@ -14,6 +14,7 @@ import pytest
 from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 
 from alma import PendingCreate, Saga, SagaState
+from alma.doctor import examine
 from alma.engine import settle
 from alma.errors import SagaEndedError
 from alma.launch import up
@@ -72,6 +73,11 @@ class World:
         cli = next(p for p in psutil.Process(plugin).parents() if p.name() == "pulumi")
         cli.send_signal(signal.SIGKILL)
         self.gate.touch()
+
+
+def contents(directory: Path) -> dict[Path, bytes]:
+    """Every file below it."""
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
 def kill_plugin(plugin: int) -> None:
@@ -143,3 +149,14 @@ async def test_a_lost_create_that_is_seen_not_to_exist_is_clean(directory: Path)
     result = await world.run(kill_plugin)
     assert result.state is SagaState.COMPENSATED
     assert not world.made.exists()
+
+
+async def test_doctor_names_what_stands_in_doubt_and_touches_nothing(directory: Path) -> None:
+    """A create that was cut off, by its stack and URN."""
+    await (world := World(directory)).run(world.kill_cli)
+    before = contents(directory)
+    checks = await examine(directory / ".alma" / "journal.db", cwd=directory)
+    (found,) = [check for check in checks if check.name == "pending"]
+    assert found.level == "warn"
+    assert found.message.endswith("::slow")
+    assert contents(directory) == before
