@@ -149,6 +149,20 @@ def test_a_passphrase_file_that_is_gone_is_3_before_anything_starts(
     assert "mend: Mend PULUMI_CONFIG_PASSPHRASE_FILE." in doctor.stdout
 
 
+def test_a_wrong_passphrase_is_3_before_anything_starts(
+    write: Write, cli: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(STACKS)
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "right")
+    assert cli("up").exit_code == 0
+    runs = json.loads(cli("runs", "--json").stdout)
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "wrong")
+    result = cli("up")
+    assert result.exit_code == 3
+    assert result.stderr.startswith("error: incorrect passphrase")
+    assert json.loads(cli("runs", "--json").stdout) == runs
+
+
 def test_a_backend_that_is_not_there_is_1(
     write: Write, cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
