@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Final
 
 from alma import events as ev
 from alma.again import choose_direction, prepare_again
 from alma.definition import Definition
 from alma.drive import drive
 from alma.ending import conclude
-from alma.errors import DefinitionError, RefusedError
+from alma.errors import DefinitionError, RefusedError, SagaFailed
 from alma.identity import actor, new_run_id, utc_now
 from alma.journal import Journal
 from alma.loading import hand_over
@@ -22,6 +23,9 @@ from alma.settings import Settings, open_engine
 from alma.status import RunStatus, SagaState
 from alma.step import StackStep
 from alma.view import folded
+
+_CLEAN: Final = 4
+"""The exit code of a run whose undo is verified."""
 
 
 def run_sync(main: Callable[[], Awaitable[Result]]) -> Result:
@@ -48,8 +52,24 @@ def run_sync(main: Callable[[], Awaitable[Result]]) -> Result:
 async def up(
     saga: Saga, *, journal: str | Path | None = None, settings: Settings | None = None
 ) -> Result:
-    """Run the saga; see `Saga.execute`."""
-    return await _start(saga, "up", settings or Settings(journal=journal))
+    """Run the saga; see `Saga.execute`.
+
+    An interrupted run of the same saga and stack is ended first, because only it knows what it
+    made: one that went forward is resumed, and that is all; one that went back is undone to its
+    end, and then a new run begins.
+    """
+    hand_over(saga)  # a file that is being loaded for its saga does not run it
+    settings = settings or Settings(journal=journal)
+    interrupted = _interrupted(saga, settings)
+    if interrupted is not None and interrupted.kind == "up":
+        try:
+            result = await _go_on(interrupted.run, None, saga, settings, accept_changes=False)
+        except SagaFailed as failed:
+            if interrupted.direction == "forward" or failed.exit_code != _CLEAN:
+                raise
+        else:
+            return result
+    return await _start(saga, "up", settings)
 
 
 async def destroy(
@@ -105,7 +125,7 @@ async def rollback(
 async def _start(
     saga: Saga, kind: ev.RunKind, settings: Settings, *, remove: bool = False
 ) -> Result:
-    hand_over(saga)  # a file that is being loaded for its saga does not run it
+    hand_over(saga)
     needed = any(isinstance(step, StackStep) for step in saga.steps)
     async with open_engine(settings, saga.parallelism, needed=needed) as engine:
         prepared = from_saga(saga, engine, settings.modules)
@@ -129,6 +149,17 @@ async def _start(
                 )
                 run = folded(journal, [journal.create_run(run_id, created, lease)])
                 return await drive(run, journal, lease, prepared, settings)
+
+
+def _interrupted(saga: Saga, settings: Settings) -> RunStatus | None:
+    """The newest run of this target, when it is not over and nobody is at work on it."""
+    target = f"{saga.name}/{saga.stack}"
+    with settings.open_journal(settings.journal_path, write=False) as reader:
+        for row in reader.runs(limit=1, target=target):
+            run = folded(reader, reader.events(row.run))
+            if not run.state.is_final and not reader.is_held(target):
+                return run
+    return None
 
 
 def _refuse_unfinished(journal: Journal, definition: Definition) -> None:

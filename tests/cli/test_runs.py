@@ -198,6 +198,20 @@ def test_two_runs_at_once_one_is_refused_with_11(
     assert first.wait(30) == 0
 
 
+def test_up_goes_on_with_a_run_that_was_killed(
+    write: Write, cli: Call, spawn: Spawn, tmp_path: Path
+) -> None:
+    write(WAITING)
+    first = spawn("up")
+    wait_for(tmp_path / "at-work")
+    first.kill()
+    first.wait()
+    (tmp_path / "go").touch()
+    assert cli("up").exit_code == 0
+    (run,) = json.loads(cli("runs", "--json").stdout)
+    assert run["state"] == "COMPLETED"
+
+
 def test_an_interrupted_run_must_be_ended_first(
     write: Write, cli: Call, spawn: Spawn, tmp_path: Path
 ) -> None:
@@ -206,7 +220,7 @@ def test_an_interrupted_run_must_be_ended_first(
     wait_for(tmp_path / "at-work")
     first.kill()
     first.wait()
-    assert cli("up").exit_code == 11
+    assert cli("destroy").exit_code == 11
     status = cli("status")
     assert status.exit_code == 0
     assert "State    RUNNING (interrupted)" in status.stdout

@@ -18,6 +18,7 @@ from alma.journal import Journal
 from alma.launch import destroy, resume, rollback, up
 from alma.leftovers import proven_gone
 from alma.operator import abandon, skip
+from alma.state import fold
 from alma.testing import Crash, FakeEngine, FakeProgram, Fault
 from tests.unit.helpers import ended, history, program, settings, types, until
 
@@ -291,13 +292,56 @@ async def test_a_changed_saga_is_refused_unless_accepted(journal: Path) -> None:
     assert ("s-d", "dev") in engine.world
 
 
-async def test_up_over_an_interrupted_run_is_refused(journal: Path) -> None:
+async def test_up_over_a_run_that_died_going_forward_resumes_it(journal: Path) -> None:
     """Only the run that made the stacks knows that they are its own."""
     engine = FakeEngine(faults=[CRASHES[1]])
     with pytest.raises(Crash):
         await up(three(), settings=settings(engine, journal))
-    with pytest.raises(RefusedError, match="rollback"):
+    (first,) = {entry.run for entry in history(journal)}
+    result = await up(three(), settings=settings(engine, journal))
+    assert (result.run_id, result.state) == (first, SagaState.COMPLETED)
+    assert engine.counts["up", "s-a"] == 1
+
+
+async def test_up_over_a_run_that_died_going_back_undoes_it_and_begins_anew(
+    journal: Path,
+) -> None:
+    """What it had made is gone before anything new is made."""
+    faults = [
+        Fault(project="s-b", operation="up", after=1),
+        Fault(project="s-a", operation="destroy", effect="crash", after=1),
+    ]
+    engine = FakeEngine(faults=faults)
+    with pytest.raises(Crash):
         await up(three(), settings=settings(engine, journal))
+    (first,) = {entry.run for entry in history(journal)}
+    result = await up(three(), settings=settings(engine, journal))
+    assert result.state is SagaState.COMPLETED
+    assert result.run_id != first
+    with Journal.open(journal, write=False) as reader:
+        assert fold(reader.events(first)).state is SagaState.COMPENSATED
+
+
+async def test_a_changed_saga_does_not_go_on_with_an_interrupted_run(journal: Path) -> None:
+    """It says what is different, and the ways out; nothing is touched."""
+    engine = FakeEngine(faults=[CRASHES[1]])
+    with pytest.raises(Crash):
+        await up(three(), settings=settings(engine, journal))
+    changed = three()
+    changed.add_stack("d", program=program)
+    calls = list(engine.calls)
+    with pytest.raises(DefinitionError, match='step "d" is new'):
+        await up(changed, settings=settings(engine, journal))
+    assert engine.calls == calls
+
+
+async def test_destroy_over_an_interrupted_run_is_refused(journal: Path) -> None:
+    """Its operations in doubt have to be found out about first."""
+    engine = FakeEngine(faults=[CRASHES[1]])
+    with pytest.raises(Crash):
+        await up(three(), settings=settings(engine, journal))
+    with pytest.raises(RefusedError, match="rollback"):
+        await destroy(three(), settings=settings(engine, journal))
 
 
 async def test_a_second_runner_is_refused_while_the_first_lives(journal: Path) -> None:
