@@ -13,6 +13,7 @@ from alma.engine.deployment import (
     is_registered,
     is_root,
     live,
+    name_of,
     opened,
     provider_of,
     without_defaults,
@@ -36,6 +37,8 @@ _SAME: Final = (
     "replacementTrigger",
 )
 """Fields that a restore brings back as they were, besides inputs, dependencies and provider."""
+_PLUGIN: Final = ("version", "__internal")
+"""Inputs of a provider that name its plugin: the engine adds them where the program has none."""
 
 
 @dataclass(kw_only=True)
@@ -67,7 +70,8 @@ def compare(
         if fields:
             what = f"not as before: {', '.join(fields)}"
             found.unlike.append(_difference(there, what, said))
-        if entry.get("id", "") != there.get("id", ""):
+        own = not entry["type"].startswith(PROVIDER_TYPE)
+        if own and entry.get("id", "") != there.get("id", ""):
             found.renewed.append(_difference(there, f"made again; it was {entry.get('id')}", {}))
     found.unlike.extend(_extras(old, wanted, after, said))
     return found
@@ -79,7 +83,7 @@ def _unlike(entry: Entry, there: Entry, known: Mapping[str, Renewals]) -> Iterat
             yield name
     if _sets(entry) != _sets(there):
         yield "dependencies"
-    if provider_of(entry)[0] != provider_of(there)[0]:
+    if not _same_provider(entry, there):
         yield "provider"
     if entry.get("initErrors") != there.get("initErrors") and there.get("initErrors"):
         yield "it was not initialized"
@@ -88,7 +92,25 @@ def _unlike(entry: Entry, there: Entry, known: Mapping[str, Renewals]) -> Iterat
     if is_root(entry) or not entry.get("custom"):
         before, now = renew(entry.get("outputs") or {}, merged(known, known)), there.get("outputs")
         yield from _keys("output", before, now or {})
-    yield from _keys("input", renewed_inputs(entry, known), there.get("inputs") or {})
+    before, now = renewed_inputs(entry, known), there.get("inputs") or {}
+    if entry["type"].startswith(PROVIDER_TYPE) and "version" not in before:
+        now = {key: value for key, value in now.items() if key not in _PLUGIN}
+        before = {key: value for key, value in before.items() if key not in _PLUGIN}
+    yield from _keys("input", before, now)
+
+
+def _same_provider(entry: Entry, there: Entry) -> bool:
+    """Whether it is the same: by URN, for the id is the engine's own, and means nothing.
+
+    A default provider without a version may get the one that the engine chooses.
+    """
+    before, now = provider_of(entry)[0], provider_of(there)[0]
+    return before == now or (
+        bool(before and now)
+        and name_of(before) == "default"
+        and name_of(now).startswith("default")
+        and before.split("::")[2] == now.split("::")[2]
+    )
 
 
 def _keys(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -20,7 +20,6 @@ from pulumi.runtime.proto import language_pb2, resource_pb2, resource_pb2_grpc
 from alma.engine.deployment import (
     Entry,
     dependencies_of,
-    is_root,
     name_of,
     provider_of,
     without_defaults,
@@ -112,12 +111,13 @@ class Player:
     def _registration(self, entry: Entry, ids: Mapping[str, str]) -> Register:
         urn = entry["urn"]
         eased = urn in self._replay.eased
+        inputs = self._inputs(entry)
         message = Register(
             type=entry["type"],
             name=name_of(urn),
             parent=entry.get("parent", ""),
             custom=bool(entry.get("custom")),
-            object=to_struct(self._inputs(entry)),
+            object=to_struct(inputs),
             protect=bool(entry.get("protect")),
             retainOnDelete=bool(entry.get("retainOnDelete")),
             dependencies=entry.get("dependencies") or [],
@@ -136,7 +136,7 @@ class Player:
             supportsResultReporting=True,
             **self._provider(entry, ids),
         )
-        for key in entry.get("inputs") or {}:
+        for key in inputs:
             # One for each, empty ones too: with none at all the engine takes all for dependencies.
             known = (entry.get("propertyDependencies") or {}).get(key) or []
             message.propertyDependencies[key].urns.extend(known)
@@ -200,7 +200,7 @@ class Player:
     def _tell_outputs(self, entry: Entry) -> None:
         # The outputs of a stack or a component do not say what each of them came from.
         texts = merged(self._renewals, self._renewals)
-        outputs = renew(entry.get("outputs") or {}, texts if is_root(entry) else {})
+        outputs = renew(entry.get("outputs") or {}, texts)
         request = resource_pb2.RegisterResourceOutputsRequest(
             urn=entry["urn"], outputs=to_struct(outputs)
         )

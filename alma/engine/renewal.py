@@ -8,6 +8,7 @@ program that made them would have it. Imports no pulumi.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -63,10 +64,12 @@ def merged(known: Mapping[str, Renewals], urns: Iterable[str]) -> dict[str, str]
 def _renewed(text: str, texts: Renewals) -> str:
     if text in texts:
         return texts[text]
-    for old in sorted(texts, key=len, reverse=True):
-        if len(old) >= _TELLING and old in text:
-            return text.replace(old, texts[old])
-    return text
+    telling = [old for old in texts if len(old) >= _TELLING and old in text]
+    if not telling:
+        return text
+    # At once, longest first: what was put in is not looked at again.
+    pattern = "|".join(re.escape(old) for old in sorted(telling, key=len, reverse=True))
+    return re.sub(pattern, lambda found: texts[found[0]], text)
 
 
 def _differences(old: Any, new: Any, found: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,9 +44,11 @@ class Lab:
         request = RestoreRequest(ref=ref, document=self.snapshot, log_dir=str(self.place.logs()))
         return await self.place.engine.restore(request, self.place.watch(**options))
 
-    async def preview(self, program: Callable[[], Any]) -> OperationResult:
+    async def preview(
+        self, program: Callable[[], Any], config: Mapping[str, Any] | None = None
+    ) -> OperationResult:
         """Preview a program."""
-        request = self.place.request(program)
+        request = self.place.request(program, config=config or {})
         return await self.place.engine.preview(request, self.place.watch())
 
     async def state(self) -> dict[str, Any]:
@@ -53,24 +56,33 @@ class Lab:
         engine = self.place.engine
         reader = engine._reader(await engine._tool())
         deployment = await open_current(reader, engine._backend.root, self.place.ref())
-        return {
-            f"{entry['urn']} {entry.get('id', '')}": {
-                key: sorted(value) if key == "dependencies" else opened(value)
-                for key, value in entry.items()
-                if key not in _VOLATILE
-            }
-            for entry in entries_of(deployment)
-        }
+        return dict(map(_described, entries_of(deployment)))
 
     def things(self) -> dict[str, Any]:
         """The world."""
         return world_of(self.world)
 
 
+def _described(entry: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    fields = {key: opened(value) for key, value in entry.items() if key not in _VOLATILE}
+    fields["dependencies"] = sorted(fields.get("dependencies", []))
+    if "provider" in fields:
+        fields["provider"] = fields["provider"].rpartition("::")[0]
+    if entry["type"].startswith("pulumi:providers:"):
+        del fields["id"]  # The engine's own, and another one each time.
+    return f"{entry['urn']} {fields.get('id', '')}", fields
+
+
 @pytest.fixture
 def lab(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:  # noqa: F811
-    """A stack and an empty world."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    """A stack, an empty world, and its provider on PATH."""
+    root = str(Path(__file__).parents[2])
+    monkeypatch.syspath_prepend(root)
     world = tmp_path / "world"
     world.mkdir()
+    monkeypatch.setenv("ALMA_TEST_WORLD", str(world))
+    plugin = tmp_path / "bin" / "pulumi-resource-world"
+    run = f'PYTHONPATH="{root}" exec "{sys.executable}" -m tests.restore.world_provider'
+    plugin.write_text(f'#!/bin/sh\n{run} "$@"\n')
+    plugin.chmod(0o755)
     return Lab(place=place, world=world)

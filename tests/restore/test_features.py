@@ -2,60 +2,343 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pulumi
+from pulumi import Output, ResourceOptions
 
+from alma import Secret
 from tests.restore.conftest import Lab
-from tests.restore.things import Group, Thing
+from tests.restore.dynamic_things import Thing as Dynamic
+from tests.restore.things import Group, Provider, Thing
+
+Program = Callable[[], Any]
 
 
-async def same_again(lab: Lab, before: Any, after: Any, *, fails: bool = False) -> None:
-    """Bring it up, change it, restore it: state, world and preview are as they were."""
-    assert (await lab.up(before)).failure is None
+async def same_again(
+    lab: Lab,
+    before: Program,
+    after: Program,
+    *,
+    fails: bool = False,
+    configs: tuple[dict[str, Any], dict[str, Any]] = ({}, {}),
+) -> None:
+    """Bring it up, change it, restore it: state, world, ids and preview are as they were."""
+    first = await lab.up(before, config=configs[0])
+    assert first.failure is None, first.failure
     await lab.keep()
     state, world = await lab.state(), lab.things()
-    changed = await lab.up(after)
+    changed = await lab.up(after, config=configs[1])
     assert (changed.failure is not None) == fails, changed.failure
     assert await lab.state() != state
     restored = await lab.restore()
     assert restored.failure is None, (restored.failure, restored.unlike)
     assert restored.unlike == ()
     assert restored.renewed == ()
-    assert await lab.state() == state
+    assert differing(await lab.state(), state) == {}
     assert lab.things() == world
-    assert set((await lab.preview(before)).changes) == {"same"}
+    seen = await lab.preview(before, configs[0])
+    assert set(seen.changes) == {"same"}, seen
 
 
-async def test_changed_added_and_failed(lab: Lab) -> None:
-    """One resource changed, one added, one failed: 1 updated, 1 deleted."""
-    world = str(lab.world)
+def differing(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """By resource and field what is now, and what was before."""
+    nothing: dict[str, Any] = {}
+    return {
+        f"{name} {key}": (now.get(name, nothing).get(key), before.get(name, nothing).get(key))
+        for name in {*now, *before}
+        for key in {*now.get(name, nothing), *before.get(name, nothing)}
+        if now.get(name, nothing).get(key) != before.get(name, nothing).get(key)
+    }
+
+
+async def test_inputs_additions_secrets_and_outputs(lab: Lab) -> None:
+    """One resource changed, one added, one failed."""
 
     def before() -> None:
-        a = Thing("a", world, size=1)
-        Thing("b", world, of=a.made, token=pulumi.Output.secret("canary-1"))
+        a = Thing("a", size=1, shape={"list": [1, {"deep": "x"}], "none": None, "float": 1.5})
+        Thing("b", of=a.made, token=Output.secret("canary-1"), nested={"k": Output.secret([1])})
         pulumi.export("address", a.made)
-        pulumi.export("secret", pulumi.Output.secret("canary-2"))
+        pulumi.export("secret", Output.secret({"k": "canary-2"}))
+        pulumi.export("nested", {"list": [Output.secret("canary-3"), 2]})
 
     def after() -> None:
-        a = Thing("a", world, size=2)
-        Thing("c", world)
-        Thing("b", world, of=a.made, token=pulumi.Output.secret("canary-3"), fail="here")
+        a = Thing("a", size=2)
+        Thing("c")
+        Thing("b", of=a.made, token=Output.secret("canary-4"), fail="here")
+        pulumi.export("other", 1)
 
     await same_again(lab, before, after, fails=True)
 
 
-async def test_components_and_parents(lab: Lab) -> None:
-    """Of two levels, with outputs of their own."""
+async def test_components_parents_and_their_outputs(lab: Lab) -> None:
+    def program(size: int) -> Program:
+        def run() -> None:
+            group = Group("outer")
+            inner = Group("inner", ResourceOptions(parent=group))
+            a = Thing("a", ResourceOptions(parent=inner), size=size)
+            Thing("child-of-a", ResourceOptions(parent=a), of=a.made)
+            inner.register_outputs({"made": a.made, "size": size})
+            group.register_outputs({})
+            if size == 2:
+                Thing("b", ResourceOptions(parent=Group("new", ResourceOptions(parent=group))))
+
+        return run
+
+    await same_again(lab, program(1), program(2))
+
+
+async def test_explicit_and_default_providers(lab: Lab) -> None:
+    """Versions, configuration, secret configuration; the update changes each of them."""
+
+    def program(number: int) -> Program:
+        def run() -> None:
+            one = Provider("one", note=f"note-{number}", token=Output.secret(f"canary-{number}"))
+            Thing("by-one", ResourceOptions(provider=one), size=1)
+            Thing("by-default", size=number)
+            if number == 2:
+                Thing("new", ResourceOptions(provider=Provider("two", note="x")))
+
+        return run
+
+    one = {"world:realm": "r1", "world:extra": {"a": [1]}, "world:key": Secret("canary-key")}
+    two = {"world:realm": "r1", "world:more": "x", "world:key": Secret("canary-other")}
+    await same_again(lab, program(1), program(2), configs=(one, two))
+
+
+async def test_a_thing_moves_back_to_its_own_provider(lab: Lab) -> None:
+    def program(*, own: bool) -> Program:
+        def run() -> None:
+            provider = Provider("own", note="x")
+            Thing("a", ResourceOptions(provider=provider) if own else None, size=1)
+
+        return run
+
+    await same_again(lab, program(own=True), program(own=False))
+
+
+async def test_dependencies_of_both_kinds(lab: Lab) -> None:
+    def before() -> None:
+        a, b = Thing("a"), Thing("b")
+        Thing("c", ResourceOptions(depends_on=[b]), of=a.made, plain="x")
+        Thing("d", ResourceOptions(depends_on=[a, b]))
+
+    def after() -> None:
+        a, b = Thing("a"), Thing("b")
+        Thing("c", ResourceOptions(depends_on=[a]), of=b.made, plain="x")
+        Thing("d")
+
+    await same_again(lab, before, after)
+
+
+async def test_options(lab: Lab) -> None:
+    """protect, retainOnDelete, deletedWith, replaceOnChanges, timeouts, secret outputs, hidden."""
+
+    def before() -> None:
+        a = Thing("a", ResourceOptions(protect=True), size=1)
+        Thing("b", ResourceOptions(retain_on_delete=True, deleted_with=a), size=1)
+        Thing("c", ResourceOptions(replace_on_changes=["size"], hide_diffs=["size"]), size=1)
+        timeouts = pulumi.CustomTimeouts(create="5m", update="1h", delete="90s")
+        Thing("d", ResourceOptions(custom_timeouts=timeouts), size=1)
+        Thing("e", ResourceOptions(additional_secret_outputs=["made"]), size=1)
+        Thing("f", ResourceOptions(replacement_trigger="one", replace_with=[a]), size=1)
+
+    def after() -> None:
+        Thing("a", size=2)
+        for name in "bcde":
+            Thing(name, size=2)
+        Thing("f", ResourceOptions(replacement_trigger="one"), size=2)
+
+    await same_again(lab, before, after)
+
+
+async def test_ignored_changes_come_back_too(lab: Lab) -> None:
+    """The update no longer ignores the property, and changes it."""
+
+    def before() -> None:
+        Thing("a", ResourceOptions(ignore_changes=["size", "shape.x"]), size=1, shape={"x": 1})
+
+    def after() -> None:
+        Thing("a", size=2, shape={"x": 2})
+
+    await same_again(lab, before, after)
+
+
+async def test_a_replacement_that_an_update_did_not_finish_is_taken_back(lab: Lab) -> None:
+    """The old ones are still there, marked for deletion: their ids, and what they hold, stay."""
+
+    def program(number: int) -> Program:
+        def run() -> None:
+            a = Thing("a", fixed=number)
+            Thing("b", of=a.made, fixed=a.made)
+            Thing("c", of=a.made)
+            if number == 2:
+                Thing("d", ResourceOptions(depends_on=[a]), fail="at the end")
+
+        return run
+
+    await same_again(lab, program(1), program(2), fails=True)
+
+
+async def test_what_retain_on_delete_let_go_comes_back(lab: Lab) -> None:
+    """Removed from the state, and replaced in it: both are still in the world."""
+
+    def before() -> None:
+        Thing("a", ResourceOptions(retain_on_delete=True), size=1)
+        Thing("b", ResourceOptions(retain_on_delete=True), fixed=1)
+
+    def after() -> None:
+        Thing("b", fixed=2)
+
+    await same_again(lab, before, after)
+
+
+async def test_aliases(lab: Lab) -> None:
+    """Renamed, of another type, under another parent, with its children."""
+
+    def before() -> None:
+        group = Group("old")
+        Thing("a", ResourceOptions(parent=group), size=1)
+        Thing("b", size=1)
+        Thing("c", size=1)
+
+    def after() -> None:
+        group = Group("new", ResourceOptions(aliases=[pulumi.Alias(name="old")]))
+        Thing("a", ResourceOptions(parent=group), size=2)
+        Thing("bb", ResourceOptions(aliases=[pulumi.Alias(name="b")]), size=2)
+        Thing(
+            "c",
+            ResourceOptions(
+                parent=group, aliases=[pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE)]
+            ),
+            size=2,
+        )
+
+    await same_again(lab, before, after)
+
+
+async def test_assets_and_archives(lab: Lab) -> None:
+    path = lab.world.parent / "asset.txt"
+    path.write_text("from a file")
+
+    def before() -> None:
+        files = {"a.txt": pulumi.StringAsset("in the archive"), "b": pulumi.FileAsset(str(path))}
+        Thing("a", asset=pulumi.StringAsset("text"), file=pulumi.FileAsset(str(path)))
+        Thing("b", archive=pulumi.AssetArchive(files))
+
+    def after() -> None:
+        Thing("a", asset=pulumi.StringAsset("other"))
+        Thing("b", archive=pulumi.AssetArchive({"a.txt": pulumi.StringAsset("less")}))
+
+    await same_again(lab, before, after)
+
+
+async def test_resource_references(lab: Lab) -> None:
+    def program(size: int) -> Program:
+        def run() -> None:
+            a, b = Thing("a"), Thing("b")
+            Thing("c", ref=a if size == 1 else b, all=[a, b][:size], size=size)
+            pulumi.export("ref", a)
+
+        return run
+
+    await same_again(lab, program(1), program(2))
+
+
+async def test_read_resources(lab: Lab) -> None:
+    """What the program only reads is read again, never touched."""
+    (lab.world / "external").write_text('{"inputs": {"size": 7}}')
+
+    def before() -> None:
+        x = Thing("x", ResourceOptions(id="external"))
+        Thing("a", of=x.id, size=1)
+        pulumi.export("read", x.id)
+
+    def after() -> None:
+        Thing("a", of="nothing", size=2)
+
+    await same_again(lab, before, after)
+
+
+async def test_stack_references(lab: Lab) -> None:
+    def other() -> None:
+        pulumi.export("value", "from the other")
+
+    assert (await lab.up(other, stack="other")).failure is None
+
+    def before() -> None:
+        there = pulumi.StackReference("organization/demo/other")
+        Thing("a", of=there.get_output("value"))
+
+    def after() -> None:
+        Thing("a", of="nothing")
+
+    await same_again(lab, before, after)
+
+
+async def test_names_that_hold_the_separator(lab: Lab) -> None:
+    def program(size: int) -> Program:
+        return lambda: Thing("a::b", ResourceOptions(parent=Group("g::h $x")), size=size)
+
+    await same_again(lab, program(1), program(2))
+
+
+async def test_special_numbers_and_empty_values(lab: Lab) -> None:
+    def program(size: int) -> Program:
+        def run() -> None:
+            Thing("a", big=2**53, tiny=1e-300, empty={}, none=[], text="", size=size)
+            pulumi.export("inf", float("inf"))
+
+        return run
+
+    await same_again(lab, program(1), program(2))
+
+
+async def test_versions_of_default_providers(lab: Lab) -> None:
+    def program(size: int) -> Program:
+        def run() -> None:
+            Thing("a", ResourceOptions(version="1.0.0"), size=size)
+            if size == 1:
+                url = "https://example.com/plugins"
+                Thing("b", ResourceOptions(version="1.0.0", plugin_download_url=url))
+            else:
+                Thing("b", ResourceOptions(version="1.2.0"))
+
+        return run
+
+    await same_again(lab, program(1), program(2))
+
+
+async def test_dynamic_resources(lab: Lab) -> None:
+    """Their provider's code is an input too, and comes back; ids and contents stay."""
     world = str(lab.world)
 
-    def program(size: int) -> None:
-        group = Group("outer")
-        inner = Group("inner", pulumi.ResourceOptions(parent=group))
-        a = Thing("a", world, pulumi.ResourceOptions(parent=inner), size=size)
-        inner.register_outputs({"made": a.made, "size": size})
-        group.register_outputs({})
-        if size == 2:
-            Thing("b", world, pulumi.ResourceOptions(parent=group))
+    def before() -> None:
+        a = Dynamic("a", world, size=1)
+        Dynamic("b", world, of=a.made, token=Output.secret("canary-1"))
+        Dynamic("c", world, ResourceOptions(protect=True), fixed=1)
 
-    await same_again(lab, lambda: program(1), lambda: program(2))
+    def after() -> None:
+        a = Dynamic("a", world, size=2)
+        Dynamic("d", world)
+        Dynamic("c", world, fixed=2)
+        Dynamic("b", world, of=a.made, token=Output.secret("canary-3"), fail="here")
+
+    await same_again(lab, before, after, fails=True)
+
+
+async def test_a_provider_that_is_replaced(lab: Lab) -> None:
+    """Another realm replaces the provider and all that it made; the end of the update fails."""
+
+    def program(realm: str) -> Program:
+        def run() -> None:
+            provider = Provider("one", realm=realm)
+            a = Thing("a", ResourceOptions(provider=provider), size=1)
+            Thing("b", ResourceOptions(provider=provider), of=a.made)
+            if realm == "r2":
+                Thing("c", ResourceOptions(depends_on=[a]), fail="at the end")
+
+        return run
+
+    await same_again(lab, program("r1"), program("r2"), fails=True)

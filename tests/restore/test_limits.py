@@ -1,0 +1,208 @@
+"""What cannot be as it was: made again with a new id, or named with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi import Output, ResourceOptions
+
+from alma.engine.pool import PulumiEngine
+from alma.engine.protocol import Difference, RestoreResult
+from alma.errors import AuthenticationError
+from tests.restore.conftest import Lab
+from tests.restore.things import Provider, Thing
+
+Program = Callable[[], Any]
+
+
+async def restored(
+    lab: Lab, before: Program, after: Program, *, fails: bool = False
+) -> RestoreResult:
+    """Bring it up, change it, restore it."""
+    first = await lab.up(before)
+    assert first.failure is None, first.failure
+    await lab.keep()
+    changed = await lab.up(after)
+    assert (changed.failure is not None) == fails, changed.failure
+    return await lab.restore()
+
+
+def named(differences: tuple[Difference, ...]) -> dict[str, str]:
+    return {one.urn.rpartition("::")[2]: one.reason for one in differences}
+
+
+async def test_deleted_and_replaced_for_good_is_made_again(lab: Lab) -> None:
+    """The update succeeded, so its old resources are gone: new ids, and others follow them."""
+
+    def before() -> None:
+        a, b = Thing("a", fixed=1), Thing("b", size=1)
+        policy = Output.concat("allow ", a.made, " and ", b.id)
+        Thing("c", of=a.made, policy=policy, id_of=Output.secret(b.id), other="plain")
+        pulumi.export("address", a.made)
+        pulumi.export("sentence", policy)
+
+    def after() -> None:
+        Thing("a", fixed=2)
+        Thing("c", other="plain")
+
+    result = await restored(lab, before, after)
+    assert result.failure is None, result
+    assert sorted(named(result.renewed)) == ["a", "b"]
+    assert "made again; it was" in result.renewed[0].reason
+    ids = {one.urn.rpartition("::")[2]: one.id for one in result.renewed}
+    world = lab.things()
+    assert len(world) == 3
+    (c,) = (held["inputs"] for name, held in world.items() if name.startswith("c-"))
+    assert c["of"] == f"address-of-{ids['a']}"
+    assert c["policy"] == f"allow address-of-{ids['a']} and {ids['b']}"
+    assert c["id_of"] == ids["b"]
+    outputs = (await lab.place.engine.inspect(lab.place.ref())).outputs
+    assert outputs["address"] == f"address-of-{ids['a']}"
+    assert outputs["sentence"] == c["policy"]
+    assert set((await lab.preview(before)).changes) == {"same"}
+
+
+async def test_what_the_update_made_and_protected_is_named(lab: Lab) -> None:
+    """The engine would refuse to delete it, and stop: all else is put back."""
+
+    def before() -> None:
+        Thing("a", size=1)
+
+    def after() -> None:
+        Thing("a", size=2)
+        provider = Provider("new")
+        needed = Thing("needed")
+        options = ResourceOptions(protect=True, provider=provider, depends_on=[needed])
+        Thing("kept", options, token=Output.secret("canary"))
+        Thing("gone")
+
+    result = await restored(lab, before, after)
+    assert result.failure is not None
+    assert "protected against its deletion" in named(result.unlike)["kept"]
+    assert sorted(named(result.unlike)) == ["kept", "needed"]
+    held = {name.rpartition("-")[0]: value["inputs"] for name, value in lab.things().items()}
+    assert sorted(held) == ["a", "kept", "needed"]
+    assert held["a"]["size"] == 1
+
+
+async def test_a_provider_that_refuses_is_quoted(lab: Lab) -> None:
+    """One cannot be changed back, one not deleted; what is independent of them is put back."""
+
+    def before() -> None:
+        Thing("a", size=1)
+        Thing("b", size=1, fail="")
+
+    def after() -> None:
+        Thing("a", size=2)
+        Thing("b", size=2, fail="")
+        Thing("c", refuse=True)
+
+    result = await restored(lab, before, after)
+    assert result.failure is not None
+    assert named(result.unlike) == {"c": "made by this run, and still there (it refuses to go)"}
+    sizes = {name[0]: held["inputs"].get("size") for name, held in lab.things().items()}
+    assert sizes == {"a": 1, "b": 1, "c": None}
+    again = await lab.restore()
+    assert named(again.unlike) == named(result.unlike)
+
+
+async def test_a_protected_resource_is_not_replaced(lab: Lab) -> None:
+    """Its old inputs can only be had by a replacement, which its protection forbids."""
+
+    def before() -> None:
+        Thing("a", fixed=1)
+        Thing("b", size=1)
+
+    def after() -> None:
+        Thing("a", ResourceOptions(protect=True), fixed=2)
+        Thing("b", size=2)
+
+    def protected() -> None:
+        Thing("a", ResourceOptions(protect=True), fixed=1)
+        Thing("b", size=1)
+
+    first = await lab.up(before)
+    assert first.failure is None
+    await lab.up(protected)
+    await lab.keep()
+    await lab.up(before)
+    await lab.up(after)
+    result = await lab.restore()
+    assert result.failure is not None
+    assert list(named(result.unlike)) == ["a"]
+    assert "protect" in named(result.unlike)["a"]
+    sizes = {held["inputs"].get("size") for held in lab.things().values()}
+    assert sizes == {None, 1}
+
+
+async def test_an_imported_resource_that_is_still_there(lab: Lab) -> None:
+    """`import` of a program: the id by which it was taken over is kept."""
+    (lab.world / "theirs").write_text('{"inputs": {"size": 1, "title": "x"}}')
+
+    def program(size: int) -> Program:
+        options = ResourceOptions(import_="theirs") if size == 1 else None
+        return lambda: Thing("a", options, size=size, title="x")
+
+    result = await restored(lab, program(1), program(2))
+    assert result.failure is None, result
+    assert result.renewed == ()
+    state = await lab.state()
+    (entry,) = (one for one in state.values() if one["type"] == "world:index:Thing")
+    assert entry["importID"] == entry["id"] == "theirs"
+    assert entry["inputs"]["size"] == 1
+    assert set((await lab.preview(program(1))).changes) == {"same"}
+
+
+async def test_restoring_twice_changes_nothing(lab: Lab) -> None:
+    def program(size: int) -> Program:
+        return lambda: Thing("a", size=size, token=Output.secret("canary"))
+
+    assert (await restored(lab, program(1), program(2))).changes["update"] == 1
+    again = await lab.restore()
+    assert again.failure is None
+    assert set(again.changes) == {"same"}
+
+
+async def test_without_its_passphrase_it_is_refused(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is touched."""
+
+    def program(size: int) -> Program:
+        return lambda: Thing("a", size=size, token=Output.secret("canary"))
+
+    await lab.up(program(1))
+    await lab.keep()
+    await lab.up(program(2))
+    world = lab.things()
+    monkeypatch.setenv("PULUMI_BACKEND_URL", lab.place.engine.backend_url)
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "another one")
+    other = PulumiEngine()
+    lab.place.engine, mine = other, lab.place.engine
+    with pytest.raises(AuthenticationError):
+        await lab.restore()
+    await other.close()
+    lab.place.engine = mine
+    assert lab.things() == world
+
+
+async def test_no_secret_is_left_anywhere(lab: Lab) -> None:
+    """Not in argv, logs, temporary files or the kept document."""
+
+    def program(size: int) -> Program:
+        def run() -> None:
+            Thing("a", size=size, token=Output.secret(f"canary-{size}"), fail="")
+            pulumi.export("x", {"nested": Output.secret("canary-out")})
+
+        return run
+
+    await restored(lab, program(1), program(2))
+    assert "canary" not in str(lab.snapshot)
+    assert not any("canary" in line for line in lab.place.commands())
+    for path in Path(lab.place.root).rglob("*"):
+        if path.is_file() and "world" not in path.parts:
+            assert b"canary" not in path.read_bytes(), path
