@@ -44,10 +44,13 @@ class Restoring:
             return error.message
         return ""
 
-    async def restore(self, call: Call, named: tuple[Leftover, ...]) -> Undone | None:
+    async def restore(
+        self, call: Call, named: tuple[Leftover, ...], cut: tuple[Leftover, ...]
+    ) -> Undone | None:
         """Put it back and verify it; None when that failed, which is recorded then.
 
         `named` is what this run had changed: the leftovers where nothing could be done at all.
+        `cut` is what its state cannot tell about any more, once it is restored.
         """
         document = self._load(call.status)
         seen: list[RestoreResult] = []
@@ -71,7 +74,7 @@ class Restoring:
                 leftovers=self._leftovers(result, after) if failure else (),
             )
 
-        outcome = await call.perform("restore", work)
+        outcome = await call.perform("restore", work, keeps=cut)
         if outcome.failure is not None:
             return None
         return Undone(how="restored", evidence=outcome.evidence)

@@ -243,12 +243,27 @@ class StackAdapter:
         return Retained(reason=reason, leftovers=(*self._all(now, reason), *lost))
 
     async def _put_back(self, call: Call) -> Undone | Retained | None:
-        """Restore what the stack was; the creates that nobody saw the end of are named."""
+        """Restore what the stack was; what nobody saw the end of is named.
+
+        A delete or an update that was cut off may have taken effect: the state still shows what
+        it was, so a restore finds nothing to do.
+        """
         await self._clear_pending(call)
         now = await self.engine.inspect(self.ref)
         changed = self._changed(call.status, now, "this run changed it, and it is not put back")
-        undone = await self._restoring.restore(call, changed)
-        lost = await self._lost(call.status)
+        cut = tuple(
+            Leftover(
+                step=self.name,
+                stack=self._label,
+                urn=operation.urn,
+                id=operation.id,
+                reason=f"its operation was cut off while {operation.kind}: it may not be as before",
+            )
+            for operation in now.pending
+            if operation not in creates_in(now)
+        )
+        undone = await self._restoring.restore(call, changed, cut)
+        lost = (*call.status.keeps, *await self._lost(call.status))
         if undone is None or not lost:
             return undone
         return Retained(reason=lost[0].reason, leftovers=lost)
