@@ -289,6 +289,8 @@ class FakeEngine:
             self._die()
         if effect == "hang":
             return await _hang(watch)
+        if effect == "pending":
+            return Failure(kind="unknown", message="the CLI was killed")
         name = resource.urn.rpartition("::")[2]
         message = f"fault injected at {name}"
         if effect == "leak":

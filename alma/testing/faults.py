@@ -31,7 +31,7 @@ class Fault:
     """
 
     project: str
-    operation: Literal["up", "destroy", "remove", "inspect"]
+    operation: Literal["up", "destroy", "restore", "remove", "inspect"]
     effect: FaultEffect = "fail"
     nth: int = 1
     after: int = 0

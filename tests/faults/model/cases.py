@@ -11,6 +11,7 @@ from tests.faults.model.case import SAGA, ActionFault, Case, Step, Turn
 
 UP = ("fail", "fail", "crash", "drain", "pending", "power", "leak", "hang")
 DESTROY = ("fail", "fail", "crash", "drain", "lie", "power", "hang")
+RESTORE = ("fail", "fail", "crash", "drain", "pending", "power", "leak", "hang")
 REMOVE = ("fail", "crash", "lie")
 JOURNAL = ("crash_before", "crash_after", "crash_before", "crash_after", "full", "locked", "clock")
 ACTION = ("fail_before", "fail_after", "crash_before", "crash_after", "hang", "no_json")
@@ -96,8 +97,8 @@ def _turn(pick: Any, number: Any, index: int, count: int) -> Turn:
 
 
 def _engine(pick: Any, number: Any, count: int) -> Fault:
-    operation = pick("up", "up", "up", "destroy", "destroy", "remove", "inspect")
-    effects = {"up": UP, "destroy": DESTROY, "remove": REMOVE}.get(
+    operation = pick("up", "up", "up", "destroy", "destroy", "restore", "remove", "inspect")
+    effects = {"up": UP, "destroy": DESTROY, "restore": RESTORE, "remove": REMOVE}.get(
         operation, ("crash", "unreadable")
     )
     return Fault(

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from alma import Context, Secret
-from alma.engine.protocol import Checkpoint, OperationResult, StackRef, UpRequest, Watch
+from alma.engine.protocol import (
+    Checkpoint,
+    OperationResult,
+    RestoreRequest,
+    RestoreResult,
+    StackRef,
+    UpRequest,
+    Watch,
+)
 from alma.status import RunStatus
 from alma.testing import FakeEngine, FakeProgram, Life
 from alma.testing.world import FakeWorld, resource_of
@@ -150,7 +158,7 @@ class Stage:
         ):
             self.fail(f"up of {name} although it is completed in this run")
         if kinds[0] not in ("up", "action"):
-            self._may_undo(run, index, rows)
+            self._may_undo(run, index, rows, kinds[0])
         elif self.kinds[run] == "up":
             # A destroy may repeat an action, whose secrets a compensation needs.
             self._may_start(run, index, rows)
@@ -182,7 +190,7 @@ class Stage:
             if name not in done or not there:
                 self.fail(f"{self.case.name(index)} started before {name} was there")
 
-    def _may_undo(self, run: str, index: int, rows: list[Any]) -> None:
+    def _may_undo(self, run: str, index: int, rows: list[Any], undo: str) -> None:
         kind = self.kinds[run]
         old = self.before[run] if kind == "up" else None
         done = {
@@ -207,7 +215,7 @@ class Stage:
                 held = {r for r, s in self.present if s == name and (r == run or kind == "destroy")}
             if held and self._known(run, other, rows):
                 self.fail(f"{self.case.name(index)} undone before {self.case.name(other)}")
-        if old and self.case.steps[index].kind == "stack":
+        if old and undo in ("destroy", "remove"):
             state = old.states.get((self.case.project(index), STACK))
             if state is not None and not state.is_empty:
                 self.fail(f"destroy of {self.case.name(index)}, which existed before")
@@ -287,6 +295,12 @@ class WatchedEngine(FakeEngine):
         self._check()
         self.stage.effect(("destroy",), _index(ref), watch.operation)
         return await super().destroy(ref, log_dir, watch)
+
+    async def restore(self, request: RestoreRequest, watch: Watch) -> RestoreResult:
+        """Checked, then done."""
+        self._check()
+        self.stage.effect(("restore",), _index(request.ref), watch.operation)
+        return await super().restore(request, watch)
 
     async def remove(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
         """Checked, then done."""

@@ -55,6 +55,10 @@ FOUND = {
             Turn(op="abandon"),
         ),
     ),
+    "a delete that was cut off in a stack that is then restored is named": Case(
+        steps=(Step(size=0, before=1),),
+        turns=(Turn(engine=(Fault(project="m-s0", operation="up", effect="pending"),)),),
+    ),
     "a run whose runner died before it began can be abandoned": Case(
         steps=(Step(),),
         turns=(

@@ -144,10 +144,14 @@ def test_actions(effect: Any) -> None:
 
 
 @pytest.mark.parametrize("before", [-1, 0, 1, 2])
-def test_a_stack_that_existed_before(before: int) -> None:
+@pytest.mark.parametrize("fails", [False, True], ids=["restored", "not restored"])
+def test_a_stack_that_existed_before(before: int, fails: bool) -> None:
     """Row 27: what it held is put back or named, and never destroyed."""
     steps = (Step(size=2, before=before), Step(size=2, after=(0,)))
-    turn = _turn(_fault(1, "up", "fail", after=1))
-    stage = perform(Case(steps=steps, turns=(turn,)))
+    faults = [_fault(1, "up", "fail", after=1)]
+    if fails:
+        faults.append(_fault(0, "restore", "fail"))
+    stage = perform(Case(steps=steps, turns=(_turn(*faults),)))
     assert stage.violations == []
-    assert stage.ends[0] == ("COMPENSATED" if before in (0, 2) else "FAILED")
+    untouched = before in (0, 2)
+    assert stage.ends[0] == ("FAILED" if fails and not untouched else "COMPENSATED")

@@ -30,6 +30,7 @@ def on_signal(_number, _frame):
     if signals > 1:
         unlock()
         os._exit(8)
+    os.write(1, b"^C received; cancelling. To terminate immediately, press ^C again.\n")
 
 
 def main(arguments):
@@ -70,6 +71,7 @@ class Update:
         with open(f"{WORLD}/plan.json") as file:
             plan = json.load(file)
         self.plan, self.delay = plan["projects"][project], plan["delay"]
+        self.gate, self.gated = plan.get("gate"), plan.get("at")
         with open(path) as file:
             self.document = json.load(file)
         self.latest = self.document["checkpoint"]["latest"]
@@ -95,7 +97,7 @@ class Update:
                 return say("error: error reading from server: EOF", 255)
             if fault.get("after") == index:
                 return say(f"error: {kind} {urn}: the provider refused it", 1)
-            self.one(kind, urn)
+            self.one(kind, urn, self.gate if index == self.gated else None)
         if "after" in fault and fault["after"] >= len(work):
             return say("error: the program failed", 1)
         if command == "up":
@@ -106,7 +108,7 @@ class Update:
         self.pause()
         return 0
 
-    def one(self, kind, urn):
+    def one(self, kind, urn, gate):
         """Write that it begins, do it, write that it is done."""
         entry = {"urn": urn, "type": "stub:index:Thing", "custom": True}
         thing = f"{WORLD}/things/{urn.replace('/', '_')}"
@@ -114,6 +116,8 @@ class Update:
         operations.append({"resource": entry, "type": kind})
         self.write()
         self.pause()
+        while gate and not os.path.exists(gate):
+            time.sleep(0.005)
         if kind == "creating":
             open(thing, "w").close()
         elif os.path.exists(thing):
