@@ -45,8 +45,16 @@ def fingerprint(path: Path) -> Fingerprint | None:
 
 def inodes(path: Path) -> tuple[int, ...]:
     """Of the file and its log: while it is open for writing, neither may change."""
-    found = (_look(candidate) for candidate in (path, beside(path, "-wal")))
-    return tuple(each.st_ino if each else 0 for each in found)
+    with explained("reach", path):
+        return _inode(name := str(path)), _inode(f"{name}-wal")
+
+
+def _inode(name: str) -> int:
+    """Of each append: no `Path` is made for it."""
+    try:
+        return os.lstat(name).st_ino
+    except FileNotFoundError:
+        return 0
 
 
 def check(path: Path) -> None:

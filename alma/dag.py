@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphlib import CycleError, TopologicalSorter
+from graphlib import CycleError
 
 from alma.definition import Definition
 from alma.errors import DefinitionError
@@ -23,19 +23,10 @@ def check_dag(definition: Definition) -> None:
 
 def topological(definition: Definition) -> tuple[str, ...]:
     """Step names, each after all that it waits for; among equals in the order added."""
-    graph = {step.name: step.dependencies for step in definition.steps}
-    sorter: TopologicalSorter[str] = TopologicalSorter(graph)
     try:
-        sorter.prepare()
+        return definition.order
     except CycleError as error:
         path = " → ".join(error.args[1])
         raise DefinitionError(
             f'The steps of saga "{definition.saga}" wait for each other: {path}.'
         ) from error
-    rank = {name: index for index, name in enumerate(graph)}
-    order: list[str] = []
-    while sorter.is_active():
-        ready = sorted(sorter.get_ready(), key=rank.__getitem__)
-        order.extend(ready)
-        sorter.done(*ready)
-    return tuple(order)

@@ -8,7 +8,7 @@ a secret value: outputs are masked before they come here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Final, Literal
 
@@ -301,6 +301,7 @@ class RunInterrupted(Event):
     step: str = ""
 
 
+_PARTS = (Leftover, Failure, ResourceChange, Process)
 _NESTED = {"failure": Failure, "process": Process}
 _NESTED_LISTS = {"leftovers": Leftover, "keeps": Leftover, "resources": ResourceChange}
 
@@ -319,9 +320,14 @@ class Recorded:
 
 def encode(event: Event) -> dict[str, Any]:
     """The event's own fields as plain JSON types, without its type and step."""
-    data = asdict(event)  # type: ignore[call-overload]
-    data.pop("step")
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in data.items()}
+    return {key: _plain(value) for key, value in vars(event).items() if key != "step"}
+
+
+def _plain(value: Any) -> Any:
+    """The few shapes that fields have; `asdict` would copy each mapping and look at each value."""
+    if isinstance(value, tuple):
+        return [_plain(entry) for entry in value]
+    return {**vars(value)} if isinstance(value, _PARTS) else value
 
 
 def decode(type_: str, step: str, data: Mapping[str, Any]) -> Event:
