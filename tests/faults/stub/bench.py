@@ -30,6 +30,7 @@ class Bench:
     scratch: Path
     tools: Path
     zygote: subprocess.Popen[bytes]
+    real: bool = False
     answers: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
     exits: dict[int, int] = field(default_factory=dict)
 
@@ -37,11 +38,12 @@ class Bench:
         """What a runner of that trial sees."""
         home = str(self.scratch / "home")
         return {
-            "PATH": f"{self.tools}{os.pathsep}/usr/bin{os.pathsep}/bin",
+            "PATH": os.pathsep.join((str(self.tools), os.environ["PATH"])),
             "HOME": home,
             "XDG_CACHE_HOME": f"{home}/.cache",
             "XDG_STATE_HOME": str(directory / "xdg"),
-            "PULUMI_HOME": f"{home}/.pulumi",
+            "PULUMI_HOME": os.environ.get("PULUMI_HOME", f"{home}/.pulumi"),
+            "PULUMI_SKIP_UPDATE_CHECK": "1",
             "PULUMI_CONFIG_PASSPHRASE": "stub",
             "STUB_WORLD": str(directory / "world"),
         }
@@ -75,14 +77,18 @@ class Bench:
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
-    """A bench in memory where there is some; everything is gone afterwards."""
+def bench(*, real: bool = False) -> Iterator[Bench]:
+    """A bench in memory where there is some; everything is gone afterwards.
+
+    With `real` the CLI is the one that PATH gives, not the stub.
+    """
     ram = Path("/dev/shm")
     root = tempfile.mkdtemp(prefix="alma-stub-", dir=ram if os.access(ram, os.W_OK) else None)
     scratch, tools = Path(root), Path(root, "bin")
     (scratch / "home").mkdir()
     tools.mkdir()
-    install(tools)
+    if not real:
+        install(tools)
     zygote = subprocess.Popen(
         [sys.executable, "-m", "tests.faults.stub.zygote"],
         cwd=ROOT,
@@ -90,7 +96,7 @@ def bench() -> Iterator[Bench]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    made = Bench(scratch, tools, zygote)
+    made = Bench(scratch, tools, zygote, real)
     listener = threading.Thread(target=made.listen, args=(zygote.stdout,), daemon=True)
     listener.start()
     try:
@@ -118,27 +124,46 @@ def install(tools: Path) -> None:
     path.chmod(0o755)
 
 
-def living(directory: Path) -> dict[str, list[int]]:
+def living(directory: Path, *, real: bool = False) -> dict[str, list[int]]:
     """The processes of a trial that live, by role, the newest last."""
-    found: dict[str, list[int]] = {"cli": [], "worker": []}
+    found: dict[str, list[int]] = {"cli": [], "worker": [], "plugin": []}
     entries = sorted((directory / "world" / "pids").iterdir(), key=lambda p: p.stat().st_mtime_ns)
     for entry in entries:
         role, _, pid = entry.name.partition("-")
         if _lives(int(pid), directory):
             found[role].append(int(pid))
+    if real:
+        for pid in sorted(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()):
+            role = _role(pid, directory)
+            if role:
+                found[role].append(pid)
     return found
 
 
 def _lives(pid: int, directory: Path) -> bool:
-    """It runs, is no zombie, and is this trial's: its working directory or files are there."""
+    """It runs, is no zombie, and is this trial's: its working directory or environment is."""
     with suppress(OSError):
         stat = Path(f"/proc/{pid}/stat").read_text()
         if stat.rpartition(") ")[2][0] == "Z":
             return False
-        environ = Path(f"/proc/{pid}/environ").read_bytes()
         where = Path(f"/proc/{pid}/cwd").readlink()
-        return str(directory).encode() in environ or where.is_relative_to(directory)
+        return _is_of(pid, directory) or where.is_relative_to(directory)
     return False
+
+
+def _is_of(pid: int, directory: Path) -> bool:
+    mark = f"STUB_WORLD={directory / 'world'}".encode()
+    return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+
+
+def _role(pid: int, directory: Path) -> str:
+    """Of what the real CLI started: itself, or a plugin with its helpers."""
+    with suppress(OSError):
+        if not _is_of(pid, directory) or not _lives(pid, directory):
+            return ""
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return "cli" if arguments[0].endswith(b"/pulumi") else "plugin"
+    return ""
 
 
 def kill(pid: int) -> bool:

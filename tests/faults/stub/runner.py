@@ -11,6 +11,7 @@ from alma import Saga
 from alma.errors import AlmaError, SagaEndedError
 from alma.launch import destroy, resume, rollback, up
 from alma.settings import Settings
+from tests.faults.real import things
 
 SAGA, STACK = "k", "dev"
 
@@ -25,7 +26,7 @@ def saga_of(plan: dict[str, Any]) -> Saga:
     for project, entry in plan["projects"].items():
         saga.add_stack(
             project.removeprefix(f"{SAGA}-"),
-            program=program,
+            program=things.program_of(entry, plan["delay"]) if plan["real"] else program,
             after=entry["after"],
             compensation=entry["compensation"],
         )
@@ -35,7 +36,8 @@ def saga_of(plan: dict[str, Any]) -> Saga:
 def run(task: dict[str, Any]) -> int:
     """Do what the task says; the exit code is alma's."""
     plan = json.loads(Path(task["directory"], "world", "plan.json").read_text())
-    settings = Settings(journal=Path(task["directory"]) / "journal.db", grace=5.0, versions={})
+    journal = Path(task["directory"]) / "journal.db"
+    settings = Settings(journal=journal, grace=5.0, versions={})
     calls = {
         "up": lambda: up(saga_of(plan), settings=settings),
         "resume": lambda: resume(saga=saga_of(plan), settings=settings),

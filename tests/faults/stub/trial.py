@@ -15,10 +15,11 @@ from alma.journal import Journal
 from alma.state import fold
 from alma.status import RunStatus
 from tests.faults.stub.bench import Bench, kill, living
-from tests.faults.stub.runner import SAGA, STACK
+from tests.faults.stub.runner import SAGA
 
 TRIES: Final = 8
 """Runners without kills in which a run must come to its end."""
+_PLUGIN: Final = {True: ("plugin",), False: ()}
 
 
 @dataclass
@@ -51,36 +52,49 @@ def plan_of(rng: random.Random) -> dict[str, Any]:
         if rng.random() < 0.3:
             fault = {"op": "destroy", "nth": 1, "after": 0}
             projects[f"{SAGA}-s{rng.randrange(count)}"]["faults"].append(fault)
-    return {"delay": 0.004, "parallelism": rng.choice((1, 2)), "projects": projects}
+    return {"delay": 0.004, "real": False, "parallelism": rng.choice((1, 2)), "projects": projects}
 
 
 def run_trial(bench: Bench, seed: int, kills: int = 3) -> Trial:
     """Start, kill up to `kills` times, go on to the end, look."""
     rng, trial = random.Random(seed), Trial(seed)  # noqa: S311 - repeatable
-    directory = bench.scratch / f"trial-{seed}"
-    for folder in ("things", "pids"):
-        (directory / "world" / folder).mkdir(parents=True)
     plan = plan_of(rng)
-    (directory / "world" / "plan.json").write_text(json.dumps(plan))
+    if bench.real:
+        plan |= {"real": True, "delay": 0.15}
+    directory = prepare(bench, f"trial-{seed}", plan)
     _disturb(bench, directory, rng, trial, kills)
+    conclude(bench, directory, plan, trial)
+    return trial
+
+
+def prepare(bench: Bench, name: str, plan: dict[str, Any]) -> Path:
+    """A directory for a trial of that plan."""
+    directory = bench.scratch / name
+    for folder in ("things", "pids", "begun"):
+        (directory / "world" / folder).mkdir(parents=True)
+    (directory / "world" / "plan.json").write_text(json.dumps(plan))
+    return directory
+
+
+def conclude(bench: Bench, directory: Path, plan: dict[str, Any], trial: Trial) -> None:
+    """Go on to the end without kills, and look; the directory stays if something is wrong."""
     _finish(bench, directory, trial)
     if not trial.violations:
         _look(directory, plan, trial)
     if not trial.violations:
         shutil.rmtree(directory)
-    return trial
 
 
 def _disturb(bench: Bench, directory: Path, rng: random.Random, trial: Trial, kills: int) -> None:
     runner = bench.start(directory, "up")
     trial.log.append("up")
     for _ in range(kills):
-        code = bench.wait(runner, rng.expovariate(1 / 0.12))
+        code = bench.wait(runner, rng.expovariate(1 / (1.5 if bench.real else 0.12)))
         if code is not None:
             trial.log.append(f"exit {code}")
             return
-        victim = rng.choice(("runner", "runner", "worker", "cli", "all"))
-        live = {**living(directory), "runner": [runner]}
+        victim = rng.choice(("runner", "runner", "worker", "cli", "all", *_PLUGIN[bench.real]))
+        live = {**living(directory, real=bench.real), "runner": [runner]}
         targets = [p for r in live.values() for p in r] if victim == "all" else live[victim][-1:]
         hits = sum(kill(pid) for pid in targets)
         trial.kills += bool(hits)
@@ -129,16 +143,12 @@ def _look(directory: Path, plan: dict[str, Any], trial: Trial) -> None:
     with Journal.open(directory / "journal.db", write=False) as reader:
         if broken := reader.verify().first_break:
             fail(f"the journal is broken: {broken}")
-    things = {path.name for path in (directory / "world" / "things").iterdir()}
+    things = {_short(path.name) for path in (directory / "world" / "things").iterdir()}
     states = {path.parent.name: _state(path) for path in _files(directory, "stacks/*/*.json")}
+    pending = {thing for _, operations in states.values() for thing in operations}
     if status.state is SagaState.COMPLETED:
-        wanted = {
-            f"urn:pulumi:{STACK}::{project}::stub:index:Thing::{name}"
-            for project, entry in plan["projects"].items()
-            for name in entry["resources"]
-        }
-        held = {urn for resources, _ in states.values() for urn in resources}
-        pending = {urn for _, operations in states.values() for urn in operations}
+        wanted = {f"{p}::{name}" for p, e in plan["projects"].items() for name in e["resources"]}
+        held = {thing for resources, _ in states.values() for thing in resources}
         if not things == held == wanted or pending:
             fail(f"COMPLETED: wanted {wanted}, held {held}, there {things}, pending {pending}")
     elif status.state is SagaState.COMPENSATED:
@@ -147,16 +157,15 @@ def _look(directory: Path, plan: dict[str, Any], trial: Trial) -> None:
         if things or any(p not in kept or any(state) for p, state in states.items()):
             fail(f"COMPENSATED, and there is {things}, {states}")
     else:
-        named = {left.urn for left in status.leftovers}
-        pending = {urn for _, operations in states.values() for urn in operations}
+        named = {_short(left.urn) for left in status.leftovers if left.urn}
         if missing := (things | pending) - named:
             fail(f"FAILED, and not named: {missing}; named: {named}")
     if locks := _files(directory, "locks/**/*.json"):
         fail(f"locks are left: {locks}")
     deadline = time.monotonic() + 10
-    while (left := [p for pids in living(directory).values() for p in pids]) and (
-        time.monotonic() < deadline
-    ):
+    while (
+        left := [p for pids in living(directory, real=bool(plan["real"])).values() for p in pids]
+    ) and (time.monotonic() < deadline):
         time.sleep(0.01)
     if left:
         fail(f"processes are left: {left}")
@@ -167,6 +176,15 @@ def _files(directory: Path, pattern: str) -> list[Path]:
 
 
 def _state(path: Path) -> tuple[set[str], set[str]]:
-    latest = json.loads(path.read_text())["checkpoint"]["latest"]
-    resources = {e["urn"] for e in latest["resources"] if e["type"] != "pulumi:pulumi:Stack"}
-    return resources, {p["resource"]["urn"] for p in latest["pending_operations"]}
+    """Resources and pending operations, providers and the root left out."""
+    latest = json.loads(path.read_text())["checkpoint"].get("latest") or {}
+    entries = latest.get("resources") or []
+    resources = {_short(e["urn"]) for e in entries if not e["type"].startswith("pulumi:p")}
+    operations = latest.get("pending_operations") or []
+    return resources, {_short(p["resource"]["urn"]) for p in operations}
+
+
+def _short(urn: str) -> str:
+    """`project::name`, of a URN or of what is that already."""
+    parts = urn.split("::")
+    return f"{parts[1]}::{parts[-1]}" if parts[0].startswith("urn:") else urn

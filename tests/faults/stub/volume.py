@@ -24,7 +24,9 @@ class Volume:
     failed: list[Trial] = field(default_factory=list)
 
 
-def run_volume(seed: int, kills: int, *, deadline: float | None = None, benches: int = 2) -> Volume:
+def run_volume(
+    seed: int, kills: int, *, deadline: float | None = None, benches: int = 2, real: bool = False
+) -> Volume:
     """Run trials of consecutive seeds; stops early at `deadline` (monotonic) or ten failures."""
     volume, lock = Volume(), threading.Lock()
     seeds = itertools.count(seed * 1_000_000)
@@ -34,7 +36,7 @@ def run_volume(seed: int, kills: int, *, deadline: float | None = None, benches:
         return over or volume.kills >= kills or len(volume.failed) >= 10
 
     def work(_number: int) -> None:
-        with bench() as place:
+        with bench(real=real) as place:
             for trial in _trials(seeds, lock, enough):
                 done = run_trial(place, trial, kills=4)
                 with lock:
