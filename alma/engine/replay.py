@@ -60,8 +60,8 @@ def plan(wanted: Mapping[str, Any], current: Mapping[str, Any]) -> Replay:
     """
     old = {urn: entry for urn, entry in live(wanted).items() if is_registered(entry)}
     now = live(current)
-    entries = [*old.values(), *protected_extras(old, now)]
-    urns = {entry["urn"] for entry in entries}
+    aliases = renamed(old, {urn: entry for urn, entry in now.items() if urn not in old}, now)
+    entries = [*old.values(), *protected_extras(old, now, aliases)]
     return Replay(
         entries=tuple(sorted(entries, key=lambda entry: not is_root(entry))),
         plugins={
@@ -69,7 +69,7 @@ def plan(wanted: Mapping[str, Any], current: Mapping[str, Any]) -> Replay:
             for entry in (*live(current).values(), *live(wanted).values())
             if is_default_provider(entry)
         },
-        aliases=renamed(old, {urn: entry for urn, entry in now.items() if urn not in urns}, now),
+        aliases=aliases,
         imported={
             urn: entry["importID"]
             for urn, entry in old.items()
@@ -80,18 +80,40 @@ def plan(wanted: Mapping[str, Any], current: Mapping[str, Any]) -> Replay:
     )
 
 
-def protected_extras(old: Mapping[str, Entry], now: Mapping[str, Entry]) -> list[Entry]:
+def protected_extras(
+    old: Mapping[str, Entry], now: Mapping[str, Entry], aliases: Mapping[str, str]
+) -> list[Entry]:
     """Protected resources that only the update made, and what those need, in the state's order."""
+    names = {new: urn for urn, new in aliases.items()}
     kept: set[str] = set()
-    todo = [urn for urn, entry in now.items() if entry.get("protect") and urn not in old]
+    todo = [urn for urn, entry in now.items() if entry.get("protect")]
     while todo:
         urn = todo.pop()
         entry = now.get(urn)
-        if entry is None or urn in kept or urn in old or not is_registered(entry):
+        if entry is None or urn in kept or urn in old or urn in names or not is_registered(entry):
             continue
         kept.add(urn)
         todo.extend(dependencies_of(entry))
-    return [entry for urn, entry in now.items() if urn in kept]
+    return [_referring(entry, names) for urn, entry in now.items() if urn in kept]
+
+
+def _referring(entry: Entry, names: Mapping[str, str]) -> Entry:
+    """The entry with references to what gets its old name back."""
+
+    def named(urns: Any) -> list[str]:
+        return [names.get(urn, urn) for urn in urns or []]
+
+    tracked: Mapping[str, Any] = entry.get("propertyDependencies") or {}
+    urn, identity = provider_of(entry)
+    return {
+        **entry,
+        "parent": names.get(entry.get("parent", ""), entry.get("parent", "")),
+        "deletedWith": names.get(entry.get("deletedWith", ""), entry.get("deletedWith", "")),
+        "provider": f"{names.get(urn, urn)}::{identity}" if urn else "",
+        "dependencies": named(entry.get("dependencies")),
+        "replaceWith": named(entry.get("replaceWith")),
+        "propertyDependencies": {key: named(urns) for key, urns in tracked.items()},
+    }
 
 
 def renamed(

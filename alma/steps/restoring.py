@@ -44,16 +44,33 @@ class Restoring:
             return error.message
         return ""
 
+    def let_go(self, status: StepStatus, now: Checkpoint) -> tuple[Leftover, ...]:
+        """What this run made and a restore will let go, not delete, by its own option."""
+        deployment = self._load(status).get("deployment") or {}
+        known = {(entry["type"], entry.get("id")) for entry in deployment.get("resources") or []}
+        return tuple(
+            Leftover(
+                step=self.name,
+                stack=f"{self.ref.project}/{self.ref.stack}",
+                urn=one.urn,
+                id=one.id,
+                reason="made by this run, and kept by its own option retainOnDelete",
+            )
+            for one in now.resources
+            if one.retain_on_delete and not one.external and (one.type, one.id) not in known
+        )
+
     async def restore(
         self, call: Call, named: tuple[Leftover, ...], cut: tuple[Leftover, ...]
     ) -> Undone | None:
         """Put it back and verify it; None when that failed, which is recorded then.
 
         `named` is what this run had changed: the leftovers where nothing could be done at all.
-        `cut` is what its state cannot tell about any more, once it is restored.
+        `cut` is what its state cannot tell about any more, once it is restored: like what is
+        let go, it is in the journal before that.
         """
         document = self._load(call.status)
-        seen: list[RestoreResult] = []
+        now = await self.engine.inspect(self.ref)
 
         async def work(watch: Watch) -> Outcome:
             logs = call.logs(watch)
@@ -63,7 +80,6 @@ class Restoring:
             except AuthenticationError as error:
                 lost = Failure(kind="passphrase", message=error.message, hint=error.hint)
                 return Outcome(failure=lost, leftovers=named)
-            seen.append(result)
             after = await self.engine.inspect(self.ref)
             failure = result.failure or _pending(after)
             return Outcome(
@@ -74,7 +90,8 @@ class Restoring:
                 leftovers=self._leftovers(result, after) if failure else (),
             )
 
-        outcome = await call.perform("restore", work, keeps=cut)
+        keeps = (*cut, *self.let_go(call.status, now))
+        outcome = await call.perform("restore", work, keeps=keeps)
         if outcome.failure is not None:
             return None
         return Undone(how="restored", evidence=outcome.evidence)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from alma.engine.deployment import entries_of, opened
-from alma.engine.protocol import OperationResult, RestoreRequest, RestoreResult
+from alma.engine.protocol import OperationResult, RestoreRequest, RestoreResult, StackRef
 from alma.engine.snapshot import open_current
 from tests.engine.conftest import Place, directory, place, pulumi  # noqa: F401 - fixtures
 from tests.restore.things import world_of
@@ -26,41 +26,71 @@ class Lab:
 
     place: Place
     world: Path
+    stack: str = "dev"
     snapshot: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> StackRef:
+        """The stack."""
+        return self.place.ref(self.stack)
 
     async def up(self, program: Callable[[], Any] | None = None, **options: Any) -> OperationResult:
         """Bring the stack to the program."""
+        options.setdefault("stack", self.stack)
         return await self.place.up(program, **options)
 
     async def keep(self) -> None:
         """Take the snapshot."""
-        document = await self.place.engine.export(self.place.ref())
+        document = await self.place.engine.export(self.ref)
         assert document is not None
         self.snapshot = json.loads(json.dumps(document))
 
     async def restore(self, **options: Any) -> RestoreResult:
         """Restore it."""
-        ref = options.pop("ref", self.place.ref())
-        request = RestoreRequest(ref=ref, document=self.snapshot, log_dir=str(self.place.logs()))
+        request = RestoreRequest(
+            ref=self.ref, document=self.snapshot, log_dir=str(self.place.logs())
+        )
         return await self.place.engine.restore(request, self.place.watch(**options))
 
     async def preview(
         self, program: Callable[[], Any], config: Mapping[str, Any] | None = None
     ) -> OperationResult:
         """Preview a program."""
-        request = self.place.request(program, config=config or {})
+        request = self.place.request(program, self.stack, config=config or {})
         return await self.place.engine.preview(request, self.place.watch())
+
+    async def let_go(self) -> set[str]:
+        """Ids of what the update made and a deletion will not delete: the step names them."""
+        deployment = self.snapshot["deployment"]
+        known = {entry.get("id") for entry in deployment["resources"]}
+        now = await self.place.engine.inspect(self.ref)
+        return {one.id for one in now.resources if one.retain_on_delete and one.id not in known}
 
     async def state(self) -> dict[str, Any]:
         """The state by URN and id, secrets open, without what says nothing of the resources."""
         engine = self.place.engine
         reader = engine._reader(await engine._tool())
-        deployment = await open_current(reader, engine._backend.root, self.place.ref())
+        deployment = await open_current(reader, engine._backend.root, self.ref)
         return dict(map(_described, entries_of(deployment)))
+
+    def files(self) -> list[Path]:
+        """All that is under the working directory."""
+        return list(self.place.root.rglob("*"))
 
     def things(self) -> dict[str, Any]:
         """The world."""
         return world_of(self.world)
+
+
+def differing(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """By resource and field what is now, and what was before."""
+    nothing: dict[str, Any] = {}
+    return {
+        f"{name} {key}": (now.get(name, nothing).get(key), before.get(name, nothing).get(key))
+        for name in {*now, *before}
+        for key in {*now.get(name, nothing), *before.get(name, nothing)}
+        if now.get(name, nothing).get(key) != before.get(name, nothing).get(key)
+    }
 
 
 def _described(entry: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ import pulumi
 from pulumi import Output, ResourceOptions
 
 from alma import Secret
-from tests.restore.conftest import Lab
+from tests.restore.conftest import Lab, differing
 from tests.restore.dynamic_things import Thing as Dynamic
 from tests.restore.things import Group, Provider, Thing
 
@@ -40,17 +40,6 @@ async def same_again(
     assert lab.things() == world
     seen = await lab.preview(before, configs[0])
     assert set(seen.changes) == {"same"}, seen
-
-
-def differing(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """By resource and field what is now, and what was before."""
-    nothing: dict[str, Any] = {}
-    return {
-        f"{name} {key}": (now.get(name, nothing).get(key), before.get(name, nothing).get(key))
-        for name in {*now, *before}
-        for key in {*now.get(name, nothing), *before.get(name, nothing)}
-        if now.get(name, nothing).get(key) != before.get(name, nothing).get(key)
-    }
 
 
 async def test_inputs_additions_secrets_and_outputs(lab: Lab) -> None:

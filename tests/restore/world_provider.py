@@ -57,6 +57,9 @@ class World(provider_pb2_grpc.ResourceProviderServicer):
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
         return plugin_pb2.PluginInfo(version="1.0.0")
 
+    def Attach(self, request: Any, context: Any) -> Any:
+        return empty_pb2.Empty()
+
     def CheckConfig(self, request: Any, context: Any) -> Any:
         return provider_pb2.CheckResponse(inputs=request.news)
 
