@@ -47,6 +47,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Run the release volume of faults: `nox -s faults -- --seed 7 --budget 30` (minutes)."""
+    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "test"))
+    with_pulumi(session)
+    session.run("python", "-m", "tests.faults", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Run the demonstration with alma installed as a user has it."""
     session.install(".")

@@ -108,8 +108,8 @@ MUTANTS: Final = (
     _one(
         "a stack that existed before is destroyed",
         "steps/stack.py",
-        "        held = started.held if started else 0\n        if not held and",
-        "        held = 0\n        if not held and",
+        "            if status.started and status.started.held:\n",
+        "            if status.started is None:\n",
     ),
     _one(
         "a repeated operation in doubt counts as a retry",

@@ -48,9 +48,9 @@ class Bench:
             "STUB_WORLD": str(directory / "world"),
         }
 
-    def start(self, directory: Path, operation: str) -> int:
+    def start(self, directory: Path, operation: str, journal: str = "journal.db") -> int:
         """Start a runner; its pid."""
-        task = {"directory": str(directory), "operation": operation}
+        task = {"directory": str(directory), "operation": operation, "journal": journal}
         task["environ"] = self.environ(directory)  # type: ignore[assignment]
         assert self.zygote.stdin is not None
         self.zygote.stdin.write(json.dumps(task).encode() + b"\n")

@@ -19,7 +19,6 @@ from tests.faults.stub.runner import SAGA
 
 TRIES: Final = 8
 """Runners without kills in which a run must come to its end."""
-_PLUGIN: Final = {True: ("plugin",), False: ()}
 
 
 @dataclass
@@ -28,6 +27,7 @@ class Trial:
 
     seed: int
     kills: int = 0
+    rows: list[int] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     state: str = ""
@@ -93,14 +93,18 @@ def _disturb(bench: Bench, directory: Path, rng: random.Random, trial: Trial, ki
         if code is not None:
             trial.log.append(f"exit {code}")
             return
-        victim = rng.choice(("runner", "runner", "worker", "cli", "all", *_PLUGIN[bench.real]))
         live = {**living(directory, real=bench.real), "runner": [runner]}
+        roles = [role for role in ("runner", "runner", *live) if live[role]]
+        victim = rng.choice([*roles, "all"])
         targets = [p for r in live.values() for p in r] if victim == "all" else live[victim][-1:]
         hits = sum(kill(pid) for pid in targets)
         trial.kills += bool(hits)
         trial.log.append(f"kill {victim} ({hits})")
-        if victim in ("runner", "all"):
+        if victim not in ("runner", "all"):
+            trial.rows.append({"cli": 6, "worker": 13, "plugin": 9}[victim])
+        else:
             bench.wait(runner)
+            trial.rows.append(_row(_status(directory)))
             operation = rng.choice(("resume", "resume", "resume", "rollback"))
             trial.log.append(operation)
             runner = bench.start(directory, operation)
@@ -123,6 +127,16 @@ def _finish(bench: Bench, directory: Path, trial: Trial) -> None:
             trial.violations.append(f"undisturbed {operation} ended with {code}")
             return
     trial.violations.append("it does not come to an end")
+
+
+def _row(status: RunStatus | None) -> int:
+    """The row of the matrix that a runner's death was of, as its journal tells."""
+    doubtful = [step.open for step in status.steps.values() if step.open] if status else []
+    if status is not None and status.direction == "back":
+        return 5
+    if not doubtful:
+        return 1
+    return 3 if any(operation.processes for operation in doubtful) else 2
 
 
 def _status(directory: Path) -> RunStatus | None:

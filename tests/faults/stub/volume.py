@@ -1,8 +1,13 @@
-"""Trials until so many kills have hit, on two benches at once."""
+"""Trials until so many kills have hit, on two benches at once.
+
+`python -m tests.faults.stub.volume SEED [--real]` runs the trial of one seed again.
+"""
 
 from __future__ import annotations
 
+import argparse
 import itertools
+import sys
 import threading
 import time
 from collections import Counter
@@ -21,6 +26,7 @@ class Volume:
     trials: int = 0
     kills: int = 0
     states: Counter[str] = field(default_factory=Counter)
+    rows: Counter[int] = field(default_factory=Counter)
     failed: list[Trial] = field(default_factory=list)
 
 
@@ -42,6 +48,7 @@ def run_volume(
                 with lock:
                     volume.trials += 1
                     volume.kills += done.kills
+                    volume.rows.update(done.rows)
                     volume.states[done.state] += 1
                     if done.violations:
                         volume.failed.append(done)
@@ -56,3 +63,19 @@ def _trials(seeds: Iterator[int], lock: threading.Lock, enough: object) -> Itera
         with lock:
             seed = next(seeds)
         yield seed
+
+
+def main() -> int:
+    """One trial again, with what was done and what it came to."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.stub.volume")
+    parser.add_argument("seed", type=int)
+    parser.add_argument("--real", action="store_true")
+    options = parser.parse_args()
+    with bench(real=options.real) as place:
+        trial = run_trial(place, options.seed, kills=4)
+    sys.stdout.write(f"{trial.log}\n{trial.state}\n" + "\n".join(trial.violations) + "\n")
+    return 1 if trial.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

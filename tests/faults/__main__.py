@@ -1,0 +1,121 @@
+"""The release volume of faults: `python -m tests.faults --seed 1 --budget 30`.
+
+Runs the mutants, random cases of the model, kills over the stub and kills of the real CLI, and
+prints what each row of the matrix got. Exit 1 on any violation, with how to see it again. The
+`budget` (minutes) cuts the volumes; without it all of them are run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tests.faults import mutants
+from tests.faults.matrix import MATRIX
+from tests.faults.stub.volume import Volume, run_volume
+
+
+@dataclass
+class Tier:
+    """What one tier came to. `unit` is what is counted: cases or kills."""
+
+    name: str
+    unit: str
+    asked: int
+    done: int = 0
+    violations: int = 0
+    seconds: float = 0.0
+    rows: Counter[int] = field(default_factory=Counter)
+    told: list[str] = field(default_factory=list)
+
+
+def model(seed: int, cases: int, deadline: float | None) -> Tier:
+    """Two processes, each with half of the cases."""
+    tier = Tier("model", "cases", cases)
+    command = [sys.executable, "-m", "tests.faults.model.explore", "--cases", str(cases // 2)]
+    if deadline is not None:
+        command += ["--seconds", str(max(1.0, deadline - time.monotonic()))]
+    # Hypothesis is a single-threaded thing; the chunks' seeds of the two halves do not meet.
+    halves = [
+        subprocess.Popen([*command, "--seed", str(seed * 2 + half)], stdout=subprocess.PIPE)
+        for half in (0, 1)
+    ]
+    for half, process in enumerate(halves):
+        report = json.loads(process.communicate()[0])
+        tier.done += report["cases"]
+        tier.violations += report["violations"]
+        tier.rows.update({int(row): count for row, count in report["rows"].items()})
+        again = (
+            f"python -m tests.faults.model.explore --cases {cases // 2} --seed {seed * 2 + half}"
+        )
+        tier.told += [f"{text}\n  {again}" for text in report["told"]]
+    return tier
+
+
+def kills(seed: int, count: int, deadline: float | None, *, real: bool) -> Tier:
+    """Over the stub or the real CLI."""
+    tier = Tier("real" if real else "stub", "kills", count)
+    volume = run_volume(seed, count, deadline=deadline, real=real) if count else Volume()
+    tier.done, tier.violations = volume.kills, len(volume.failed)
+    tier.rows = volume.rows
+    for trial in volume.failed:
+        what = f"trial {trial.seed}: {trial.violations[0]}; {', '.join(trial.log)}"
+        again = f"python -m tests.faults.stub.volume {trial.seed}{' --real' if real else ''}"
+        tier.told.append(f"{what}\n  {again}")
+    return tier
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run all tiers; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--budget", type=float, help="minutes for all of it")
+    parser.add_argument("--model", type=int, default=25_000, help="cases of the model")
+    parser.add_argument("--stub", type=int, default=5_000, help="kills over the stub")
+    parser.add_argument("--real", type=int, default=400, help="kills with the real CLI")
+    parser.add_argument("--no-mutants", action="store_true")
+    options = parser.parse_args(arguments)
+    began, missed = time.monotonic(), 0
+    if not options.no_mutants:
+        missed = mutants.main([])
+    tiers = []
+    for share, run in (
+        (0.45, lambda until: model(options.seed, options.model, until)),
+        (0.75, lambda until: kills(options.seed, options.stub, until, real=False)),
+        (1.0, lambda until: kills(options.seed, options.real, until, real=True)),
+    ):
+        start = time.monotonic()
+        until = None if options.budget is None else began + options.budget * 60 * share
+        tiers.append(run(until))
+        tiers[-1].seconds = time.monotonic() - start
+    sys.stdout.write(_table(tiers, options.seed))
+    return 1 if missed or any(tier.violations for tier in tiers) else 0
+
+
+def _table(tiers: Sequence[Tier], seed: int) -> str:
+    names = "".join(f"{tier.name:>8}" for tier in tiers)
+    lines = [f"\n{'row':>3}  {'fault':<42}{names}"]
+    for row in MATRIX:
+        counts = "".join(f"{tier.rows[row.number] or '-':>8}" for tier in tiers)
+        lines.append(f"{row.number:>3}  {row.fault:<42}{counts}")
+    lines.append("\nRows without a count have tests of their own: see tests/faults/matrix.py.\n")
+    lines.append(f"{'tier':<8}{'asked':>8}{'done':>8}  {'':<8}{'violations':>11}{'seconds':>9}")
+    lines += [
+        f"{t.name:<8}{t.asked:>8}{t.done:>8}  {t.unit:<8}{t.violations:>11}{t.seconds:>9.0f}"
+        for t in tiers
+    ]
+    told = [text for tier in tiers for text in tier.told]
+    if told:
+        lines += ["", *told]
+    lines.append(f"\nseed {seed}; again: nox -s faults -- --seed {seed}\n")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
