@@ -60,6 +60,14 @@ class World(provider_pb2_grpc.ResourceProviderServicer):
     def Attach(self, request: Any, context: Any) -> Any:
         return empty_pb2.Empty()
 
+    def GetSchema(self, request: Any, context: Any) -> Any:
+        text = {"type": "string"}
+        inputs = {"size": {"type": "integer"}, "token": {**text, "secret": True}, "fail": text}
+        thing = {"inputProperties": inputs, "properties": {**inputs, "made": text}}
+        types = {"world:index:Thing": thing}
+        schema = {"name": "world", "version": "1.0.0", "resources": types}
+        return provider_pb2.GetSchemaResponse(schema=json.dumps(schema))
+
     def CheckConfig(self, request: Any, context: Any) -> Any:
         return provider_pb2.CheckResponse(inputs=request.news)
 
