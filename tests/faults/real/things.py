@@ -28,6 +28,10 @@ class FileProvider(ResourceProvider):
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """The file is gone; that it was gone before is no error."""
         _begin(props, "delete")
+        refuses = _file(props, "", f"{props['thing'].partition('::')[0]}.refuses")
+        if refuses.exists():
+            refuses.unlink()
+            raise RuntimeError("the provider refused to delete it")
         _file(props, THINGS, props["thing"]).unlink(missing_ok=True)
 
 
@@ -66,6 +70,8 @@ def program_of(entry: dict[str, Any], delay: float) -> Callable[[], None]:
             ignored = ["fails", "delay"]
             options = pulumi.ResourceOptions(depends_on=last, ignore_changes=ignored)
             last = [Thing(name, props, options)]
+        if any(after >= len(entry["resources"]) for after in fails):
+            raise RuntimeError("the program failed")
         for key, value in entry["outputs"].items():
             pulumi.export(key, value)
 

@@ -20,6 +20,7 @@ import time
 WORLD = os.environ.get("STUB_WORLD", "")
 ROOT = os.environ.get("PULUMI_BACKEND_URL", "").removeprefix("file://")
 ROOT_TYPE = "pulumi:pulumi:Stack"
+PROVIDER = "pulumi:providers:stub"
 signals = 0
 
 
@@ -86,10 +87,13 @@ class Update:
         self.pause()
         if command == "up":
             self.put_root(None)
-        held = [entry["urn"] for entry in self.latest["resources"] if entry["type"] != ROOT_TYPE]
+        own = (ROOT_TYPE, PROVIDER)
+        held = [e["urn"] for e in self.latest["resources"] if e["type"] not in own]
         wanted = [self.urn(name) for name in self.plan["resources"]] if command == "up" else []
         work = [("creating", urn) for urn in wanted if urn not in held]
         work += [("deleting", urn) for urn in reversed(held) if urn not in wanted]
+        if command == "up" and self.plan["resources"]:
+            self.put_provider()
         for index, (kind, urn) in enumerate(work):
             if signals:
                 return say("error: update canceled", 1)
@@ -102,6 +106,9 @@ class Update:
             return say("error: the program failed", 1)
         if command == "up":
             self.put_root(self.plan["outputs"])
+            if not wanted:
+                rest = [e for e in self.latest["resources"] if e["type"] != PROVIDER]
+                self.latest["resources"] = rest
         else:
             self.latest["resources"] = []
         self.write()
@@ -127,6 +134,15 @@ class Update:
         rest = [other for other in self.latest["resources"] if other["urn"] != urn]
         made = [{**entry, "id": f"id-{urn.rpartition('::')[2]}"}] if kind == "creating" else []
         self.latest["resources"] = rest + made
+        self.write()
+
+    def put_provider(self):
+        """The default provider's entry: there before the first resource, gone after the last."""
+        if any(entry["type"] == PROVIDER for entry in self.latest["resources"]):
+            return
+        urn = f"urn:pulumi:{self.stack}::{self.project}::{PROVIDER}::default"
+        entry = {"urn": urn, "type": PROVIDER, "custom": True, "id": "default"}
+        self.latest["resources"].append(entry)
         self.write()
 
     def put_root(self, outputs):

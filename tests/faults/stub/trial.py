@@ -73,6 +73,9 @@ def prepare(bench: Bench, name: str, plan: dict[str, Any]) -> Path:
     for folder in ("things", "pids", "begun"):
         (directory / "world" / folder).mkdir(parents=True)
     (directory / "world" / "plan.json").write_text(json.dumps(plan))
+    for project, entry in plan["projects"].items():
+        if any(fault["op"] == "destroy" for fault in entry["faults"]):
+            (directory / "world" / f"{project}.refuses").touch()  # for the real provider
     return directory
 
 
