@@ -12,7 +12,7 @@ import pytest
 from tests.faults.stub.bench import bench
 from tests.faults.stub.trial import run_trial
 
-SEEDS = (1, 2, 4, 5, 9, 13)
+SEEDS = (1, 4, 5, 9)
 
 
 @pytest.mark.timeout(300)
