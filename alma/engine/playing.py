@@ -91,6 +91,8 @@ class Player:
                     ids[urn] = self._futures[urn].result()
                 except Exception as error:
                     raise FailedError("") from error
+        if entry["urn"] in self._replay.unmade:
+            raise FailedError(f"{name_of(entry['urn'])}: {self._replay.unmade[entry['urn']]}")
         try:
             if entry.get("external"):
                 message = self._reading(entry, ids)

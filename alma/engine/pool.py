@@ -193,7 +193,10 @@ class PulumiEngine:
             task = replace(task, replay=replay, sealed=sealed, injected={}, secrets=secrets)
             return await self._perform(task, watch)
 
-        return await Restoration(reader=reader, root=root, request=request, play=play).run()
+        directory = Path(request.ref.work_dir or self._cwd)
+        return await Restoration(
+            reader=reader, root=root, directory=directory, request=request, play=play
+        ).run()
 
     async def mend(self, ref: StackRef, found: Mapping[str, str]) -> None:
         """See `Engine.mend`; two CLI processes."""

@@ -43,6 +43,8 @@ class Replay:
     aliases: Mapping[str, str] = field(default_factory=dict)
     imported: Mapping[str, str] = field(default_factory=dict)
     eased: frozenset[str] = frozenset()
+    unmade: Mapping[str, str] = field(default_factory=dict)
+    """By URN, why an entry cannot be registered at all."""
     secrets: tuple[Secret, ...] = ()
     """The contents of all secrets in it, to be kept out of logs and messages."""
 
@@ -52,18 +54,25 @@ class Replay:
         return replace(self, eased=frozenset())
 
 
-def plan(wanted: Mapping[str, Any], current: Mapping[str, Any]) -> Replay:
+def plan(wanted: Mapping[str, Any], current: Mapping[str, Any], stale: Mapping[str, str]) -> Replay:
     """The replay that brings a stack from `current` to `wanted`; both are opened deployments.
 
     What the update made and protected cannot be deleted by the engine, which would stop there:
-    it is registered as it is, so that all else is put back, and named afterwards.
+    it is registered as it is, so that all else is put back, and named afterwards. So is what is
+    `stale`: it cannot be made as it was.
     """
     old = {urn: entry for urn, entry in live(wanted).items() if is_registered(entry)}
     now = live(current)
     aliases = renamed(old, {urn: entry for urn, entry in now.items() if urn not in old}, now)
-    entries = [*old.values(), *protected_extras(old, now, aliases)]
+    left = {urn for urn in stale if urn in now}
+    extras = extras_to_keep(old, now, aliases, left)
+    entries = [
+        *(_referring(now[urn], {}) if urn in left else entry for urn, entry in old.items()),
+        *extras,
+    ]
     return Replay(
-        entries=tuple(sorted(entries, key=lambda entry: not is_root(entry))),
+        entries=tuple(_ordered(entries)),
+        unmade={urn: why for urn, why in stale.items() if urn not in left},
         plugins={
             entry["urn"]: entry.get("inputs") or {}
             for entry in (*live(current).values(), *live(wanted).values())
@@ -80,13 +89,17 @@ def plan(wanted: Mapping[str, Any], current: Mapping[str, Any]) -> Replay:
     )
 
 
-def protected_extras(
-    old: Mapping[str, Entry], now: Mapping[str, Entry], aliases: Mapping[str, str]
+def extras_to_keep(
+    old: Mapping[str, Entry],
+    now: Mapping[str, Entry],
+    aliases: Mapping[str, str],
+    left: set[str],
 ) -> list[Entry]:
-    """Protected resources that only the update made, and what those need, in the state's order."""
+    """Protected resources that only the update made, and what they and those `left` need."""
     names = {new: urn for urn, new in aliases.items()}
     kept: set[str] = set()
     todo = [urn for urn, entry in now.items() if entry.get("protect")]
+    todo += [needed for urn in left for needed in dependencies_of(now[urn])]
     while todo:
         urn = todo.pop()
         entry = now.get(urn)
@@ -95,6 +108,22 @@ def protected_extras(
         kept.add(urn)
         todo.extend(dependencies_of(entry))
     return [_referring(entry, names) for urn, entry in now.items() if urn in kept]
+
+
+def _ordered(entries: list[Entry]) -> list[Entry]:
+    """The root first, and each after what it needs; otherwise as they come."""
+    by_urn = {entry["urn"]: entry for entry in entries}
+    found: dict[str, Entry] = {}
+
+    def visit(entry: Entry, path: tuple[str, ...] = ()) -> None:
+        for urn in sorted(dependencies_of(entry)):
+            if urn in by_urn and urn not in found and urn not in path:
+                visit(by_urn[urn], (*path, entry["urn"]))
+        found.setdefault(entry["urn"], entry)
+
+    for entry in sorted(entries, key=lambda entry: not is_root(entry)):
+        visit(entry)
+    return list(found.values())
 
 
 def _referring(entry: Entry, names: Mapping[str, str]) -> Entry:

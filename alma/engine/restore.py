@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alma.engine.likeness import compare
+from alma.engine.likeness import changed_files, compare
 from alma.engine.protocol import OperationResult, RestoreRequest, RestoreResult
 from alma.engine.reading import Reader
 from alma.engine.reinstate import reinstate
@@ -24,10 +24,14 @@ Play = Callable[[Replay, Mapping[str, Any]], Awaitable[OperationResult]]
 
 @dataclass(frozen=True, kw_only=True)
 class Restoration:
-    """One restore. `root` is the file backend's directory, or None; `play` runs a replay."""
+    """One restore. `root` is the file backend's directory, or None; `play` runs a replay.
+
+    `directory` is where programs run: relative paths of assets are meant from there.
+    """
 
     reader: Reader
     root: Path | None
+    directory: Path
     request: RestoreRequest
     play: Play
 
@@ -36,13 +40,15 @@ class Restoration:
         ref = self.request.ref
         wanted = await open_kept(self.reader, ref, self.request.document)
         await self._reinstate()
-        replay = plan(wanted, await open_current(self.reader, self.root, ref))
+        current = await open_current(self.reader, self.root, ref)
+        stale = changed_files(wanted, current, self.directory)
+        replay = plan(wanted, current, stale)
         config = provider_config(wanted)
         result = await self.play(replay, config)
         if result.failure is None and replay.eased:
             result = _both(result, await self.play(replay.strict, config))
         after = await open_current(self.reader, self.root, ref)
-        found = compare(wanted, after, result.said)
+        found = compare(wanted, after, {**stale, **result.said})
         failure = result.failure
         if not found.unlike:
             failure = None  # The state decides, not the exit code.

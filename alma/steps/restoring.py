@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alma.engine.protocol import Checkpoint, Engine, RestoreRequest, RestoreResult, StackRef, Watch
-from alma.errors import AuthenticationError
+from alma.errors import AlmaError, AuthenticationError, RefusedError
 from alma.events import Failure, Leftover
 from alma.snapshots import SnapshotError, Snapshots
 from alma.status import StepStatus
@@ -77,8 +77,11 @@ class Restoring:
             request = RestoreRequest(ref=self.ref, document=document, log_dir=logs)
             try:
                 result = await self.engine.restore(request, watch)
-            except AuthenticationError as error:
-                lost = Failure(kind="passphrase", message=error.message, hint=error.hint)
+            except RefusedError:
+                raise
+            except AlmaError as error:
+                kind = "passphrase" if isinstance(error, AuthenticationError) else "backend"
+                lost = Failure(kind=kind, message=error.message, hint=error.hint)
                 return Outcome(failure=lost, leftovers=named)
             after = await self.engine.inspect(self.ref)
             failure = result.failure or _pending(after)

@@ -206,3 +206,31 @@ async def test_no_secret_is_left_anywhere(lab: Lab) -> None:
     files = [path for path in await asyncio.to_thread(lab.files) if path.is_file()]
     assert files
     assert not [path for path in files if b"canary" in path.read_bytes()]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_a_file_that_is_another_one_by_now_is_named(lab: Lab, *, gone: bool) -> None:
+    """The state knows only its hash: what was made of it stays as the update left it."""
+    path = lab.world.parent / "asset.txt"
+    path.write_text("as it was")
+
+    def before() -> None:
+        Thing("a", asset=pulumi.FileAsset(str(path)))
+        Thing("b", asset=pulumi.FileAsset(str(path)), size=1)
+        Thing("same", asset=pulumi.FileAsset(str(path)))
+
+    def after() -> None:
+        path.write_text("another one")
+        other = Thing("other")
+        Thing("a", asset=pulumi.StringAsset("text"), of=other.made)
+        if not gone:
+            Thing("b", asset=pulumi.StringAsset("text"), size=2)
+        Thing("same", asset=pulumi.StringAsset("as it was"))
+
+    result = await restored(lab, before, after)
+    assert result.failure is not None
+    reasons = named(result.unlike)
+    assert "not what it was then" in reasons["a"]
+    assert "not what it was then" in reasons["b"]
+    again = await lab.restore()
+    assert {"a", "b"} <= set(named(again.unlike))
