@@ -36,7 +36,12 @@ def reinstate(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str
         if not old.get("custom") or not old.get("id") or is_default_provider(old):
             continue
         there = now.get(urn)
-        if not is_registered(old) or (there is not None and there.get("id") == old["id"]):
+        if not is_registered(old):
+            continue
+        if there is not None and there.get("id") == old["id"]:
+            # Deleted before its replacement could be made; or let go, and then it is still there.
+            if old.get("retainOnDelete") and there.pop("pendingReplacement", False):
+                touched = True
             continue
         found = _waiting(entries, old) or _let_go(entries, old)
         if found is None:

@@ -183,6 +183,19 @@ async def test_what_retain_on_delete_let_go_comes_back(lab: Lab) -> None:
     await same_again(lab, before, after)
 
 
+async def test_what_was_let_go_before_its_replacement_comes_back(lab: Lab) -> None:
+    """Delete before replace: the old one is out of the state, half way, but still there."""
+
+    def program(number: int) -> Program:
+        def run() -> None:
+            options = ResourceOptions(retain_on_delete=True)
+            Thing("a", options, fixed=number, deleteFirst=True, fail="x" if number == 2 else "")
+
+        return run
+
+    await same_again(lab, program(1), program(2), fails=True)
+
+
 async def test_aliases(lab: Lab) -> None:
     """Renamed, of another type, under another parent, with its children."""
 
