@@ -13,6 +13,7 @@ import json
 import os
 import re
 import secrets
+import time
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -28,6 +29,8 @@ from alma.view import folded
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _LEVEL: Final = 6
+JUST_NOW: Final = 600.0
+"""Seconds in which a runner has surely journaled a snapshot that it has written."""
 
 
 class SnapshotError(AlmaError):
@@ -52,7 +55,9 @@ class Snapshots:
         digest = hashlib.sha256(data).hexdigest()
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not self._is_whole(digest):
+            if self._is_whole(digest):
+                os.utime(self._path(digest))  # it is needed again, as `prune` must see
+            else:
                 _write(self._path(digest), gzip.compress(data, _LEVEL, mtime=0))
         except OSError as error:
             raise SnapshotError(
@@ -83,9 +88,14 @@ class Snapshots:
         document: Mapping[str, Any] = whole["document"]
         return document
 
-    def digests(self) -> set[str]:
-        """All that are kept."""
-        return {path.name.partition(".")[0] for path in self.directory.glob("*.json.gz")}
+    def digests(self, *, older: float = 0.0) -> set[str]:
+        """All that are kept, and were last needed more than so many seconds ago."""
+        limit = time.time() - older
+        return {
+            path.name.partition(".")[0]
+            for path in self.directory.glob("*.json.gz")
+            if path.stat().st_mtime <= limit
+        }
 
     def remove(self, digest: str) -> Path:
         """Remove one."""
@@ -108,7 +118,8 @@ def prune(journal: Journal, *, keep: int = 20) -> tuple[Path, ...]:
     """Remove the snapshots that no run needs any more; the files removed.
 
     A run that is not over needs its own, and so does a FAILED one, which can still be rolled
-    back; of the others the newest `keep` runs keep theirs.
+    back; of the others the newest `keep` runs keep theirs. One that was written just now may
+    not be in the journal yet, so it stays.
     """
     needed: set[str] = set()
     for place, row in enumerate(journal.runs(limit=None)):
@@ -118,7 +129,7 @@ def prune(journal: Journal, *, keep: int = 20) -> tuple[Path, ...]:
             starts = (entry.event for entry in recorded)
             needed.update(event.snapshot for event in starts if isinstance(event, StepStarted))
     snapshots = Snapshots(directory_of(journal.path))
-    unneeded = sorted(snapshots.digests() - needed)
+    unneeded = sorted(snapshots.digests(older=JUST_NOW) - needed)
     return tuple(snapshots.remove(digest) for digest in unneeded)
 
 

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "abandon": "alma.cli.abandon",
     "graph": "alma.cli.graph",
     "verify": "alma.cli.verify",
+    "prune": "alma.cli.prune",
     "doctor": "alma.cli.doctor",
 }
 """Each module has its command as `command`; in the order in which `--help` lists them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -209,3 +210,18 @@ def test_doctor_names_a_dead_lock_and_writes_nothing(
     assert "warn  lock        stack shop-database/dev is locked by me@" in result.stdout
     assert names(tmp_path) == [".alma"]
     assert names(tmp_path / ".alma") == ["state"]
+
+
+def test_prune_removes_what_no_run_needs(write: Write, cli: Call) -> None:
+    write(STACKS)
+    assert cli("up").exit_code == 0
+    assert cli("up").exit_code == 0  # over stacks that hold something: their state is kept
+    kept = list(Path(".alma/snapshots").glob("*.json.gz"))
+    assert kept
+    assert json.loads(cli("prune", "--keep", "0", "--json").stdout) == {"removed": []}
+    for path in kept:
+        os.utime(path, (0, 0))  # no longer written just now
+    assert json.loads(cli("prune", "--json").stdout) == {"removed": []}
+    removed = json.loads(cli("prune", "--keep", "0", "--json").stdout)["removed"]
+    assert {Path(path).name for path in removed} == {path.name for path in kept}
+    assert not list(Path(".alma/snapshots").glob("*"))

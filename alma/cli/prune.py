@@ -1,0 +1,40 @@
+"""`alma-pulumi prune`."""
+
+from __future__ import annotations
+
+import click
+
+from alma.cli import words
+from alma.cli.options import Shared, pass_shared, shared_options
+from alma.cli.output import say
+
+
+@click.command("prune")
+@click.option(
+    "--keep",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="How many of the newest runs keep their snapshots in any case.",
+)
+@shared_options
+@pass_shared
+def command(shared: Shared, keep: int) -> None:
+    """Remove the snapshots that no run needs any more.
+
+    A run that is not over needs its own, and so does a FAILED one: it can still be rolled back.
+    """
+    from alma.errors import RunNotFoundError
+    from alma.journal import Journal
+    from alma.snapshots import prune
+
+    path = shared.journal_path
+    if not path.exists():
+        raise RunNotFoundError(f"There is no journal {path}.", hint="Give its path with --journal.")
+    with Journal.open(path, write=False) as journal:
+        removed = prune(journal, keep=keep)
+    if shared.json:
+        shared.answer({"removed": [str(path) for path in removed]})
+        return
+    say(f"{words.count(len(removed), 'snapshot')} removed")
