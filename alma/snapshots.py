@@ -22,15 +22,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from alma.errors import AlmaError
-from alma.events import StepStarted
-from alma.journal import Journal
-from alma.status import SagaState
-from alma.view import folded
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _LEVEL: Final = 6
-JUST_NOW: Final = 600.0
-"""Seconds in which a runner has surely journaled a snapshot that it has written."""
 
 
 class SnapshotError(AlmaError):
@@ -112,25 +106,6 @@ class Snapshots:
         except (OSError, EOFError, ValueError, zlib.error):
             return False
         return hashlib.sha256(data).hexdigest() == digest
-
-
-def prune(journal: Journal, *, keep: int = 20) -> tuple[Path, ...]:
-    """Remove the snapshots that no run needs any more; the files removed.
-
-    A run that is not over needs its own, and so does a FAILED one, which can still be rolled
-    back; of the others the newest `keep` runs keep theirs. One that was written just now may
-    not be in the journal yet, so it stays.
-    """
-    needed: set[str] = set()
-    for place, row in enumerate(journal.runs(limit=None)):
-        recorded = journal.events(row.run)
-        state = folded(journal, recorded).state
-        if place < keep or state not in (SagaState.COMPLETED, SagaState.COMPENSATED):
-            starts = (entry.event for entry in recorded)
-            needed.update(event.snapshot for event in starts if isinstance(event, StepStarted))
-    snapshots = Snapshots(directory_of(journal.path))
-    unneeded = sorted(snapshots.digests(older=JUST_NOW) - needed)
-    return tuple(snapshots.remove(digest) for digest in unneeded)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -27,7 +27,7 @@ def command(shared: Shared, keep: int) -> None:
     """
     from alma.errors import RunNotFoundError
     from alma.journal import Journal
-    from alma.snapshots import prune
+    from alma.pruning import prune
 
     path = shared.journal_path
     if not path.exists():

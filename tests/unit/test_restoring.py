@@ -13,7 +13,9 @@ import pytest
 from alma import Retry, Saga, SagaState
 from alma import events as ev
 from alma.engine.protocol import StackRef
+from alma.journal import Journal
 from alma.launch import resume, rollback, up
+from alma.pruning import prune
 from alma.result import Result
 from alma.snapshots import SnapshotError, Snapshots
 from alma.testing import Crash, FakeEngine, FakeProgram, Fault
@@ -206,3 +208,27 @@ def test_a_start_of_an_older_journal_has_no_snapshot() -> None:
     event = ev.decode("StepStarted", "a", {"project": "s-a", "stack": "dev", "held": 2})
     assert isinstance(event, ev.StepStarted)
     assert event.snapshot == ""
+
+
+async def test_pruning_keeps_what_a_run_may_need(journal: Path) -> None:
+    """Runs that are clean need theirs no more; a FAILED one can still be rolled back."""
+    clean = existing()
+    assert (await failed(clean, journal)).state is SagaState.COMPENSATED
+    refused = existing(Fault(project="s-a", operation="restore", after=0))
+    refused.existing("s-a", "dev", "more", "than", "before")
+    assert (await failed(refused, journal)).state is SagaState.FAILED
+    needed = {
+        entry.event.snapshot
+        for entry in history(journal)
+        if isinstance(entry.event, ev.StepStarted) and entry.event.snapshot
+    }
+    kept = Snapshots(journal.parent / "snapshots")
+    assert len(kept.digests()) == 2
+    with Journal.open(journal, write=False) as reader:
+        assert prune(reader, keep=0) == ()  # they were written just now
+        for path in kept.directory.iterdir():
+            os.utime(path, (0, 0))
+        assert prune(reader) == ()
+        (removed,) = prune(reader, keep=0)
+    assert not removed.exists()
+    assert kept.digests() == needed
