@@ -11,7 +11,7 @@ from pulumi import Output, ResourceOptions
 from alma import Secret
 from tests.restore.conftest import Lab, differing
 from tests.restore.dynamic_things import Thing as Dynamic
-from tests.restore.things import Group, Provider, Thing
+from tests.restore.things import Group, Provider, Sub, Thing
 
 Program = Callable[[], Any]
 
@@ -344,3 +344,16 @@ async def test_a_provider_that_is_replaced(lab: Lab) -> None:
         return run
 
     await same_again(lab, program("r1"), program("r2"), fails=True)
+
+
+async def test_parameterized_packages(lab: Lab) -> None:
+    def program(size: int) -> Program:
+        def run() -> None:
+            a = Sub("a", size=size)
+            Thing("b", of=a.made)
+            if size == 2:
+                Sub("c")
+
+        return run
+
+    await same_again(lab, program(1), program(2))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
 import pulumi
+from pulumi.runtime.settings import register_package
 
 
 class Thing(pulumi.CustomResource):
@@ -30,6 +32,19 @@ class Provider(pulumi.ProviderResource):
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None, **props: Any) -> None:
         super().__init__("world", name, props, opts)
+
+
+class Sub(pulumi.CustomResource):
+    """Of a package that is made by parameterizing the provider."""
+
+    made: pulumi.Output[str]
+
+    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None, **props: Any) -> None:
+        parameter = base64.b64encode(b"what it is").decode()
+        package = register_package("world", "1.0.0", "", "sub", "2.0.0", parameter)
+        super().__init__(
+            "sub:index:Thing", name, {"made": None, **props}, opts, package_ref=package
+        )
 
 
 class Group(pulumi.ComponentResource):

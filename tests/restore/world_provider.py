@@ -60,6 +60,11 @@ class World(provider_pb2_grpc.ResourceProviderServicer):
     def Attach(self, request: Any, context: Any) -> Any:
         return empty_pb2.Empty()
 
+    def Parameterize(self, request: Any, context: Any) -> Any:
+        return provider_pb2.ParameterizeResponse(
+            name=request.value.name, version=request.value.version
+        )
+
     def GetSchema(self, request: Any, context: Any) -> Any:
         text = {"type": "string"}
         inputs = {"size": {"type": "integer"}, "token": {**text, "secret": True}, "fail": text}
