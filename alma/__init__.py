@@ -1,18 +1,18 @@
 """alma: several Pulumi stacks go up as one saga, or everything is undone, verified, journaled."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from alma.context import Context, PendingCreate
-from alma.definition import Retry
-from alma.errors import AlmaError, DefinitionError, SagaFailed, SagaInterrupted
-from alma.events import Leftover
-from alma.saga import Saga
-from alma.secret import Secret
-from alma.status import SagaState
-from alma.step import Output
-
 if TYPE_CHECKING:
+    from alma.context import Context, PendingCreate
+    from alma.definition import Retry
+    from alma.errors import AlmaError, DefinitionError, SagaFailed, SagaInterrupted
+    from alma.events import Leftover
     from alma.launch import destroy, resume, rollback
+    from alma.saga import Saga
+    from alma.secret import Secret
+    from alma.status import SagaState
+    from alma.step import Output
 
 __all__ = [
     "AlmaError",
@@ -32,11 +32,27 @@ __all__ = [
     "rollback",
 ]
 
+_HOMES = {
+    "context": ("Context", "PendingCreate"),
+    "definition": ("Retry",),
+    "errors": ("AlmaError", "DefinitionError", "SagaFailed", "SagaInterrupted"),
+    "events": ("Leftover",),
+    "launch": ("destroy", "resume", "rollback"),
+    "saga": ("Saga",),
+    "secret": ("Secret",),
+    "status": ("SagaState",),
+    "step": ("Output",),
+}
+
 
 def __getattr__(name: str) -> Any:
-    """Load what runs a saga only when it is asked for: defining one needs no SQLite."""
-    if name in ("destroy", "resume", "rollback"):
-        from alma import launch
-
-        return getattr(launch, name)
+    """Load what is asked for: `--help` needs none of it, and defining a saga no SQLite."""
+    for module, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"alma.{module}"), name)
+            return value
     raise AttributeError(f"module 'alma' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

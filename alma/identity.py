@@ -1,13 +1,11 @@
-"""Ids and names that a run is known by: run ids, who acts, which versions."""
+"""Ids and names that a run is known by: run ids, who acts, which versions.
+
+What only a run needs is imported where it is: commands that read start faster.
+"""
 
 from __future__ import annotations
 
-import getpass
-import platform
-import secrets
-import socket
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
 
 def utc_now() -> datetime:
@@ -17,12 +15,17 @@ def utc_now() -> datetime:
 
 def new_run_id(now: datetime) -> str:
     """Sorts by time: `20260131-142501-042-9f3c`, UTC to the millisecond, and four hex digits."""
+    import secrets
+
     stamp = now.astimezone(UTC)
     return f"{stamp:%Y%m%d-%H%M%S}-{stamp.microsecond // 1000:03d}-{secrets.token_hex(2)}"
 
 
 def actor() -> str:
     """Who does this: `user@host`."""
+    import getpass
+    import socket
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -32,6 +35,9 @@ def actor() -> str:
 
 def versions() -> dict[str, str]:
     """Of what runs here: alma and Python. The engine adds its own."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         alma = version("alma")
     except PackageNotFoundError:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from alma.cli.options import Shared, pass_shared, shared_options, target_argument
-from alma.saga import Saga
+
+if TYPE_CHECKING:
+    from alma.saga import Saga
 
 
 @click.command("destroy")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -65,6 +63,8 @@ def _usage(error: click.ClickException, shared: Shared) -> int:
 
 
 def _bug(error: Exception, shared: Shared) -> int:
+    import traceback
+
     trace = "".join(traceback.format_exception(error))
     kept = _keep(trace)
     if shared.debug:
@@ -76,6 +76,8 @@ def _bug(error: Exception, shared: Shared) -> int:
 
 def _keep(trace: str) -> str:
     """In the temporary directory: the user's own is not ours to write to. Mode 0600."""
+    import tempfile
+
     try:
         descriptor, path = tempfile.mkstemp(prefix="alma-pulumi-", suffix=".txt")
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
