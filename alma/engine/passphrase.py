@@ -33,10 +33,22 @@ async def check_passphrase(
     if known is not None and _recall(known, digest):
         return
     await reader.encrypt(ref, salt)
-    if known is not None:
-        with suppress(OSError):
-            known.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            replace_file(known, digest)
+    _remember(known, digest)
+
+
+async def remember_passphrase(salt: str, passphrase: str, environ: Mapping[str, str]) -> None:
+    """An operation under this passphrase has succeeded: the next run need not find it out."""
+    known = _known(salt, environ)
+    if known is not None and not known.exists():
+        _remember(known, await asyncio.to_thread(_digest, passphrase, salt))
+
+
+def _remember(known: Path | None, digest: str) -> None:
+    if known is None:
+        return
+    with suppress(OSError):
+        known.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace_file(known, digest)
 
 
 def _digest(passphrase: str, salt: str) -> str:

@@ -16,7 +16,7 @@ from alma.engine.backend import Backend
 from alma.engine.frames import Report, Task, TaskKind
 from alma.engine.locate import Cli, locate
 from alma.engine.names import guard
-from alma.engine.passphrase import check_passphrase
+from alma.engine.passphrase import check_passphrase, remember_passphrase
 from alma.engine.protocol import (
     Checkpoint,
     OperationResult,
@@ -62,6 +62,7 @@ class PulumiEngine:
         self._tasking = Tasking(backend=self._backend, cwd=self._cwd, environ=self._environ)
         self._workers = Workers(parallelism, self._environ)
         self._cli: Cli | None = None
+        self._proof: asyncio.Task[None] | None = None
 
     @property
     def backend_url(self) -> str:
@@ -78,6 +79,16 @@ class PulumiEngine:
         await self._check_passphrase(cli, refs)
         python = ".".join(str(part) for part in sys.version_info[:3])
         return {"pulumi": cli.version, "python": python, "backend": self._backend.url}
+
+    async def _remember_passphrase(self, task: Task) -> None:
+        """Of the first new stack, while others come up: it saves the next run a CLI process."""
+        root = self._backend.root
+        if root is not None and self._backend.own_passphrase is None:
+            ref = StackRef(project=task.project, stack=task.stack)
+            salt = await asyncio.to_thread(checkpoints.passphrase_salt, root, ref)
+            if salt:
+                word = self._backend.passphrase(task.environment)
+                await remember_passphrase(salt, word, task.environment)
 
     async def _check_passphrase(self, cli: Cli, refs: Sequence[StackRef]) -> None:
         """A passphrase of the user's own, against the first of these stacks that has secrets."""
@@ -125,6 +136,8 @@ class PulumiEngine:
         result = await self._perform(task, watch)
         if result.failure is not None:
             return result
+        if request.create and self._proof is None:
+            self._proof = asyncio.create_task(self._remember_passphrase(task))
         outputs = (await self.inspect(request.ref)).outputs
         return replace(result, outputs=taint(outputs, secrets_in(dict(request.config))))
 
@@ -212,6 +225,8 @@ class PulumiEngine:
 
     async def close(self) -> None:
         """See `Engine.close`; operations that still run are abandoned to drain."""
+        if self._proof is not None:
+            await asyncio.gather(self._proof, return_exceptions=True)
         await self._workers.close()
 
     async def _tool(self) -> Cli:
