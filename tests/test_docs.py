@@ -219,7 +219,11 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-UPWARDS = {("alma.saga", "alma.launch"), ("alma", "alma.launch")}
+UPWARDS = {
+    ("alma.saga", "alma.launch"),
+    ("alma.saga", "alma.engine.ahead"),
+    ("alma", "alma.launch"),
+}
 """Inside functions: `saga.run()` is the convenience of whoever defines one."""
 
 

@@ -16,6 +16,13 @@ def command(shared: Shared, target: str) -> int:
 
     Exit codes: 0 completed, 4 failed and undone, 10 failed with leftovers, 8 interrupted.
     """
+    from alma.engine.ahead import worker_ahead
+
+    with worker_ahead():
+        return _up(shared, target)
+
+
+def _up(shared: Shared, target: str) -> int:
     from alma import launch
     from alma.cli.ending import conduct
     from alma.settings import Settings

@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from alma.engine import frames
+from alma.engine.ahead import Spawned, take
 from alma.events import Process
 
 
 class WorkerClient:
-    """A worker process and the connection to it. Starting it takes milliseconds; it then imports.
+    """A worker process and the connection to it: the one that was started ahead, or a new one.
 
     `served` counts its operations. What it says before it serves goes to a file without a name.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        ours, theirs = socket.socketpair()
+        # One that waits has this process's environment; each task brings its own as well.
+        spawned = (take() if environ is os.environ else None) or Spawned(environ)
         self.served = 0
         self.process: Process | None = None
-        self._socket = ours
+        self._socket = spawned.socket
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
-        search = [entry or str(Path.cwd()) for entry in sys.path]
-        with theirs:
-            self._popen = subprocess.Popen(
-                [sys.executable, "-P", "-u", "-m", "alma.engine.worker", str(theirs.fileno())],
-                env={**environ, "PYTHONPATH": os.pathsep.join(search)},
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=self._words,
-                stderr=self._words,
-                # Ctrl-C goes to the terminal's group: it is the runner that decides what it means.
-                start_new_session=True,
-            )
+        self._words = spawned.words
+        self._popen = spawned.popen
 
     @property
     def pid(self) -> int:

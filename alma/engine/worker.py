@@ -9,6 +9,7 @@ it started goes on alone, drains and unlocks.
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import queue
@@ -35,9 +36,13 @@ def main(descriptor: int) -> None:
     _start(_listen, connection, tasks, running)
     _start(_speak, connection, outbox)
     outbox.put(("ready", identify(os.getpid())))
-    # Half a second of imports, while the runner still reads the journal and the state.
+    # Half a second of imports, while the runner still reads the journal and the state. What they
+    # make stays for good: looking for garbage in it would be a tenth of that time.
+    gc.disable()
     from alma.engine import operation
 
+    gc.freeze()
+    gc.enable()
     while True:
         task = tasks.get()
         with _printing_to(f"{task.log_dir}/program.log", task):

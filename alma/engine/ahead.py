@@ -1,0 +1,71 @@
+"""A worker process started ahead of what runs the saga, so that the imports of both overlap.
+
+Imports no pulumi, nor anything else that takes long: it comes before what does.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+class Spawned:
+    """A worker process, the runner's end of its connection, and what it says outside of tasks.
+
+    Starting it takes milliseconds; it then imports. It ends as soon as the connection does.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        ours, theirs = socket.socketpair()
+        self.socket = ours
+        self.words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
+        search = [entry or str(Path.cwd()) for entry in sys.path]
+        with theirs:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-P", "-u", "-m", "alma.engine.worker", str(theirs.fileno())],
+                env={**environ, "PYTHONPATH": os.pathsep.join(search)},
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self.words,
+                stderr=self.words,
+                # Ctrl-C goes to the terminal's group: it is the runner that decides what it means.
+                start_new_session=True,
+            )
+
+    def discard(self) -> None:
+        """End it: it was given nothing to do."""
+        self.popen.kill()
+        self.popen.wait()
+        self.socket.close()
+        self.words.close()
+
+
+_waiting: list[Spawned] = []
+"""At most one: whoever runs first in this process takes it."""
+
+
+@contextmanager
+def worker_ahead(*, needed: bool = True) -> Iterator[None]:
+    """Start a worker now, for the first engine that needs one; it is ended if none did."""
+    if needed and not _waiting:
+        _waiting.append(Spawned(os.environ))
+    try:
+        yield
+    finally:
+        if (left := take()) is not None:
+            left.discard()
+
+
+def take() -> Spawned | None:
+    """The worker that waits, if there is one: it is the caller's from now on."""
+    try:
+        return _waiting.pop()
+    except IndexError:
+        return None
