@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
-from alma.engine.checkpoint import SIGNATURE
 from alma.engine.deployment import (
     PROVIDER_TYPE,
     Entry,
@@ -40,8 +37,6 @@ _SAME: Final = (
     "replacementTrigger",
 )
 """Fields that a restore brings back as they were, besides inputs, dependencies and provider."""
-_ASSET: Final = "c44067f5952c0a294b673a41bacd8c17"
-"""What marks an asset (`resource.AssetSig`)."""
 _PLUGIN: Final = ("version", "__internal")
 """Inputs of a provider that name its plugin: the engine adds them where the program has none."""
 
@@ -82,46 +77,6 @@ def compare(
     return found
 
 
-def changed_files(
-    wanted: Mapping[str, Any], current: Mapping[str, Any], directory: Path
-) -> dict[str, str]:
-    """By URN, what has to be made of a file again that is not the one it was made of.
-
-    The state knows the file's hash alone. What is still as it was does not need it.
-    """
-    now = live(current)
-    found = {}
-    for urn, entry in live(wanted).items():
-        inputs = entry.get("inputs") or {}
-        if urn in now and now[urn].get("inputs") == inputs:
-            continue
-        for path, digest in _files(inputs):
-            if not _is_that(directory / path, digest):
-                found[urn] = f"it was made of the file {path}, which is not what it was then"
-    return found
-
-
-def _files(tree: Any) -> Iterator[tuple[str, str]]:
-    """Path and hash of every asset that is a file."""
-    if isinstance(tree, Mapping):
-        if tree.get(SIGNATURE) == _ASSET and tree.get("path"):
-            yield tree["path"], tree.get("hash", "")
-        else:
-            for value in tree.values():
-                yield from _files(value)
-    elif isinstance(tree, list):
-        for value in tree:
-            yield from _files(value)
-
-
-def _is_that(path: Path, digest: str) -> bool:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == digest
-    except OSError:
-        return False
-
-
 def _unlike(entry: Entry, there: Entry, known: Mapping[str, Renewals]) -> Iterator[str]:
     for name in _SAME:
         if (entry.get(name) or None) != (there.get(name) or None):
@@ -147,13 +102,14 @@ def _unlike(entry: Entry, there: Entry, known: Mapping[str, Renewals]) -> Iterat
 def _same_provider(entry: Entry, there: Entry) -> bool:
     """Whether it is the same: by URN, for the id is the engine's own, and means nothing.
 
-    A default provider without a version may get the one that the engine chooses.
+    A default provider without a version or a source may get what the engine chooses; it is in
+    its name.
     """
     before, now = provider_of(entry)[0], provider_of(there)[0]
     return before == now or (
         bool(before and now)
-        and name_of(before) == "default"
-        and name_of(now).startswith("default")
+        and name_of(before).startswith("default")
+        and name_of(now).startswith(f"{name_of(before)}_")
         and before.split("::")[2] == now.split("::")[2]
     )
 

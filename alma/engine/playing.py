@@ -68,8 +68,10 @@ class Player:
         The engine deletes nothing after a failure: an entry that was not registered because of
         one is not taken for a resource that is not wanted.
         """
+        used = {provider_of(entry)[0] for entry in self._replay.entries}
         for urn, plugin in self._replay.plugins.items():
-            self._register_package(urn, plugin)
+            if urn in used:
+                self._register_package(urn, plugin)
         # In order, and started in order: whatever an entry waits for is already under way.
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for entry in self._replay.entries:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alma.engine.likeness import changed_files, compare
+from alma.engine.assets import changed_files
+from alma.engine.likeness import compare
 from alma.engine.protocol import OperationResult, RestoreRequest, RestoreResult
 from alma.engine.reading import Reader
 from alma.engine.reinstate import reinstate

@@ -298,18 +298,18 @@ async def test_special_numbers_and_empty_values(lab: Lab) -> None:
 
 
 async def test_versions_of_default_providers(lab: Lab) -> None:
-    def program(size: int) -> Program:
-        def run() -> None:
-            Thing("a", ResourceOptions(version="1.0.0"), size=size)
-            if size == 1:
-                url = "https://example.com/plugins"
-                Thing("b", ResourceOptions(version="1.0.0", plugin_download_url=url))
-            else:
-                Thing("b", ResourceOptions(version="1.2.0"))
+    """And where their plugin is from."""
+    url = "https://example.com/plugins"
 
-        return run
+    def before() -> None:
+        Thing("a", ResourceOptions(version="1.0.0", plugin_download_url=url), size=1)
+        Thing("b", ResourceOptions(version="1.0.0", plugin_download_url=url))
 
-    await same_again(lab, program(1), program(2))
+    def after() -> None:
+        Thing("a", ResourceOptions(version="1.2.0", plugin_download_url=url), size=2)
+        Thing("b", ResourceOptions(version="1.2.0", plugin_download_url=f"{url}/2"))
+
+    await same_again(lab, before, after)
 
 
 async def test_dynamic_resources(lab: Lab) -> None:
