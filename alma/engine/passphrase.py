@@ -20,8 +20,9 @@ from alma.engine.project import replace_file
 from alma.engine.protocol import StackRef
 from alma.engine.reading import Reader
 
-_COST: Final = {"n": 2**15, "r": 8, "p": 1, "maxmem": 2**26}
-"""scrypt's parameters (RFC 7914): a tenth of a second and 32 MiB a guess."""
+_COST: Final = {"n": 2**12, "r": 8, "p": 8, "maxmem": 2**24}
+"""scrypt's parameters (RFC 7914): a tenth of a second a guess, which is no less than the salt in
+the state costs whoever has that; in 4 MiB, where as much at once would double a small runner."""
 
 
 async def check_passphrase(
