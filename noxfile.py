@@ -72,6 +72,14 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure alma beside its alternatives: `nox -s bench -- --repeats 5 --only chain`."""
+    session.install(".", *nox.project.dependency_groups(PYPROJECT, "bench"))
+    with_pulumi(session)
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Check that what the documents say and show is so."""
     session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "test"))

@@ -1,0 +1,46 @@
+"""A, with the time that it spends in the journal: prints the share of the run, in percent."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from stage import stage
+
+from alma import Saga
+from alma.journal import Journal
+
+spent = [0.0]
+
+
+def timed(method: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*arguments: Any, **options: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return method(*arguments, **options)
+        finally:
+            spent[0] += time.perf_counter() - began
+
+    return call
+
+
+for name in ("create_run", "append", "acquire", "events", "runs", "close"):
+    setattr(Journal, name, timed(getattr(Journal, name)))
+Journal.open = timed(Journal.open)  # type: ignore[method-assign]
+
+# A journal is made once; a run that does so pays for it with a twentieth of a second.
+first = Saga("first")
+first.add_step("first", action=print, compensation="none")
+first.run()
+spent[0] = 0.0
+
+saga = Saga("chain", stack="dev")
+step = None
+for number in range(1, int(sys.argv[1]) + 1):
+    inputs = {"upstream": step.output("value")} if step else {}
+    step = saga.add_stack(f"s{number}", program=stage, inputs=inputs)
+began = time.perf_counter()
+saga.run()
+print(100 * spent[0] / (time.perf_counter() - began))

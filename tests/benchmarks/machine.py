@@ -1,0 +1,47 @@
+"""Where and with what it was measured: without it, a number says nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sqlite3
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+
+def facts() -> dict[str, str]:
+    """Versions, processors, memory and load; no name of this machine."""
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "alma": _package("alma"),
+        "Pulumi CLI": _command("pulumi", "version"),
+        "Pulumi SDK": _package("pulumi"),
+        "DBOS": _package("dbos"),
+        "Python": platform.python_version(),
+        "SQLite": sqlite3.sqlite_version,
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
+        "processors": str(os.cpu_count()),
+        "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB",
+        "load": load(),
+    }
+
+
+def load() -> str:
+    """The load average of the last minute."""
+    return f"{os.getloadavg()[0]:.1f}"
+
+
+def _package(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _command(*words: str) -> str:
+    if shutil.which(words[0]) is None:
+        return "not found"
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.stdout.strip().lstrip("v") or "unknown"

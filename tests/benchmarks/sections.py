@@ -1,0 +1,171 @@
+"""The parts of a session, each by its name: `--only chain,append` runs these two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks import core, counts, growth, memory, numbers, stacks, terragrunt
+from tests.benchmarks.results import Results
+from tests.benchmarks.room import House, script
+from tests.benchmarks.stats import middle
+from tests.benchmarks.timeline import Timeline, trace
+from tests.benchmarks.timing import Arm, Times, interleave
+
+
+@dataclass
+class Session:
+    """Where the parts work, how often, and what they have found."""
+
+    house: House
+    scratch: Path
+    repeats: int
+    results: Results
+    lines: dict[str, Timeline]
+
+    def interleave(self, arms: list[Arm], label: str, works: dict[str, str]) -> Times:
+        """Measure, and keep the seconds under the name of each phase's work."""
+        times = interleave(self.house, arms, self.repeats, label=label)
+        for (arm, phase), values in times.items():
+            self.results.times.setdefault(works[phase], {})[arm] = middle(values)
+        return times
+
+
+def chain(session: Session) -> None:
+    """A chain of five, fresh and with nothing to do."""
+    arms, found = stacks.chain(), session.results
+    if terragrunt.present():
+        arms.append(terragrunt.chain())
+    else:
+        found.notes.append("D (Terragrunt) was not measured: it is not on PATH.")
+    works = {"fresh": "chain of 5, fresh", "no-op": "chain of 5, no-op"}
+    times = session.interleave(arms, "chain", works)
+    for phase, slow, bare in (("fresh", 0.45, 0.95), ("no-op", 0.30, 0.85)):
+        ours = times["A", phase]
+        found.compare(works[phase], "A / B", ours, times["B", phase], target=slow)
+        found.compare(works[phase], "A / C", ours, times["C", phase], target=bare)
+
+
+def wide(session: Session) -> None:
+    """Ten stacks side by side."""
+    work = "10 stacks, 4 at a time, fresh"
+    times = session.interleave(stacks.wide(), "wide", {"fresh": work})
+    session.results.compare(work, "A / B'", times["A", "fresh"], times["B'", "fresh"], target=0.6)
+
+
+def failure(session: Session) -> None:
+    """A failure and its undo."""
+    work = "failure at step 5, all undone"
+    times = session.interleave(stacks.failure(), "failure", {"undone": work})
+    session.results.compare(work, "A / B", times["A", "undone"], times["B", "undone"], target=0.6)
+
+
+def single(session: Session) -> None:
+    """One stack in YAML by itself."""
+    works = {"fresh": "one YAML stack, fresh", "no-op": "one YAML stack, no-op"}
+    times = session.interleave(stacks.single(), "single", works)
+    for phase, work in works.items():
+        ours, theirs = times["A", phase], times["C", phase]
+        session.results.compare(work, "A / C", ours, theirs, target=1.5)
+
+
+def commands(session: Session) -> None:
+    """What only reads."""
+    works = {"help": "`alma-pulumi --help`", "status": "`alma-pulumi status`"}
+    times = interleave(session.house, stacks.commands(), session.repeats, label="commands")
+    for phase, work in works.items():
+        ours, theirs = times["A", phase], times["click", phase]
+        session.results.compare(work, "A / bare click script", ours, theirs, target=1.5)
+
+
+def processes(session: Session) -> None:
+    """CLI processes, which are counted."""
+    found, rows = counts.processes(session.house), session.results
+    rows.count("CLI processes for each stack, new", "A", found["new"], target=2)
+    rows.count("CLI processes for each stack, no-op", "A", found["no-op"], target=1)
+    rows.count("CLI processes for each stack undone", "A", found["undone"], target=2)
+    for how in ("finished", "half done"):
+        work = f"resume of a {how.replace(' ', '-')} run: CLI processes for done steps"
+        rows.count(work, "A", found[f"resumed, {how}"], target=0)
+    for name in ("new", "no-op", "undone"):
+        rows.count(f"CLI processes for each stack, {name}", "B", found[f"B, {name}"])
+
+
+def journal(session: Session) -> None:
+    """The journal's share of a run, and its appends."""
+    found = session.results
+    share = numbers.share(session.house, session.repeats)
+    found.add("journal's share of a fresh chain of 5", "A", share, unit=" %", target=1)
+    times = core.append(session.scratch, session.repeats)
+    work = "append of an event"
+    found.compare(work, "A / raw SQLite commit", times["alma"], times["SQLite"], target=1.5)
+
+
+def steps(session: Session) -> None:
+    """Steps that do nothing, beside DBOS."""
+    rates, found = numbers.steps(session.house, session.repeats), session.results
+    for name in ("alma", "alma, async"):
+        work = f"steps that do nothing, a second ({'plain' if name == 'alma' else 'async'})"
+        if "DBOS" in rates:
+            goal = {"side": "at least", "target": 1.5}
+            found.compare(work, "A / DBOS on SQLite", rates[name], rates["DBOS"], **goal)
+        found.add(work, "A", rates[name], unit="/s")
+    if "DBOS" in rates:
+        found.add("steps that do nothing, a second", "DBOS", rates["DBOS"], unit="/s")
+    else:
+        found.notes.append("DBOS was not measured: it is not installed.")
+
+
+def fold(session: Session) -> None:
+    """100,000 events."""
+    times = core.folding(max(3, session.repeats // 4))
+    for name in ("fold", "decode and fold"):
+        work = f"{name} of {core.FOLDED:,} events"
+        session.results.compare(work, "A / json.loads", times[name], times["json.loads"], target=4)
+
+
+def held(session: Session) -> None:
+    """Memory."""
+    peaks, found = memory.peaks(session.house, max(3, session.repeats // 4)), session.results
+    found.compare("memory of the runner", "A / B", peaks["runner"], peaks["B"], target=1.15)
+    for name in ("runner", "worker", "B"):
+        found.add(
+            f"memory of {name if name == 'B' else f'the {name}'}", name, peaks[name], unit=" MiB"
+        )
+
+
+def grow(session: Session) -> None:
+    """How cost grows."""
+    place, curves = session.scratch, session.results.curves
+    curves["fake stacks"] = {
+        "deep": growth.fake_stacks(place, deep=True),
+        "wide": growth.fake_stacks(place, deep=False),
+    }
+    sizes = (1, 5, 10, 30) if session.repeats >= 5 else (1, 5)
+    curves["real stacks"] = growth.real_stacks(session.house, 1, sizes)
+    curves["resources"] = growth.resources(session.house)
+    curves["journal"] = growth.journals(session.house, place)
+
+
+def timelines(session: Session) -> None:
+    """One run of each kind, process by process."""
+    command = script("alma_chain.py", stacks.CHAIN)
+    session.lines["chain of 5, fresh"] = trace(session.house, [command])
+    session.lines["chain of 5, no-op"] = trace(session.house, [command, command])
+
+
+SECTIONS: dict[str, Callable[[Session], None]] = {
+    "chain": chain,
+    "wide": wide,
+    "failure": failure,
+    "single": single,
+    "commands": commands,
+    "processes": processes,
+    "journal": journal,
+    "steps": steps,
+    "fold": fold,
+    "memory": held,
+    "timeline": timelines,
+    "growth": grow,
+}

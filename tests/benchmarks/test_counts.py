@@ -1,0 +1,154 @@
+"""What must not creep back: processes, commits and imports, by count. Never by time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from alma import Saga, destroy, resume
+from alma._journal_store import Store
+from tests.benchmarks.arms.stage import stage
+
+WRAPPER = """#!/bin/sh
+echo "$*" >>"{log}"
+exec "{pulumi}" "$@"
+"""
+LISTING = """
+import sys
+from alma.cli import main
+try:
+    main()
+except SystemExit as ended:
+    print(*sorted(sys.modules), file=sys.stderr)
+    sys.exit(ended.code)
+"""
+ACTIONS = """
+from alma import Saga
+
+saga = Saga("actions")
+for number in range(3):
+    saga.add_step(f"s{number}", action=lambda: None, compensation="none")
+"""
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pulumi_cli: Path) -> Path:
+    """The file that gets a line for each CLI process."""
+    folder, log = tmp_path / "bin", tmp_path / "calls"
+    folder.mkdir()
+    log.touch()
+    (folder / "pulumi").write_text(WRAPPER.format(log=log, pulumi=pulumi_cli))
+    (folder / "pulumi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    return log
+
+
+def since(log: Path) -> list[str]:
+    """The commands of the CLI processes since the last look, `version` once for each CLI apart."""
+    found = [line.replace("--non-interactive ", "") for line in log.read_text().splitlines()]
+    log.write_text("")
+    words = (line.split() for line in found)
+    commands = [" ".join(line[: 2 if line[0] == "stack" else 1]) for line in words]
+    return sorted(command for command in commands if command != "version")
+
+
+def pair() -> Saga:
+    """Two stacks, the second with an output of the first."""
+    saga = Saga("pair", stack="dev")
+    first = saga.add_stack("first", program=stage)
+    saga.add_stack("second", program=stage, inputs={"upstream": first.output("value")})
+    return saga
+
+
+async def test_cli_processes_of_two_stacks(calls: Path) -> None:
+    """New: init and up. Nothing to do: up alone. Taken down: destroy and rm. Done: none."""
+    await pair().execute()
+    assert since(calls) == ["stack init"] * 2 + ["up"] * 2
+    await pair().execute()
+    assert since(calls) == ["up"] * 2
+    await resume(saga=pair())
+    assert since(calls) == []
+    await destroy(pair(), remove=True)
+    assert since(calls) == ["destroy"] * 2 + ["stack rm"] * 2
+
+
+async def test_cli_processes_with_a_passphrase_of_the_users_own(
+    calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first run has shown is not asked again."""
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "of my own")
+    await pair().execute()
+    since(calls)
+    await pair().execute()
+    assert since(calls) == ["up"] * 2
+
+
+@contextmanager
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The transactions of every journal, by what they are for."""
+    found: list[str] = []
+    original = Store.transaction
+
+    def transaction(self: Store, operation: str) -> object:
+        found.append(operation)
+        return original(self, operation)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "transaction", transaction)
+        yield found
+
+
+@pytest.mark.parametrize("steps", [1, 10])
+async def test_commits_of_steps_that_do_nothing(
+    monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """Three a step: what it found, what is about to happen, what has happened."""
+    saga = Saga("actions")
+    for number in range(steps):
+        saga.add_step(f"s{number}", action=lambda: None, compensation="none")
+    with counted(monkeypatch) as found:
+        await saga.execute()
+    outside = ("take the lease", "RunCreated", "RunnerAttached", "RunCompleted")
+    rest = [name for name in found if not any(word in name for word in outside)]
+    assert len(found) - len(rest) == len(outside)
+    assert len(rest) == 3 * steps
+
+
+def modules(*words: str) -> set[str]:
+    """What the command has imported by its end."""
+    done = subprocess.run(
+        [sys.executable, "-c", LISTING, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+HEAVY = {"pulumi", "grpc", "rich", "sqlite_utils", "yaml", "psutil", "cloudpickle", "asyncio"}
+
+
+def test_modules_that_help_imports() -> None:
+    loaded = modules("--help")
+    assert not loaded & (HEAVY | {"sqlite3", "hashlib", "tempfile"})
+    ours = {name for name in loaded if name.startswith("alma.") and ".cli" not in name}
+    assert ours == {"alma.errors"}
+
+
+def test_modules_that_status_imports() -> None:
+    Path("saga.py").write_text(ACTIONS)
+    modules("up")
+    for command in ("status", "runs"):
+        loaded = modules(command)
+        assert not loaded & (HEAVY | {"importlib.metadata", "alma.saga", "alma.launch"}), command
+
+
+def test_modules_that_a_run_of_actions_imports() -> None:
+    """The second run: the first one makes the journal, with sqlite_utils."""
+    Path("saga.py").write_text(ACTIONS)
+    modules("up")
+    loaded = modules("up")
+    assert not loaded & {"pulumi", "grpc", "rich", "sqlite_utils", "alma.engine.pool"}
