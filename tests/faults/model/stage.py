@@ -29,8 +29,9 @@ from tests.faults.model.case import CANARY, STACK, Case, Turn
 
 @dataclass(frozen=True, kw_only=True)
 class Before:
-    """What there was when a run was created."""
+    """What there was when a run was created; `traceless` is what no state knew of."""
 
+    traceless: frozenset[str]
     states: Mapping[tuple[str, str], Checkpoint]
     things: frozenset[str]
     present: frozenset[tuple[str, str]]
@@ -89,6 +90,7 @@ class Stage:
     def snapshot(self) -> Before:
         """The world as it is now."""
         return Before(
+            traceless=frozenset(self.leaked),
             states=dict(self.reality.states),
             things=frozenset(self.reality.things),
             present=frozenset(self.present),

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-import alma.engine.client
+import alma.engine.ahead
 import alma.engine.operation  # what a worker would import: pulumi, and half a second
 import alma.engine.pool
 import alma.engine.worker
@@ -72,7 +72,7 @@ def _fork_runner(task: dict[str, Any]) -> int:
         os.chdir(task["directory"])
         os.environ.update(task["environ"])
         factory = Factory(Path(task["directory"]))
-        alma.engine.client.subprocess = factory  # type: ignore[attr-defined]
+        alma.engine.ahead.subprocess = factory  # type: ignore[assignment]
         code = runner.run(task)
     except BaseException as error:  # noqa: BLE001 - the log is all that is left of it
         os.write(2, f"runner: {type(error).__name__}: {error}\n".encode())
