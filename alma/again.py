@@ -16,7 +16,17 @@ from alma.status import RunStatus
 
 
 def choose_direction(run: RunStatus, asked: ev.Direction | None) -> ev.Direction:
-    """The direction that was asked for, or the run's own; DefinitionError past a pivot."""
+    """The direction that was asked for, or the run's own.
+
+    Raises DefinitionError past a pivot, and where the pivot itself is in doubt: it may have
+    taken effect, and going forward finds out.
+    """
+    doubtful = (step for step in run.steps.values() if step.definition.pivot and step.open)
+    if asked == "back" and run.direction == "forward" and any(doubtful):
+        raise DefinitionError(
+            f"Run {run.run} may be past its point of no return: its pivot is in doubt.",
+            hint=f"Find out with `alma-pulumi resume {run.run}`; a pivot that fails is undone.",
+        )
     if asked == "back" and run.past_pivot:
         raise DefinitionError(
             f"Run {run.run} is past its point of no return: it can only go forward.",

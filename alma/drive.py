@@ -42,7 +42,8 @@ async def drive(
     )
     prepared.keep_snapshots(Snapshots(directory_of(journal.path)))
     if run.kind == "destroy":
-        operations.live.update(from_earlier_runs(journal, run))
+        for step, (earlier, outputs) in from_earlier_runs(journal, run).items():
+            operations.origins[step], operations.live[step] = earlier, outputs
     recorder.record(ev.RunnerAttached(process=lease.process, actor=lease.actor))
     if resumed is not None:
         recorder.record(resumed)

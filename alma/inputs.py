@@ -35,19 +35,21 @@ async def resolve(
     return values
 
 
-def from_earlier_runs(journal: Journal, run: RunStatus) -> dict[str, Mapping[str, Any]]:
-    """What a destroy knows of its steps' outputs: those of the runs that brought them up.
+def from_earlier_runs(journal: Journal, run: RunStatus) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """What a destroy knows of its steps: by name the run that brought it up, and its outputs.
 
-    Without them a compensation with inputs could not be called. The newest run counts.
+    Without the outputs a compensation with inputs could not be called; and an action that must be
+    repeated for its secrets is repeated with the key of that run, or it would act anew. The
+    newest run counts.
     """
-    known: dict[str, Mapping[str, Any]] = {}
+    known: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for row in journal.runs(limit=None, target=run.plan.target):
         before = fold(journal.events(row.run))
         if before.kind != "up":
             continue
         for step in before.steps.values():
             if step.state is SagaState.COMPLETED and step.name in run.steps:
-                known.setdefault(step.name, step.outputs)
+                known.setdefault(step.name, (before.run, step.outputs))
         if before.state is SagaState.COMPLETED:
             break
     return known

@@ -36,6 +36,8 @@ class Operations:
     drain: asyncio.Event = field(default_factory=asyncio.Event)
     live: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     causes: dict[str, BaseException] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    """destroy runs only: by step the run that brought it up, whose key its action keeps."""
     _reveals: dict[str, asyncio.Lock] = field(default_factory=dict)
     _revealed: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -44,6 +46,7 @@ class Operations:
         run, adapter = self.recorder.run, self.adapters[command.step]
         status = run.steps[command.step]
         in_doubt = status.in_doubt
+        origin = self.origins.get(status.name, run.run)
 
         async def perform(
             kind: ev.OperationKind, work: Work, *, keeps: tuple[ev.Leftover, ...] = ()
@@ -61,7 +64,7 @@ class Operations:
                 saga=run.plan.saga,
                 stack=run.plan.stack,
                 step=status.name,
-                key=f"{run.run}-{status.name}-{what}",
+                key=f"{origin if what == 'action' else run.run}-{status.name}-{what}",
                 attempt=command.attempt,
                 in_doubt=in_doubt,
                 inputs=values,

@@ -714,3 +714,41 @@ async def test_leftovers_stay_listed_until_a_later_run_proves_them_gone(journal:
         gone = proven_gone(reader, failed.status)
     assert set(gone.values()) == {proof.run_id}
     assert set(gone) == set(failed.leftovers)
+
+
+async def test_a_pivot_in_doubt_is_not_rolled_back(journal: Path) -> None:
+    """It may have taken effect: going forward finds out."""
+    engine = FakeEngine(faults=[Fault(project="s-b", operation="up", effect="crash", after=1)])
+    saga = Saga("s")
+    saga.add_stack("a", program=program)
+    saga.add_stack("b", program=program, pivot=True)
+    with pytest.raises(Crash):
+        await up(saga, settings=settings(engine, journal))
+    with pytest.raises(DefinitionError, match="in doubt"):
+        await rollback(settings=settings(engine, journal))
+    result = await resume(saga=saga, settings=settings(engine, journal))
+    assert result.state is SagaState.COMPLETED
+
+
+async def test_an_action_repeated_for_its_secret_keeps_the_key_of_its_own_run(
+    journal: Path,
+) -> None:
+    """In a destroy as well: with another key it would act a second time."""
+    keys: list[str] = []
+
+    def make(context: Context) -> dict[str, Any]:
+        keys.append(context.key)
+        return {"password": Secret("hunter22")}
+
+    saga = Saga("s")
+    first = saga.add_step("make", action=make, compensation=lambda: None)
+    saga.add_step(
+        "use",
+        action=lambda: None,
+        compensation=lambda context: context.inputs["password"].value,
+        inputs={"password": first.output("password")},
+    )
+    await up(saga, journal=journal)
+    await destroy(saga, journal=journal)
+    assert len(keys) == 2
+    assert len(set(keys)) == 1
