@@ -8,7 +8,7 @@ import subprocess
 import psutil
 import pytest
 
-from alma.engine import processes, workers
+from alma.engine import workers
 from alma.engine.pool import PulumiEngine
 from alma.engine.protocol import OperationResult
 from tests.engine import programs
@@ -221,6 +221,7 @@ async def test_a_worker_that_died_idle_is_replaced_in_silence(place: Place) -> N
     """Nobody's operation fails for it."""
     await place.up(programs.nothing)
     idle = place.worker(place.watched[-1])
+    (client,) = place.engine._workers._idle
     psutil.Process(idle.pid).kill()
-    await until(lambda: processes.find(idle) is None)
+    await until(lambda: client.wait() is not None)
     assert (await place.up(programs.nothing)).failure is None

@@ -8,6 +8,7 @@ import shlex
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 
@@ -28,13 +29,13 @@ COMMANDS = [
 
 def objects() -> dict[str, list[str]]:
     """The columns of each table and view."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    create(connection)
-    names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-    return {
-        name: [row[1] for row in connection.execute(f"PRAGMA table_info({name})")]
-        for (name,) in names.fetchall()
-    }
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        create(connection)
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+        return {
+            name: [row[1] for row in connection.execute(f"PRAGMA table_info({name})")]
+            for (name,) in names.fetchall()
+        }
 
 
 @pytest.mark.parametrize("name", objects())
