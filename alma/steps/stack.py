@@ -19,6 +19,7 @@ from alma.engine.protocol import (
     UpRequest,
     Watch,
 )
+from alma.errors import BackendError
 from alma.events import IN_DOUBT, Failure, Leftover, StepStarted
 from alma.outputs import is_whole
 from alma.snapshots import Snapshots
@@ -168,7 +169,10 @@ class StackAdapter:
     async def settle(self, operation: OpenOperation) -> Settled:
         """Wait for the CLI, mend a lock whose holder is dead, and note what it has left."""
         found = await self.engine.settle(self.ref, operation.id, operation.processes)
-        left = (await self.engine.inspect(self.ref)).fingerprint
+        try:
+            left = (await self.engine.inspect(self.ref)).fingerprint
+        except BackendError:
+            return found  # Whoever needs the state next will say that it cannot be read.
         return replace(found, evidence={**found.evidence, "fingerprint": left})
 
     def _vanished(self, status: StepStatus, now: Checkpoint) -> Retained | None:

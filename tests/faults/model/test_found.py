@@ -59,6 +59,14 @@ FOUND = {
         steps=(Step(size=0, before=1),),
         turns=(Turn(engine=(Fault(project="m-s0", operation="up", effect="pending"),)),),
     ),
+    "a state that cannot be read while an operation in doubt is settled stops no run": Case(
+        steps=(Step(size=0, before=1),),
+        turns=(
+            Turn(engine=(Fault(project="m-s0", operation="up", effect="power"),)),
+            Turn(engine=(Fault(project="m-s0", operation="inspect", effect="unreadable"),)),
+        ),
+        on_failure="stop",
+    ),
     "a run whose runner died before it began can be abandoned": Case(
         steps=(Step(),),
         turns=(
