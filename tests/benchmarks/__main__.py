@@ -36,12 +36,14 @@ def main() -> int:
         sys.stdout.write(f"{line}\n")
     out = page.DOCS / "img" if options.docs else options.out
     drawn = page.draw(out, found, session.lines)
-    (out / "performance.json").write_text(
-        json.dumps({"facts": facts, **found.document()}, indent=1) + "\n", encoding="utf-8"
-    )
-    if options.docs:
+    for name, part in found.documents().items():
+        drawn.append(out / name)
+        drawn[-1].write_text(
+            json.dumps({"facts": facts, **part}, indent=1) + "\n", encoding="utf-8"
+        )
+    if options.docs and found.rows:
         page.write(found, facts)
-    sys.stdout.write("\n".join(["", *map(str, drawn), str(out / "performance.json"), ""]))
+    sys.stdout.write("\n".join(["", *map(str, drawn), ""]))
     return 0
 
 

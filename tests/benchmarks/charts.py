@@ -11,6 +11,8 @@ from tests.benchmarks.timeline import Timeline
 
 KINDS = {"A": "a", "B": "b", "B'": "b", "C": "c", "D": "d"}
 _LEFT, _ROW = 190, 18
+_APART = 11
+"""Between the baselines of two labels, at least."""
 
 
 def bars(title: str, groups: Mapping[str, Mapping[str, Estimate]]) -> str:
@@ -68,10 +70,15 @@ def _panel(x: float, y: float, heading: str, unit: str, curves: Curves) -> list[
     for size in sorted(set(across)):
         at, _ = place(size, 10.0**y0)
         parts.append(svg.text(at, top + height + 16, f"{size:,}", kind="quiet", anchor="middle"))
+    taken: list[float] = []
     for kind, (name, curve) in zip("abcd", curves.items(), strict=False):
         points = [place(size, value) for size, value in curve.items()]
         parts += [svg.path(points, kind), *(svg.dot(*point, kind) for point in points)]
-        parts.append(svg.text(points[-1][0] + 7, points[-1][1] + 4, name, kind="quiet"))
+        level = points[-1][1] + 4
+        while any(abs(level - other) < _APART for other in taken):
+            level += 1
+        taken.append(level)
+        parts.append(svg.text(points[-1][0] + 7, level, name, kind="quiet"))
     return parts
 
 

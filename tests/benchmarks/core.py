@@ -39,8 +39,8 @@ def created(definition: Definition) -> ev.RunCreated:
 
 
 def small() -> Definition:
-    """Five steps."""
-    return _definition(5)
+    """One step."""
+    return _definition(1)
 
 
 def went_well(definition: Definition) -> Iterator[ev.Event]:

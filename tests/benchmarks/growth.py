@@ -71,7 +71,7 @@ def resources(house: House, sizes: tuple[int, ...] = RESOURCES) -> dict[str, Ser
 
 
 def journals(house: House, place: Path, sizes: tuple[int, ...] = RUNS) -> dict[str, Series]:
-    """Milliseconds of whole commands over journals with so many runs of five steps."""
+    """Milliseconds of whole commands over journals with so many runs of one step."""
     found: dict[str, Series] = {"runs": {}, "status": {}, "append": {}}
     path, filled = place / "many.db", 0
     for size in sizes:

@@ -67,17 +67,21 @@ class Results:
         """A row for a number that is the same each time."""
         self.rows.append(Row(work, compared, Estimate(value, value, value), **goal))
 
-    def document(self) -> dict[str, Any]:
-        """As plain JSON types."""
-        return {
-            "rows": [{**asdict(row), "reached": row.reached} for row in self.rows],
-            "seconds": {
-                work: {arm: asdict(found) for arm, found in arms.items()}
-                for work, arms in self.times.items()
-            },
-            "curves": self.curves,
-            "notes": self.notes,
-        }
+    def documents(self) -> dict[str, dict[str, Any]]:
+        """As plain JSON types, by the name of the file for each part that was measured."""
+        found: dict[str, dict[str, Any]] = {}
+        if self.rows:
+            found["performance.json"] = {
+                "rows": [{**asdict(row), "reached": row.reached} for row in self.rows],
+                "seconds": {
+                    work: {arm: asdict(middle) for arm, middle in arms.items()}
+                    for work, arms in self.times.items()
+                },
+                "notes": self.notes,
+            }
+        if self.curves:
+            found["growth.json"] = {"curves": self.curves}
+        return found
 
 
 def table(rows: Sequence[Row]) -> list[str]:

@@ -116,7 +116,7 @@ def _workers(room: Room, began: float, end: float) -> list[Span]:
         fields = json.loads(data)
         if kind == "ProcessSpawned" and fields["role"] == "worker":
             known[fields["process"]["pid"]] = fields["process"]["started"] - began
-    return [Span(f"worker {pid}", "worker", at, end) for pid, at in known.items()]
+    return [Span("worker", "worker", at, end) for at in known.values()]
 
 
 def lines(line: Timeline) -> list[str]:
