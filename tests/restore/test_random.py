@@ -20,7 +20,7 @@ from tests.engine.conftest import Place, pulumi  # noqa: F401 - a fixture
 from tests.restore.conftest import Lab, differing
 from tests.restore.deployments import Deployment, cases, program_of
 
-CASES = int(os.environ.get("ALMA_RESTORE_CASES", "12"))
+CASES = int(os.environ.get("ALMA_RESTORE_CASES", "8"))
 """Each is four updates by the real engine: some five seconds."""
 
 
