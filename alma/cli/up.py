@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from alma.cli.options import Shared, pass_shared, shared_options, target_argument
+
+if TYPE_CHECKING:
+    from alma.target import Loaded
 
 
 @click.command("up")
@@ -17,18 +22,20 @@ def command(shared: Shared, target: str) -> int:
     Exit codes: 0 completed, 4 failed and undone, 10 failed with leftovers, 8 interrupted.
     """
     from alma.engine.ahead import worker_ahead
-
-    with worker_ahead():
-        return _up(shared, target)
-
-
-def _up(shared: Shared, target: str) -> int:
-    from alma import launch
-    from alma.cli.ending import conduct
-    from alma.settings import Settings
+    from alma.step import StackStep
     from alma.target import load
 
     loaded = load(target)
+    # Only now: for a target that is refused, nothing is started.
+    with worker_ahead(needed=any(isinstance(step, StackStep) for step in loaded.saga.steps)):
+        return _up(shared, loaded)
+
+
+def _up(shared: Shared, loaded: Loaded) -> int:
+    from alma import launch
+    from alma.cli.ending import conduct
+    from alma.settings import Settings
+
     return conduct(
         shared,
         lambda reporter: launch.up(
