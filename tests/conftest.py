@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.providers.plugin"]
+
 FOREIGN = (
     "PULUMI_ACCESS_TOKEN",
     "PULUMI_BACKEND_URL",
