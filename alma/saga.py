@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from alma.dag import check_dag
-from alma.definition import Compensation, Definition, FailurePolicy, Retry, StepDefinition
+from alma.definition import Definition, FailurePolicy
 from alma.errors import DefinitionError
-from alma.names import check_choice, check_key, check_name, check_seconds, check_value
+from alma.names import check_choice, check_key, check_name, check_value
+from alma.options import StepOptions, step_options
 from alma.project import find_project
-from alma.step import ActionStep, Output, Resolver, StackCompensation, StackStep, Step
+from alma.step import ActionStep, Resolver, StackCompensation, StackStep, Step
 
 if TYPE_CHECKING:
     from alma.result import Result
@@ -66,15 +67,9 @@ class Saga:
         work_dir: str | Path | None = None,
         project: str | None = None,
         config: Mapping[str, Any] | None = None,
-        inputs: Mapping[str, Any] | None = None,
-        after: Iterable[Step | str] | None = None,
         compensation: StackCompensation = "destroy",
         resolver: Resolver | None = None,
-        retry: Retry | None = None,
-        compensation_retry: Retry | None = None,
-        timeout: float | None = None,
-        compensation_timeout: float | None = None,
-        pivot: bool = False,
+        **options: Unpack[StepOptions],
     ) -> StackStep:
         """Add a Pulumi stack: an inline `program` (a callable) or a project in `work_dir`.
 
@@ -82,7 +77,8 @@ class Saga:
         `inputs` and `config` become the stack's config: outputs of other steps, JSON values or
         `Secret`s. A callable `compensation` is called before the stack's destroy, to drain or
         to empty; "retain" leaves the stack as it is and names it as a leftover. The `resolver`
-        says what became of a create that was cut off (see `PendingCreate`).
+        says what became of a create that was cut off (see `PendingCreate`). The other options are
+        those of every step: see `StepOptions`.
         """
         where = f'Step "{check_name("step", name)}"'
         if (program is None) == (work_dir is None):
@@ -95,7 +91,7 @@ class Saga:
             raise DefinitionError(f"{where}: the resolver must be callable, not {resolver!r}.")
         for key, value in (config or {}).items():
             check_value(f"{where}: config {check_key(where, key)!r}", value)
-        both = set(config or {}) & set(inputs or {})
+        both = set(config or {}) & set(options.get("inputs") or {})
         if both:
             raise DefinitionError(f"{where}: {min(both)!r} is given as config and as input.")
         directory = None if work_dir is None else Path(work_dir).absolute()
@@ -108,17 +104,7 @@ class Saga:
                 config=dict(config or {}),
                 compensation=compensation,
                 resolver=resolver,
-                **self._common(
-                    where,
-                    name,
-                    inputs=inputs,
-                    after=after,
-                    retry=retry,
-                    compensation_retry=compensation_retry,
-                    timeout=timeout,
-                    compensation_timeout=compensation_timeout,
-                    pivot=pivot,
-                ),
+                **step_options(self, where, name, **options),
             )
         )
 
@@ -128,13 +114,7 @@ class Saga:
         *,
         action: Callable[..., Any],
         compensation: Callable[..., Any] | Literal["none"] | None = None,
-        inputs: Mapping[str, Any] | None = None,
-        after: Iterable[Step | str] | None = None,
-        retry: Retry | None = None,
-        compensation_retry: Retry | None = None,
-        timeout: float | None = None,
-        compensation_timeout: float | None = None,
-        pivot: bool = False,
+        **options: Unpack[StepOptions],
     ) -> ActionStep:
         """Add a pair of callables, plain or async, with no argument or one `Context`.
 
@@ -155,17 +135,7 @@ class Saga:
             ActionStep(
                 action=action,
                 compensation=compensation,
-                **self._common(
-                    where,
-                    str(name),
-                    inputs=inputs,
-                    after=after,
-                    retry=retry,
-                    compensation_retry=compensation_retry,
-                    timeout=timeout,
-                    compensation_timeout=compensation_timeout,
-                    pivot=pivot,
-                ),
+                **step_options(self, where, str(name), **options),
             )
         )
 
@@ -179,7 +149,7 @@ class Saga:
         previous: str | None = None
         steps = []
         for step in self._steps.values():
-            steps.append(self._describe(step, previous))
+            steps.append(step.describe(previous))
             previous = step.name
         definition = Definition(
             saga=self.name,
@@ -219,86 +189,6 @@ class Saga:
 
         return worker_ahead(needed=any(isinstance(step, StackStep) for step in self.steps))
 
-    def _describe(self, step: Step, previous: str | None) -> StepDefinition:
-        sources = {ref.step for ref in step.inputs.values() if isinstance(ref, Output)}
-        if step.after is None and not sources:
-            dependencies = {previous} if previous else set()
-        else:
-            dependencies = sources | set(step.after or ())
-        common: dict[str, Any] = {
-            "name": step.name,
-            "dependencies": tuple(sorted(dependencies)),
-            "inputs": {
-                key: f"{value.step}.{value.name}" if isinstance(value, Output) else "value"
-                for key, value in sorted(step.inputs.items())
-            },
-            "retry": step.retry,
-            "compensation_retry": step.compensation_retry,
-            "timeout": step.timeout,
-            "compensation_timeout": step.compensation_timeout,
-            "pivot": step.pivot,
-        }
-        if isinstance(step, StackStep):
-            word = "callable" if callable(step.compensation) else step.compensation
-            work_dir = str(step.work_dir or "")
-            return StepDefinition(
-                kind="stack", project=step.project, work_dir=work_dir, compensation=word, **common
-            )
-        compensation = getattr(step, "compensation", None)
-        how: Compensation = "callable" if callable(compensation) else "none"
-        if compensation == "none":
-            how = "nothing"
-        return StepDefinition(kind="action", compensation=how, **common)
-
-    def _common(
-        self,
-        where: str,
-        name: str,
-        *,
-        inputs: Mapping[str, Any] | None,
-        after: Iterable[Step | str] | None,
-        retry: Retry | None,
-        compensation_retry: Retry | None,
-        timeout: float | None,
-        compensation_timeout: float | None,
-        pivot: bool,
-    ) -> dict[str, Any]:
-        for key, value in (inputs or {}).items():
-            check_key(where, key)
-            if not isinstance(value, Output):
-                check_value(f"{where}: input {key!r}", value)
-            elif value.saga is not self:
-                raise DefinitionError(
-                    f"{where}: input {key!r} is an output of another saga "
-                    f'("{value.saga.name}"), not of "{self.name}".'
-                )
-        for what, policy in (("retry", retry), ("compensation_retry", compensation_retry)):
-            if policy is not None and not isinstance(policy, Retry):
-                raise DefinitionError(f"{where}: {what} must be a Retry, not {policy!r}.")
-        return {
-            "name": name,
-            "saga": self,
-            "after": None if after is None else self._names(where, after),
-            "inputs": dict(inputs or {}),
-            "retry": retry or Retry(),
-            "compensation_retry": compensation_retry or Retry(),
-            "timeout": check_seconds(f"{where}: timeout", timeout),
-            "compensation_timeout": check_seconds(
-                f"{where}: compensation_timeout", compensation_timeout
-            ),
-            "pivot": bool(pivot),
-        }
-
-    def _names(self, where: str, after: Iterable[Step | str]) -> tuple[str, ...]:
-        if isinstance(after, str | Step):
-            after = [after]
-        names = []
-        for entry in after:
-            if isinstance(entry, Step) and entry.saga is not self:
-                raise DefinitionError(f'{where}: after names "{entry.name}" of another saga.')
-            names.append(entry.name if isinstance(entry, Step) else check_name("step", entry))
-        return tuple(dict.fromkeys(names))
-
     def _add(self, step: S) -> S:
         if self._frozen:
             raise DefinitionError(
@@ -306,19 +196,11 @@ class Saga:
             )
         if step.name in self._steps:
             raise DefinitionError(f'Saga "{self.name}" has two steps named "{step.name}".')
-        self._check_project(step)
+        for other in self._steps.values():
+            for what, which in set(step.effects) & set(other.effects):
+                # Two steps over one stack would undo each other's work.
+                raise DefinitionError(
+                    f'Steps "{other.name}" and "{step.name}" are the same {what} "{which}".'
+                )
         self._steps[step.name] = step
         return step
-
-    def _check_project(self, step: Step) -> None:
-        """Two steps over one stack would undo each other's work."""
-        for other in self._steps.values():
-            if (
-                isinstance(step, StackStep)
-                and isinstance(other, StackStep)
-                and other.project == step.project
-            ):
-                raise DefinitionError(
-                    f'Steps "{other.name}" and "{step.name}" are the same stack: both have the '
-                    f'project "{step.project}".'
-                )

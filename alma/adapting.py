@@ -1,0 +1,136 @@
+"""From a step, or from its definition alone, to the adapter of its kind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, Literal
+
+from alma.definition import StepDefinition
+from alma.engine.protocol import Engine, StackRef
+from alma.engine.ship import code_digest, ship
+from alma.redact import Redactor
+from alma.secret import mask
+from alma.step import ActionStep, Output, StackStep, Step
+from alma.steps.action import ActionAdapter
+from alma.steps.base import StepAdapter
+from alma.steps.callables import takes_context
+from alma.steps.stack import StackAdapter
+
+LARGEST_PROJECT_FILE: Final = 1024 * 1024
+"""Bytes up to which a file of a `work_dir` counts for the digest: larger ones are no source."""
+
+
+def from_plan(step: StepDefinition, stack: str, engine: Engine | None) -> StepAdapter:
+    """An adapter that can undo the step without the saga's file, as far as that is possible."""
+    if step.kind == "stack":
+        return StackAdapter(
+            name=step.name,
+            ref=stack_ref(step, stack),
+            engine=_required(engine),
+            compensation=step.compensation,
+        )
+    undo: Literal["none"] | None = "none" if step.compensation == "nothing" else None
+    return ActionAdapter(name=step.name, compensation=undo)
+
+
+def from_step(
+    step: Step, engine: Engine | None, modules: tuple[ModuleType, ...], redactor: Redactor
+) -> StepAdapter:
+    """An adapter that can do and undo the step; its secrets are made known to `redactor`.
+
+    Raises DefinitionError for what cannot be run.
+    """
+    redactor.learn(step.inputs)
+    if isinstance(step, StackStep):
+        return _stack(step, engine, modules, redactor)
+    assert isinstance(step, ActionStep)  # noqa: S101 - the two kinds there are
+    return _action(step)
+
+
+def stack_ref(step: StepDefinition, stack: str) -> StackRef:
+    """The stack of a step."""
+    return StackRef(project=step.project, stack=stack, work_dir=step.work_dir)
+
+
+def _required(engine: Engine | None) -> Engine:
+    if engine is None:
+        raise LookupError("a saga with stack steps needs an engine")
+    return engine
+
+
+def _action(step: ActionStep) -> ActionAdapter:
+    takes_context(step.action, f'The action of step "{step.name}"')
+    undo = step.compensation
+    if callable(undo):
+        takes_context(undo, f'The compensation of step "{step.name}"')
+    return ActionAdapter(
+        name=step.name,
+        action=step.action,
+        compensation=undo,
+        sources=step.inputs,
+        digest=_digest(
+            _code(step.action), _code(undo) if callable(undo) else undo, _plain(step.inputs)
+        ),
+    )
+
+
+def _stack(
+    step: StackStep, engine: Engine | None, modules: tuple[ModuleType, ...], redactor: Redactor
+) -> StackAdapter:
+    redactor.learn(step.config)
+    program = None
+    if step.program is not None:
+        program = ship(step.program, step=step.name, by_value=modules)
+    undo = step.compensation
+    if callable(undo):
+        takes_context(undo, f'The compensation of step "{step.name}"')
+    work_dir = str(step.work_dir or "")
+    return StackAdapter(
+        name=step.name,
+        ref=StackRef(project=step.project, stack=step.saga.stack, work_dir=work_dir),
+        engine=_required(engine),
+        program=program,
+        config=step.config,
+        sources=step.inputs,
+        compensation=undo,
+        resolver=step.resolver,
+        digest=_digest(
+            _code(step.program),
+            _code(undo) if callable(undo) else undo,
+            _plain(step.config),
+            _plain(step.inputs),
+            _project_digest(step.work_dir) if step.work_dir else "",
+        ),
+    )
+
+
+def _code(function: Callable[..., Any] | None) -> str:
+    return "" if function is None else code_digest(function)
+
+
+def _plain(values: Mapping[str, Any]) -> Any:
+    """Config as it counts for the digest: of a secret, only that there is one."""
+    return {
+        key: f"{value.step}.{value.name}" if isinstance(value, Output) else mask(value)
+        for key, value in values.items()
+    }
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _project_digest(work_dir: Path) -> str:
+    """Of the files in the project's directory itself, stack settings left out."""
+    total = hashlib.sha256()
+    for path in sorted(work_dir.iterdir()):
+        settings = path.name.startswith("Pulumi.") and path.stem != "Pulumi"
+        if path.name.startswith(".") or settings or not path.is_file():
+            continue
+        if path.stat().st_size <= LARGEST_PROJECT_FILE:
+            total.update(f"{path.name}\0".encode() + path.read_bytes())
+    return total.hexdigest()

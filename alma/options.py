@@ -1,0 +1,83 @@
+"""The options that every kind of step takes, and their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from alma.definition import Retry
+from alma.errors import DefinitionError
+from alma.names import check_key, check_name, check_seconds, check_value
+from alma.step import Output, Step
+
+if TYPE_CHECKING:
+    from alma.saga import Saga
+
+
+class StepOptions(TypedDict, total=False):
+    """Options of every `Saga.add_*`; times are seconds for each attempt.
+
+    `inputs`: outputs of other steps, JSON values or `Secret`s. `after`: steps to wait for, beside
+    those whose outputs are consumed; empty starts at once. `retry` is for the action,
+    `compensation_retry` for its undo. `pivot`: once it has completed, nothing is undone any more.
+    """
+
+    inputs: Mapping[str, Any] | None
+    after: Iterable[Step | str] | None
+    retry: Retry | None
+    compensation_retry: Retry | None
+    timeout: float | None
+    compensation_timeout: float | None
+    pivot: bool
+
+
+def step_options(
+    saga: Saga,
+    where: str,
+    name: str,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    after: Iterable[Step | str] | None = None,
+    retry: Retry | None = None,
+    compensation_retry: Retry | None = None,
+    timeout: float | None = None,
+    compensation_timeout: float | None = None,
+    pivot: bool = False,
+) -> dict[str, Any]:
+    """The fields that they make of a `Step`; DefinitionError for what cannot be right."""
+    for key, value in (inputs or {}).items():
+        check_key(where, key)
+        if not isinstance(value, Output):
+            check_value(f"{where}: input {key!r}", value)
+        elif value.saga is not saga:
+            raise DefinitionError(
+                f"{where}: input {key!r} is an output of another saga "
+                f'("{value.saga.name}"), not of "{saga.name}".'
+            )
+    for what, policy in (("retry", retry), ("compensation_retry", compensation_retry)):
+        if policy is not None and not isinstance(policy, Retry):
+            raise DefinitionError(f"{where}: {what} must be a Retry, not {policy!r}.")
+    return {
+        "name": name,
+        "saga": saga,
+        "after": None if after is None else _names(saga, where, after),
+        "inputs": dict(inputs or {}),
+        "retry": retry or Retry(),
+        "compensation_retry": compensation_retry or Retry(),
+        "timeout": check_seconds(f"{where}: timeout", timeout),
+        "compensation_timeout": check_seconds(
+            f"{where}: compensation_timeout", compensation_timeout
+        ),
+        "pivot": bool(pivot),
+    }
+
+
+def _names(saga: Saga, where: str, after: Iterable[Step | str]) -> tuple[str, ...]:
+    if isinstance(after, str | Step):
+        after = [after]
+    names = []
+    for entry in after:
+        if isinstance(entry, Step) and entry.saga is not saga:
+            raise DefinitionError(f'{where}: after names "{entry.name}" of another saga.')
+        names.append(entry.name if isinstance(entry, Step) else check_name("step", entry))
+    return tuple(dict.fromkeys(names))
