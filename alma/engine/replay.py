@@ -53,12 +53,17 @@ class Replay:
         return replace(self, eased=frozenset())
 
 
-def plan(wanted: Mapping[str, Any], current: Mapping[str, Any], stale: Mapping[str, str]) -> Replay:
+def plan(
+    wanted: Mapping[str, Any],
+    current: Mapping[str, Any],
+    stale: Mapping[str, str],
+    refused: Mapping[str, str],
+) -> Replay:
     """The replay that brings a stack from `current` to `wanted`; both are opened deployments.
 
     What the update made and protected cannot be deleted by the engine, which would stop there:
     it is registered as it is, so that all else is put back, and named afterwards. So is what is
-    `stale`: it cannot be made as it was.
+    `stale`: it cannot be made as it was. What was `refused` is not registered again.
     """
     old = {urn: entry for urn, entry in live(wanted).items() if is_registered(entry)}
     now = live(current)
@@ -71,7 +76,7 @@ def plan(wanted: Mapping[str, Any], current: Mapping[str, Any], stale: Mapping[s
     ]
     return Replay(
         entries=tuple(ordered(entries)),
-        unmade={urn: why for urn, why in stale.items() if urn not in left},
+        unmade={**{urn: why for urn, why in stale.items() if urn not in left}, **refused},
         plugins={
             entry["urn"]: entry.get("inputs") or {}
             for entry in (*live(current).values(), *live(wanted).values())

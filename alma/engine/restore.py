@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from alma.engine.assets import changed_files
-from alma.engine.likeness import compare
+from alma.engine.deployment import dependencies_of, is_root, live
+from alma.engine.likeness import Likeness, compare
+from alma.engine.matching import ordered
 from alma.engine.protocol import OperationResult, RestoreRequest, RestoreResult
 from alma.engine.reading import Reader
 from alma.engine.reinstate import reinstate
@@ -37,20 +39,19 @@ class Restoration:
     play: Play
 
     async def run(self) -> RestoreResult:
-        """Do it, and judge by the state what came of it."""
-        ref = self.request.ref
-        wanted = await open_kept(self.reader, ref, self.request.document)
-        await self._reinstate()
-        current = await open_current(self.reader, self.root, ref)
-        stale = changed_files(wanted, current, self.directory)
-        replay = plan(wanted, current, stale)
-        config = provider_config(wanted)
-        result = await self.play(replay, config)
-        if result.failure is None and replay.eased:
-            result = _both(result, await self.play(replay.strict, config))
-        after = await open_current(self.reader, self.root, ref)
-        found = compare(wanted, after, {**stale, **result.said})
+        """Do it, and judge by the state what came of it.
+
+        The engine stops where it refuses a step before it takes it, as it does with a protected
+        resource that would be replaced: what is independent of that is tried again without it.
+        """
+        wanted = await open_kept(self.reader, self.request.ref, self.request.document)
+        refused: dict[str, str] = {}
+        result, found = await self._attempt(wanted, refused)
         failure = result.failure
+        while blamed := _in_the_way(wanted, result, found, refused):
+            refused.update(blamed)
+            again, found = await self._attempt(wanted, refused)
+            result = _both(result, again)
         if not found.unlike:
             failure = None  # The state decides, not the exit code.
         elif failure is None:
@@ -69,6 +70,21 @@ class Restoration:
             unlike=tuple(found.unlike),
         )
 
+    async def _attempt(
+        self, wanted: Mapping[str, Any], refused: Mapping[str, str]
+    ) -> tuple[OperationResult, Likeness]:
+        ref = self.request.ref
+        await self._reinstate()
+        current = await open_current(self.reader, self.root, ref)
+        stale = changed_files(wanted, current, self.directory)
+        replay = plan(wanted, current, stale, refused)
+        config = provider_config(wanted)
+        result = await self.play(replay, config)
+        if result.failure is None and replay.eased:
+            result = _both(result, await self.play(replay.strict, config))
+        after = await open_current(self.reader, self.root, ref)
+        return result, compare(wanted, after, {**stale, **result.said, **refused})
+
     async def _reinstate(self) -> None:
         ref = self.request.ref
         document = await take(self.reader, self.root, ref)
@@ -82,13 +98,32 @@ class Restoration:
             await self.reader.replace(ref, {**document, "deployment": changed})
 
 
+def _in_the_way(
+    wanted: Mapping[str, Any],
+    result: OperationResult,
+    found: Likeness,
+    refused: Mapping[str, str],
+) -> dict[str, str]:
+    """What was refused, when something that does not depend on it is not as it was either."""
+    if result.failure is None or result.failure.kind != "provider":
+        return {}
+    old = {urn: entry for urn, entry in live(wanted).items() if not is_root(entry)}
+    blamed = {urn: why for urn, why in result.said.items() if urn in old and urn not in refused}
+    behind = {*blamed, *refused}
+    for entry in ordered(list(old.values())):
+        if dependencies_of(entry) & behind:
+            behind.add(entry["urn"])
+    hindered = {one.urn for one in found.unlike if one.urn in old} - behind
+    return blamed if hindered else {}
+
+
 def _both(first: OperationResult, second: OperationResult) -> OperationResult:
-    """Two replays as one operation."""
+    """Two replays as one operation; the first says of a resource what the second repeats."""
     words = {*first.changes, *second.changes} - {"same"}
     changes = {word: first.changes.get(word, 0) + second.changes.get(word, 0) for word in words}
     return OperationResult(
         failure=second.failure,
         changes={**changes, "same": second.changes.get("same", 0)},
         resources=(*first.resources, *second.resources),
-        said={**first.said, **second.said},
+        said={**second.said, **first.said},
     )

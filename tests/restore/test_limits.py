@@ -111,32 +111,35 @@ async def test_a_provider_that_refuses_is_quoted(lab: Lab) -> None:
 
 
 async def test_a_protected_resource_is_not_replaced(lab: Lab) -> None:
-    """Its old inputs can only be had by a replacement, which its protection forbids."""
+    """Its old inputs can only be had by a replacement: what does not need it is put back."""
 
-    def before() -> None:
-        Thing("a", fixed=1)
-        Thing("b", size=1)
+    def program(size: int, *, protect: bool) -> Program:
+        def run() -> None:
+            options = ResourceOptions(protect=protect)
+            a, d = Thing("a", options, fixed=size), Thing("d", options, fixed=size)
+            Thing("b", size=size)
+            Thing("c", of=a.made)
+            Thing("e", ResourceOptions(depends_on=[d]), size=size)
 
-    def after() -> None:
-        Thing("a", ResourceOptions(protect=True), fixed=2)
-        Thing("b", size=2)
+        return run
 
-    def protected() -> None:
-        Thing("a", ResourceOptions(protect=True), fixed=1)
-        Thing("b", size=1)
-
-    first = await lab.up(before)
+    first = await lab.up(program(1, protect=False))
     assert first.failure is None
-    await lab.up(protected)
+    await lab.up(program(1, protect=True))
     await lab.keep()
-    await lab.up(before)
-    await lab.up(after)
+    await lab.up(program(1, protect=False))
+    await lab.up(program(2, protect=True))
     result = await lab.restore()
     assert result.failure is not None
-    assert list(named(result.unlike)) == ["a"]
+    assert "protect" in result.failure.message
+    assert sorted(named(result.unlike)) == ["a", "d", "e"]
     assert "protect" in named(result.unlike)["a"]
-    sizes = {held["inputs"].get("size") for held in lab.things().values()}
-    assert sizes == {None, 1}
+    assert "protect" in named(result.unlike)["d"]
+    held = {name[0]: value["inputs"] for name, value in lab.things().items()}
+    assert held["b"]["size"] == 1
+    assert held["e"]["size"] == 2
+    (a,) = (name for name in lab.things() if name.startswith("a-"))
+    assert held["c"]["of"] == f"address-of-{a}"
 
 
 async def test_an_imported_resource_that_is_still_there(lab: Lab) -> None:
