@@ -1,0 +1,1 @@
+"""Stacks of Docker networks, volumes and containers, for any Docker daemon."""

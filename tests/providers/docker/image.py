@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from typing import Any
+
+from docker.errors import ImageNotFound, NotFound
+
+from tests.providers.base import Kind, Made, Props
+
+
+class RemoteImage(Kind):
+    """An image that is on the daemon, pulled if need be. The id is Docker's id and the name."""
+
+    token = "docker:index/remoteImage:RemoteImage"
+    inputs = frozenset({"forceRemove", "keepLocally", "name", "platform", "pullTriggers"})
+    outputs = frozenset({"imageId", "repoDigest"})
+    immutable = frozenset({"name", "platform", "pullTriggers"})
+
+    def create(self, api: Any, inputs: Props) -> Made:
+        """Find it, or pull it."""
+        name = inputs["name"]
+        found = self.read(api, "", inputs)
+        if found is None:
+            pull(api, name, inputs.get("platform"))
+            found = self.read(api, "", inputs) or {}
+        return Made(f"{found['imageId']}{name}", found)
+
+    def read(self, api: Any, id_: str, state: Props) -> Props | None:
+        """The image that has the name now; for an import the name is the id's end."""
+        name = state.get("name") or id_.removeprefix("sha256:")[64:]
+        try:
+            found = api.inspect_image(name)
+        except ImageNotFound:
+            return None
+        digests = found.get("RepoDigests") or [""]
+        return {"name": name, "imageId": found["Id"], "repoDigest": digests[0]}
+
+    def update(self, api: Any, id_: str, old: Props, new: Props) -> Props:  # noqa: ARG002
+        """What can change, `keepLocally` and `forceRemove`, matters only at the end."""
+        return {}
+
+    def delete(self, api: Any, id_: str, state: Props) -> None:  # noqa: ARG002
+        """Remove it, unless it is to stay."""
+        if state.get("keepLocally"):
+            return
+        try:
+            api.remove_image(state["name"], force=state.get("forceRemove", False))
+        except NotFound:
+            return
+
+
+def pull(api: Any, name: str, platform: str | None) -> None:
+    """Pull an image. Raises APIError with the daemon's reason."""
+    tagged = "@" in name or ":" in name.rpartition("/")[2]
+    # Without a tag the daemon would pull all there are.
+    for event in api.pull(
+        name if tagged else f"{name}:latest", platform=platform, stream=True, decode=True
+    ):
+        if "error" in event:
+            raise ValueError(f"the image {name} cannot be pulled: {event['error']}")
