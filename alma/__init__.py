@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from alma.errors import AlmaError, DefinitionError, SagaFailed, SagaInterrupted
     from alma.events import Leftover
     from alma.launch import destroy, resume, rollback
+    from alma.localstack import LocalStack
     from alma.saga import Saga
     from alma.secret import Secret
     from alma.status import SagaState
@@ -19,6 +20,7 @@ __all__ = [
     "Context",
     "DefinitionError",
     "Leftover",
+    "LocalStack",
     "Output",
     "PendingCreate",
     "Retry",
@@ -38,6 +40,7 @@ _HOMES = {
     "errors": ("AlmaError", "DefinitionError", "SagaFailed", "SagaInterrupted"),
     "events": ("Leftover",),
     "launch": ("destroy", "resume", "rollback"),
+    "localstack": ("LocalStack",),
     "saga": ("Saga",),
     "secret": ("Secret",),
     "status": ("SagaState",),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
 from alma import events as ev
 from alma.definition import Definition
 from alma.engine.protocol import Engine
 from alma.errors import DefinitionError
+from alma.localstack import LocalStack
 from alma.prepare import Prepared, check_bound, from_definition, from_saga
 from alma.saga import Saga
+from alma.settings import Settings
 from alma.status import RunStatus
 
 
@@ -40,11 +41,15 @@ def prepare_again(
     direction: ev.Direction,
     saga: Saga | None,
     engine: Engine | None,
-    modules: tuple[ModuleType, ...],
+    settings: Settings,
     *,
     accept_changes: bool,
 ) -> tuple[Prepared, Mapping[str, Any] | None]:
-    """Adapters for a run that exists, and the new definition if a changed one is accepted."""
+    """Adapters for a run that exists, and the new definition if a changed one is accepted.
+
+    AWS steps go where they went, whatever the saga says by now, unless `settings` ask for another
+    place; that is a change of the definition then.
+    """
     started = frozenset(step.name for step in run.steps.values() if step.started is not None)
     if saga is None:
         if direction == "forward":
@@ -55,7 +60,7 @@ def prepare_again(
         prepared = from_definition(run.plan, engine)
         check_bound(prepared, started if run.kind == "up" else frozenset(run.steps))
         return prepared, None
-    prepared = from_saga(saga, engine, modules)
+    prepared = from_saga(saga, engine, settings.modules, settings.aws or run.plan.aws)
     new = prepared.definition
     if new.target != run.plan.target:
         raise DefinitionError(f"Run {run.run} is of {run.plan.target}, not of {new.target}.")
@@ -93,4 +98,11 @@ def _changes(old: Definition, new: Definition) -> str:
         for name in after
         if name in before and after[name] != before[name]
     ]
+    if new.aws != old.aws:
+        words.append(f"AWS steps go to {place(new.aws)}, and went to {place(old.aws)}")
     return ", ".join(words) or "its settings are different"
+
+
+def place(aws: LocalStack | None) -> str:
+    """Where AWS steps go, in words."""
+    return f"LocalStack at {aws.url} ({aws.region})" if aws else "AWS"

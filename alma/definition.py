@@ -15,6 +15,7 @@ from graphlib import TopologicalSorter
 from typing import Any, Literal
 
 from alma.errors import DefinitionError
+from alma.localstack import LocalStack
 
 FailurePolicy = Literal["compensate", "stop"]
 Compensation = Literal["destroy", "restore", "retain", "callable", "nothing", "none"]
@@ -87,6 +88,8 @@ class Definition:
     steps: tuple[StepDefinition, ...]
     parallelism: int = 4
     on_failure: FailurePolicy = "compensate"
+    aws: LocalStack | None = None
+    """Where AWS steps go; None: where the provider's own configuration says."""
 
     @property
     def target(self) -> str:
@@ -157,4 +160,5 @@ class Definition:
             )
             for entry in data["steps"]
         )
-        return cls(**{**data, "steps": steps})
+        aws = data.get("aws")
+        return cls(**{**data, "steps": steps, "aws": LocalStack(**aws) if aws else None})

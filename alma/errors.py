@@ -52,6 +52,10 @@ class BackendError(AlmaError):
     """The state backend cannot be reached or read."""
 
 
+class UnreachableError(AlmaError):
+    """A service that the saga's steps go to does not answer. Nothing was started or written."""
+
+
 class RunNotFoundError(AlmaError):
     """No run has that id, or the prefix fits several."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from alma import events as ev
-from alma.again import choose_direction, prepare_again
+from alma.again import choose_direction, place, prepare_again
 from alma.definition import Definition
 from alma.drive import drive
 from alma.ending import conclude
@@ -16,7 +17,9 @@ from alma.errors import DefinitionError, RefusedError, SagaFailed
 from alma.identity import actor, new_run_id, utc_now
 from alma.journal import Journal
 from alma.loading import hand_over
+from alma.localstack import LocalStack
 from alma.prepare import from_saga
+from alma.reach import require_target
 from alma.result import Result, make_result
 from alma.saga import Saga
 from alma.settings import Settings, open_engine
@@ -82,9 +85,12 @@ async def destroy(
     """Take the whole saga down, in reverse order, as a run of its own.
 
     Stacks are destroyed by their state, actions by calling their compensations. With `remove`
-    the stacks' records in the backend go as well. Ends COMPLETED, or raises SagaFailed.
+    the stacks' records in the backend go as well. Ends COMPLETED, or raises SagaFailed. Stacks
+    are destroyed where their state says that they are.
     """
-    return await _start(saga, "destroy", settings or Settings(journal=journal), remove=remove)
+    settings = settings or Settings(journal=journal)
+    settings = replace(settings, aws=_where_it_went(saga, settings))
+    return await _start(saga, "destroy", settings, remove=remove)
 
 
 async def resume(
@@ -128,7 +134,8 @@ async def _start(
     hand_over(saga)
     needed = any(isinstance(step, StackStep) for step in saga.steps)
     async with open_engine(settings, saga.parallelism, needed=needed) as engine:
-        prepared = from_saga(saga, engine, settings.modules)
+        prepared = from_saga(saga, engine, settings.modules, settings.aws)
+        await require_target(prepared.definition)
         facts = await engine.check(prepared.refs) if engine is not None else {}
         saga.freeze()
         with settings.open_journal(settings.journal_path, write=True) as journal:
@@ -160,6 +167,28 @@ def _interrupted(saga: Saga, settings: Settings) -> RunStatus | None:
             if not run.state.is_final and not reader.is_held(target):
                 return run
     return None
+
+
+def _where_it_went(saga: Saga, settings: Settings) -> LocalStack | None:
+    """Where AWS steps of the newest run went; DefinitionError when another place is asked for.
+
+    A destroy goes by the stacks' state, so it could not do what was asked, and would take down
+    in one place what is believed to be in the other.
+    """
+    asked = settings.aws or saga.aws
+    target = f"{saga.name}/{saga.stack}"
+    with settings.open_journal(settings.journal_path, write=False) as reader:
+        for row in reader.runs(limit=1, target=target):
+            newest = folded(reader, reader.events(row.run)).plan
+            if asked is not None and asked != newest.aws:
+                raise DefinitionError(
+                    f"Run {row.run} of {target} took AWS steps to {place(newest.aws)}, "
+                    f"not to {place(asked)}.",
+                    hint="A destroy takes stacks down where they are: leave --localstack out, and "
+                    "aws= as it was.",
+                )
+            return newest.aws
+    return asked
 
 
 def _refuse_unfinished(journal: Journal, definition: Definition) -> None:
@@ -211,8 +240,9 @@ async def _go_on(
     needed = any(step.kind == "stack" for step in run.plan.steps)
     async with open_engine(settings, run.plan.parallelism, needed=needed) as engine:
         prepared, accepted = prepare_again(
-            run, wanted, saga, engine, settings.modules, accept_changes=accept_changes
+            run, wanted, saga, engine, settings, accept_changes=accept_changes
         )
+        await require_target(prepared.definition)
         facts = await engine.check(prepared.refs) if engine is not None else {}
         if facts.get("backend", run.backend) != run.backend:
             raise DefinitionError(

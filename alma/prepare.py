@@ -10,6 +10,7 @@ from alma.adapting import from_plan, from_step, stack_ref
 from alma.definition import Definition
 from alma.engine.protocol import Engine, StackRef
 from alma.errors import DefinitionError
+from alma.localstack import LocalStack
 from alma.redact import Redactor
 from alma.saga import Saga
 from alma.snapshots import Snapshots
@@ -40,15 +41,24 @@ class Prepared:
                 adapter.snapshots = snapshots
 
 
-def from_saga(saga: Saga, engine: Engine | None, modules: tuple[ModuleType, ...] = ()) -> Prepared:
+def from_saga(
+    saga: Saga,
+    engine: Engine | None,
+    modules: tuple[ModuleType, ...] = (),
+    aws: LocalStack | None = None,
+) -> Prepared:
     """Check everything that can be checked before a run, and ship the programs.
 
     `modules` are modules that a worker could not import: what they define travels by value.
-    Raises DefinitionError.
+    `aws` is where AWS steps go, if not where the saga says. Raises DefinitionError.
     """
     definition = saga.definition()
+    definition = replace(definition, aws=aws or definition.aws)
     redactor = Redactor()
     adapters = {step.name: from_step(step, engine, modules, redactor) for step in saga.steps}
+    for adapter in adapters.values():
+        if isinstance(adapter, StackAdapter) and definition.aws is not None:
+            adapter.defaults = definition.aws.config()
     for name, adapter in adapters.items():
         # Taken once: what a function has closed over may change while it runs.
         saga.digests.setdefault(name, adapter.digest)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from alma.dag import topological
 from alma.definition import Definition
 from alma.prepare import Prepared, from_saga
+from alma.reach import require_target
 from alma.saga import Saga
 from alma.settings import Settings, open_engine
 from alma.step import Output, StackStep
@@ -75,7 +76,8 @@ async def preview(saga: Saga, settings: Settings | None = None) -> Preview:
     settings = settings or Settings()
     needed = any(isinstance(step, StackStep) for step in saga.steps)
     async with open_engine(settings, saga.parallelism, needed=needed) as engine:
-        prepared = from_saga(saga, engine, settings.modules)
+        prepared = from_saga(saga, engine, settings.modules, settings.aws)
+        await require_target(prepared.definition)
         if engine is not None:
             await engine.check(prepared.refs)
         order = topological(prepared.definition)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 from alma.dag import check_dag
 from alma.definition import Definition, FailurePolicy
 from alma.errors import DefinitionError
+from alma.localstack import LocalStack
 from alma.names import check_choice, check_key, check_name, check_value
 from alma.options import StepOptions, step_options
 from alma.project import find_project
@@ -26,7 +27,9 @@ class Saga:
 
     `stack` is the Pulumi stack name that the steps share (dev, staging, ...); `parallelism`
     is how many operations may be under way at once; `on_failure` is "compensate" (undo
-    everything that started) or "stop" (leave it all as it is, to look at).
+    everything that started) or "stop" (leave it all as it is, to look at). With
+    `aws=LocalStack(...)` AWS steps go to that LocalStack; what a step, its project or its program
+    says itself of the AWS provider wins.
 
     Raises DefinitionError, here and in every `add_*`, for what can be seen to be wrong.
     """
@@ -38,6 +41,7 @@ class Saga:
         stack: str = "dev",
         parallelism: int = 4,
         on_failure: FailurePolicy = "compensate",
+        aws: LocalStack | None = None,
     ) -> None:
         self.name = check_name("saga", name)
         self.stack = check_name("stack", stack)
@@ -47,7 +51,13 @@ class Saga:
                 f"not {parallelism!r}."
             )
         check_choice(f'Saga "{name}": on_failure', on_failure, ("compensate", "stop"))
+        if aws is not None and not isinstance(aws, LocalStack):
+            raise DefinitionError(
+                f'Saga "{self.name}": aws must be a LocalStack, not {aws!r}.',
+                hint='Write aws=LocalStack("http://localhost:4566").',
+            )
         self.parallelism = parallelism
+        self.aws = aws
         self.on_failure: FailurePolicy = on_failure
         self._steps: dict[str, Step] = {}
         self._frozen = False
@@ -157,6 +167,7 @@ class Saga:
             steps=tuple(steps),
             parallelism=self.parallelism,
             on_failure=self.on_failure,
+            aws=self.aws,
         )
         check_dag(definition)
         return definition

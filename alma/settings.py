@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from alma.engine.protocol import Engine
 from alma.identity import versions
 from alma.journal import Journal
+from alma.localstack import LocalStack
 from alma.recorder import Reporter
 
 DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
@@ -29,14 +30,15 @@ class OpenJournal(Protocol):
 class Settings:
     """Where and with what a run is made; all optional.
 
-    `origin` is `file.py:name`, for `resume`; `modules` travel to workers by value; `grace` is
-    how many seconds an operation may drain after its deadline; `open_journal` is where a test
-    puts its own faults between a run and its journal.
+    `aws` is where AWS steps go, whatever the saga says; `origin` is `file.py:name`, for `resume`;
+    `modules` travel to workers by value; `grace` is how many seconds an operation may drain after
+    its deadline; `open_journal` is where a test puts its own faults between a run and its journal.
     """
 
     journal: str | Path | None = None
     reporter: Reporter | None = None
     engine: Engine | None = None
+    aws: LocalStack | None = None
     origin: str = ""
     modules: tuple[ModuleType, ...] = ()
     grace: float = 30.0

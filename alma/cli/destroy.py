@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING
 
 import click
 
+from alma.cli.localstack import Command, localstack_option
 from alma.cli.options import Shared, pass_shared, shared_options, target_argument
 
 if TYPE_CHECKING:
+    from alma.localstack import LocalStack
     from alma.saga import Saga
 
 
-@click.command("destroy")
+@click.command("destroy", cls=Command)
 @target_argument
 @click.option("--remove", is_flag=True, help="Remove the stacks' records and history as well.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask (it is only asked on a terminal).")
+@localstack_option
 @shared_options
 @pass_shared
-def command(shared: Shared, target: str, *, remove: bool, yes: bool) -> int:
+def command(
+    shared: Shared, target: str, *, localstack: LocalStack | None, remove: bool, yes: bool
+) -> int:
     """Take the whole saga down, in reverse order, as a journaled run of its own."""
     from alma import launch
     from alma.cli.ending import conduct
@@ -37,6 +42,7 @@ def command(shared: Shared, target: str, *, remove: bool, yes: bool) -> int:
             settings=Settings(
                 journal=shared.journal,
                 reporter=reporter,
+                aws=localstack,
                 origin=loaded.origin,
                 modules=loaded.modules,
             ),

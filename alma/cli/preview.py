@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alma.cli import words
+from alma.cli.localstack import Command, localstack_option
 from alma.cli.options import Shared, pass_shared, shared_options, target_argument
 from alma.cli.output import say
 
 if TYPE_CHECKING:
+    from alma.localstack import LocalStack
     from alma.preview import Preview, StepPreview
 
 
-@click.command("preview")
+@click.command("preview", cls=Command)
 @target_argument
+@localstack_option
 @shared_options
 @pass_shared
-def command(shared: Shared, target: str) -> int:
+def command(shared: Shared, target: str, localstack: LocalStack | None) -> int:
     """Show what `up` would do, and what a failure would undo. Changes and writes nothing.
 
     Exit codes: 0 foreseen, 1 a stack's preview failed.
@@ -31,7 +34,7 @@ def command(shared: Shared, target: str) -> int:
     from alma.target import load
 
     loaded = load(target)
-    settings = Settings(origin=loaded.origin, modules=loaded.modules)
+    settings = Settings(aws=localstack, origin=loaded.origin, modules=loaded.modules)
     found = asyncio.run(preview(loaded.saga, settings))
     if shared.json:
         shared.answer(_document(found))

@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from alma.cli.localstack import Command, localstack_option
 from alma.cli.options import Shared, pass_shared, shared_options, target_argument
 
 if TYPE_CHECKING:
+    from alma.localstack import LocalStack
     from alma.target import Loaded
 
 
-@click.command("up")
+@click.command("up", cls=Command)
 @target_argument
+@localstack_option
 @shared_options
 @pass_shared
-def command(shared: Shared, target: str) -> int:
+def command(shared: Shared, target: str, localstack: LocalStack | None) -> int:
     """Run the saga: bring every step up, or undo them all.
 
     Exit codes: 0 completed, 4 failed and undone, 10 failed with leftovers, 8 interrupted.
@@ -28,10 +31,10 @@ def command(shared: Shared, target: str) -> int:
     loaded = load(target)
     # Only now: for a target that is refused, nothing is started.
     with worker_ahead(needed=any(isinstance(step, StackStep) for step in loaded.saga.steps)):
-        return _up(shared, loaded)
+        return _up(shared, loaded, localstack)
 
 
-def _up(shared: Shared, loaded: Loaded) -> int:
+def _up(shared: Shared, loaded: Loaded, localstack: LocalStack | None) -> int:
     from alma import launch
     from alma.cli.ending import conduct
     from alma.settings import Settings
@@ -43,6 +46,7 @@ def _up(shared: Shared, loaded: Loaded) -> int:
             settings=Settings(
                 journal=shared.journal,
                 reporter=reporter,
+                aws=localstack,
                 origin=loaded.origin,
                 modules=loaded.modules,
             ),

@@ -28,7 +28,8 @@ class Task:
     """One operation, with all that a worker needs. Holds secrets: it has no repr.
 
     `directory` is alma's own directory for the project, `project_dir` the user's or empty.
-    `plain` is config by full key (`project:key`), JSON values; `injected` are secret texts that
+    `plain` is config by full key (`project:key`), JSON values; `defaults` the same, under what the
+    user's project says; `injected` are secret texts that
     an inline program gets in its own process; `sealed` secret texts that the CLI must encrypt.
     """
 
@@ -47,6 +48,7 @@ class Task:
     create: bool = False
     program: bytes | None = None
     plain: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     injected: Mapping[str, str] = field(default_factory=dict)
     sealed: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[Any, ...] = ()

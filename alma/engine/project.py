@@ -79,9 +79,12 @@ def write_settings(
     plain: Mapping[str, Any],
     *,
     fresh: bool,
+    defaults: Mapping[str, Any] | None = None,
     alone: bool = False,
 ) -> Path:
     """Write the stack's settings: the user's, with `plain` config (by full key) over them.
+
+    Under them are the `defaults`: for what neither the settings nor the project file configure.
 
     The encryption settings are the user's, else those there before, unless `fresh`: a new stack
     gets new ones. Values are kept as nodes, so that nothing of the user's is read as another
@@ -101,6 +104,8 @@ def write_settings(
         and (not alone or key.startswith("pulumi:"))
     }
     config |= {key: _node(value) for key, value in plain.items()}
+    known = {*config, *_users_config(ref)}
+    config |= {key: _node(value) for key, value in (defaults or {}).items() if key not in known}
     if config:
         merged["config"] = _mapping(config)
     text = yaml.serialize(_mapping(merged), allow_unicode=False) if merged else ""
@@ -167,6 +172,12 @@ def _users_settings(ref: StackRef) -> Path | None:
     folder = Path(ref.work_dir) / str((_load(Path(ref.work_dir)) or {}).get("stackConfigDir", ""))
     candidates = (folder / f"Pulumi.{ref.stack}{extension}" for extension in _EXTENSIONS)
     return next((path for path in candidates if path.is_file()), None)
+
+
+def _users_config(ref: StackRef) -> frozenset[str]:
+    """The keys that the user's project file itself configures, for all of its stacks."""
+    found = (_load(Path(ref.work_dir)) or {}).get("config") if ref.work_dir else None
+    return frozenset(found) if isinstance(found, dict) else frozenset()
 
 
 def _compose(path: Path | None) -> dict[str, yaml.Node]:

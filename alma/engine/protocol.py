@@ -101,13 +101,15 @@ class Watch:
 class UpRequest:
     """Bring a stack up. Exactly one of `program` (shipped) and `ref.work_dir` is set.
 
-    `config` maps a key (with or without namespace) to a JSON value or a `Secret`. `create`
+    `config` maps a key (with or without namespace) to a JSON value or a `Secret`. `defaults` are
+    JSON values by full key, for what neither `config` nor the user's project says. `create`
     says that the record was not there when last looked at: the engine makes it first.
     """
 
     ref: StackRef
     program: bytes | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     create: bool = False
     log_dir: str
 

@@ -62,6 +62,7 @@ class Tasking:
             create=request.create if request else False,
             program=request.program if request else None,
             plain=config.plain,
+            defaults=request.defaults if request else {},
             injected=config.injected,
             sealed=config.sealed,
             secrets=(*secrets_in(given), *self._passphrase()),

@@ -57,6 +57,7 @@ class LeanWorkspace(LocalWorkspace):
             self.directory,
             self.ref,
             self.task.plain,
+            defaults=self.task.defaults,
             fresh=self.task.create,
             alone=self.task.kind == "restore",
         )

@@ -40,6 +40,8 @@ class StackAdapter:
     engine: Engine
     program: bytes | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Config of providers, for what neither `config` nor the user's project says."""
     sources: Mapping[str, Any] = field(default_factory=dict)
     compensation: str | Callable[..., Any] = "destroy"
     resolver: Resolver | None = None
@@ -73,6 +75,7 @@ class StackAdapter:
                 ref=self.ref,
                 program=self.program,
                 config={**self.config, **inputs},
+                defaults=self.defaults,
                 create=not (await self.engine.inspect(self.ref)).exists,
                 log_dir=call.logs(watch),
             )
@@ -137,6 +140,7 @@ class StackAdapter:
             ref=self.ref,
             program=self.program,
             config={**self.config, **inputs},
+            defaults=self.defaults,
             create=not now.exists,
             log_dir="",
         )
