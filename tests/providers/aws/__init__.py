@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.providers.aws import s3
+from tests.providers.aws import ec2, ec2_groups, ec2_instances, ec2_routes, iam, route53, s3
 from tests.providers.aws.api import SETTINGS, Api
 from tests.providers.base import Props, StandIn, table
 
@@ -17,7 +17,15 @@ class Aws(StandIn):
 
     name = "aws"
     settings = SETTINGS
-    kinds = table(*s3.KINDS)
+    kinds = table(
+        *ec2.KINDS,
+        *ec2_groups.KINDS,
+        *ec2_instances.KINDS,
+        *ec2_routes.KINDS,
+        *iam.KINDS,
+        *route53.KINDS,
+        *s3.KINDS,
+    )
 
     def connect(self, config: Props) -> Api:
         """Check the settings as the real provider does."""
