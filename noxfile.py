@@ -23,8 +23,12 @@ FOREIGN = (
 )
 
 
-def with_pulumi(session: nox.Session) -> None:
-    """Put the Pulumi CLI on the session's PATH and keep the user's own Pulumi out of it."""
+# Of tests/toolchain: what the tests run against, brought here before any test's time counts.
+SERVICES = ("localstack", "docker")
+
+
+def with_pulumi(session: nox.Session, *parts: str) -> None:
+    """Put the Pulumi CLI and more parts on the PATH, and keep the user's own Pulumi out of it."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     home = cache.absolute() / "alma" / "pulumi-home"
     (home / "plugins").mkdir(parents=True, exist_ok=True)
@@ -32,7 +36,8 @@ def with_pulumi(session: nox.Session) -> None:
     session.env["PULUMI_HOME"] = str(home)
     session.env["PULUMI_SKIP_UPDATE_CHECK"] = "1"
     # stderr passes through: a first build takes minutes and says so.
-    front = session.run("python", "-m", "tests.toolchain", silent=True, stderr=None)
+    command = ("python", "-m", "tests.toolchain", "pulumi", *parts)
+    front = session.run(*command, silent=True, stderr=None)
     # An empty entry in PATH would mean the working directory.
     path = [str(front or "").strip(), os.environ.get("PATH", "")]
     session.env["PATH"] = os.pathsep.join(filter(None, path))
@@ -41,8 +46,8 @@ def with_pulumi(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments go to pytest: `nox -s tests -- -k journal`."""
-    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "test"))
-    with_pulumi(session)
+    session.install("-e", ".[all]", *nox.project.dependency_groups(PYPROJECT, "test"))
+    with_pulumi(session, *SERVICES)
     session.run("pytest", *session.posargs)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.providers.plugin"]
+pytest_plugins = ["tests.providers.plugin", "tests.services.plugin"]
 
 FOREIGN = (
     "PULUMI_ACCESS_TOKEN",
