@@ -7,8 +7,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.providers.aws import ec2, ec2_groups, ec2_instances, ec2_routes, iam, route53, s3
+from tests.providers.aws import (
+    ec2,
+    ec2_groups,
+    ec2_instances,
+    ec2_routes,
+    iam,
+    route53,
+    s3,
+    s3_parts,
+    secretsmanager,
+    sns,
+    sqs,
+    ssm,
+)
 from tests.providers.aws.api import SETTINGS, Api
+from tests.providers.aws.functions import FUNCTIONS
 from tests.providers.base import Props, StandIn, table
 
 
@@ -25,7 +39,13 @@ class Aws(StandIn):
         *iam.KINDS,
         *route53.KINDS,
         *s3.KINDS,
+        *s3_parts.KINDS,
+        *secretsmanager.KINDS,
+        *sns.KINDS,
+        *sqs.KINDS,
+        *ssm.KINDS,
     )
+    functions = FUNCTIONS
 
     def connect(self, config: Props) -> Api:
         """Check the settings as the real provider does."""

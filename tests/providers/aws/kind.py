@@ -46,6 +46,15 @@ class AwsKind(Kind):
         """Whether it says that the resource is not there."""
         return self.code(error) in self.gone
 
+    @contextmanager
+    def may_be_gone(self) -> Iterator[None]:
+        """Pass over an error that says that the resource is not there."""
+        try:
+            yield
+        except Exception as error:
+            if not self.is_gone(error):
+                raise
+
 
 @contextmanager
 def made(id_: str, outputs: Props) -> Iterator[None]:
@@ -62,6 +71,17 @@ def document(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def text(value: Any) -> str:
+    """An attribute as AWS takes it: JSON unless it is a text already."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def retag(old: dict[str, str], new: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Tags to set, and keys of tags to remove."""
+    added = {key: value for key, value in new.items() if old.get(key) != value}
+    return added, sorted(old.keys() - new.keys())
 
 
 def pairs(tags: dict[str, str]) -> list[dict[str, str]]:

@@ -57,14 +57,11 @@ class Bucket(AwsKind):
     def read(self, api: Api, id_: str, state: Props) -> Props | None:
         """The bucket and its tags."""
         client = self.client(api, state)
-        try:
+        with self.may_be_gone():
             client.head_bucket(Bucket=id_)
-        except Exception as error:
-            if self.is_gone(error):
-                return None
-            raise
-        tags = api.own_tags(_tags(client, id_), state)
-        return {**self._outputs(id_, client.meta.region_name), **tags}
+            tags = api.own_tags(_tags(client, id_), state)
+            return {**self._outputs(id_, client.meta.region_name), **tags}
+        return None
 
     def update(self, api: Api, id_: str, old: Props, new: Props) -> Props:
         """Tags are all that can change."""
@@ -75,13 +72,10 @@ class Bucket(AwsKind):
     def delete(self, api: Api, id_: str, state: Props) -> None:
         """Delete it; with `forceDestroy` all that is in it first."""
         client = self.client(api, state)
-        try:
+        with self.may_be_gone():
             if state.get("forceDestroy"):
                 _empty(client, id_)
             client.delete_bucket(Bucket=id_)
-        except Exception as error:
-            if not self.is_gone(error):
-                raise
 
     @staticmethod
     def _outputs(name: str, region: str) -> Props:
