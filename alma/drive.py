@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from alma import events as ev
 from alma.ending import conclude
@@ -50,6 +50,9 @@ async def drive(
     try:
         await Runner(operations).drive()
     except JournalError as error:
+        with suppress(JournalError):
+            # What could not be committed was taken into the state already: it counts for nothing.
+            run = folded(journal, journal.events(run.run))
         if not any(run.started()):
             raise
         raise SagaInterrupted(

@@ -8,7 +8,8 @@ changes nothing, and several processes may write at once.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -109,22 +110,36 @@ class Journal:
 
     def create_run(self, run: str, event: RunCreated, lease: Lease) -> Recorded:
         """List a new run together with its first event."""
-        return self._add(run, event, lease, create=event)
+        return self._add([self.draft(run, 1, event, lease)], lease, create=event)[0]
 
     def append(self, run: str, event: Event, lease: Lease) -> Recorded:
-        """Add one event, durably: when this returns, it is on disk.
+        """Add one event, durably: when this returns, it is on disk. Raises as `commit` does."""
+        return self._add([self.draft(run, 0, event, lease)], lease)[0]
+
+    def draft(self, run: str, seq: int, event: Event, lease: Lease) -> Recorded:
+        """What `commit` will write: not in the journal yet, and without a hash.
+
+        A `seq` of 0 is whichever comes next.
+        """
+        return Recorded(run=run, seq=seq, at=self._clock(), epoch=lease.epoch, event=event)
+
+    def commit(self, drafts: Sequence[Recorded], lease: Lease) -> list[Recorded]:
+        """Add these events of one run, durably, in one transaction: all of them or none.
 
         Raises StaleEpochError when the lease was released or taken over, RunNotFoundError
-        before `create_run`; JournalError also for what JSON cannot hold.
+        before `create_run`; JournalError also for what JSON cannot hold, and when a draft's
+        `seq` is not the next one: then somebody else has written into the run.
         """
-        return self._add(run, event, lease, create=None)
+        return self._add(drafts, lease)
 
-    def _add(self, run: str, event: Event, lease: Lease, *, create: RunCreated | None) -> Recorded:
-        data = rows.to_text(event)
+    def _add(
+        self, drafts: Sequence[Recorded], lease: Lease, *, create: RunCreated | None = None
+    ) -> list[Recorded]:
+        run, texts = drafts[0].run, [rows.to_text(draft.event) for draft in drafts]
         if not lease.held or lease.run != run:
             raise StaleEpochError(f"The lease on {lease.target} is not held for run {run}.")
-        at = self._clock()
-        with self._store.transaction(f"write {event.type} of run {run}") as connection:
+        what = " and ".join(draft.event.type for draft in drafts)
+        with self._store.transaction(f"write {what} of run {run}") as connection:
             last = connection.execute(LAST, {"run": run, "target": lease.target}).fetchone()
             target, epoch, seq, position, prev = last
             _check_epoch(lease, epoch)
@@ -132,18 +147,28 @@ class Journal:
                 if target is not None:
                     raise JournalError(f"There is a run {run} in {self.path} already.")
                 target = f"{create.saga}/{create.stack}"
+                listed = (create.saga, create.stack, create.kind, rows.to_stamp(drafts[0].at))
+                connection.execute(rows.ADD_RUN, (position + 1, run, target, *listed))
             if target is None:
                 raise RunNotFoundError(f"There is no run {run} in {self.path}.")
             if target != lease.target:
                 raise JournalError(f"Run {run} is of {target}, its lease of {lease.target}.")
-            place = (position + 1, run, seq + 1, rows.to_stamp(at))
-            if create is not None:
-                listed = (create.saga, create.stack, create.kind, place[-1])
-                connection.execute(rows.ADD_RUN, (position + 1, run, target, *listed))
-            columns = (*place, epoch, event.type, event.step, data)
-            digest = link(prev, columns)
-            connection.execute(rows.ADD_EVENT, (*columns, prev, digest))
-        return Recorded(run=run, seq=seq + 1, at=at, epoch=epoch, event=event, hash=digest)
+            added = []
+            for draft, data in zip(drafts, texts, strict=True):
+                position, seq = position + 1, seq + 1
+                if draft.seq not in (0, seq):
+                    raise JournalError(
+                        f"Run {run} holds {seq - 1} events in {self.path}, not the "
+                        f"{draft.seq - 1} that its runner knows: somebody else has written into it."
+                    )
+                event = draft.event
+                place = (position, run, seq, rows.to_stamp(draft.at), epoch)
+                columns = (*place, event.type, event.step, data)
+                digest = link(prev, columns)
+                connection.execute(rows.ADD_EVENT, (*columns, prev, digest))
+                added.append(replace(draft, seq=seq, epoch=epoch, hash=digest))
+                prev = digest
+        return added
 
     # -- reading -----------------------------------------------------------------------------
 

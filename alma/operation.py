@@ -155,7 +155,7 @@ class Operations:
             event = ev.OperationFailed(
                 **common, failure=failure, leftovers=leftovers, evidence=outcome.evidence
             )
-        self.recorder.record(event)
+        self.recorder.note(event)
 
     def _watch(self, command: Act | Undo, operation: str) -> Watch:
         run, step = self.recorder.run, command.step

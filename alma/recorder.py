@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from alma import events as ev
 from alma.errors import RefusedError
@@ -18,6 +20,9 @@ from alma.lease import Lease
 from alma.redact import Redactor
 from alma.state import apply
 from alma.status import RunStatus
+
+PATIENCE: Final = 0.001
+"""Seconds that what was noted waits for the next intent: deciding on it takes a tenth of that."""
 
 
 class Reporter(Protocol):
@@ -48,24 +53,58 @@ class Recorder:
         self.broken: RefusedError | None = None
         """Why the journal cannot be written any more, once that is so."""
         self._journal, self._lease, self._reporter = journal, lease, reporter
+        self._drafts: list[ev.Recorded] = []
+        self._timer: asyncio.TimerHandle | None = None
 
     def record(self, event: ev.Event) -> None:
-        """Commit the event and apply it.
+        """Note the event and commit it, with all that was noted before it.
 
         When that fails (JournalError, StaleEpochError) nothing is committed any more, and what
         should have been is written to stderr instead, a line of JSON each: the emergency record.
         """
+        self._take(event)
+        self.commit()
+
+    def note(self, event: ev.Event) -> None:
+        """Apply the event now; it is committed with the next one that is recorded.
+
+        For what has happened, never for what is about to: an outcome and the intent that follows
+        from it share one commit. Where none follows at once, it is committed by itself.
+        """
+        self._take(event)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._commit_late)
+
+    def commit(self) -> None:
+        """Have everything that was noted on disk. Raises as `record` does."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        drafts, self._drafts = self._drafts, []
+        if not drafts:
+            return
+        try:
+            entries = self._journal.commit(drafts, self._lease)
+        except RefusedError as error:
+            self.broken = error
+            for draft in drafts:
+                self._emergency(draft.event)
+            raise
+        for entry in entries:
+            self.report(partial(_tell, self.run, entry))
+
+    def _take(self, event: ev.Event) -> None:
         if self.broken is not None:
             self._emergency(event)
             raise self.broken
-        try:
-            entry = self._journal.append(self.run.run, event, self._lease)
-        except RefusedError as error:
-            self.broken = error
-            self._emergency(event)
-            raise
-        apply(self.run, entry)
-        self.report(lambda reporter: reporter.recorded(self.run, entry))
+        draft = self._journal.draft(self.run.run, self.run.seq + 1, event, self._lease)
+        self._drafts.append(draft)
+        apply(self.run, draft)
+
+    def _commit_late(self) -> None:
+        # Whoever records next is told of a failure; the loop has nobody to raise it to.
+        with suppress(RefusedError):
+            self.commit()
 
     def _emergency(self, event: ev.Event) -> None:
         line = {
@@ -111,3 +150,7 @@ class Recorder:
         path = directory / "traceback.txt"
         path.touch(mode=0o600)
         path.write_text(self.redact(text), encoding="utf-8")
+
+
+def _tell(run: RunStatus, entry: ev.Recorded, reporter: Reporter) -> None:
+    reporter.recorded(run, entry)

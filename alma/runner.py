@@ -1,7 +1,7 @@
 """Fold, decide, record the intent, act, record the outcome: the loop that drives a run.
 
-Everything that happens is an event appended to the journal first and applied to the state in
-the same breath; so what is decided next is always decided from what is durable.
+Everything that happens is an event, applied to the state and committed to the journal before
+anything is done that follows from it.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class Runner:
         except BaseException:
             await self._end_tasks()
             raise
+        finally:
+            self._recorder.commit()
         return self.run
 
     # -- the loop's parts ------------------------------------------------------------------
@@ -58,7 +60,7 @@ class Runner:
                     turn = self._turn(command)
                     self._tasks[command.step] = asyncio.create_task(turn, name=command.step)
                 case TurnBack(reason, failed_step):
-                    self._recorder.record(
+                    self._recorder.note(
                         ev.CompensationStarted(reason=reason, failed_step=failed_step)
                     )
                     self._operations.drain.clear()
@@ -83,6 +85,8 @@ class Runner:
                 task.result()
 
     def _interrupted(self, signal: str) -> None:
+        if self.run.state.is_final or self.run.suspended:
+            return  # It was caught as the run ended: there is nothing left to interrupt.
         count = self.run.interrupts + 1
         if count <= 2:  # noqa: PLR2004 - once drains, twice stops; more says nothing new
             with suppress(RefusedError):  # the step under way finds the same, and ends the run
@@ -121,7 +125,7 @@ class Runner:
                 return
             operation = status.open
             found = await adapter.settle(operation)
-            self._recorder.record(
+            self._recorder.note(
                 ev.OperationReconciled(
                     step=status.name,
                     operation=operation.id,
@@ -143,12 +147,12 @@ class Runner:
             await self._could_not_look(command, "destroy", error)
             return
         if isinstance(undone, Undone):
-            self._recorder.record(
+            self._recorder.note(
                 ev.StepCompensated(step=status.name, how=undone.how, evidence=undone.evidence)
             )
         elif isinstance(undone, Retained):
             leftovers = self._recorder.clean(undone.leftovers)
-            self._recorder.record(
+            self._recorder.note(
                 ev.StepRetained(step=status.name, reason=undone.reason, leftovers=leftovers)
             )
 
@@ -159,7 +163,7 @@ class Runner:
             except AlmaError as error:
                 await self._could_not_look(command, "up", error)
                 return
-            self._recorder.record(started)
+            self._recorder.note(started)
         try:
             await adapter.act(self._operations.call(command))
         except RefusedError:

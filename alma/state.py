@@ -382,6 +382,7 @@ def _forward(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
 
 def _starts(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
     free = run.plan.parallelism - len(busy)
+    done = {name for name, step in run.steps.items() if step.state is COMPLETED}
     commands: list[Command] = []
     for name in topological(run.plan):
         step = run.steps[name]
@@ -389,7 +390,7 @@ def _starts(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
             break
         if name in busy or step.state not in (PENDING, RUNNING):
             continue
-        if all(run.steps[other].state is COMPLETED for other in step.definition.dependencies):
+        if done.issuperset(step.definition.dependencies):
             attempt = max(step.attempts, 1) if step.in_doubt else step.attempts + 1
             delay = 0.0 if step.in_doubt else step.definition.retry.wait_before(attempt)
             commands.append(Act(name, attempt, delay))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from alma.events import Event, Recorded, RunCreated
+from alma.events import Recorded, RunCreated
 from alma.identity import utc_now
 from alma.journal import Journal
 from alma.lease import Lease
@@ -21,8 +21,9 @@ from alma.testing.life import Life
 class JournalFaults:
     """Opens journals that fail as told: `Settings(open_journal=JournalFaults([...]))`.
 
-    `before` are calls to make right before the nth append, for anything else that may happen
-    at that moment (a signal, a second runner). `appends` counts on over all journals opened.
+    `before` are calls to make right before the nth event is committed, for anything else that
+    may happen at that moment (a signal, a second runner). Events that share a commit share what
+    goes wrong with it. `appends` counts events, on over all journals opened.
     """
 
     faults: Sequence[JournalFault] = ()
@@ -45,12 +46,14 @@ class JournalFaults:
         return self.clock() + timedelta(seconds=sum(steps))
 
     @contextmanager
-    def around(self, journal: _FaultyJournal) -> Iterator[None]:
-        """One append: what goes wrong before it, and after it."""
+    def around(self, journal: _FaultyJournal, count: int) -> Iterator[None]:
+        """One commit of so many events: what goes wrong before it, and after it."""
         self.life.check()
-        self.appends += 1
-        self.before.get(self.appends, lambda: None)()
-        effects = {fault.effect for fault in self.faults if fault.nth == self.appends}
+        events = range(self.appends + 1, self.appends + count + 1)
+        self.appends += count
+        for nth in events:
+            self.before.get(nth, lambda: None)()
+        effects = {fault.effect for fault in self.faults if fault.nth in events}
         if "crash_before" in effects:
             self.life.end()
         if any(fault.effect == "full" and fault.nth <= self.appends for fault in self.faults):
@@ -64,9 +67,11 @@ class JournalFaults:
 class _FaultyJournal(Journal):
     control: JournalFaults
 
-    def _add(self, run: str, event: Event, lease: Lease, *, create: RunCreated | None) -> Recorded:
-        with self.control.around(self):
-            return super()._add(run, event, lease, create=create)
+    def _add(
+        self, drafts: Sequence[Recorded], lease: Lease, *, create: RunCreated | None = None
+    ) -> list[Recorded]:
+        with self.control.around(self, len(drafts)):
+            return super()._add(drafts, lease, create=create)
 
     def fail_as_on_a_full_disk(self) -> None:
         """Fail inside a transaction, as SQLite does."""

@@ -81,9 +81,15 @@ MUTANTS: Final = (
         "if dependents is not None",
     ),
     _one(
+        "the intent is committed after its effect",
+        "operation.py",
+        "        self.recorder.record(\n            ev.OperationIntended(",
+        "        self.recorder.note(\n            ev.OperationIntended(",
+    ),
+    _one(
         "a start does not wait for its dependencies",
         "state.py",
-        "if all(run.steps[other].state is COMPLETED for other in step.definition.dependencies)",
+        "if done.issuperset(step.definition.dependencies)",
         "if run.steps",
     ),
     _one(
