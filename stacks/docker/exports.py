@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 def once_up(container: docker.Container, value: str) -> pulumi.Output[str]:
     """The value, not known before the container is up: who takes it comes after that."""
-    return container.id.apply(lambda _: value)
+    made: pulumi.Output[str] = container.id
+    return made.apply(lambda _: value)
 
 
 def address(config: pulumi.Config) -> str:
