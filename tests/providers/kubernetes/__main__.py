@@ -1,0 +1,4 @@
+from tests.providers.base import serve
+from tests.providers.kubernetes import PROVIDER
+
+serve(PROVIDER)
