@@ -15,18 +15,27 @@ Neither needs anything of the code under test but `Settings.engine` and `Setting
 A `Crash` that comes out of a run is its runner's death: what it held in memory and its lease are
 gone, and nothing that shares its `Life` does anything any more. The next runner gets a journal
 opened anew, and `engine.restarted()`: another engine over the same world.
+
+With the real engine: `alma.testing.plugin` is the pytest plugin, and `Deployed` what its fixture
+`deployed` gives.
 """
 
 from __future__ import annotations
 
-from alma.testing.engine import FakeEngine
-from alma.testing.faults import Fault, FaultEffect, JournalEffect, JournalFault
-from alma.testing.journal import JournalFaults
-from alma.testing.life import Crash, Life
-from alma.testing.world import FakeProgram
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alma.testing.deployed import Deployed
+    from alma.testing.engine import FakeEngine
+    from alma.testing.faults import Fault, FaultEffect, JournalEffect, JournalFault
+    from alma.testing.journal import JournalFaults
+    from alma.testing.life import Crash, Life
+    from alma.testing.world import FakeProgram
 
 __all__ = [
     "Crash",
+    "Deployed",
     "FakeEngine",
     "FakeProgram",
     "Fault",
@@ -36,3 +45,25 @@ __all__ = [
     "JournalFaults",
     "Life",
 ]
+
+_HOMES = {
+    "deployed": ("Deployed",),
+    "engine": ("FakeEngine",),
+    "faults": ("Fault", "FaultEffect", "JournalEffect", "JournalFault"),
+    "journal": ("JournalFaults",),
+    "life": ("Crash", "Life"),
+    "world": ("FakeProgram",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for: pytest loads this package, for the plugin, at every start."""
+    for module, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"alma.testing.{module}"), name)
+            return value
+    raise AttributeError(f"module 'alma.testing' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
