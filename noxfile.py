@@ -24,7 +24,7 @@ FOREIGN = (
 
 
 # Of tests/toolchain: what the tests run against, brought here before any test's time counts.
-SERVICES = ("localstack", "docker")
+SERVICES = ("localstack", "docker", "kubernetes", "tofu")
 
 
 def with_pulumi(session: nox.Session, *parts: str) -> None:

@@ -22,13 +22,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.services import docker, localstack
+from tests.services import docker, kubernetes, localstack
 from tests.services.process import ServiceError
 from tests.toolchain.process import UnavailableError
 
 SERVICES: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
     "localstack": localstack.running,
     "docker": docker.running,
+    "kubernetes": kubernetes.running,
 }
 
 

@@ -29,18 +29,17 @@ class LocalStack:
     url: str
     region: str = "us-east-1"
 
-    def client(self, service: str) -> Any:
-        """Return a boto3 client, as of `boto3.client(service)`."""
+    def client(self, service: str, **options: object) -> Any:
+        """Return a boto3 client, as of `boto3.client(service, **options)`."""
         import boto3
 
-        # One of hundreds of overloads where the types of boto3 happen to be installed.
-        make: Any = boto3.client
-        return make(
+        return boto3.client(
             service,
             endpoint_url=self.url,
             region_name=self.region,
             aws_access_key_id="test",
             aws_secret_access_key="test",
+            **options,
         )
 
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.services import obtain
 from tests.services.docker import DockerDaemon
+from tests.services.kubernetes import KubernetesApi
 from tests.services.localstack import LocalStack
 from tests.services.process import ServiceError
+from tests.services.proxy import Proxy
 
 RUN = pytest.StashKey[obtain.Run]()
 # As it was before any test: a test's own home directory has no cache, its PATH other programs.
@@ -55,3 +62,38 @@ def localstack(pytestconfig: pytest.Config) -> LocalStack:
 def docker_daemon(pytestconfig: pytest.Config) -> DockerDaemon:
     """A Docker daemon with one image and nothing else in it."""
     return DockerDaemon(**service(pytestconfig, "docker"))
+
+
+@pytest.fixture(scope="session")
+def kubernetes_api(pytestconfig: pytest.Config) -> KubernetesApi:
+    """A Kubernetes cluster with one node."""
+    return KubernetesApi(**service(pytestconfig, "kubernetes"))
+
+
+@pytest.fixture
+def chaos() -> Iterator[Callable[[str], Proxy]]:
+    """Put a proxy in front of a service: `proxy = chaos(localstack.url)`, see `Proxy`."""
+    with ExitStack() as stack:
+
+        def chaos(url: str) -> Proxy:
+            proxy = Proxy(url)
+            stack.callback(proxy.close)
+            return proxy
+
+        yield chaos
+
+
+@pytest.fixture(scope="session")
+def tofu(pytestconfig: pytest.Config) -> Path:
+    """A CLI that speaks Terraform's language."""
+    environment = pytestconfig.stash[ENVIRONMENT]
+    command = [sys.executable, "-m", "tests.toolchain", "tofu"]
+    found = subprocess.run(
+        command, cwd=obtain.ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    if found.returncode != 0:
+        pytest.fail(found.stderr, pytrace=False)
+    path = os.pathsep.join(filter(None, [found.stdout.strip(), environment["PATH"]]))
+    program = shutil.which("tofu", path=path) or shutil.which("terraform", path=path)
+    assert program is not None
+    return Path(program)

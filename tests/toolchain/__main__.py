@@ -15,13 +15,15 @@ if not __package__:
     # Started as a file: Python then put this directory on the path in place of the checkout.
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from tests.toolchain import docker, localstack, pulumi_cli
+from tests.toolchain import docker, kubernetes, localstack, pulumi_cli, tofu
 from tests.toolchain.process import UnavailableError
 
 PARTS = {
     "pulumi": pulumi_cli.directories,
     "localstack": localstack.directories,
     "docker": docker.directories,
+    "kubernetes": kubernetes.directories,
+    "tofu": tofu.directories,
 }
 
 

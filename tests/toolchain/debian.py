@@ -92,7 +92,8 @@ def _link(program: str, target: Path, *, alone: bool) -> None:
     filters = target / "root" / "usr" / "sbin"
     if (filters / "iptables-legacy").exists():
         (filters / "iptables").symlink_to("iptables-legacy")
-    found = [p for p in (target / "root").rglob(program) if p.is_file() and os.access(p, os.X_OK)]
+    # Not any file of that name: a package may have an init script that is called as its program.
+    found = [p for p in (target / "root").rglob(f"*bin/{program}") if os.access(p, os.X_OK)]
     if not found:
         raise FailedError
     entry = target / "bin" / program
