@@ -20,6 +20,7 @@ A stand-in is a package `tests.providers.<name>` with a `PROVIDER`, an instance 
 from __future__ import annotations
 
 import asyncio
+import json
 import traceback
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -32,6 +33,7 @@ from tests.providers import server
 from tests.providers.differences import detailed, replaces, tops
 from tests.providers.kind import Kind, Made, PartlyMadeError, Props
 from tests.providers.refresh import inputs_of
+from tests.providers.schema import schema
 from tests.providers.server import REQUEST, CallError
 from tests.providers.values import (
     UNKNOWN,
@@ -94,6 +96,11 @@ class StandIn(sdk.Provider):
     def explain(self, error: Exception) -> str | None:
         """The sentence for an error of the service or its client; None for what is a bug here."""
         raise NotImplementedError
+
+    async def get_schema(self, request: sdk.GetSchemaRequest) -> sdk.GetSchemaResponse:  # noqa: ARG002
+        """What a program in YAML must know of the types before it runs."""
+        found = schema(self.name, version(f"pulumi-{self.name}"), self.kinds.values())
+        return sdk.GetSchemaResponse(json.dumps(found))
 
     async def check_config(self, request: sdk.CheckRequest) -> sdk.CheckResponse:
         """Refuse settings that this stand-in does not know."""
