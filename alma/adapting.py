@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Literal
@@ -19,18 +19,34 @@ from alma.steps.action import ActionAdapter
 from alma.steps.base import StepAdapter
 from alma.steps.callables import takes_context
 from alma.steps.stack import StackAdapter
+from alma.steps.terraform import TerraformAdapter
+from alma.terraform import TerraformStep, configuration
+from alma.tools.terraform import Terraform
+from alma.values import sources
 
 LARGEST_PROJECT_FILE: Final = 1024 * 1024
 """Bytes up to which a file of a `work_dir` counts for the digest: larger ones are no source."""
 
 
-def from_plan(step: StepDefinition, stack: str, engine: Engine | None) -> StepAdapter:
-    """An adapter that can undo the step without the saga's file, as far as that is possible."""
+def from_plan(
+    step: StepDefinition, stack: str, names: frozenset[str], engine: Engine | None
+) -> StepAdapter:
+    """An adapter that can undo the step without the saga's file, as far as that is possible.
+
+    `names` are those of all steps of the saga.
+    """
     if step.kind == "stack":
         return StackAdapter(
             name=step.name,
             ref=stack_ref(step, stack),
             engine=_required(engine),
+            compensation=step.compensation,
+        )
+    if step.kind == "terraform":
+        return TerraformAdapter(
+            name=step.name,
+            terraform=_module(step.work_dir, step.settings),
+            sources=sources(step, names),
             compensation=step.compensation,
         )
     undo: Literal["none"] | None = "none" if step.compensation == "nothing" else None
@@ -47,7 +63,9 @@ def from_step(
     redactor.learn(step.inputs)
     if isinstance(step, StackStep):
         return _stack(step, engine, modules, redactor)
-    assert isinstance(step, ActionStep)  # noqa: S101 - the two kinds there are
+    if isinstance(step, TerraformStep):
+        return _terraform(step, redactor)
+    assert isinstance(step, ActionStep)  # noqa: S101 - the last kind there is
     return _action(step)
 
 
@@ -76,6 +94,31 @@ def _action(step: ActionStep) -> ActionAdapter:
             _code(step.action), _code(undo) if callable(undo) else undo, _plain(step.inputs)
         ),
     )
+
+
+def _terraform(step: TerraformStep, redactor: Redactor) -> TerraformAdapter:
+    """Raises ToolError when there is no CLI for it."""
+    redactor.learn(step.variables)
+    undo = step.compensation
+    if callable(undo):
+        takes_context(undo, f'The compensation of step "{step.name}"')
+    terraform = _module(str(step.work_dir), {"program": step.program})
+    terraform.locate()
+    return TerraformAdapter(
+        name=step.name,
+        terraform=terraform,
+        sources=step.values,
+        compensation=undo,
+        digest=_digest(
+            _code(undo) if callable(undo) else undo,
+            _plain(step.values),
+            _files_digest(configuration(step.work_dir)),
+        ),
+    )
+
+
+def _module(work_dir: str, settings: Mapping[str, Any]) -> Terraform:
+    return Terraform(work_dir=Path(work_dir), program=settings["program"])
 
 
 def _stack(
@@ -126,11 +169,18 @@ def _digest(*parts: Any) -> str:
 
 def _project_digest(work_dir: Path) -> str:
     """Of the files in the project's directory itself, stack settings left out."""
+    return _files_digest(
+        path
+        for path in sorted(work_dir.iterdir())
+        if not path.name.startswith(".")
+        and not (path.name.startswith("Pulumi.") and path.stem != "Pulumi")
+        and path.is_file()
+    )
+
+
+def _files_digest(paths: Iterable[Path]) -> str:
     total = hashlib.sha256()
-    for path in sorted(work_dir.iterdir()):
-        settings = path.name.startswith("Pulumi.") and path.stem != "Pulumi"
-        if path.name.startswith(".") or settings or not path.is_file():
-            continue
+    for path in paths:
         if path.stat().st_size <= LARGEST_PROJECT_FILE:
             total.update(f"{path.name}\0".encode() + path.read_bytes())
     return total.hexdigest()

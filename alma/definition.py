@@ -21,7 +21,7 @@ FailurePolicy = Literal["compensate", "stop"]
 Compensation = Literal["destroy", "restore", "retain", "callable", "nothing", "none"]
 """How a step is undone. `nothing`: its author says there is nothing; `none`: nobody says how."""
 
-Kind = Literal["stack", "action"]
+Kind = Literal["stack", "action", "terraform", "ansible", "http"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class StepDefinition:
     dependencies: tuple[str, ...] = ()
     project: str = ""
     work_dir: str = ""
-    """Absolute path of the user's Pulumi project, or empty for an inline program."""
+    """Absolute path of the user's Pulumi project or Terraform module, or empty."""
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Input name to `step.output`, or to `value` for a literal; literals are not kept."""
     compensation: Compensation = "destroy"
@@ -75,8 +75,15 @@ class StepDefinition:
     timeout: float | None = None
     compensation_timeout: float | None = None
     pivot: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What an undo needs that is neither stack nor callable: JSON without secrets."""
     digest: str = ""
     """Of what the step does: its code, config and project file; secrets left out."""
+
+    @property
+    def has_state(self) -> bool:
+        """Whether what it made stands in a state of its own, and not only in the journal."""
+        return self.kind in ("stack", "terraform")
 
 
 @dataclass(frozen=True, kw_only=True)

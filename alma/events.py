@@ -158,7 +158,7 @@ class OperationIntended(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSpawned(Event):
-    """A process that works for this operation: role `worker` or `cli`."""
+    """A process that works for this operation: role `worker`, or `cli` (Pulumi, Terraform, ...)."""
 
     step: str
     operation: str

@@ -50,9 +50,10 @@ def step_options(
         if not isinstance(value, Output):
             check_value(f"{where}: input {key!r}", value)
         elif value.saga is not saga:
+            other = value.saga.name if value.saga else ""
             raise DefinitionError(
                 f"{where}: input {key!r} is an output of another saga "
-                f'("{value.saga.name}"), not of "{saga.name}".'
+                f'("{other}"), not of "{saga.name}".'
             )
     for what, policy in (("retry", retry), ("compensation_retry", compensation_retry)):
         if policy is not None and not isinstance(policy, Retry):

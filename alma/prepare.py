@@ -16,6 +16,7 @@ from alma.saga import Saga
 from alma.snapshots import Snapshots
 from alma.steps.base import StepAdapter
 from alma.steps.stack import StackAdapter
+from alma.values import without
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,25 +63,42 @@ def from_saga(
     for name, adapter in adapters.items():
         # Taken once: what a function has closed over may change while it runs.
         saga.digests.setdefault(name, adapter.digest)
-    steps = tuple(replace(step, digest=saga.digests[step.name]) for step in definition.steps)
+    steps = tuple(
+        replace(
+            step,
+            digest=saga.digests[step.name],
+            settings=without(step.settings, redactor),
+        )
+        for step in definition.steps
+    )
     definition = replace(definition, steps=steps)
     return Prepared(definition=definition, adapters=adapters, redactor=redactor)
 
 
 def from_definition(definition: Definition, engine: Engine | None) -> Prepared:
     """Adapters that can undo stacks without the saga's file; not its actions."""
-    adapters = {step.name: from_plan(step, definition.stack, engine) for step in definition.steps}
+    names = frozenset(step.name for step in definition.steps)
+    adapters = {
+        step.name: from_plan(step, definition.stack, names, engine) for step in definition.steps
+    }
     return Prepared(definition=definition, adapters=adapters, redactor=Redactor())
 
 
 def check_bound(prepared: Prepared, started: frozenset[str]) -> None:
-    """Refuse to go back over a callable that is not at hand; DefinitionError names the step."""
+    """Refuse to go back over what no journal keeps and is not at hand; the error names the step."""
     for name in started:
         step = prepared.definition.step(name)
         adapter = prepared.adapters[name]
+        hint = "Give the saga's file with --target (or saga=...)."
         bound = callable(getattr(adapter, "compensation", None))
         if step.compensation == "callable" and not bound:
             raise DefinitionError(
                 f'The compensation of step "{name}" is a function, which no journal can keep.',
-                hint="Give the saga's file with --target (or saga=...).",
+                hint=hint,
+            )
+        lacks = sorted(set(step.settings.get("secrets", ())) - set(adapter.sources))
+        if lacks:
+            raise DefinitionError(
+                f'The undo of step "{name}" needs the secret "{lacks[0]}", which no journal keeps.',
+                hint=hint,
             )

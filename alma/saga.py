@@ -15,6 +15,7 @@ from alma.names import check_choice, check_key, check_name, check_value
 from alma.options import StepOptions, step_options
 from alma.project import find_project
 from alma.step import ActionStep, Resolver, StackCompensation, StackStep, Step
+from alma.terraform import TerraformCompensation, TerraformStep, check_module
 
 if TYPE_CHECKING:
     from alma.result import Result
@@ -146,6 +147,44 @@ class Saga:
                 action=action,
                 compensation=compensation,
                 **step_options(self, where, str(name), **options),
+            )
+        )
+
+    def add_terraform(
+        self,
+        name: str,
+        work_dir: str | Path,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        program: str = "",
+        compensation: TerraformCompensation = "destroy",
+        **options: Unpack[StepOptions],
+    ) -> TerraformStep:
+        """Add a Terraform root module: applied as it is, with its own backend and workspace.
+
+        `variables` and `inputs` become its variables; its outputs are the step's, a sensitive
+        one a `Secret`. `program` is the CLI: a name or a path, else `ALMA_TERRAFORM`, else
+        terraform or tofu, whichever is on PATH. Resources that the state held before the run are
+        never destroyed. A callable `compensation` is called before the destroy.
+        """
+        where = f'Step "{check_name("step", name)}"'
+        if not callable(compensation):
+            check_choice(f"{where}: compensation", compensation, ("destroy", "retain"))
+        for key, value in (variables or {}).items():
+            check_value(f"{where}: variable {key!r}", value)
+        inputs = options.get("inputs") or {}
+        both = set(variables or {}) & set(inputs)
+        if both:
+            raise DefinitionError(f"{where}: {min(both)!r} is given as variable and as input.")
+        directory = Path(work_dir).absolute()
+        check_module(where, directory, [*(variables or {}), *inputs])
+        return self._add(
+            TerraformStep(
+                work_dir=directory,
+                variables=dict(variables or {}),
+                program=program,
+                compensation=compensation,
+                **step_options(self, where, name, **options),
             )
         )
 

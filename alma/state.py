@@ -271,6 +271,9 @@ def _reconciled(run: RunStatus, _entry: ev.Recorded, event: ev.OperationReconcil
     # in_doubt stays until the next intent: the repeated operation is told that it is one.
     step = run.steps[event.step]
     step.open, step.unwatched = None, True
+    cut_off = tuple(str(urn) for urn in event.evidence.get("creating", ()))
+    doubtful = tuple(ev.ResourceChange(urn=urn, op=ev.IN_DOUBT) for urn in cut_off)
+    step.resources = (*step.resources, *doubtful)
     step.fingerprint = str(event.evidence.get("fingerprint", ""))
 
 

@@ -23,7 +23,8 @@ class Output:
 
     step: str
     name: str
-    saga: Saga = field(repr=False, compare=False)
+    saga: Saga | None = field(repr=False, compare=False)
+    """Of whose step; None in a reference that is made from the journal."""
 
 
 @dataclass(frozen=True, kw_only=True)

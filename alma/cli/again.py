@@ -37,7 +37,7 @@ def _is_needed(run: RunStatus, *, back: bool) -> bool:
     if not back:
         return True
     return any(
-        step.definition.compensation == "callable"
+        step.definition.compensation == "callable" or step.definition.settings.get("secrets")
         for step in run.steps.values()
         if step.started is not None or run.kind == "destroy"
     )

@@ -54,7 +54,7 @@ def mermaid(definition: Definition) -> str:
 def _mermaid_shape(step: StepDefinition) -> tuple[str, str]:
     if step.pivot:
         return "{{", "}}"
-    return ("[", "]") if step.kind == "stack" else ("(", ")")
+    return ("[", "]") if step.has_state else ("(", ")")
 
 
 def _entities(text: str) -> str:
@@ -66,7 +66,7 @@ def dot(definition: Definition) -> str:
     """A digraph (https://graphviz.org/doc/info/lang.html)."""
     lines = [f"digraph {_quoted(definition.saga)} {{", "    node [shape=box];"]
     for step in definition.steps:
-        style = ["style=rounded"] if step.kind == "action" else []
+        style = ["style=rounded"] if not step.has_state else []
         style += ["shape=hexagon"] if step.pivot else []
         attributes = f" [{', '.join(style)}]" if style else ""
         lines.append(f"    {_quoted(step.name)}{attributes};")

@@ -109,7 +109,7 @@ def _would_do(step: StepPreview) -> list[str]:
     stack = f" (stack {step.stack})" if step.stack else ""
     if foreseen.failure is not None:
         said = "its preview failed"
-    elif step.unknown and step.kind == "stack":
+    elif step.unknown and step.kind in ("stack", "terraform"):
         said = f"{foreseen.what}; its changes are {LATER}: it consumes {', '.join(step.unknown)}"
     else:
         counts = words.changes(foreseen.changes or {}, planned=True)

@@ -58,7 +58,7 @@ def svg(definition: Definition) -> str:
             lines.append(f'<text x="{x:g}" y="{half + 4:g}" font-size="11">{text}</text>')
     for step in definition.steps:
         box = boxes[step.name]
-        corner = 4 if step.kind == "stack" else _HEIGHT / 2
+        corner = 4 if step.has_state else _HEIGHT / 2
         thick = 3 if step.pivot else 1
         lines.append(
             f'<rect x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{_HEIGHT}" '

@@ -15,10 +15,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from alma.engine.processes import MARKER
 from alma.errors import AuthenticationError, BackendError
-
-MARKER: Final = "ALMA_OPERATION"
-"""Environment variable of an operation's processes, by which they are found again."""
 
 _CHOSEN: Final = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 

@@ -11,17 +11,19 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import psutil
 
-from alma.engine.backend import MARKER
 from alma.events import Process
 
 HOST: Final = socket.gethostname()
+
+MARKER: Final = "ALMA_OPERATION"
+"""Environment variable of an operation's processes, by which they are found again."""
 
 _SAME_START: Final = 2.0
 """Seconds. The start is derived from the boot time, which the kernel rounds and a clock that is
@@ -49,8 +51,14 @@ def find(process: Process) -> psutil.Process | None:
         return None
 
 
-def marked(operation: str) -> list[psutil.Process]:
-    """The live CLIs and plugins on this host that inherited this operation's marker."""
+def marked(
+    operation: str, wanted: Callable[[psutil.Process], bool] | None = None
+) -> list[psutil.Process]:
+    """The live processes on this host that inherited this operation's marker.
+
+    Of those only what is `wanted`: by default the Pulumi CLI and its plugins.
+    """
+    wanted = wanted or (lambda process: is_cli(process) or is_plugin(process))
     found = []
     for candidate in psutil.process_iter():
         with suppress(*_GONE):
@@ -58,7 +66,7 @@ def marked(operation: str) -> list[psutil.Process]:
                 continue
             if candidate.environ().get(MARKER) != operation:
                 continue
-            if is_cli(candidate) or is_plugin(candidate):
+            if wanted(candidate):
                 found.append(candidate)
     return found
 

@@ -1,0 +1,292 @@
+"""A step that is a Terraform root module: applied, destroyed, and judged by its state alone."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alma.engine.protocol import Settled, Watch
+from alma.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
+from alma.status import OpenOperation, StepStatus
+from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
+from alma.steps.callables import call_function
+from alma.tools.process import Programs, wait_for
+from alma.tools.terraform import PROGRAMS, Ended, Terraform, clean
+from alma.tools.tfstate import State
+
+
+@dataclass(kw_only=True)
+class TerraformAdapter:
+    """`sources` are all values of its variables, literal ones too."""
+
+    name: str
+    terraform: Terraform
+    sources: Mapping[str, Any] = field(default_factory=dict)
+    compensation: str | Callable[..., Any] = "destroy"
+    digest: str = ""
+
+    async def probe(self) -> StepStarted:
+        """Read the state; the backend is initialised where it never was."""
+        state = await self.terraform.state()
+        return StepStarted(
+            step=self.name,
+            record_existed=bool(state.lineage),
+            held=len(state.instances),
+            fingerprint=state.fingerprint,
+        )
+
+    async def act(self, call: Call) -> None:
+        """`apply`, then the outputs."""
+
+        async def up(watch: Watch) -> Outcome:
+            doubtful = _doubtful(call.status, await self.terraform.state())
+            if doubtful:
+                return Outcome(failure=_unresolved(doubtful))
+            programs = Programs(watch)
+            ended = await self._operate("apply", call, watch, programs)
+            failure = programs.failure() or _failure(ended)
+            outputs = {} if failure else await self.terraform.outputs()
+            account, state = ended.account, await self.terraform.state()
+            lost = account.unrecorded(state.addresses)
+            if lost:
+                # Trying again could make it a second time.
+                words = failure.message if failure else "apply succeeded"
+                words = f"{words}; {', '.join(lost)} may exist, and is not in the state"
+                failure = Failure(kind="pending", message=words, urn=lost[0])
+            return Outcome(
+                failure=failure,
+                changes=account.changes,
+                resources=account.resources(lost),
+                outputs=outputs,
+                evidence=_evidence(ended, state),
+            )
+
+        await call.perform("up", up)
+
+    async def undo(self, call: Call) -> Undone | Retained | None:
+        """Destroy what this run made, and see the state empty; what was there before stays."""
+        status, state = call.status, await self.terraform.state()
+        if call.kind == "up":
+            kept = self._not_ours(status, state)
+            if kept is not None:
+                return kept
+            if callable(self.compensation) and not await self._call(call, self.compensation):
+                return None
+        forgotten: tuple[Leftover, ...] = ()
+        if state.instances:
+            outcome = await self._destroy(call)
+            if outcome.failure is not None:
+                return None
+            forgotten = outcome.leftovers
+        lost = (*forgotten, *self._lost(status, state))
+        if lost:
+            return Retained(reason=lost[0].reason, leftovers=lost)
+        how = "destroyed" if status.destroyed else "nothing"
+        return Undone(how=how, evidence={"state list": []})
+
+    async def reveal(self, call: Call) -> Mapping[str, Any]:  # noqa: ARG002 - no operation needed
+        """The outputs in the state."""
+        return await self.terraform.outputs()
+
+    async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
+        """Every resource in the state, and creates that were cut off."""
+        state = await self.terraform.state()
+        return (*self._all(state, reason), *self._lost(status, state))
+
+    async def foresee(self, inputs: Mapping[str, Any] | None) -> Foreseen:
+        """`terraform plan`, in a directory that was initialised."""
+        state = await self.terraform.state()
+        held = len(state.instances)
+        what = f"apply to {held} resources in {self._where}" if held else f"apply {self._where}"
+        undo, undoable = self._foreseen_undo(held)
+        foreseen = Foreseen(what=what, undo=undo, undoable=undoable)
+        if inputs is None:
+            return foreseen
+        with tempfile.TemporaryDirectory() as logs:
+            account = await self.terraform.plan(inputs, Path(logs))
+        if account is None:
+            what = f"{what}; its changes are known after `terraform init`"
+            return Foreseen(what=what, undo=undo, undoable=undoable)
+        resources = tuple(
+            ResourceChange(urn=address, op=_word(action))
+            for address, action in account.planned.items()
+        )
+        changes: dict[str, int] = {}
+        for change in resources:
+            changes[change.op] = changes.get(change.op, 0) + 1
+        if not changes and held:
+            changes = {"same": held}
+        failure = account.failure("plan", 1) if account.errors else None
+        return Foreseen(
+            what=what,
+            undo=undo,
+            undoable=undoable,
+            changes=changes,
+            resources=resources,
+            failure=failure,
+        )
+
+    async def current(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
+        """The outputs in the state."""
+        return await self.terraform.outputs()
+
+    async def settle(self, operation: OpenOperation) -> Settled:
+        """Wait for the CLI; what it had begun to create and did not end is in doubt."""
+        words = await wait_for(operation, PROGRAMS)
+        account = clean(Path(operation.log), None)
+        state = await self.terraform.state()
+        return Settled(
+            found=f"waited for {', '.join(words)} to end" if words else "nothing was left at work",
+            evidence={
+                "waited_for": words,
+                "creating": list(account.unrecorded(state.addresses)),
+                "fingerprint": state.fingerprint,
+            },
+        )
+
+    # -- parts -------------------------------------------------------------------------------
+
+    async def _operate(self, command: str, call: Call, watch: Watch, programs: Programs) -> Ended:
+        values = await call.inputs()
+        return await self.terraform.operate(command, values, Path(call.logs(watch)), programs)
+
+    async def _destroy(self, call: Call) -> Outcome:
+        async def destroy(watch: Watch) -> Outcome:
+            programs = Programs(watch)
+            ended = await self._operate("destroy", call, watch, programs)
+            listed, state = await self.terraform.listed(), await self.terraform.state()
+            evidence = {**_evidence(ended, state), "state list": list(listed)}
+            account = ended.account
+            if not listed:
+                # The state decides, not the exit code.
+                forgotten = tuple(at for at, do in account.planned.items() if do == "forget")
+                reason = "Terraform let it go, by its own configuration, and did not destroy it"
+                return Outcome(
+                    changes=account.changes,
+                    resources=account.resources(()),
+                    evidence=evidence,
+                    leftovers=tuple(self._leftover(at, "", reason) for at in forgotten),
+                )
+            failure = programs.failure() or _failure(ended) or _unverified(listed)
+            return Outcome(
+                failure=failure,
+                changes=account.changes,
+                resources=account.resources(()),
+                evidence=evidence,
+                leftovers=self._all(state, failure.message),
+            )
+
+        return await call.perform("destroy", destroy)
+
+    async def _call(self, call: Call, function: Callable[..., Any]) -> bool:
+        async def run(watch: Watch) -> Outcome:
+            context = call.context("compensation", await call.inputs())
+            return await call_function(function, context, watch)
+
+        return (await call.perform("compensation", run)).failure is None
+
+    def _not_ours(self, status: StepStatus, state: State) -> Undone | Retained | None:
+        """What speaks against a destroy: it is not this run's to take away, or not to be seen."""
+        started = status.started
+        held = started.held if started else 0
+        before = started.fingerprint if started else ""
+        lost = self._lost(status, state)
+        if held and state.fingerprint == before and not lost:
+            return Undone(how="unchanged", evidence={"fingerprint": before})
+        known = (status.fingerprint or before).partition(":")[0]
+        if known and state.lineage != known and not status.destroyed:
+            reason = (
+                f"the Terraform state in {self._where} is not the one that this run wrote "
+                "(another workspace or backend, or it is gone), so nobody can see what is left"
+            )
+            return Retained(reason=reason, leftovers=self._touched(status, state, reason))
+        if held:
+            why = (
+                "compensation is retain" if self.compensation == "retain" else "it is not put back"
+            )
+            reason = (
+                f"the Terraform state in {self._where} held {held} resources before this run, "
+                f"which changed it: {why}"
+            )
+            return Retained(reason=reason, leftovers=self._touched(status, state, reason))
+        if self.compensation != "retain":
+            return None
+        if not state.instances and not lost:
+            return Undone(how="nothing", evidence={"resources": 0})
+        reason = "the step asks for it: compensation is retain"
+        return Retained(reason=reason, leftovers=(*self._all(state, reason), *lost))
+
+    def _touched(self, status: StepStatus, state: State, reason: str) -> tuple[Leftover, ...]:
+        """What this run changed, as far as it was told; the state as a whole where it was not."""
+        changed = tuple(
+            self._leftover(change.urn, change.id, f"{change.op} by this run; {reason}")
+            for change in status.resources
+            if change.op != IN_DOUBT
+        )
+        whole = (self._leftover("", "", reason),)
+        known = bool(changed) and not status.unwatched
+        return (*changed, *self._lost(status, state), *(() if known else whole))
+
+    def _all(self, state: State, reason: str) -> tuple[Leftover, ...]:
+        return tuple(self._leftover(one.address, one.id, reason) for one in state.instances)
+
+    def _lost(self, status: StepStatus, state: State) -> tuple[Leftover, ...]:
+        reason = "Terraform was cut off and did not note that it was created: it may exist"
+        return tuple(self._leftover(at, "", reason) for at in _doubtful(status, state))
+
+    def _leftover(self, address: str, id_: str, reason: str) -> Leftover:
+        return Leftover(step=self.name, urn=address, id=id_, reason=reason)
+
+    @property
+    def _where(self) -> str:
+        return str(self.terraform.work_dir)
+
+    def _foreseen_undo(self, held: int) -> tuple[str, bool]:
+        if self.compensation == "retain":
+            return "left as it is: compensation is retain", False
+        if held:
+            return f"nothing: the {held} resources that it holds now are never destroyed", False
+        return (
+            f"{'call its compensation, then ' if callable(self.compensation) else ''}destroy",
+            True,
+        )
+
+
+def _doubtful(status: StepStatus, state: State) -> tuple[str, ...]:
+    """Creates that were cut off, and are still not in the state."""
+    lost = dict.fromkeys(change.urn for change in status.resources if change.op == IN_DOUBT)
+    return tuple(address for address in lost if address not in state.addresses)
+
+
+def _unresolved(doubtful: tuple[str, ...]) -> Failure:
+    names = ", ".join(doubtful)
+    return Failure(
+        kind="pending",
+        message=f"Terraform was killed while it created {names}: it may exist or not",
+        urn=doubtful[0],
+        hint="Look at the provider; what exists can be taken in with `terraform import`.",
+    )
+
+
+def _failure(ended: Ended) -> Failure | None:
+    return None if ended.ok else ended.account.failure(ended.command, ended.code)
+
+
+def _unverified(listed: tuple[str, ...]) -> Failure:
+    return Failure(
+        kind="unverified",
+        message=f"destroy succeeded, but `state list` still shows {', '.join(listed)}",
+    )
+
+
+def _evidence(ended: Ended, state: State) -> dict[str, Any]:
+    """What is left afterwards, for the next operation to compare with."""
+    broken = {"locks_broken": list(ended.broken)} if ended.broken else {}
+    return {"fingerprint": state.fingerprint, **broken}
+
+
+def _word(action: str) -> str:
+    return {"noop": "same", "no-op": "same"}.get(action, action)

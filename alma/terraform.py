@@ -1,0 +1,91 @@
+"""A step that is a Terraform root module: its definition, and what can be seen to be wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from alma.errors import DefinitionError
+from alma.step import Step
+from alma.values import kept
+
+TerraformCompensation = Literal["destroy", "retain"] | Callable[..., Any]
+
+SUFFIXES: Final = (".tf", ".tf.json", ".tofu", ".tofu.json")
+"""Of configuration files; the last two are OpenTofu's alone."""
+
+_VARIABLE: Final = re.compile(r'^\s*variable\s+"?([\w-]+)"?\s*\{', re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TerraformStep(Step):
+    """A root module in `work_dir`; `program` is the CLI, or empty for the one on PATH."""
+
+    kind = "terraform"
+    work_dir: Path
+    variables: Mapping[str, Any]
+    program: str
+    compensation: TerraformCompensation
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All that its variables are given: values and references."""
+        return {**self.variables, **self.inputs}
+
+    @property
+    def effects(self) -> tuple[tuple[str, str], ...]:
+        """Its state."""
+        return (("state: both have the work_dir", str(self.work_dir)),)
+
+    def particulars(self) -> dict[str, Any]:
+        """Where it is, how it is undone, and what a destroy must be given."""
+        return {
+            "work_dir": str(self.work_dir),
+            "compensation": "callable" if callable(self.compensation) else self.compensation,
+            "settings": {"program": self.program, **kept(self.values)},
+        }
+
+
+def check_module(where: str, directory: Path, given: Iterable[str]) -> None:
+    """Refuse a directory without configuration, and values for variables that it lacks."""
+    if not directory.is_dir():
+        raise DefinitionError(f"{where}: there is no directory {directory}.")
+    files = configuration(directory)
+    if not files:
+        raise DefinitionError(
+            f"{where}: {directory} has no Terraform configuration.",
+            hint="Give the directory of a root module, with its *.tf files, as work_dir.",
+        )
+    declared = {name for path in files for name in _variables(where, path)}
+    unknown = sorted(set(given) - declared)
+    if unknown:
+        has = ", ".join(sorted(declared)) or "none"
+        raise DefinitionError(
+            f'{where}: the module in {directory} declares no variable "{unknown[0]}".',
+            hint=f"It declares: {has}.",
+        )
+
+
+def configuration(directory: Path) -> list[Path]:
+    """The files that Terraform reads as the root module, in order."""
+    return sorted(
+        path for path in directory.iterdir() if path.name.endswith(SUFFIXES) and path.is_file()
+    )
+
+
+def _variables(where: str, path: Path) -> set[str]:
+    """The names a file declares; Terraform itself will say what is wrong with the rest of it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        if not path.name.endswith(".json"):
+            return set(_VARIABLE.findall(text))
+        content = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise DefinitionError(f"{where}: {path} cannot be read: {error}.") from error
+    blocks = content.get("variable", {}) if isinstance(content, dict) else {}
+    parts = blocks if isinstance(blocks, list) else [blocks]
+    return {name for part in parts if isinstance(part, dict) for name in part}

@@ -1,0 +1,204 @@
+"""A foreign program that works for an operation, made to survive its caller.
+
+It gets a session of its own, its output goes to a file, and its pid is journaled before it is
+waited for: if alma dies, it finishes what it does, and `settle` waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final, Literal
+
+import psutil
+
+from alma.engine import processes as live
+from alma.engine.protocol import Watch
+from alma.errors import RefusedError
+from alma.events import Failure, Process
+from alma.status import OpenOperation
+
+_PATIENCE: Final = 3600.0
+"""Seconds that a program gets to end by itself after its caller died, as a Pulumi CLI does."""
+_DIES: Final = 10.0
+"""Seconds for what was killed to be gone."""
+_SLOWEST: Final = 0.05
+"""Seconds between two looks at a program that runs."""
+
+_left: list[subprocess.Popen[bytes]] = []
+"""Programs that were left to end by themselves: nobody in this process waits for them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What to start. `stdin` is read from a file without a name; None for an empty one.
+
+    `output` is made 0600 and appended to. `front` finds the process that a SIGINT is for, where
+    it is not the program itself.
+    """
+
+    argv: Sequence[str]
+    cwd: Path
+    environment: Mapping[str, str]
+    output: Path
+    stdin: bytes | None = None
+    front: Callable[[Process], Process] = lambda process: process
+
+
+class Programs:
+    """The programs of one operation, one after the other, under its one deadline.
+
+    `why` is "interrupt" or "deadline" once one was told to end; from then on none is started.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.why: Literal["", "interrupt", "deadline"] = ""
+        self.killed = False
+        self._ends = None if watch.timeout is None else time.monotonic() + watch.timeout
+
+    async def run(self, command: Command) -> int | None:
+        """Its exit code; None when it was not started, because the operation is to end."""
+        self._look()
+        if self.why:
+            return None
+        popen = _start(command, self.watch.operation)
+        try:
+            process = live.identify(popen.pid)
+            self.watch.on_process("cli", process)
+        except BaseException:
+            # Nobody would know of it: it must not go on.
+            popen.send_signal(signal.SIGINT)
+            _left.append(popen)
+            raise
+        try:
+            return await self._wait(popen, process, command)
+        except BaseException:
+            _left.append(popen)  # It ends by itself, and is settled later.
+            raise
+
+    def failure(self) -> Failure | None:
+        """Why the operation was told to end, when it was."""
+        if self.why == "interrupt":
+            return Failure(kind="cancelled", message="it was interrupted")
+        if self.why == "deadline":
+            end = f", nor {self.watch.grace:g} s after SIGINT, and was killed"
+            words = f"it did not end within {self.watch.timeout:g} s"
+            return Failure(kind="timeout", message=words + (end if self.killed else ""))
+        return None
+
+    async def _wait(
+        self, popen: subprocess.Popen[bytes], process: Process, command: Command
+    ) -> int:
+        delay, told = 0.005, 0.0
+        while (code := popen.poll()) is None:
+            await asyncio.sleep(delay)
+            delay = min(delay * 1.5, _SLOWEST)
+            before = self.why
+            self._look()
+            if self.why and not before:
+                told = time.monotonic()
+                if live.interrupt(command.front(process)):
+                    self.watch.on_signal("SIGINT", self.why)
+            if self.why == "deadline" and time.monotonic() - told > self.watch.grace:
+                await self._kill(process)
+        return code
+
+    def _look(self) -> None:
+        if self._ends is not None and time.monotonic() >= self._ends:
+            self.why = "deadline"
+        elif self.watch.interrupt.is_set() and not self.why:
+            self.why = "interrupt"
+
+    async def _kill(self, process: Process) -> None:
+        head = live.find(process)
+        victims: list[psutil.Process] = []
+        if head is not None:
+            with suppress(psutil.Error):
+                victims = head.children(recursive=True)
+            victims.append(head)
+        if not self.killed:
+            self.killed = True
+            self.watch.on_signal("SIGKILL", "deadline")
+        live.kill(victims)
+        await live.wait_gone(victims, _DIES)
+
+
+def _start(command: Command, operation: str) -> subprocess.Popen[bytes]:
+    descriptor = os.open(command.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "ab") as output, _unnamed(command.stdin) as stdin:
+        return subprocess.Popen(
+            list(command.argv),
+            cwd=command.cwd,
+            env={**command.environment, live.MARKER: operation},
+            stdin=stdin,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _unnamed(content: bytes | None) -> IO[bytes]:
+    """A file without a name, to be read: unlike a pipe it holds any length, and nobody waits."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    file.write(content or b"")
+    file.seek(0)
+    return file
+
+
+async def read(
+    argv: Sequence[str], cwd: Path, environment: Mapping[str, str], text: bytes | None = None
+) -> tuple[int, str, str]:
+    """Run what only looks, with `text` on stdin: exit code, stdout and stderr, in memory."""
+    with _unnamed(text) as stdin:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            cwd=cwd,
+            env=dict(environment),
+            stdin=stdin,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+
+
+async def wait_for(operation: OpenOperation, names: Sequence[str]) -> list[str]:
+    """Wait for programs of these names that work for an operation in doubt; says for which.
+
+    Raises RefusedError for one that does not end.
+    """
+    found = {process.pid: process for process in live.marked(operation.id, named(names))}
+    for journaled in operation.processes:
+        process = live.find(journaled)
+        if process is not None:
+            found[process.pid] = process
+    words = [live.describe(process) for process in found.values()]
+    if not await live.wait_gone(list(found.values()), _PATIENCE):
+        raise RefusedError(
+            f"{', '.join(words)} still works for an operation of this run.",
+            hint="Wait for it, or end it if it hangs, and resume.",
+        )
+    return words
+
+
+def named(names: Sequence[str]) -> Callable[[psutil.Process], bool]:
+    """Whether a process is a program of one of these names, itself or as a script."""
+
+    def is_named(process: psutil.Process) -> bool:
+        try:
+            arguments = process.cmdline()[:3]
+        except psutil.Error:
+            return False
+        return any(Path(argument).name.startswith(tuple(names)) for argument in arguments)
+
+    return is_named

@@ -1,0 +1,257 @@
+"""The Terraform or OpenTofu CLI on one root module. Secrets never stand in its arguments.
+
+Variables reach it through its stdin: the file that `-var-file` names is a link to it. So they
+are on no disk and in no environment that a provisioner would inherit.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from alma.engine import processes as live
+from alma.errors import BackendError, ToolError
+from alma.redact import Redactor
+from alma.secret import Secret, unwrap
+from alma.tools import tfstate, tfui
+from alma.tools.process import Command, Programs, named, read
+
+PROGRAMS: Final = ("terraform", "tofu")
+"""What is looked for on PATH, in this order."""
+CHOICE: Final = "ALMA_TERRAFORM"
+"""Environment variable that names the CLI where a step does not."""
+
+_NOISY: Final = ("TF_LOG", "TF_LOG_CORE", "TF_LOG_PROVIDER", "TF_LOG_PATH")
+"""They would put variables, secret ones too, into a log."""
+_UNINITIALISED: Final = ("initialization required", "terraform init", "tofu init")
+
+
+def locate(program: str, environ: Mapping[str, str]) -> str:
+    """The CLI's path; ToolError when there is none."""
+    asked = program or environ.get(CHOICE, "")
+    for name in [asked] if asked else PROGRAMS:
+        found = shutil.which(name, path=environ.get("PATH"))
+        if found:
+            return str(Path(found).absolute())
+    what = f"The program {asked}" if asked else "Terraform"
+    raise ToolError(
+        f"{what} was not found{'' if asked else ' (neither terraform nor tofu is on PATH)'}.",
+        hint="Install Terraform or OpenTofu, or name its CLI with program= or "
+        f"{CHOICE}. OpenTofu: https://opentofu.org/docs/intro/install/",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How `apply`, `destroy` or `plan` ended. `broken` are holders of locks that were broken."""
+
+    account: tfui.Account
+    code: int
+    command: str
+    broken: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """By its exit code alone, which proves nothing of a destroy."""
+        return self.code == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terraform:
+    """One root module and the CLI for it."""
+
+    work_dir: Path
+    program: str = ""
+
+    def environment(self) -> dict[str, str]:
+        """As the user has it, made quiet."""
+        env = {key: value for key, value in os.environ.items() if key not in _NOISY}
+        return {**env, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+
+    def locate(self) -> str:
+        """The CLI's path; ToolError when there is none."""
+        return locate(self.program, os.environ)
+
+    # -- looking -----------------------------------------------------------------------------
+
+    async def state(self) -> tfstate.State:
+        """The state as it is; BackendError when it cannot be read.
+
+        A backend that was never initialised here is, because nothing can be seen before.
+        """
+        code, out, err = await self._read("state", "pull")
+        if code != 0 and any(word in err for word in _UNINITIALISED):
+            await self._read("init", *_QUIET)
+            code, out, err = await self._read("state", "pull")
+        self._require(code, err)
+        return tfstate.parse(out)
+
+    async def listed(self) -> tuple[str, ...]:
+        """The addresses in the state by `state list`; BackendError when it cannot be read."""
+        code, out, err = await self._read("state", "list", "-no-color")
+        if code != 0 and "No state file was found" in err:
+            return ()
+        self._require(code, err)
+        return tuple(line for line in out.splitlines() if line.strip())
+
+    async def outputs(self) -> dict[str, Any]:
+        """The root module's outputs; a sensitive one is a `Secret`."""
+        code, out, err = await self._read("output", "-json", "-no-color")
+        self._require(code, err)
+        found = json.loads(out or "{}")
+        return {
+            name: Secret(entry["value"]) if entry.get("sensitive") else entry["value"]
+            for name, entry in found.items()
+        }
+
+    async def plan(self, values: Mapping[str, Any], logs: Path) -> tfui.Account | None:
+        """What `apply` would do; None in a directory that was never initialised."""
+        link = _link(logs)
+        code, out, err = await self._read(
+            "plan", "-json", "-lock=false", *_QUIET, f"-var-file={link}", stdin=_stdin(values)
+        )
+        account = tfui.read(out)
+        words = f"{account.errors} {err}"
+        if code != 0 and any(word in words for word in _UNINITIALISED):
+            return None
+        if code != 0 and not account.errors:
+            account.plain.append(err)
+            account.errors.append({"summary": tfui.bare(err)})
+        return account
+
+    async def _read(self, *arguments: str, stdin: bytes | None = None) -> tuple[int, str, str]:
+        argv = [self.locate(), *arguments]
+        return await read(argv, self.work_dir, self.environment(), stdin)
+
+    def _require(self, code: int, err: str) -> None:
+        if code != 0:
+            raise BackendError(
+                f"The Terraform state of {self.work_dir} cannot be read: {tfui.bare(err)}"
+            )
+
+    # -- changing ----------------------------------------------------------------------------
+
+    async def operate(
+        self, command: str, values: Mapping[str, Any], logs: Path, programs: Programs
+    ) -> Ended:
+        """`init`, then `apply` or `destroy`; once more when a dead holder's lock was broken.
+
+        `logs` is made; what the programs said is in `terraform.log` there, without secrets.
+        """
+        variables = f"-var-file={_link(logs)}"
+        redact = Redactor()
+        redact.learn(list(values.values()))
+        ended = await self._run(("init", *_QUIET), None, logs, programs, redact)
+        if ended is None or not ended.ok:
+            return ended or _not_started("init")
+        broken: tuple[str, ...] = ()
+        while True:
+            began = time.time()
+            arguments = (command, "-auto-approve", "-json", *_QUIET, variables)
+            ended = await self._run(arguments, _stdin(values), logs, programs, redact)
+            if ended is None:
+                return _not_started(command)
+            lock = ended.account.lock
+            if lock is None or lock.who in broken or not is_proven_dead(lock, began):
+                return Ended(account=ended.account, code=ended.code, command=command, broken=broken)
+            unlock = ("force-unlock", "-force", lock.id)
+            await self._run(unlock, None, logs, programs, redact)
+            broken = (*broken, lock.who)
+
+    async def _run(
+        self,
+        arguments: tuple[str, ...],
+        stdin: bytes | None,
+        logs: Path,
+        programs: Programs,
+        redact: Redactor,
+    ) -> Ended | None:
+        raw = logs / RAW
+        command = Command(
+            argv=[self.locate(), *arguments],
+            cwd=self.work_dir,
+            environment=self.environment(),
+            output=raw,
+            stdin=stdin,
+        )
+        code = await programs.run(command)
+        if code is None:
+            return None
+        account = clean(logs, redact)
+        return Ended(account=account, code=code, command=arguments[0])
+
+
+RAW: Final = "terraform.jsonl"
+"""In an operation's log directory while it runs: as the CLI wrote it, secrets included."""
+_QUIET: Final = ("-input=false", "-no-color")
+
+
+def clean(logs: Path, redact: Redactor | None) -> tfui.Account:
+    """Take the raw output in, keep it as a log without secrets, and delete it.
+
+    Without a redactor nobody knows the secrets any more: what could hold one is left out.
+    """
+    raw = logs / RAW
+    try:
+        text = raw.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return tfui.Account()
+    account = tfui.read(text, quiet=redact is None)
+    words = "".join(f"{line}\n" for line in account.lines)
+    descriptor = os.open(logs / "terraform.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "a", encoding="utf-8") as log:
+        log.write(redact(words) if redact else words)
+    raw.unlink()
+    return account
+
+
+def is_proven_dead(lock: tfui.Lock, before: float) -> bool:
+    """Whether nobody can hold it: made by this user on this host before any Terraform that lives.
+
+    A lock names no pid, but its holder must be older than the lock. One that is not older than
+    `before` (seconds, epoch) is no other's: the `http` backend shows in place of the holder's
+    lock the one that was asked for.
+    """
+    if lock.created is None or lock.who != f"{getpass.getuser()}@{live.HOST}":
+        return False
+    if lock.created.timestamp() > before - _CLOCK:
+        return False
+    is_terraform = named(("terraform", "tofu"))
+    for process in psutil.process_iter():
+        try:
+            older = process.create_time() <= lock.created.timestamp() + _CLOCK
+            if older and is_terraform(process) and process.status() != psutil.STATUS_ZOMBIE:
+                return False
+        except psutil.Error:
+            continue
+    return True
+
+
+_CLOCK: Final = 2.0
+"""Seconds by which a start time may be off (see `processes`), and the lock's own second."""
+
+
+def _not_started(command: str) -> Ended:
+    return Ended(account=tfui.Account(), code=-1, command=command)
+
+
+def _link(logs: Path) -> Path:
+    """The name by which Terraform reads its stdin as JSON."""
+    logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    link = logs / "stdin.tfvars.json"
+    if not link.is_symlink():
+        link.symlink_to("/dev/stdin")
+    return link
+
+
+def _stdin(values: Mapping[str, Any]) -> bytes:
+    return json.dumps(unwrap(dict(values))).encode()

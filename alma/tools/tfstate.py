@@ -1,0 +1,70 @@
+"""A Terraform state, as `state pull` prints it: what it holds, and which state it is.
+
+The form is version 4 (hashicorp/terraform `internal/states/statefile/version4.go`), which
+OpenTofu writes as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from alma.errors import BackendError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """One managed resource: its address (`module.a.type.name[0]`) and its provider's id."""
+
+    address: str
+    id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What a state holds. `lineage` is empty when there is none; `serial` counts its changes."""
+
+    lineage: str = ""
+    serial: int = 0
+    instances: tuple[Instance, ...] = ()
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Of all that it holds."""
+        return frozenset(one.address for one in self.instances)
+
+    @property
+    def fingerprint(self) -> str:
+        """Another one after each change; empty when there is no state."""
+        return f"{self.lineage}:{self.serial}" if self.lineage else ""
+
+
+def parse(text: str) -> State:
+    """The state; BackendError for what is none."""
+    if not text.strip():
+        return State()
+    try:
+        document = json.loads(text)
+        return State(
+            lineage=document.get("lineage", ""),
+            serial=int(document.get("serial", 0)),
+            instances=tuple(_instances(document.get("resources") or [])),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BackendError(f"The Terraform state cannot be read: {error!r}.") from error
+
+
+def _instances(resources: list[Mapping[str, Any]]) -> Iterator[Instance]:
+    for resource in resources:
+        if resource["mode"] != "managed":
+            continue
+        module = f"{resource['module']}." if resource.get("module") else ""
+        name = f"{module}{resource['type']}.{resource['name']}"
+        for instance in resource.get("instances") or []:
+            key = instance.get("index_key")
+            index = "" if key is None else f"[{json.dumps(key)}]"
+            deposed = f" (deposed {instance['deposed']})" if instance.get("deposed") else ""
+            id_ = (instance.get("attributes") or {}).get("id")
+            yield Instance(address=f"{name}{index}{deposed}", id="" if id_ is None else str(id_))

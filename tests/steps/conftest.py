@@ -1,0 +1,108 @@
+"""What the tests of foreign steps share: a world that they change, and runs of the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CANARY = "canary-7Qx9wV-secret"
+
+
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for the condition; a test that waits in vain says for what."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"in vain: {condition}"
+        time.sleep(0.02)
+
+
+@dataclass
+class Place:
+    """One test's directory. `world` is what the steps change."""
+
+    root: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def world(self) -> Path:
+        """Where each thing is a file."""
+        return self.root / "world"
+
+    def things(self) -> list[str]:
+        """What is in the world."""
+        return sorted(path.name for path in self.world.iterdir())
+
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        """The command line, with its output in memory."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "alma", *arguments],
+            cwd=self.root,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def alma(self, *arguments: str, **environ: str) -> tuple[int, str]:
+        """Its exit code, and all that it said."""
+        process = self.start(*arguments, **environ)
+        out, err = process.communicate(timeout=100)
+        return process.returncode, out + err
+
+    def document(self, *arguments: str) -> Any:
+        """What a command says with `--json`."""
+        process = self.start(*arguments, "--json")
+        return json.loads(process.communicate(timeout=100)[0])
+
+    def kill(self, process: subprocess.Popen[str]) -> None:
+        """The runner alone, at once."""
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=30)
+
+    def holding(self, text: str, *, but: tuple[str, ...] = ()) -> list[str]:
+        """The files under the place that hold the text, those of these names left out."""
+        files = (path for path in self.root.rglob("*") if path.is_file() and path.name not in but)
+        return [str(path) for path in files if text.encode() in path.read_bytes()]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A place with an empty world."""
+    place = Place(tmp_path)
+    place.world.mkdir()
+    yield place
+    (tmp_path / "gate").touch()  # whatever a failed test has left waiting goes on, and ends
+    for process in place.started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture(autouse=True)
+def own_temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Temporary files are under the place, so that what they hold is seen."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+
+
+@pytest.fixture(scope="session")
+def terraform_cli() -> Path:
+    """A terraform-compatible CLI."""
+    found = shutil.which("terraform") or shutil.which("tofu")
+    assert found, "no terraform and no tofu on PATH"
+    return Path(found)

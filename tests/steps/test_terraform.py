@@ -1,0 +1,335 @@
+"""Steps by Terraform, with the real CLI and modules that make files."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from alma import Context, DefinitionError, Saga, SagaFailed, Secret, destroy, rollback
+from alma.engine.processes import find
+from alma.events import Process
+from tests.services.localstack import LocalStack
+from tests.steps.conftest import CANARY, Place, until
+from tests.steps.modules import S3_BACKEND, SAGA, module
+
+pytestmark = pytest.mark.usefixtures("terraform_cli")
+
+WRAPPER = """#!/bin/sh
+# Notes what everybody can see of each process, then is that process.
+{{ echo "$*"; env; }} >> "{log}"
+exec "{program}" "$@"
+"""
+
+
+def saga_of(place: Place, *names: str, **options: Any) -> Saga:
+    """One Terraform step, and an action that fails when it is told to."""
+    saga = Saga("shop", stack="dev")
+    variables = {"world": str(place.world), "names": list(names), "password": Secret(CANARY)}
+    saga.add_terraform("database", place.root / "module", variables=variables, **options)
+    return saga
+
+
+def broken() -> None:
+    raise RuntimeError("asked to")
+
+
+async def test_applied_used_by_others_and_destroyed(place: Place, terraform_cli: Path) -> None:
+    """Outputs flow, a sensitive one as a secret; nothing that is secret is left anywhere."""
+    seen = place.root / "seen"
+    wrapper = place.root / "bin" / "terraform"
+    wrapper.parent.mkdir()
+    wrapper.write_text(WRAPPER.format(log=seen, program=terraform_cli))
+    wrapper.chmod(0o755)
+    module(place.root / "module")
+    saga = saga_of(place, "a", "b", program=str(wrapper))
+    database = saga.steps[0]
+    told: list[Any] = []
+
+    def use(context: Context) -> None:
+        told.append(context.inputs["token"])
+
+    inputs = {"token": database.output("token"), "files": database.output("files")}
+    saga.add_step(action=use, compensation="none", inputs=inputs)
+    result = await saga.execute()
+    assert place.things() == ["a", "b"]
+    assert result.outputs["database"]["files"] == [str(place.world / name) for name in "ab"]
+    assert isinstance(told[0], Secret)
+    assert told[0].value == "token-of-a-b"
+    assert result.status.steps["database"].changes == {"create": 2}
+    assert place.holding(CANARY) == []
+    assert place.holding("token-of-a-b", but=("terraform.tfstate",)) == []
+    assert "apply -auto-approve" in seen.read_text()
+    kept = [path.name for path in (place.root / "module").iterdir()]
+    assert sorted(kept) == ["main.tf", "terraform.tfstate"]
+
+    await saga.execute()  # nothing is made twice
+    assert (place.world / "a").read_text().count("made") == 1
+    ended = await destroy(saga)
+    assert ended.status.steps["database"].how == "destroyed"
+    assert place.things() == []
+    assert place.holding(CANARY) == []
+
+
+async def test_what_fails_half_way_is_destroyed(place: Place) -> None:
+    """A resource that is half made is in the state, tainted; the state is empty at the end."""
+    module(place.root / "module")
+    with pytest.raises(SagaFailed) as failed:
+        await saga_of(place, "a", "broken").execute()
+    result = failed.value.result
+    assert result.state.name == "COMPENSATED"
+    assert result.error is not None
+    assert "no room for it" in result.error.message
+    assert result.error.urn == 'terraform_data.thing["broken"]'
+    assert place.things() == []
+    assert "no room for it" in (Path(result.error.log) / "terraform.log").read_text()
+    assert place.holding(CANARY) == []
+
+
+async def test_a_state_that_held_resources_is_never_destroyed(place: Place) -> None:
+    """Unchanged, there is nothing to undo; changed, each change is named and left."""
+    module(place.root / "module")
+    await saga_of(place, "a").execute()
+    saga = saga_of(place, "a")
+    saga.add_step(action=broken, compensation="none")
+    with pytest.raises(SagaFailed) as failed:
+        await saga.execute()
+    assert failed.value.result.state.name == "COMPENSATED"
+    assert failed.value.result.status.steps["database"].how == "unchanged"
+
+    saga = saga_of(place, "a", "b")
+    saga.add_step(action=broken, compensation="none")
+    with pytest.raises(SagaFailed) as failed:
+        await saga.execute()
+    result = failed.value.result
+    assert result.state.name == "FAILED"
+    assert [left.urn for left in result.leftovers] == ['terraform_data.thing["b"]']
+    assert "held 1 resources before this run" in result.leftovers[0].reason
+    assert place.things() == ["a", "b"]
+
+
+async def test_a_state_that_is_gone_proves_nothing(place: Place) -> None:
+    """Somebody took the state away: what the run made is named."""
+    module(place.root / "module")
+    saga = saga_of(place, "a")
+
+    def lose() -> None:
+        (place.root / "module" / "terraform.tfstate").unlink()
+        raise RuntimeError("asked to")
+
+    saga.add_step(action=lose, compensation="none")
+    with pytest.raises(SagaFailed) as failed:
+        await saga.execute()
+    assert failed.value.result.state.name == "FAILED"
+    assert failed.value.result.leftovers[0].urn == 'terraform_data.thing["a"]'
+    assert "gone" in failed.value.result.leftovers[0].reason
+
+
+async def test_at_the_deadline_it_is_interrupted_and_undone(place: Place) -> None:
+    """Terraform stops what it does at SIGINT and notes it."""
+    module(place.root / "module")
+    saga = saga_of(place, "a", inputs={"gate": str(place.root / "never")}, timeout=4)
+    with pytest.raises(SagaFailed) as failed:
+        await saga.execute()
+    result = failed.value.result
+    assert result.error is not None
+    assert (result.error.kind, result.state.name) == ("timeout", "COMPENSATED")
+    assert place.things() == []
+
+
+def test_one_signal_to_the_runner_stops_terraform_and_undoes(place: Place) -> None:
+    """Terraform gets one SIGINT, however many processes the group has."""
+    module(place.root / "module")
+    (place.root / "saga.py").write_text(SAGA)
+    runner = place.start("up", "saga.py", GATE=str(place.root / "gate"))
+    until((place.root / "gate.begun").exists)
+    runner.send_signal(signal.SIGINT)
+    assert runner.wait(timeout=60) == 4
+    events = place.document("history", "latest")
+    signals = [event for event in events if event["type"] == "SignalSent"]
+    assert [(event["signal"], event["why"]) for event in signals] == [("SIGINT", "interrupt")]
+    assert place.things() == []
+
+
+def test_terraform_outlives_its_runner_and_the_run_goes_on(place: Place) -> None:
+    """What it made meanwhile is not made again; its raw output is gone after the resume."""
+    module(place.root / "module")
+    (place.root / "saga.py").write_text(SAGA)
+    gate = place.root / "gate"
+    runner = place.start("up", "saga.py", GATE=str(gate))
+    until((place.root / "gate.begun").exists)
+    place.kill(runner)
+    gate.touch()
+    code, said = place.alma("resume", "latest", GATE=str(gate))
+    assert code == 0, said
+    assert (place.world / "a").read_text().count("made") == 1
+    assert place.holding(CANARY, but=("saga.py",)) == []
+
+
+def test_a_create_that_was_cut_off_is_never_called_clean(place: Place) -> None:
+    """Runner and Terraform are killed: the state knows nothing of what was being made."""
+    module(place.root / "module")
+    (place.root / "saga.py").write_text(SAGA)
+    gate = cut_off(place, names="a")
+    code, said = place.alma("resume", "latest", GATE=gate, NAMES="a")
+    assert code == 10, said
+    [left] = place.document("status")["leftovers"]
+    assert left["urn"] == "terraform_data.gate[0]"
+    assert "may exist" in left["reason"]
+    assert place.things() == []
+    assert place.holding(CANARY, but=("saga.py",)) == []
+
+
+def cut_off(place: Place, *, names: str) -> str:
+    """Kill a run and its Terraform in the middle of a create; returns the gate."""
+    gate = str(place.root / "gate")
+    runner = place.start("up", "saga.py", GATE=gate, NAMES=names)
+    until(Path(f"{gate}.begun").exists)
+    place.kill(runner)
+    spawned = [e for e in place.document("history", "latest") if e["type"] == "ProcessSpawned"]
+    cli = Process(**spawned[-1]["process"])
+    os.killpg(cli.pid, signal.SIGKILL)
+    until(lambda: find(cli) is None)
+    return gate
+
+
+def test_a_rollback_without_the_saga_needs_no_value_that_is_not_secret(place: Place) -> None:
+    """From the journal: plain variables are in it; for a secret one the file is asked for."""
+    module(place.root / "module")
+    text = SAGA.replace('Saga("shop", stack="dev")', 'Saga("shop", on_failure="stop")')
+    saga = place.root / "saga.py"
+    saga.write_text(text)
+    assert place.alma("up", "saga.py", FAIL="1")[0] == 10
+    saga.rename(place.root / "moved.py")
+    with pytest.raises(DefinitionError, match='needs the secret "password", which no journal'):
+        asyncio.run(rollback())
+    code, said = place.alma("rollback", "latest")
+    assert (code, "--target" in said) == (2, True), said
+    assert place.things() == ["a", "b"]
+    assert place.alma("rollback", "latest", "--target", "moved.py")[0] == 4
+    assert place.things() == []
+
+    saga.write_text(text.replace('Secret("canary-7Qx9wV-secret")', '"not secret"'))
+    assert place.alma("up", "saga.py", FAIL="1")[0] == 10
+    saga.unlink()
+    code, said = place.alma("rollback", "latest")
+    assert code == 4, said
+    assert place.things() == []
+
+
+# -- locks ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bucket(localstack: LocalStack, place: Place) -> tuple[Any, str]:
+    """A module whose state is in a bucket, with its locks; the client and the bucket."""
+    client, name = localstack.client("s3"), f"state-{uuid4().hex[:12]}"
+    client.create_bucket(Bucket=name)
+    backend = S3_BACKEND.format(
+        bucket=name, key="shop", region=localstack.region, url=localstack.url
+    )
+    module(place.root / "module", backend=backend)
+    return client, name
+
+
+async def test_a_lock_that_may_be_held_is_named(place: Place, bucket: tuple[Any, str]) -> None:
+    """Somebody on another host may be at work: nothing is done, and the lock stays."""
+    client, name = bucket
+    lock = {
+        "ID": "5c1e6c1e-0f0c-4d4e-8d57-5e4d7a1b2c3d",
+        "Operation": "OperationTypeApply",
+        "Who": "somebody@elsewhere",
+        "Version": "1.11.4",
+        "Created": "2026-01-31T14:25:01.5Z",
+        "Path": f"{name}/shop",
+    }
+    client.put_object(Bucket=name, Key="shop.tflock", Body=json.dumps(lock).encode())
+    with pytest.raises(SagaFailed) as failed:
+        await saga_of(place, "a").execute()
+    result = failed.value.result
+    assert result.error is not None
+    assert result.error.kind == "locked"
+    assert "somebody@elsewhere" in result.error.message
+    assert result.state.name == "COMPENSATED"  # nothing was made, and the state says so
+    kept = client.get_object(Bucket=name, Key="shop.tflock")["Body"].read()
+    assert json.loads(kept) == lock
+
+
+def test_the_lock_of_a_dead_terraform_is_broken(place: Place, bucket: tuple[Any, str]) -> None:
+    """Runner and Terraform are killed: what they made is named; the next run gets past the lock."""
+    client, name = bucket
+    (place.root / "saga.py").write_text(SAGA)
+    cut_off(place, names="a")
+    assert client.list_objects_v2(Bucket=name, Prefix="shop.tflock")["KeyCount"] == 1
+    code, said = place.alma("rollback", "latest")
+    assert code == 10, said
+    # A remote state is written at the end: what was made, and noted nowhere, is named as well.
+    assert place.things() == ["a"]
+    lost = [left["urn"] for left in place.document("status")["leftovers"]]
+    assert lost == ["terraform_data.gate[0]", 'terraform_data.thing["a"]']
+    # Any Terraform of this host that is older might hold it: others may be at work just now.
+    until(lambda: place.alma("up", "saga.py", NAMES="b")[0] == 0)
+    events = place.document("history", "latest")
+    [done, _] = [event for event in events if event["type"] == "OperationSucceeded"]
+    assert done["evidence"]["locks_broken"]
+    assert client.list_objects_v2(Bucket=name, Prefix="shop.tflock")["KeyCount"] == 0
+
+
+# -- bad input ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("no cli", "Terraform was not found"),
+        ("no module", "there is no directory"),
+        ("no configuration", "has no Terraform configuration"),
+        ("no variable", 'declares no variable "gate"'),
+        ("two steps", "are the same state"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_anything(place: Place, change: str, said: str) -> None:
+    """One sentence and exit code 2; nothing is journaled."""
+    module(place.root / "module")
+    text, environ = SAGA, {}
+    main = place.root / "module" / "main.tf"
+    if change == "no cli":
+        environ = {"PATH": str(place.root)}
+    elif change == "no module":
+        text = SAGA.replace('here / "module"', 'here / "elsewhere"')
+    elif change == "no configuration":
+        main.unlink()
+    elif change == "no variable":
+        main.write_text("# nothing\n")
+    else:
+        text += 'saga.add_terraform("again", here / "module")\n'
+    (place.root / "saga.py").write_text(text)
+    code, words = place.alma("up", "saga.py", **environ)
+    assert code == 2, words
+    assert said in words
+    assert "Traceback" not in words
+    assert not (place.root / ".alma" / "journal.db").exists()
+
+
+def test_preview_tells_the_plan_and_writes_nothing(place: Place) -> None:
+    """Counts by the CLI's own plan; undo by destroy, or none for what was there before."""
+    module(place.root / "module")
+    (place.root / "saga.py").write_text(SAGA)
+    before = sorted(place.root.rglob("*"))
+    [first, _] = place.document("preview")["steps"]
+    assert first["kind"] == "terraform"
+    assert first["changes"] == {"create": 2}
+    assert (first["undo"], first["undoable"]) == ("destroy", True)
+    assert [path for path in sorted(place.root.rglob("*")) if "__pycache__" not in str(path)] == [
+        *before
+    ]
+    assert place.alma("up", "saga.py", NAMES="a")[0] == 0
+    [first, _] = place.document("preview")["steps"]
+    assert first["changes"] == {"create": 1}
+    assert not first["undoable"]
