@@ -14,6 +14,7 @@ from alma.engine.protocol import StackRef
 from alma.errors import AlmaError
 from alma.journal import Journal
 from alma.lease import may_live
+from alma.reach import trouble
 from alma.status import RunStatus, SagaState, StepStatus
 from alma.view import View, view
 
@@ -59,6 +60,8 @@ def _runs(journal: Journal, root: Path | None) -> Iterator[Check]:
         seen.add(row.target)
         found = view(journal, row.run)
         yield from _run(found, row.target)
+        if found.interrupted or found.run.state is SagaState.FAILED:
+            yield from _target(found.run, row.target)
         if found.runner is None:
             yield from _doubts(found.run, root)
 
@@ -83,6 +86,19 @@ def _run(found: View, target: str) -> Iterator[Check]:
         message = f"{name} is FAILED, with {len(run.leftovers)} leftovers"
         mend = f"`alma-pulumi status {run.run}` names them"
         yield Check(name="run", level="warn", message=message, mend=mend)
+
+
+def _target(run: RunStatus, target: str) -> Iterator[Check]:
+    """The LocalStack that a run needs to be gone on with or undone."""
+    localstack = run.plan.aws
+    if localstack is None:
+        return
+    message = f"LocalStack at {localstack.url}, where AWS steps of {target} went,"
+    if why := trouble(localstack):
+        mend = "Start it: localstack start -d"
+        yield Check(name="localstack", level="warn", message=f"{message} {why}", mend=mend)
+    else:
+        yield Check(name="localstack", level="ok", message=f"{message} answers")
 
 
 def _doubts(run: RunStatus, root: Path | None) -> Iterator[Check]:

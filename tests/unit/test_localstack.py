@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from alma import DefinitionError, LocalStack, Saga, SagaState
+from alma.checks import check_journal
 from alma.definition import Definition
 from alma.engine.project import write_settings
 from alma.engine.protocol import StackRef
@@ -313,6 +314,9 @@ async def test_nor_is_a_run_gone_on_with(serve: Answering, tmp_path: Path) -> No
             await go_on
     assert history(journal) == before
     assert engine.calls == asked
+    (said,) = [check for check in check_journal(journal, None) if check.name == "localstack"]
+    assert said.level == "warn"
+    assert "where AWS steps of shop/dev went, cannot be reached" in said.message
 
 
 async def test_a_saga_without_stacks_asks_for_no_localstack(nowhere: str, tmp_path: Path) -> None:
