@@ -68,3 +68,45 @@ def add_sdk(directory: Path, behaviour: str) -> None:
     executable(directory / "pulumi" / "__init__.py", "")
     text = FAKE_SDK.format(behaviour=behaviour, names=PROGRAMS)
     executable(directory / "pulumi" / "automation.py", text)
+
+
+# Makes at once what uv would: an environment whose python says how it was started.
+FAKE_UV = """\
+import pathlib, sys
+if "venv" in sys.argv:
+    python = pathlib.Path(sys.argv[-1], "bin", "python")
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh" + chr(10) + 'echo "$@"' + chr(10))
+    python.chmod(0o755)
+print(*sys.argv[1:])
+{behaviour}
+"""
+
+# Fetches a package of which only the name counts; dpkg-deb unpacks a program from it.
+FAKE_APT = """\
+import pathlib, sys
+options = dict(a[2:].split("=", 1) for a in sys.argv if a.startswith("-o"))
+if "install" in sys.argv:
+    pathlib.Path(options["Dir::Cache::archives"], "some.deb").touch()
+print(*sys.argv[1:])
+"""
+FAKE_DPKG = """\
+import pathlib, sys
+for name in ({path!r}, "etc/init.d/" + {path!r}.split("/")[-1]):
+    program = pathlib.Path(sys.argv[-1], name)
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh" + chr(10) + "echo " + name + ' "$@"' + chr(10))
+    program.chmod(0o755)
+"""
+
+
+def add_uv(directory: Path, behaviour: str = "pass") -> None:
+    """Put a uv there."""
+    text = FAKE_UV.format(behaviour=behaviour)
+    executable(directory / "uv", f"#!{sys.executable}\n{text}")
+
+
+def add_apt(directory: Path, path: str) -> None:
+    """Put an apt-get and a dpkg-deb there, whose packages have a program at `path`."""
+    executable(directory / "apt-get", f"#!{sys.executable}\n{FAKE_APT}")
+    executable(directory / "dpkg-deb", f"#!{sys.executable}\n{FAKE_DPKG.format(path=path)}")

@@ -65,10 +65,15 @@ def directory(pin: Pin, fill: Callable[[str, Path, Path], None], *, install: str
         ) from None
 
 
-def build(pin: Pin, package: str, variable: str, *, go: str, target: Path, log: Path) -> None:
-    """Build `package` into the file `target`, with the version in the linker's `variable`."""
+def build(
+    pin: Pin, package: str, variable: str, *, value: str = "", go: str, target: Path, log: Path
+) -> None:
+    """Build `package` into the file `target`; the linker's `variable` gets `value` or the version.
+
+    The version is written with its `v`.
+    """
     say(f"building {pin.name} {pin.version} from Go modules, which takes minutes; log: {log}")
-    flags = f"-s -w -X {variable}=v{pin.version}"
+    flags = f"-s -w -X {variable}={value or f'v{pin.version}'}"
     command = [go, "build", "-mod=readonly", "-ldflags", flags, "-o", str(target), package]
     run(command, log=log, timeout=TIMEOUT, cwd=pin.directory)
 

@@ -22,4 +22,6 @@ def directories() -> list[Path]:
 
 def _build(go: str, target: Path, log: Path) -> None:
     package = f"{PIN.module}/cmd/tofu"
-    go_build.build(PIN, package, f"{PIN.module}/version.dev", go=go, target=target, log=log)
+    # It knows its version; else it would call itself a development build of it.
+    flag = f"{PIN.module}/version.dev"
+    go_build.build(PIN, package, flag, value="no", go=go, target=target, log=log)
