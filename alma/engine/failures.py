@@ -43,7 +43,8 @@ _COLOUR: Final = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 _BOILERPLATE: Final = re.compile(
     r"^(stdout: |getting stack configuration: |get stack secrets manager: "
     r"|an unhandled error occurred: |python inline source runtime error: "
-    r"|Exception calling application: |error: |rpc error: code = \w+ desc = )+"
+    r"|Exception calling application: |error: |rpc error: code = \w+ desc = "
+    r"|1 error occurred:\s+\* )+"  # of a resource that was made, and not as it should be
 )
 _EMPTY_WORDS: Final = re.compile(r"^(update|destroy|preview|refresh) (failed|canceled)$")
 _FRAME: Final = re.compile(r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<where>.+)$')

@@ -75,6 +75,11 @@ def test_a_traceback_is_its_last_line_and_the_users_own_place() -> None:
     assert readable(TRACEBACK) == "ValueError: no such region (network.py:12 in subnets)"
 
 
+def test_of_a_resource_that_was_only_half_made_the_reason_is_told_first() -> None:
+    text = "1 error occurred:\n\t* creating server: it ended with code 7\n\n"
+    assert readable(text) == "creating server: it ended with code 7"
+
+
 def test_an_interrupted_operation_is_cancelled_whatever_else_it_says() -> None:
     failure = translate("", [("", "update canceled")], interrupted=True, log="")
     assert failure.kind == "cancelled"
