@@ -51,11 +51,8 @@ class Container(Kind):
         One that is there and did not come up is in the error, as is one that may be there.
         """
         id_ = inputs["name"]
-        try:
-            if image.RemoteImage().read(api, "", {"name": inputs["image"]}) is None:
-                image.pull(api, inputs["image"], None)
-        except Exception as error:
-            raise ValueError(f"no image {inputs['image']}: {sentence(error)}") from error
+        if image.RemoteImage().read(api, "", {"name": inputs["image"]}) is None:
+            image.pull(api, inputs["image"], None)
         try:
             id_ = container_api.make(api, inputs)
         except Exception as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 import requests
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, DockerException, NotFound
 from urllib3.exceptions import NewConnectionError
 
 IN_USE = 5.0
@@ -20,16 +20,19 @@ def sentence(error: BaseException) -> str:
         said = error.explanation
         text = said.decode(errors="replace") if isinstance(said, bytes) else str(said or error)
         return f"Docker answers {error.status_code}: {text.strip()}"
-    root: BaseException = error
-    while (cause := root.__cause__ or root.__context__) is not None:
-        root = cause
-    return str(root).strip() or type(root).__name__
+    root = error
+    if isinstance(error, DockerException | requests.RequestException):
+        while (cause := root.__cause__ or root.__context__) is not None:
+            root = cause
+    told = root.strerror if isinstance(root, OSError) else None
+    return told or str(root).strip() or type(root).__name__
 
 
 def in_doubt(error: Exception) -> bool:
     """Whether the daemon may have done what it was asked, although no answer says so."""
     if isinstance(error, APIError):
-        return bool(error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR)
+        # Of a proxy in between. The daemon's own 500 is a plain no: it says so of a bad subnet too.
+        return error.status_code in (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, NewConnectionError | FileNotFoundError | ConnectionRefusedError):

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from docker.errors import ImageNotFound, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 
 from tests.providers.base import Kind, Made, Props
+from tests.providers.docker.errors import sentence
 
 
 class RemoteImage(Kind):
@@ -49,11 +50,14 @@ class RemoteImage(Kind):
 
 
 def pull(api: Any, name: str, platform: str | None) -> None:
-    """Pull an image. Raises APIError with the daemon's reason."""
+    """Pull an image. Raises ValueError with the daemon's reason."""
     tagged = "@" in name or ":" in name.rpartition("/")[2]
     # Without a tag the daemon would pull all there are.
-    for event in api.pull(
-        name if tagged else f"{name}:latest", platform=platform, stream=True, decode=True
-    ):
+    full = name if tagged else f"{name}:latest"
+    try:
+        events = list(api.pull(full, platform=platform, stream=True, decode=True))
+    except APIError as error:
+        events = [{"error": sentence(error)}]
+    for event in events:
         if "error" in event:
-            raise ValueError(f"the image {name} cannot be pulled: {event['error']}")
+            raise ValueError(f"there is no image {name}, and no pulling it: {event['error']}")

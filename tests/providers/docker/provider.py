@@ -32,7 +32,7 @@ class Docker(StandIn):
         try:
             return docker.APIClient(base_url=host, version="auto", timeout=PATIENCE)
         except (DockerException, requests.RequestException) as error:
-            raise DockerException(
+            raise ConnectionError(
                 f"the Docker daemon at {host} does not answer: {sentence(error)}. Start it "
                 "(systemctl start docker, or dockerd), or name another one by docker:host in the "
                 "config or by DOCKER_HOST in the environment"
@@ -40,7 +40,7 @@ class Docker(StandIn):
 
     def explain(self, error: Exception) -> str | None:
         """What Docker says, or why it could not be asked."""
-        known = DockerException, requests.RequestException, TimeoutError, ValueError
+        known = DockerException, requests.RequestException, OSError, ValueError
         return sentence(error) if isinstance(error, known) else None
 
 

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.docker.world import World
+
+NOTED = """#!/bin/sh
+# Notes the words of each Pulumi process that is started, then is that process.
+printf '%s\\n' "$*" >> '{notes}'
+exec '{pulumi}' "$@"
+"""
+
+
+@pytest.fixture
+def world(
+    docker_daemon: Any,
+    provider_plugins: dict[str, str],  # noqa: ARG001 - on PATH
+    pulumi_cli: Path,  # noqa: ARG001 - it must be there
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[World]:
+    """The daemon, and names that no other test has. What the test left there is removed."""
+    monkeypatch.setenv("DOCKER_HOST", docker_daemon.host)
+    with closing(docker_daemon.client()) as client:
+        world = World(client, docker_daemon.image, f"docker-{secrets.token_hex(4)}")
+        yield world
+        world.clear()
+
+
+@pytest.fixture
+def between(
+    chaos: Callable[[str], Any],
+    docker_daemon: Any,
+    world: World,  # noqa: ARG001 - which sets DOCKER_HOST first
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    """A proxy in front of the daemon, for the provider and not for `world`."""
+    proxy = chaos(docker_daemon.host)
+    monkeypatch.setenv("DOCKER_HOST", proxy.url)
+    return proxy
+
+
+@pytest.fixture
+def said_to_pulumi(pulumi_cli: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with the arguments of each Pulumi process."""
+    notes, directory = tmp_path / "said-to-pulumi", tmp_path / "noting"
+    directory.mkdir()
+    wrapper = directory / "pulumi"
+    wrapper.write_text(NOTED.format(notes=notes, pulumi=pulumi_cli))
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{directory}{os.pathsep}{os.environ['PATH']}")
+    return notes
