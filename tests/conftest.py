@@ -15,6 +15,8 @@ FOREIGN = (
     "PULUMI_CONFIG_PASSPHRASE_FILE",
     "PULUMI_STACK",
 )
+# Of the names that lead to somebody's account, daemon or cluster.
+FOREIGN_PREFIXES = ("AWS_", "DOCKER_", "KUBE")
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +48,8 @@ def isolated(
     monkeypatch.setenv("XDG_STATE_HOME", str(home / ".local" / "state"))
     monkeypatch.setenv("PULUMI_HOME", str(pulumi_home))
     monkeypatch.setenv("PULUMI_SKIP_UPDATE_CHECK", "1")
-    for name in FOREIGN:
+    accounts = [name for name in os.environ if name.startswith(FOREIGN_PREFIXES)]
+    for name in (*FOREIGN, *accounts):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 

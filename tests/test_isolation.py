@@ -13,6 +13,7 @@ def test_guard(tmp_path):
     assert pathlib.Path.cwd() == tmp_path
     assert "PULUMI_BACKEND_URL" not in os.environ
     assert "PULUMI_CONFIG_PASSPHRASE" not in os.environ
+    assert not [n for n in os.environ if n.startswith(("AWS_", "DOCKER_", "KUBE"))]
     assert not pathlib.Path(os.environ["PULUMI_HOME"], "credentials.json").exists()
     assert pathlib.Path(os.environ["PULUMI_HOME"], "plugins", "resource-x").exists()
 def test_engine(pulumi_cli):
@@ -31,6 +32,9 @@ def test_the_guard_of_all_tests(tmp_path: Path) -> None:
         "PULUMI_HOME": str(tmp_path / "pulumi"),
         "PULUMI_BACKEND_URL": "https://backend.example",
         "PULUMI_CONFIG_PASSPHRASE": "own",
+        "AWS_PROFILE": "own",
+        "DOCKER_HOST": "tcp://daemon.example:2376",
+        "KUBECONFIG": "/own/.kube/config",
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider"]
