@@ -26,7 +26,7 @@ SELECT r.run, r.saga, r.stack, r.kind, r.created_at,
         WHEN 'RunnerAttached' THEN 'RUNNING'
         WHEN 'CompensationStarted' THEN 'COMPENSATING'
         WHEN 'RunResumed' THEN
-            CASE WHEN r.kind = 'destroy' OR json_extract(s.data, '$.direction') = 'forward'
+            CASE WHEN r.kind <> 'up' OR json_extract(s.data, '$.direction') = 'forward'
                 THEN 'RUNNING' ELSE 'COMPENSATING' END
         WHEN 'RunCompleted' THEN 'COMPLETED'
         WHEN 'RunCompensated' THEN 'COMPENSATED'
@@ -108,17 +108,18 @@ WITH plan AS (
             WHEN l.type = 'StepStarted' THEN 'RUNNING'
             WHEN l.type = 'StepRetained' THEN 'FAILED'
             WHEN l.type = 'StepCompensated' THEN
-                CASE p.run_kind WHEN 'destroy' THEN 'COMPLETED' ELSE 'COMPENSATED' END
+                CASE p.run_kind WHEN 'up' THEN 'COMPENSATED' ELSE 'COMPLETED' END
             WHEN l.type = 'OperationSucceeded'
                 AND json_extract(l.data, '$.kind') IN ('up', 'action') THEN 'COMPLETED'
-            WHEN l.type = 'OperationFailed' AND (
+            WHEN l.type = 'OperationFailed' AND NOT (p.run_kind <> 'up'
+                AND json_extract(l.data, '$.failure.kind') = 'cancelled') AND (
                 json_extract(l.data, '$.failure.kind') IN (NOT_RETRIED)
                 OR (SELECT json_extract(i.data, '$.attempt') FROM events i
                     WHERE i.run = p.run AND i.step = p.step AND i.seq < p.last
                         AND i.type = 'OperationIntended' ORDER BY i.seq DESC LIMIT 1)
                     >= CASE WHEN json_extract(l.data, '$.kind') IN ('up', 'action')
                         THEN p.may_try ELSE p.may_undo END) THEN 'FAILED'
-            WHEN json_extract(l.data, '$.kind') IN ('up', 'action') OR p.run_kind = 'destroy'
+            WHEN json_extract(l.data, '$.kind') IN ('up', 'action') OR p.run_kind <> 'up'
                 THEN 'RUNNING'
             ELSE 'COMPENSATING'
         END AS last_state

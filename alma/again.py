@@ -22,6 +22,12 @@ def choose_direction(run: RunStatus, asked: ev.Direction | None) -> ev.Direction
     Raises DefinitionError past a pivot, and where the pivot itself is in doubt: it may have
     taken effect, and going forward finds out.
     """
+    if asked == "back" and run.kind == "restore":
+        raise DefinitionError(
+            f"Run {run.run} is a restore, which is not rolled back but goes on.",
+            hint=f"Go on with `alma-pulumi resume {run.run}`; to take back what it did, restore "
+            f"with `--to {run.run}`.",
+        )
     doubtful = (step for step in run.steps.values() if step.definition.pivot and step.open)
     if asked == "back" and run.direction == "forward" and any(doubtful):
         raise DefinitionError(

@@ -22,8 +22,7 @@ def conclude(run: RunStatus, result: Result, causes: Mapping[str, BaseException]
         raise SagaInterrupted(
             f"{name} was interrupted while {run.state.name}.",
             result,
-            hint=f"Go on with `alma-pulumi resume {run.run}`, "
-            f"or undo it with `alma-pulumi rollback {run.run}`.",
+            hint=way_on(run),
         ) from cause
     why = result.error.message if result.error else run.reason
     failed = (
@@ -40,6 +39,12 @@ def conclude(run: RunStatus, result: Result, causes: Mapping[str, BaseException]
         result,
         hint=f"`alma-pulumi status {run.run}` names them.",
     ) from cause
+
+
+def way_on(run: RunStatus) -> str:
+    """How an interrupted run goes on, in one sentence."""
+    undo = "" if run.takes_back else f", or undo it with `alma-pulumi rollback {run.run}`"
+    return f"Go on with `alma-pulumi resume {run.run}`{undo}."
 
 
 class StepError(Exception):

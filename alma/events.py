@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Final, Literal
 
 Direction = Literal["forward", "back"]
-RunKind = Literal["up", "destroy"]
+RunKind = Literal["up", "destroy", "restore"]
 NOT_RETRIED: Final = ("cancelled", "passphrase", "pending")
 """Kinds of failure that another attempt cannot mend: we asked for it, or a person must act."""
 
@@ -95,6 +95,10 @@ class RunCreated(Event):
     """The file and name the saga came from (`path/saga.py:saga`), for `resume`; or empty."""
     remove_records: bool = False
     """destroy runs only: whether the stacks' own records are removed as well."""
+    snapshot: str = ""
+    """restore runs only: digest of the deployment that is brought back."""
+    moment: str = ""
+    """restore runs only: which one that is, `before RUN` or `after RUN`."""
     versions: Mapping[str, str] = field(default_factory=dict)
     step: str = ""
 

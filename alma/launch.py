@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from alma import events as ev
 from alma.again import choose_direction, place, prepare_again
 from alma.definition import Definition
 from alma.drive import drive
-from alma.ending import conclude
+from alma.ending import conclude, way_on
 from alma.errors import DefinitionError, RefusedError, SagaFailed
 from alma.identity import actor, new_run_id, utc_now
 from alma.journal import Journal
@@ -27,11 +27,13 @@ from alma.status import RunStatus, SagaState
 from alma.step import StackStep
 from alma.view import folded
 
+T = TypeVar("T")
+
 _CLEAN: Final = 4
 """The exit code of a run whose undo is verified."""
 
 
-def run_sync(main: Callable[[], Awaitable[Result]]) -> Result:
+def run_sync(main: Callable[[], Awaitable[T]]) -> T:
     """Run a coroutine to its end in a loop of its own.
 
     Raises DefinitionError where a loop is already running (a notebook): await there instead.
@@ -46,7 +48,7 @@ def run_sync(main: Callable[[], Awaitable[Result]]) -> Result:
             hint="Use `await saga.execute()` there.",
         )
 
-    async def call() -> Result:
+    async def call() -> T:
         return await main()
 
     return asyncio.run(call())
@@ -89,7 +91,7 @@ async def destroy(
     are destroyed where their state says that they are.
     """
     settings = settings or Settings(journal=journal)
-    settings = replace(settings, aws=_where_it_went(saga, settings))
+    settings = replace(settings, aws=where_it_went(saga, settings))
     return await _start(saga, "destroy", settings, remove=remove)
 
 
@@ -142,7 +144,7 @@ async def _start(
             run_id = new_run_id(utc_now())
             definition = prepared.definition
             with journal.acquire(definition.target, run_id, actor=actor()) as lease:
-                _refuse_unfinished(journal, definition)
+                refuse_unfinished(journal, definition)
                 created = ev.RunCreated(
                     saga=definition.saga,
                     stack=definition.stack,
@@ -169,11 +171,11 @@ def _interrupted(saga: Saga, settings: Settings) -> RunStatus | None:
     return None
 
 
-def _where_it_went(saga: Saga, settings: Settings) -> LocalStack | None:
+def where_it_went(saga: Saga, settings: Settings) -> LocalStack | None:
     """Where AWS steps of the newest run went; DefinitionError when another place is asked for.
 
-    A destroy goes by the stacks' state, so it could not do what was asked, and would take down
-    in one place what is believed to be in the other.
+    A destroy or a restore goes by the stacks' state, so it could not do what was asked, and
+    would change in one place what is believed to be in the other.
     """
     asked = settings.aws or saga.aws
     target = f"{saga.name}/{saga.stack}"
@@ -184,14 +186,14 @@ def _where_it_went(saga: Saga, settings: Settings) -> LocalStack | None:
                 raise DefinitionError(
                     f"Run {row.run} of {target} took AWS steps to {place(newest.aws)}, "
                     f"not to {place(asked)}.",
-                    hint="A destroy takes stacks down where they are: leave --localstack out, and "
-                    "aws= as it was.",
+                    hint="Stacks are taken down and put back where they are: leave --localstack "
+                    "out, and aws= as it was.",
                 )
             return newest.aws
     return asked
 
 
-def _refuse_unfinished(journal: Journal, definition: Definition) -> None:
+def refuse_unfinished(journal: Journal, definition: Definition) -> None:
     """An interrupted run on this target must be ended first: only it knows what it made."""
     for row in journal.runs(limit=1, target=definition.target):
         last = folded(journal, journal.events(row.run))
@@ -199,8 +201,7 @@ def _refuse_unfinished(journal: Journal, definition: Definition) -> None:
             raise RefusedError(
                 f"Run {row.run} of {definition.target} was interrupted "
                 f"({last.state.name}) and is not over.",
-                hint=f"Go on with `alma-pulumi resume {row.run}`, "
-                f"or undo it with `alma-pulumi rollback {row.run}`.",
+                hint=way_on(last),
             )
 
 

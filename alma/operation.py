@@ -84,6 +84,7 @@ class Operations:
             context=context,
             log_dir=str(self.logs),
             remove_record=run.remove_records,
+            snapshot=run.snapshot or (status.started.snapshot if status.started else ""),
         )
 
     async def perform(
@@ -162,7 +163,7 @@ class Operations:
         definition = run.plan.step(step)
         acting = isinstance(command, Act)
         # An undo is what a first signal asks for: it is not disturbed by it.
-        drains = acting or run.kind == "destroy"
+        drains = acting or run.takes_back
         return Watch(
             operation=operation,
             interrupt=self.drain if drains else asyncio.Event(),

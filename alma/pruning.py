@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from alma.events import StepStarted
+from alma.events import RunCreated, StepStarted
 from alma.journal import Journal
 from alma.snapshots import Snapshots, directory_of
 from alma.status import SagaState
@@ -27,8 +27,10 @@ def prune(journal: Journal, *, keep: int = 20) -> tuple[Path, ...]:
         recorded = journal.events(row.run)
         state = folded(journal, recorded).state
         if place < keep or state not in (SagaState.COMPLETED, SagaState.COMPENSATED):
-            starts = (entry.event for entry in recorded)
-            needed.update(event.snapshot for event in starts if isinstance(event, StepStarted))
+            happened = (entry.event for entry in recorded)
+            needed.update(
+                event.snapshot for event in happened if isinstance(event, RunCreated | StepStarted)
+            )
     snapshots = Snapshots(directory_of(journal.path))
     unneeded = sorted(snapshots.digests(older=JUST_NOW) - needed)
     return tuple(snapshots.remove(digest) for digest in unneeded)

@@ -91,7 +91,7 @@ class Runner:
         if count <= 2:  # noqa: PLR2004 - once drains, twice stops; more says nothing new
             with suppress(RefusedError):  # the step under way finds the same, and ends the run
                 self._recorder.record(ev.InterruptReceived(signal=signal, count=count))
-        if self.run.direction == "forward" or self.run.kind == "destroy":
+        if self.run.direction == "forward" or self.run.takes_back:
             self._operations.drain.set()
         if count > 1:
             self._stop.set()
@@ -139,12 +139,15 @@ class Runner:
         if isinstance(command, Act):
             await self._act(command, status, adapter)
             return
+        kind: ev.OperationKind = "restore" if self.run.kind == "restore" else "destroy"
         try:
+            if self.run.kind == "restore" and status.started is None:
+                self._recorder.record(await adapter.probe())  # so that it can be taken back itself
             undone = await adapter.undo(self._operations.call(command))
         except RefusedError:
             raise
         except AlmaError as error:
-            await self._could_not_look(command, "destroy", error)
+            await self._could_not_look(command, kind, error)
             return
         if isinstance(undone, Undone):
             self._recorder.note(

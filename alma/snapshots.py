@@ -30,6 +30,8 @@ _LEVEL: Final = 6
 class SnapshotError(AlmaError):
     """A snapshot is not there, not what the journal says it is, or of another stack."""
 
+    exit_code = 6
+
 
 def directory_of(journal: Path) -> Path:
     """Where the snapshots of this journal's runs are."""
@@ -81,6 +83,11 @@ class Snapshots:
             )
         document: Mapping[str, Any] = whole["document"]
         return document
+
+    def need(self, digest: str) -> None:
+        """Keep it from `prune` until the journal says who needs it."""
+        with suppress(FileNotFoundError):
+            os.utime(self._path(digest))
 
     def digests(self, *, older: float = 0.0) -> set[str]:
         """All that are kept, and were last needed more than so many seconds ago."""

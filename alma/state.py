@@ -17,7 +17,8 @@ runner, is *in doubt*: it is reconciled first, then repeated in the direction of
 not in it cannot happen. FAILED is the one end that can be taken up again, by somebody who asks:
 forward by `resume` where nothing was undone yet, back by `rollback` or `resume`.
 
-A *destroy* run goes back from its first event, over all steps, and ends COMPLETED or FAILED.
+A *destroy* or *restore* run goes back from its first event, over all its steps, and ends
+COMPLETED or FAILED.
 """
 
 from __future__ import annotations
@@ -136,8 +137,8 @@ def _move(run: RunStatus, state: SagaState) -> None:
 def _created(run: RunStatus, entry: ev.Recorded, event: ev.RunCreated) -> None:
     run.run, run.kind, run.created_at = entry.run, event.kind, entry.at
     run.backend, run.origin = event.backend, event.origin
-    run.remove_records = event.remove_records
-    run.direction = "back" if event.kind == "destroy" else "forward"
+    run.remove_records, run.snapshot = event.remove_records, event.snapshot
+    run.direction = "back" if run.takes_back else "forward"
     run.definition = Definition.from_json(event.definition)
     run.steps = {step.name: StepStatus(step) for step in run.definition.steps}
 
@@ -165,7 +166,7 @@ def _resumed(run: RunStatus, _entry: ev.Recorded, event: ev.RunResumed) -> None:
     run.ended_at, run.leftovers = None, ()
     if event.direction == "forward":
         run.failed_step = run.reason = ""
-    forward_state = RUNNING if run.kind == "destroy" or event.direction == "forward" else None
+    forward_state = RUNNING if run.takes_back or event.direction == "forward" else None
     if over or event.direction == "back":
         _move(run, forward_state or COMPENSATING)
     if over:
@@ -196,8 +197,8 @@ def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -
         step.tries += 1
     else:
         step.undo_attempts, step.in_doubt = event.attempt, False
-        step.state = RUNNING if run.kind == "destroy" else COMPENSATING
-        step.tries += run.kind == "destroy" and event.kind != "remove"
+        step.state = RUNNING if run.takes_back else COMPENSATING
+        step.tries += run.takes_back and event.kind != "remove"
         step.keeps = tuple(dict.fromkeys((*step.keeps, *event.keeps)))
 
 
@@ -228,7 +229,7 @@ def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded)
         step.resources = (*doubtful, *event.resources)
         return
     step.destroyed = step.destroyed or event.kind == "destroy"
-    if run.kind == "destroy" and event.changes:
+    if run.takes_back and event.changes:
         step.changes = event.changes
 
 
@@ -246,8 +247,10 @@ def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> No
             run.reason = run.reason or event.failure.message
         return
     step.undo_failure, step.leftovers = event.failure, event.leftovers
-    if run.kind == "destroy":
+    if run.takes_back:
         step.failure = event.failure
+        if event.failure.kind == "cancelled":
+            return  # By a signal, which suspends the run: it is not over, and goes on from here.
     attempts = step.definition.compensation_retry.attempts
     if not _may_retry(attempts, step.undo_attempts, event.failure):
         step.state = FAILED
@@ -255,7 +258,7 @@ def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> No
 
 def _only_reveals(run: RunStatus, kind: ev.OperationKind) -> bool:
     """An action that a destroy repeats for its secrets does not say that its step is undone."""
-    return run.kind == "destroy" and kind in FORWARD
+    return run.takes_back and kind in FORWARD
 
 
 def _may_retry(attempts: int, made: int, failure: ev.Failure) -> bool:
@@ -285,10 +288,10 @@ def _turned(run: RunStatus, _entry: ev.Recorded, event: ev.CompensationStarted) 
 
 def _compensated(run: RunStatus, entry: ev.Recorded, event: ev.StepCompensated) -> None:
     step = run.steps[event.step]
-    step.state = COMPLETED if run.kind == "destroy" else COMPENSATED
+    step.state = COMPLETED if run.takes_back else COMPENSATED
     step.how, step.leftovers, step.ended_at = event.how, (), entry.at
     step.undo_failure, step.in_doubt = None, False
-    if run.kind == "destroy":
+    if run.takes_back:
         step.failure = None
 
 
@@ -358,7 +361,7 @@ def decide(run: RunStatus, busy: frozenset[str] = frozenset()) -> tuple[Command,
     doubtful = [step for step in run.steps.values() if step.in_doubt and step.open is not None]
     if doubtful:
         return tuple(Reconcile(step.name) for step in doubtful if step.name not in busy)
-    if run.interrupts and run.kind == "destroy":
+    if run.interrupts and run.takes_back:
         return () if busy else (Suspend("interrupted by a signal"),)
     return _forward(run, busy) if run.direction == "forward" else _back(run, busy)
 
@@ -406,11 +409,9 @@ def _opaque(step: StepStatus) -> bool:
 
 
 def _back(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
-    done = COMPLETED if run.kind == "destroy" else COMPENSATED
+    done = COMPLETED if run.takes_back else COMPENSATED
     scope = {
-        step.name: step
-        for step in run.steps.values()
-        if run.kind == "destroy" or step.started is not None
+        step.name: step for step in run.steps.values() if run.takes_back or step.started is not None
     }
     order = [name for name in reversed(topological(run.plan)) if name in scope]
     order.sort(key=lambda name: name != run.failed_step)

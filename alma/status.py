@@ -125,6 +125,8 @@ class RunStatus:
     backend: str = ""
     origin: str = ""
     remove_records: bool = False
+    snapshot: str = ""
+    """restore runs only: digest of the deployment that is brought back."""
     created_at: datetime | None = None
     ended_at: datetime | None = None
 
@@ -134,6 +136,11 @@ class RunStatus:
         if self.definition is None:
             raise LookupError("this run has no definition: its first event is missing")
         return self.definition
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether it goes back from its first event, over all its steps: a destroy, a restore."""
+        return self.kind != "up"
 
     @property
     def past_pivot(self) -> bool:

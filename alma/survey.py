@@ -23,6 +23,9 @@ async def survey(
         if step.retained or step.leftovers:
             left.extend(step.leftovers)
             continue
+        if run.kind == "restore":
+            left.append(_as_it_is(run, step, reason))
+            continue
         why = "not undone: another step that was not undone may still use it"
         if run.direction == "forward" and run.kind == "up":
             why = reason
@@ -50,7 +53,14 @@ def under_way(run: RunStatus, step: StepStatus, reason: str) -> tuple[Leftover, 
     )
 
 
+def _as_it_is(run: RunStatus, step: StepStatus, reason: str) -> Leftover:
+    """What is in the stack of a restore was there before it, so it is no leftover of its own."""
+    why = step.undo_failure.message if step.undo_failure else reason
+    stack = f"{step.definition.project}/{run.plan.stack}"
+    return Leftover(step=step.name, stack=stack, reason=f"it was not put back: {why}")
+
+
 def _not_undone(run: RunStatus) -> list[StepStatus]:
-    steps = run.steps.values() if run.kind == "destroy" else run.started()
-    done = SagaState.COMPLETED if run.kind == "destroy" else SagaState.COMPENSATED
+    steps = run.steps.values() if run.takes_back else run.started()
+    done = SagaState.COMPLETED if run.takes_back else SagaState.COMPENSATED
     return [step for step in steps if step.state is not done]

@@ -39,7 +39,7 @@ def _is_needed(run: RunStatus, *, back: bool) -> bool:
     return any(
         step.definition.compensation == "callable" or step.definition.settings.get("secrets")
         for step in run.steps.values()
-        if step.started is not None or run.kind == "destroy"
+        if step.started is not None or run.takes_back
     )
 
 

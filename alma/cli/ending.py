@@ -41,7 +41,7 @@ def conduct(shared: Shared, start: Callable[[Reporter | None], Awaitable[Result]
 def _completed(run: RunStatus) -> None:
     took = report.seconds(run)
     within = f" in {words.duration(took)}" if took is not None else ""
-    done = "destroyed" if run.kind == "destroy" else words.state("COMPLETED")
+    done = {"destroy": "destroyed", "restore": "restored"}.get(run.kind, words.state("COMPLETED"))
     for line in report.steps(run):
         say(line)
     if outputs := report.outputs(run):

@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "up": "alma.cli.up",
     "preview": "alma.cli.preview",
     "destroy": "alma.cli.destroy",
+    "restore": "alma.cli.restore",
     "runs": "alma.cli.runs",
     "status": "alma.cli.status",
     "history": "alma.cli.history",

@@ -84,8 +84,8 @@ def failures(run: RunStatus) -> Iterator[str]:
         if step.failure is not None and run.kind == "up":
             yield from _failure(step, run, step.failure, "failed")
         if step.undo_failure is not None:
-            what = "could not be destroyed" if run.kind == "destroy" else "could not be undone"
-            yield from _failure(step, run, step.undo_failure, what)
+            what = {"destroy": "destroyed", "restore": "put back"}.get(run.kind, "undone")
+            yield from _failure(step, run, step.undo_failure, f"could not be {what}")
 
 
 def _failure(step: StepStatus, run: RunStatus, failure: Failure, what: str) -> Iterator[str]:
@@ -137,12 +137,12 @@ def ways_on(run: RunStatus, shared: Shared, *, interrupted: bool) -> list[str]:
     """The commands that go on from here; empty when there is nothing to do."""
     resume, rollback = (shared.command(f"{word} {run.run}") for word in ("resume", "rollback"))
     if interrupted:
-        if run.kind == "destroy" or run.direction == "back" or run.past_pivot:
+        if run.direction == "back" or run.past_pivot:
             return [resume]
         return [resume, rollback]
     if run.state is not SagaState.FAILED:
         return []
-    if run.kind == "destroy" or run.past_pivot:
+    if run.takes_back or run.past_pivot:
         return [resume]
     if run.direction == "forward":
         return [resume, rollback]

@@ -20,7 +20,7 @@ from alma.events import Failure, ResourceChange
 
 _LENGTH: Final = struct.Struct(">Q")
 
-TaskKind = Literal["up", "preview", "destroy", "remove", "restore"]
+TaskKind = Literal["up", "preview", "destroy", "remove", "restore", "foresee"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -13,6 +13,7 @@ from typing import Any
 
 from alma.engine import checkpoint as checkpoints
 from alma.engine.backend import Backend
+from alma.engine.foreseeing import Foresight
 from alma.engine.frames import Report, Task, TaskKind
 from alma.engine.locate import Cli, locate
 from alma.engine.names import guard
@@ -20,6 +21,7 @@ from alma.engine.passphrase import check_passphrase, remember_passphrase
 from alma.engine.protocol import (
     Checkpoint,
     OperationResult,
+    RestoreForeseen,
     RestoreRequest,
     RestoreResult,
     Settled,
@@ -32,7 +34,7 @@ from alma.engine.replay import Replay
 from alma.engine.restore import Restoration
 from alma.engine.scrub import clean_failure, scrub, taint
 from alma.engine.settle import Settlement
-from alma.engine.snapshot import take
+from alma.engine.snapshot import take, write_state
 from alma.engine.tasking import Tasking
 from alma.engine.workers import Workers
 from alma.errors import BackendError, RefusedError
@@ -138,8 +140,9 @@ class PulumiEngine:
             return result
         if request.create and self._proof is None:
             self._proof = asyncio.create_task(self._remember_passphrase(task))
-        outputs = (await self.inspect(request.ref)).outputs
-        return replace(result, outputs=taint(outputs, secrets_in(dict(request.config))))
+        now = await self.inspect(request.ref)
+        outputs = taint(now.outputs, secrets_in(dict(request.config)))
+        return replace(result, outputs=outputs, fingerprint=now.fingerprint)
 
     async def preview(self, request: UpRequest, watch: Watch) -> OperationResult:
         """See `Engine.preview`; a stack without a record is previewed on a throw-away backend."""
@@ -198,16 +201,35 @@ class PulumiEngine:
         reader, root = self._reader(await self._tool()), self._backend.root
 
         async def play(replay: Replay, config: Mapping[str, Any]) -> OperationResult:
-            up = UpRequest(ref=request.ref, config=config, log_dir=request.log_dir)
-            task = await self._task("restore", request.ref, up.log_dir, watch, request=up)
-            # The values are for providers, and for the engine alone to know.
-            sealed = {**task.sealed, **task.injected}
-            secrets = (*task.secrets, *replay.secrets)
-            task = replace(task, replay=replay, sealed=sealed, injected={}, secrets=secrets)
+            task = await self._replay_task("restore", request, watch, replay, config)
             return await self._perform(task, watch)
 
         directory = Path(request.ref.work_dir or self._cwd)
         return await Restoration(
+            reader=reader, root=root, directory=directory, request=request, play=play
+        ).run()
+
+    async def foresee(self, request: RestoreRequest, watch: Watch) -> RestoreForeseen:
+        """See `Engine.foresee`; over a copy of the state, on a throw-away backend."""
+        guard(request.ref)
+        reader, root = self._reader(await self._tool()), self._backend.root
+
+        async def play(
+            replay: Replay, config: Mapping[str, Any], document: Mapping[str, Any]
+        ) -> OperationResult:
+            with tempfile.TemporaryDirectory(prefix="alma-preview-") as scratch:
+                write_state(Path(scratch), request.ref, document)
+                asked = replace(request, log_dir=request.log_dir or f"{scratch}/log")
+                task = await self._replay_task("foresee", asked, watch, replay, config)
+                task = replace(
+                    task,
+                    directory=str(Path(scratch) / "project"),
+                    environment={**task.environment, "PULUMI_BACKEND_URL": Path(scratch).as_uri()},
+                )
+                return await self._perform(task, watch)
+
+        directory = Path(request.ref.work_dir or self._cwd)
+        return await Foresight(
             reader=reader, root=root, directory=directory, request=request, play=play
         ).run()
 
@@ -248,6 +270,21 @@ class PulumiEngine:
     ) -> Task:
         cli = await self._tool()
         return self._tasking.task(kind, cli, ref, watch.operation, log_dir, request)
+
+    async def _replay_task(
+        self,
+        kind: TaskKind,
+        request: RestoreRequest,
+        watch: Watch,
+        replay: Replay,
+        config: Mapping[str, Any],
+    ) -> Task:
+        up = UpRequest(ref=request.ref, config=config, log_dir=request.log_dir)
+        task = await self._task(kind, request.ref, up.log_dir, watch, request=up)
+        # The values are for providers, and for the engine alone to know.
+        sealed = {**task.sealed, **task.injected}
+        secrets = (*task.secrets, *replay.secrets)
+        return replace(task, replay=replay, sealed=sealed, injected={}, secrets=secrets)
 
     async def _perform(self, task: Task, watch: Watch) -> OperationResult:
         redact = Redactor()

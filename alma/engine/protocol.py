@@ -127,6 +127,8 @@ class OperationResult:
     outputs: Mapping[str, Any] = field(default_factory=dict)
     said: Mapping[str, str] = field(default_factory=dict)
     """By URN, what the engine or a provider said of what failed."""
+    fingerprint: str = ""
+    """Of the stack as it was read afterwards (a successful up only); else empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +157,19 @@ class RestoreResult(OperationResult):
     there again with a new id.
     """
 
+    renewed: tuple[Difference, ...] = ()
+    unlike: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreForeseen:
+    """What a restore would change, each named once, and what it could not put back, with why.
+
+    `renewed` would be made again: with a new id, and without what it held.
+    """
+
+    updated: tuple[Difference, ...] = ()
+    deleted: tuple[Difference, ...] = ()
     renewed: tuple[Difference, ...] = ()
     unlike: tuple[Difference, ...] = ()
 
@@ -214,6 +229,10 @@ class Engine(Protocol):
         Raises as the rest does when it cannot look, and `AuthenticationError` when what is
         encrypted in the document cannot be decrypted any more: then nothing was done.
         """
+        ...
+
+    async def foresee(self, request: RestoreRequest, watch: Watch) -> RestoreForeseen:
+        """What `restore` would do now; touches nothing. Raises as `restore` does."""
         ...
 
     async def mend(self, ref: StackRef, found: Mapping[str, str]) -> None:

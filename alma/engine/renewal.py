@@ -17,6 +17,9 @@ from alma.engine.deployment import Entry, is_secret
 _TELLING: Final = 8
 """Characters that an old value must have to be looked for inside of longer texts."""
 
+UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""What a preview has in the place of a value to come (`UnknownStringValue` in Pulumi's SDKs)."""
+
 Renewals = Mapping[str, str]
 
 
@@ -24,8 +27,8 @@ def renewals(old: Entry, identity: str, outputs: Any) -> dict[str, str]:
     """From old to new texts, by comparing an entry's id and outputs with those of now."""
     found: dict[str, str] = {}
     _differences(old.get("outputs") or {}, outputs or {}, found)
-    if old.get("id") and identity and old["id"] != identity:
-        found[old["id"]] = identity
+    if old.get("id") and old["id"] != identity:
+        found[old["id"]] = identity or UNKNOWN
     return found
 
 

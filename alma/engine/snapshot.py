@@ -44,6 +44,19 @@ async def open_current(reader: Reader, root: Path | None, ref: StackRef) -> dict
     return deployment
 
 
+def write_state(directory: Path, ref: StackRef, document: Mapping[str, Any]) -> None:
+    """Make the directory a file backend that holds just this deployment, nothing pending."""
+    state = directory / ".pulumi"
+    path = state / "stacks" / ref.project / f"{ref.stack}.json"
+    path.parent.mkdir(parents=True)
+    (state / "meta.yaml").write_text(_LAYOUT)
+    checkpoint = {
+        "stack": f"organization/{ref.project}/{ref.stack}",
+        "latest": {**document["deployment"], "pending_operations": None},
+    }
+    path.write_text(json.dumps({"version": document["version"], "checkpoint": checkpoint}))
+
+
 async def open_kept(reader: Reader, ref: StackRef, document: Mapping[str, Any]) -> dict[str, Any]:
     """A kept deployment with its secrets open, whatever the stack is by now.
 
@@ -54,16 +67,7 @@ async def open_kept(reader: Reader, ref: StackRef, document: Mapping[str, Any]) 
     if not has_ciphertext(deployment):
         return deployment
     with tempfile.TemporaryDirectory(prefix="alma-snapshot-") as scratch:
-        state = Path(scratch) / ".pulumi"
-        path = state / "stacks" / ref.project / f"{ref.stack}.json"
-        path.parent.mkdir(parents=True)
-        (state / "meta.yaml").write_text(_LAYOUT)
-        checkpoint = {
-            "stack": f"organization/{ref.project}/{ref.stack}",
-            "latest": {**deployment, "pending_operations": None},
-        }
-        state_file = {"version": document["version"], "checkpoint": checkpoint}
-        path.write_text(json.dumps(state_file))
+        write_state(Path(scratch), ref, document)
         environment = {**reader.environment, "PULUMI_BACKEND_URL": Path(scratch).as_uri()}
         elsewhere = replace(reader, environment=environment)
         found = await elsewhere.deployment(ref, show_secrets=True)

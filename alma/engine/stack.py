@@ -86,7 +86,7 @@ class LeanStack(Stack):
         )
 
     def perform(self, kind: str, program: Any, settings: str | None, observer: Observer) -> None:
-        """Run `up`, `preview`, `restore` or `destroy`; raises what the Automation API raises."""
+        """Run a task of this kind; raises what the Automation API raises."""
         # The log is for people, but the outputs may be large, and are the user's to show.
         shared: dict[str, Any] = {
             "color": "never",
@@ -100,6 +100,8 @@ class LeanStack(Stack):
         elif kind == "restore":
             # What can be put back is, whatever else fails; the server is not this program's.
             self.up(program=_unused, show_secrets=False, continue_on_error=True, **shared)
+        elif kind == "foresee":
+            self.preview(program=_unused, **shared)
         elif kind == "preview":
             self.preview(program=program, **shared)
         else:

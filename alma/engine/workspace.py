@@ -59,7 +59,7 @@ class LeanWorkspace(LocalWorkspace):
             self.task.plain,
             defaults=self.task.defaults,
             fresh=self.task.create,
-            alone=self.task.kind == "restore",
+            alone=self.task.replay is not None,
         )
 
     def seal_config(self, stack_name: str, settings: Path) -> None:

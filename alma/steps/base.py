@@ -65,6 +65,8 @@ class Call:
     log_dir: str
     remove_record: bool = False
     """destroy runs only: the step's record in the backend goes as well."""
+    snapshot: str = ""
+    """Digest of the deployment that its stack is put back to; empty: none was kept."""
 
     def logs(self, watch: Watch) -> str:
         """The directory for what this operation prints; made by whoever writes there."""

@@ -9,7 +9,6 @@ from alma.engine.protocol import Checkpoint, Engine, RestoreRequest, RestoreResu
 from alma.errors import AlmaError, AuthenticationError, RefusedError
 from alma.events import Failure, Leftover
 from alma.snapshots import SnapshotError, Snapshots
-from alma.status import StepStatus
 from alma.steps.base import Call, Outcome, Undone
 
 SOMEBODY_ELSE = "it was changed by somebody else after this run's last operation on it"
@@ -34,19 +33,19 @@ class Restoring:
         document = await self.engine.export(self.ref)
         return self.snapshots.keep(self.ref.project, self.ref.stack, document or {})
 
-    def refusal(self, status: StepStatus, now: Checkpoint) -> str:
+    def refusal(self, call: Call, now: Checkpoint) -> str:
         """Why the stack cannot be put back; empty when it can."""
-        if status.fingerprint and status.fingerprint != now.fingerprint:
+        if call.status.fingerprint and call.status.fingerprint != now.fingerprint:
             return SOMEBODY_ELSE
         try:
-            self._load(status)
+            self.load(call.snapshot)
         except SnapshotError as error:
             return error.message
         return ""
 
-    def let_go(self, status: StepStatus, now: Checkpoint) -> tuple[Leftover, ...]:
-        """What this run made and a restore will let go, not delete, by its own option."""
-        deployment = self._load(status).get("deployment") or {}
+    def let_go(self, document: Any, now: Checkpoint) -> tuple[Leftover, ...]:
+        """What was made since and a restore will let go, not delete, by its own option."""
+        deployment = document.get("deployment") or {}
         known = {(entry["type"], entry.get("id")) for entry in deployment.get("resources") or []}
         return tuple(
             Leftover(
@@ -54,7 +53,7 @@ class Restoring:
                 stack=f"{self.ref.project}/{self.ref.stack}",
                 urn=one.urn,
                 id=one.id,
-                reason="made by this run, and kept by its own option retainOnDelete",
+                reason="made since, and kept by its own option retainOnDelete",
             )
             for one in now.resources
             if one.retain_on_delete and not one.external and (one.type, one.id) not in known
@@ -69,7 +68,7 @@ class Restoring:
         `cut` is what its state cannot tell about any more, once it is restored: like what is
         let go, it is in the journal before that.
         """
-        document = self._load(call.status)
+        document = self.load(call.snapshot)
         now = await self.engine.inspect(self.ref)
 
         async def work(watch: Watch) -> Outcome:
@@ -89,33 +88,22 @@ class Restoring:
                 failure=failure,
                 changes=result.changes,
                 resources=result.resources,
-                evidence=self._evidence(call.status, result, after),
+                evidence=_evidence(call.snapshot, result, after),
                 leftovers=self._leftovers(result, after) if failure else (),
             )
 
-        keeps = (*cut, *self.let_go(call.status, now))
+        keeps = (*cut, *self.let_go(document, now))
         outcome = await call.perform("restore", work, keeps=keeps)
         if outcome.failure is not None:
             return None
         return Undone(how="restored", evidence=outcome.evidence)
 
-    def _load(self, status: StepStatus) -> Any:
-        digest = status.started.snapshot if status.started else ""
+    def load(self, digest: str) -> Any:
+        """The kept deployment; `SnapshotError` says why there is none."""
         kept = self.snapshots
         if kept is None or not digest:
             raise SnapshotError("no snapshot of it was kept when the step started")
         return kept.load(digest, self.ref.project, self.ref.stack)
-
-    def _evidence(
-        self, status: StepStatus, result: RestoreResult, after: Checkpoint
-    ) -> dict[str, Any]:
-        return {
-            "snapshot": status.started.snapshot if status.started else "",
-            "fingerprint": after.fingerprint,
-            "renewed": [
-                {"urn": one.urn, "id": one.id, "reason": one.reason} for one in result.renewed
-            ],
-        }
 
     def _leftovers(self, result: RestoreResult, after: Checkpoint) -> tuple[Leftover, ...]:
         stack = f"{self.ref.project}/{self.ref.stack}"
@@ -135,6 +123,14 @@ class Restoring:
         )
         whole = Leftover(step=self.name, stack=stack, reason="it could not be put back")
         return (*unlike, *pending) or (whole,)
+
+
+def _evidence(snapshot: str, result: RestoreResult, after: Checkpoint) -> dict[str, Any]:
+    return {
+        "snapshot": snapshot,
+        "fingerprint": after.fingerprint,
+        "renewed": [{"urn": one.urn, "id": one.id, "reason": one.reason} for one in result.renewed],
+    }
 
 
 def _pending(after: Checkpoint) -> Failure | None:

@@ -79,10 +79,12 @@ class StackAdapter:
                 create=not (await self.engine.inspect(self.ref)).exists,
                 log_dir=call.logs(watch),
             )
-            outcome = _outcome(await self.engine.up(request, watch))
-            if not (call.status.started and call.status.started.held):
+            result = await self.engine.up(request, watch)
+            outcome, left = _outcome(result), result.fingerprint
+            if not left and call.status.started and call.status.started.held:
+                left = (await self.engine.inspect(self.ref)).fingerprint
+            if not left:
                 return outcome
-            left = (await self.engine.inspect(self.ref)).fingerprint
             return replace(outcome, evidence={**outcome.evidence, "fingerprint": left})
 
         await call.perform("up", up)
@@ -90,9 +92,11 @@ class StackAdapter:
     async def undo(self, call: Call) -> Undone | Retained | None:
         """Destroy from the state; put back what was there before this run; verify either."""
         status = call.status
+        if call.kind == "restore":
+            return await self._put_back(call)
         before = await self.engine.inspect(self.ref)
         if call.kind == "up":
-            kept = await self._not_ours(status, before) or self._vanished(status, before)
+            kept = await self._not_ours(call, before) or self._vanished(status, before)
             if kept is not None:
                 return kept
             if callable(self.compensation) and not await self._call(call, self.compensation):
@@ -225,8 +229,8 @@ class StackAdapter:
             if create.urn not in known or known[create.urn] is not None
         )
 
-    async def _not_ours(self, status: StepStatus, now: Checkpoint) -> Undone | Retained | None:
-        started = status.started
+    async def _not_ours(self, call: Call, now: Checkpoint) -> Undone | Retained | None:
+        status, started = call.status, call.status.started
         held = started.held if started else 0
         if not held and self.compensation != "retain":
             return None
@@ -234,7 +238,7 @@ class StackAdapter:
         if held and started and now.fingerprint == started.fingerprint and not lost:
             return Undone(how="unchanged", evidence={"fingerprint": now.fingerprint})
         if held and self.compensation != "retain":
-            why = self._restoring.refusal(status, now)
+            why = self._restoring.refusal(call, now)
             if not why and now.exists:
                 return None
             reason = (
@@ -258,7 +262,10 @@ class StackAdapter:
         """
         await self._clear_pending(call)
         now = await self.engine.inspect(self.ref)
-        changed = self._changed(call.status, now, "this run changed it, and it is not put back")
+        why = "this run changed it, and it is not put back"
+        if call.kind == "restore":
+            why = "it was not put back"
+        changed = self._changed(call.status, now, why)
         cut = tuple(
             Leftover(
                 step=self.name,

@@ -14,6 +14,7 @@ from alma.engine.protocol import (
     Difference,
     OperationResult,
     Resource,
+    RestoreForeseen,
     RestoreRequest,
     RestoreResult,
     Settled,
@@ -168,6 +169,24 @@ class FakeEngine:
             unlike=tuple(
                 Difference(urn=one.urn, id=one.id, reason="not as before")
                 for one in sorted(unlike, key=lambda one: one.urn)
+            ),
+        )
+
+    async def foresee(self, request: RestoreRequest, watch: Watch) -> RestoreForeseen:  # noqa: ARG002
+        """What is missing, and what was not there."""
+        self._check()
+        held = self.reality.state(_key(request.ref)).resources
+        wanted, _ = self.reality.kept[request.document["kept"]]
+        return RestoreForeseen(
+            deleted=tuple(
+                Difference(urn=one.urn, id=one.id, reason="")
+                for one in held
+                if one not in wanted.resources
+            ),
+            renewed=tuple(
+                Difference(urn=one.urn, id=one.id, reason="")
+                for one in wanted.resources
+                if one not in held
             ),
         )
 

@@ -1,0 +1,156 @@
+"""`alma-pulumi restore`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from alma.cli import words
+from alma.cli.options import Shared, pass_shared, shared_options, target_argument
+from alma.cli.output import say
+
+if TYPE_CHECKING:
+    from alma.candidates import Candidate
+    from alma.engine.protocol import Difference
+    from alma.restore import Plan
+    from alma.saga import Saga
+
+
+@click.command("restore")
+@target_argument
+@click.option("--step", metavar="NAME", help="Of which step the stack is put back.")
+@click.option("--to", metavar="RUN", help="To what it was then; without it, tell what there is.")
+@click.option("--after", is_flag=True, help="As that run left it, instead of as it found it.")
+@click.option("--preview-only", is_flag=True, help="Tell what would change, and change nothing.")
+@click.option("--accept-changes", is_flag=True, help="Even over changes by somebody else.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask. Without a terminal it is needed.")
+@shared_options
+@pass_shared
+def command(
+    shared: Shared,
+    target: str,
+    step: str | None,
+    to: str | None,
+    *,
+    after: bool,
+    preview_only: bool,
+    accept_changes: bool,
+    yes: bool,
+) -> int:
+    """Put a stack back to what it was before an earlier run, as a journaled run of its own."""
+    from alma.cli.ending import conduct
+    from alma.errors import DefinitionError
+    from alma.launch import run_sync
+    from alma.restore import foresee, restorable, restore
+    from alma.settings import Settings
+    from alma.target import load
+
+    loaded = load(target)
+    name = step or _only_stack(loaded.saga)
+    settings = Settings(journal=shared.journal, origin=loaded.origin, modules=loaded.modules)
+    if to is None:
+        found = run_sync(lambda: restorable(loaded.saga, step=name, settings=settings))
+        _tell_candidates(shared, found)
+        return 0
+    asked = not (yes or preview_only)
+    if asked and (sys.stdin is None or not sys.stdin.isatty()):
+        raise DefinitionError(
+            "A restore asks before it begins, and there is no terminal to ask at.",
+            hint="Give --yes, or look first with --preview-only.",
+        )
+    plan = run_sync(
+        lambda: foresee(
+            loaded.saga,
+            step=name,
+            to=to,
+            moment="after" if after else "before",
+            settings=settings,
+            accept_changes=accept_changes,
+        )
+    )
+    if preview_only and shared.json:
+        shared.answer(_document(plan))
+    elif not shared.json or asked:
+        for line in _lines(plan):
+            say(line, err=shared.json)
+    if preview_only:
+        return 0
+    if asked:
+        click.confirm(f"Restore {plan.label}?", abort=True, err=True)
+    return conduct(
+        shared,
+        lambda reporter: restore(
+            loaded.saga,
+            plan,
+            Settings(
+                journal=shared.journal,
+                reporter=reporter,
+                origin=loaded.origin,
+                modules=loaded.modules,
+            ),
+        ),
+    )
+
+
+def _only_stack(saga: Saga) -> str:
+    from alma.errors import DefinitionError
+
+    names = [step.name for step in saga.definition().steps if step.kind == "stack"]
+    if len(names) == 1:
+        return names[0]
+    raise DefinitionError(
+        "Which stack? Name its step with --step.", hint=f"The saga has: {', '.join(names)}."
+    )
+
+
+def _tell_candidates(shared: Shared, found: tuple[Candidate, ...]) -> None:
+    if shared.json:
+        shared.answer(
+            [{**asdict(one), "state": one.state.value, "at": one.at.isoformat()} for one in found]
+        )
+        return
+    if not found:
+        say("There is nothing to put the stack back to: no run has left a snapshot of it.")
+        return
+    rows = [
+        (one.moment, one.run, one.kind, one.state.value, str(one.held), words.moment(one.at))
+        for one in found
+    ]
+    for line in words.table(("AS IT WAS", "RUN", "KIND", "STATE", "RESOURCES", "SEEN"), rows):
+        say(line)
+
+
+def _document(plan: Plan) -> dict[str, Any]:
+    foreseen = asdict(plan.foreseen)
+    return {
+        "step": plan.step,
+        "stack": plan.label,
+        "to": plan.candidate.run,
+        "moment": plan.candidate.moment,
+        "snapshot": plan.candidate.snapshot,
+        **{key: list(found) for key, found in foreseen.items()},
+        "exit_code": 0,
+    }
+
+
+def _lines(plan: Plan) -> list[str]:
+    foreseen, chosen = plan.foreseen, plan.candidate
+    held = words.count(chosen.held, "resource")
+    lines = [f"{plan.label}, as it was {chosen.moment} run {chosen.run} ({held}):"]
+    lines += _told("update", foreseen.updated)
+    lines += _told("delete", foreseen.deleted)
+    lines += _told("make again, with a new id and without what it held:", foreseen.renewed)
+    lines += _told("cannot put back:", foreseen.unlike)
+    return lines if len(lines) > 1 else [*lines, "  nothing would change"]
+
+
+def _told(what: str, found: tuple[Difference, ...]) -> list[str]:
+    lines = []
+    for one in found:
+        identity = f", id {words.plain(one.id)}" if one.id else ""
+        lines.append(f"  {what} {words.resource(one.urn)}{identity}")
+        lines += words.block(one.reason, "    ", most=3)
+    return lines

@@ -1,0 +1,164 @@
+"""Putting one stack back to what it was before or after an earlier run, as a run of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from alma import events as ev
+from alma.candidates import Candidate, Moment, Passage, candidates, choose, passages
+from alma.drive import drive
+from alma.engine.protocol import Engine, RestoreForeseen, RestoreRequest, StackRef, Watch
+from alma.errors import DefinitionError, RefusedError, RunNotFoundError
+from alma.identity import actor, new_run_id, utc_now
+from alma.launch import refuse_unfinished, where_it_went
+from alma.prepare import Prepared, from_saga
+from alma.reach import require_target
+from alma.result import Result
+from alma.saga import Saga
+from alma.settings import Settings, open_engine
+from alma.snapshots import Snapshots, directory_of
+from alma.view import folded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A restore that was foreseen. `fingerprint` is of the stack as it was seen then."""
+
+    step: str
+    label: str
+    candidate: Candidate
+    fingerprint: str
+    foreseen: RestoreForeseen
+
+
+async def restorable(saga: Saga, *, step: str, settings: Settings) -> tuple[Candidate, ...]:
+    """What the step's stack can be put back to, newest first."""
+    async with open_engine(settings, 1, needed=True) as engine:
+        known = await _known(_narrow(saga, step, engine, settings), engine, settings)
+    return candidates(known, _snapshots(settings))
+
+
+async def foresee(
+    saga: Saga,
+    *,
+    step: str,
+    to: str,
+    moment: Moment,
+    settings: Settings,
+    accept_changes: bool = False,
+) -> Plan:
+    """What putting the step's stack back would change; touches nothing.
+
+    Raises RunNotFoundError where there is no such run or snapshot, SnapshotError where it is
+    damaged or of another stack, AuthenticationError where its secrets cannot be decrypted any
+    more, RefusedError where somebody else has changed the stack, unless `accept_changes`.
+    """
+    async with open_engine(settings, 1, needed=True) as engine:
+        assert engine is not None  # noqa: S101 - one is needed
+        prepared = _narrow(saga, step, engine, settings)
+        known = await _known(prepared, engine, settings)
+        with settings.open_journal(settings.journal_path, write=False) as journal:
+            run = journal.resolve(to)
+        (ref,) = prepared.refs
+        label = f"{ref.project}/{ref.stack}"
+        snapshots = _snapshots(settings)
+        chosen = choose(known, snapshots, run, moment, label)
+        document = snapshots.load(chosen.snapshot, ref.project, ref.stack)
+        now = await engine.inspect(ref)
+        if not now.exists:
+            raise RunNotFoundError(
+                f"The stack {label} has no record in the backend any more.",
+                hint="`alma-pulumi up` makes it again.",
+            )
+        last = known[-1]
+        if last.left not in ("", now.fingerprint) and not accept_changes:
+            raise RefusedError(
+                f"Somebody else has changed the stack {label} since run {last.run.run} left it.",
+                hint="Give --accept-changes to put it back all the same.",
+            )
+        foreseen = await engine.foresee(
+            RestoreRequest(ref=ref, document=document, log_dir=""),
+            Watch(operation="preview", interrupt=asyncio.Event()),
+        )
+    return Plan(
+        step=step,
+        label=label,
+        candidate=chosen,
+        fingerprint=now.fingerprint,
+        foreseen=foreseen,
+    )
+
+
+async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
+    """Do what was foreseen, as a journaled run; raises as `Saga.execute` does.
+
+    RefusedError when the stack is not any more what it was when that was foreseen.
+    """
+    async with open_engine(settings, 1, needed=True) as engine:
+        assert engine is not None  # noqa: S101 - one is needed
+        prepared = _narrow(saga, plan.step, engine, settings)
+        definition = prepared.definition
+        await require_target(definition)
+        facts = await engine.check(prepared.refs)
+        with settings.open_journal(settings.journal_path, write=True) as journal:
+            run_id = new_run_id(utc_now())
+            with journal.acquire(definition.target, run_id, actor=actor()) as lease:
+                refuse_unfinished(journal, definition)
+                _snapshots(settings).need(plan.candidate.snapshot)
+                await _refuse_changed(engine, prepared.refs[0], plan)
+                created = ev.RunCreated(
+                    saga=definition.saga,
+                    stack=definition.stack,
+                    kind="restore",
+                    definition=definition.to_json(),
+                    digest=definition.digest,
+                    backend=facts.get("backend", ""),
+                    origin=settings.origin,
+                    snapshot=plan.candidate.snapshot,
+                    moment=f"{plan.candidate.moment} {plan.candidate.run}",
+                    versions={**settings.versions, **facts},
+                )
+                run = folded(journal, [journal.create_run(run_id, created, lease)])
+                return await drive(run, journal, lease, prepared, settings)
+
+
+async def _refuse_changed(engine: Engine, ref: StackRef, plan: Plan) -> None:
+    if (await engine.inspect(ref)).fingerprint != plan.fingerprint:
+        raise RefusedError(
+            f"The stack {plan.label} was changed while its restore was looked at.",
+            hint="Look again: nothing was done.",
+        )
+
+
+def _narrow(saga: Saga, name: str, engine: Engine | None, settings: Settings) -> Prepared:
+    """The saga's one step as a definition of its own, which waits for no other."""
+    aws = where_it_went(saga, settings)
+    prepared = from_saga(saga, engine, settings.modules, aws)
+    stacks = [step.name for step in prepared.definition.steps if step.kind == "stack"]
+    if name not in stacks:
+        raise DefinitionError(
+            f'The saga {saga.name} has no stack step "{name}".',
+            hint=f"It has: {', '.join(stacks) or 'none'}.",
+        )
+    step = prepared.definition.step(name)
+    step = replace(step, dependencies=(), inputs={}, compensation="restore", pivot=False)
+    return replace(
+        prepared,
+        definition=replace(prepared.definition, steps=(step,)),
+        adapters={name: prepared.adapters[name]},
+    )
+
+
+async def _known(
+    prepared: Prepared, engine: Engine | None, settings: Settings
+) -> tuple[Passage, ...]:
+    assert engine is not None  # noqa: S101 - one is needed
+    facts = await engine.check(prepared.refs)
+    with settings.open_journal(settings.journal_path, write=False) as journal:
+        target = prepared.definition.target
+        return passages(journal, target, prepared.refs[0], facts.get("backend", ""))
+
+
+def _snapshots(settings: Settings) -> Snapshots:
+    return Snapshots(directory_of(settings.journal_path))
