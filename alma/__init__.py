@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from alma.events import Leftover
     from alma.launch import destroy, resume, rollback
     from alma.localstack import LocalStack
+    from alma.request import Request
     from alma.saga import Saga
     from alma.secret import Secret
     from alma.status import SagaState
@@ -23,6 +24,7 @@ __all__ = [
     "LocalStack",
     "Output",
     "PendingCreate",
+    "Request",
     "Retry",
     "Saga",
     "SagaFailed",
@@ -41,6 +43,7 @@ _HOMES = {
     "events": ("Leftover",),
     "launch": ("destroy", "resume", "rollback"),
     "localstack": ("LocalStack",),
+    "request": ("Request",),
     "saga": ("Saga",),
     "secret": ("Secret",),
     "status": ("SagaState",),

@@ -13,17 +13,21 @@ from alma.definition import StepDefinition
 from alma.engine.protocol import Engine, StackRef
 from alma.engine.ship import code_digest, ship
 from alma.redact import Redactor
+from alma.request import HttpStep, Request
 from alma.secret import mask
 from alma.step import ActionStep, Output, StackStep, Step
 from alma.steps.action import ActionAdapter
 from alma.steps.base import StepAdapter
 from alma.steps.callables import takes_context
+from alma.steps.http import HttpAdapter
 from alma.steps.stack import StackAdapter
 from alma.steps.terraform import TerraformAdapter
 from alma.terraform import TerraformStep, configuration
+from alma.tools.http import require
 from alma.tools.terraform import Terraform
 from alma.values import sources
 
+_ASKED: Final = ("undo", "check")
 LARGEST_PROJECT_FILE: Final = 1024 * 1024
 """Bytes up to which a file of a `work_dir` counts for the digest: larger ones are no source."""
 
@@ -49,6 +53,15 @@ def from_plan(
             sources=sources(step, names),
             compensation=step.compensation,
         )
+    if step.kind == "http":
+        asked = {key: Request(**step.settings[key]) for key in _ASKED if key in step.settings}
+        return HttpAdapter(
+            name=step.name,
+            undone_by="none" if step.compensation == "nothing" else asked.get("undo"),
+            check=asked.get("check"),
+            sources=sources(step, names),
+            longest=step.compensation_retry.max_delay,
+        )
     undo: Literal["none"] | None = "none" if step.compensation == "nothing" else None
     return ActionAdapter(name=step.name, compensation=undo)
 
@@ -65,6 +78,8 @@ def from_step(
         return _stack(step, engine, modules, redactor)
     if isinstance(step, TerraformStep):
         return _terraform(step, redactor)
+    if isinstance(step, HttpStep):
+        return _http(step, redactor)
     assert isinstance(step, ActionStep)  # noqa: S101 - the last kind there is
     return _action(step)
 
@@ -114,6 +129,30 @@ def _terraform(step: TerraformStep, redactor: Redactor) -> TerraformAdapter:
             _plain(step.values),
             _files_digest(configuration(step.work_dir)),
         ),
+    )
+
+
+def _http(step: HttpStep, redactor: Redactor) -> HttpAdapter:
+    """Raises ToolError where httpx is not installed."""
+    require()
+    parts: list[Any] = [_plain(step.inputs), list(step.secret_outputs)]
+    for what, asked in (("do", step.do), ("undo", step.undo), ("check", step.check)):
+        if callable(asked):
+            takes_context(asked, f'The {what} of step "{step.name}"')
+        if isinstance(asked, Request):
+            redactor.learn([asked.json, asked.headers, asked.params])
+            parts.append(mask(asked.to_json()))
+        else:
+            parts.append(_code(asked) if callable(asked) else asked)
+    return HttpAdapter(
+        name=step.name,
+        do=step.do,
+        undone_by=step.undo,
+        check=step.check,
+        secret_outputs=step.secret_outputs,
+        sources=step.inputs,
+        longest=max(step.retry.max_delay, step.compensation_retry.max_delay),
+        digest=_digest(*parts),
     )
 
 

@@ -18,7 +18,9 @@ from alma.errors import DefinitionError
 from alma.localstack import LocalStack
 
 FailurePolicy = Literal["compensate", "stop"]
-Compensation = Literal["destroy", "restore", "retain", "callable", "nothing", "none"]
+Compensation = Literal[
+    "destroy", "restore", "retain", "callable", "request", "playbook", "nothing", "none"
+]
 """How a step is undone. `nothing`: its author says there is nothing; `none`: nobody says how."""
 
 Kind = Literal["stack", "action", "terraform", "ansible", "http"]

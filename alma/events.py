@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Literal
 
 Direction = Literal["forward", "back"]
 RunKind = Literal["up", "destroy", "restore"]
-NOT_RETRIED: Final = ("cancelled", "passphrase", "pending")
+NOT_RETRIED: Final = ("cancelled", "passphrase", "pending", "refused")
 """Kinds of failure that another attempt cannot mend: we asked for it, or a person must act."""
 
 OperationKind = Literal["up", "destroy", "restore", "action", "compensation", "mend", "remove"]
@@ -36,8 +36,9 @@ class Failure:
     """Why an operation failed, in the provider's own words where there are any.
 
     `kind`: program, provider, action, locked, cancelled, timeout, worker, passphrase, backend,
-    pending (a create was cut off, and nobody could say what became of it), unverified, or
-    unknown. `log` is the file with the CLI's whole output.
+    pending (a create was cut off, and nobody could say what became of it), refused (a service
+    said no, and would again), unverified, or unknown. `log` is the file with the CLI's whole
+    output.
     """
 
     kind: str

@@ -48,7 +48,8 @@ def from_earlier_runs(journal: Journal, run: RunStatus) -> dict[str, tuple[str, 
         if before.kind != "up":
             continue
         for step in before.steps.values():
-            if step.state is SagaState.COMPLETED and step.name in run.steps:
+            left = bool(step.outputs) and not step.how  # made, and its undo failed
+            if (step.state is SagaState.COMPLETED or left) and step.name in run.steps:
                 known.setdefault(step.name, (before.run, step.outputs))
         if before.state is SagaState.COMPLETED:
             break

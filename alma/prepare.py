@@ -99,6 +99,6 @@ def check_bound(prepared: Prepared, started: frozenset[str]) -> None:
         lacks = sorted(set(step.settings.get("secrets", ())) - set(adapter.sources))
         if lacks:
             raise DefinitionError(
-                f'The undo of step "{name}" needs the secret "{lacks[0]}", which no journal keeps.',
+                f'The undo of step "{name}" needs a secret that no journal keeps: {lacks[0]}.',
                 hint=hint,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
@@ -14,6 +14,7 @@ from alma.localstack import LocalStack
 from alma.names import check_choice, check_key, check_name, check_value
 from alma.options import StepOptions, step_options
 from alma.project import find_project
+from alma.request import Asked, HttpStep, check_request
 from alma.step import ActionStep, Resolver, StackCompensation, StackStep, Step
 from alma.terraform import TerraformCompensation, TerraformStep, check_module
 
@@ -184,6 +185,40 @@ class Saga:
                 variables=dict(variables or {}),
                 program=program,
                 compensation=compensation,
+                **step_options(self, where, name, **options),
+            )
+        )
+
+    def add_http(
+        self,
+        name: str,
+        *,
+        do: Asked,
+        undo: Asked | Literal["none"] | None = None,
+        check: Asked | None = None,
+        secret_outputs: Iterable[str] = (),
+        **options: Unpack[StepOptions],
+    ) -> HttpStep:
+        """Add a request to an HTTP API, and the one that undoes it: `Request`s, or callables.
+
+        A callable takes nothing or a `Context`, and returns a `Request`. Each is sent with an
+        `Idempotency-Key`, the same for each retry and resume. The fields of the JSON answer are
+        the outputs; those in `secret_outputs` are `Secret`s. Where `undo` is answered 404 or 410
+        it is gone already. `check` is asked after the undo, and must be answered so. `undo` is
+        "none" or None as an action's compensation is.
+        """
+        where = f'Step "{check_name("step", name)}"'
+        inputs = options.get("inputs") or {}
+        check_request(where, "do", do, inputs)
+        for what, asked in (("undo", undo), ("check", check)):
+            if asked not in (None, "none"):
+                check_request(where, what, asked, inputs)
+        return self._add(
+            HttpStep(
+                do=do,
+                undo=undo,
+                check=check,
+                secret_outputs=tuple(secret_outputs),
                 **step_options(self, where, name, **options),
             )
         )

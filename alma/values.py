@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from alma.definition import StepDefinition
 from alma.redact import Redactor
 from alma.secret import secrets_in
 from alma.step import Output
+
+UNDO: Final = "undo itself"
+"""Among the secrets of a definition: the undo holds one, and so is not kept."""
 
 
 def kept(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,6 +28,10 @@ def without(settings: Mapping[str, Any], redact: Redactor) -> dict[str, Any]:
     """The settings of a step without values that hold a secret of another one as plain text."""
     values = settings.get("values", {})
     telling = {key for key, value in values.items() if redact.clean(value) != value}
+    requests = {key for key in ("undo", "check") if key in settings}
+    if any(redact.clean(settings[key]) != settings[key] for key in requests):
+        settings = {key: value for key, value in settings.items() if key not in requests}
+        telling.add(UNDO)
     if not telling:
         return dict(settings)
     return {

@@ -207,7 +207,7 @@ def test_a_rollback_without_the_saga_needs_no_value_that_is_not_secret(place: Pl
     saga.write_text(text)
     assert place.alma("up", "saga.py", FAIL="1")[0] == 10
     saga.rename(place.root / "moved.py")
-    with pytest.raises(DefinitionError, match='needs the secret "password", which no journal'):
+    with pytest.raises(DefinitionError, match="a secret that no journal keeps: password"):
         asyncio.run(rollback())
     code, said = place.alma("rollback", "latest")
     assert (code, "--target" in said) == (2, True), said

@@ -1,0 +1,161 @@
+"""A step that is a request to an HTTP API: its definition, and what can be seen to be wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from alma.errors import DefinitionError
+from alma.names import check_value
+from alma.secret import Secret, secrets_in
+from alma.step import Step
+from alma.values import UNDO, kept
+
+PLACEHOLDER: Final = re.compile(r"\{(inputs|outputs)\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\}")
+_CREDENTIALS: Final = re.compile(r"auth|cookie|token|secret|password|api-?key", re.IGNORECASE)
+_METHOD: Final = re.compile(r"[A-Z]+")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as data. `{inputs.name}` and `{outputs.name}` in any text are filled in.
+
+    `outputs` are what the step's own `do` was answered, for `undo` and `check`; a dot goes into
+    an object (`{outputs.record.id}`). A text that is one placeholder and nothing else becomes the
+    value itself. In the URL a value is quoted, unless it begins it. Headers that carry credentials
+    are secret of themselves; `Secret`s can stand anywhere.
+    """
+
+    method: str
+    url: str
+    json: Any = field(default=None, kw_only=True)
+    headers: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    params: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Take headers with credentials for secret, and the method in any case."""
+        headers = {
+            name: Secret(value)
+            if isinstance(value, str) and _CREDENTIALS.search(name) and not _is_reference(value)
+            else value
+            for name, value in self.headers.items()
+        }
+        object.__setattr__(self, "headers", headers)
+        object.__setattr__(self, "method", str(self.method).upper())
+
+    def references(self) -> frozenset[tuple[str, str]]:
+        """What its placeholders name: ("inputs" or "outputs", name)."""
+        return frozenset(_references([self.url, self.json, self.headers, self.params]))
+
+    def is_plain(self) -> bool:
+        """Whether the journal may keep it: no secret in it, and no query, which often is one."""
+        parts = [self.url, self.json, self.headers]
+        return not (any(secrets_in(parts)) or self.params or urlsplit(self.url).query)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON types, of a plain one."""
+        return asdict(self)
+
+
+Asked = Request | Callable[..., Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpStep(Step):
+    """A request, what undoes it, and what shows that it is undone."""
+
+    kind = "http"
+    do: Asked
+    undo: Asked | Literal["none"] | None
+    check: Asked | None
+    secret_outputs: tuple[str, ...]
+
+    def particulars(self) -> dict[str, Any]:
+        """How it is undone: with the requests themselves, where they hold nothing secret."""
+        if self.undo is None:
+            return {"compensation": "none"}
+        if self.undo == "none":
+            return {"compensation": "nothing"}
+        if not isinstance(self.undo, Request) or callable(self.check):
+            return {"compensation": "callable"}
+        asked = {"undo": self.undo, **({"check": self.check} if self.check else {})}
+        needed = {
+            name for one in asked.values() for kind, name in one.references() if kind == "inputs"
+        }
+        inputs = {key: value for key, value in self.inputs.items() if _among(key, needed)}
+        settings = kept(inputs)
+        if all(one.is_plain() for one in asked.values()):
+            settings |= {key: one.to_json() for key, one in asked.items()}
+        else:
+            settings["secrets"] = sorted([*settings["secrets"], UNDO])
+        return {"compensation": "request", "settings": settings}
+
+
+def check_request(where: str, what: str, asked: object, inputs: Mapping[str, Any]) -> None:
+    """Refuse what is no request, and placeholders that nothing will ever fill."""
+    where = f"{where}: {what}"
+    if callable(asked):
+        return
+    if not isinstance(asked, Request):
+        raise DefinitionError(
+            f"{where} must be a Request or a callable that returns one, not {asked!r}.",
+            hint='Write Request("POST", "https://...", json={...}).',
+        )
+    if not _METHOD.fullmatch(asked.method):
+        raise DefinitionError(f"{where}: {asked.method!r} is no HTTP method.")
+    _check_url(where, asked.url)
+    for name, value in (("json", asked.json), ("headers", asked.headers), ("params", asked.params)):
+        if value is not None:
+            check_value(f"{where}: {name}", value)
+    for kind, name in sorted(asked.references()):
+        if kind == "inputs" and not _among_any(name, inputs):
+            raise DefinitionError(
+                f"{where}: {{inputs.{name}}} stands for no input of the step.",
+                hint=f"Its inputs: {', '.join(sorted(inputs)) or 'none'}.",
+            )
+        if kind == "outputs" and what == "do":
+            raise DefinitionError(
+                f"{where}: {{outputs.{name}}} is known only once it is done.",
+                hint="Take outputs of other steps as inputs.",
+            )
+
+
+def _check_url(where: str, url: str) -> None:
+    start = PLACEHOLDER.match(url)
+    try:
+        parts = urlsplit(PLACEHOLDER.sub("x", url))
+    except ValueError as error:
+        raise DefinitionError(f"{where}: {url!r} is no URL: {error}.") from error
+    if start is None and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise DefinitionError(f"{where}: {url!r} is no http:// or https:// URL.")
+    if "@" in parts.netloc:
+        raise DefinitionError(
+            f"{where}: the URL holds a user or password.",
+            hint='Use headers={"Authorization": Secret("...")}.',
+        )
+
+
+def _is_reference(text: str) -> bool:
+    return PLACEHOLDER.fullmatch(text) is not None
+
+
+def _references(tree: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(tree, str):
+        yield from PLACEHOLDER.findall(tree)
+    elif isinstance(tree, Secret):
+        yield from _references(tree.value)
+    elif isinstance(tree, Mapping):
+        yield from (found for value in tree.values() for found in _references(value))
+    elif isinstance(tree, list | tuple):
+        yield from (found for value in tree for found in _references(value))
+
+
+def _among(key: str, names: set[str]) -> bool:
+    return any(name == key or name.startswith(f"{key}.") for name in names)
+
+
+def _among_any(name: str, keys: Mapping[str, Any]) -> bool:
+    return any(_among(key, {name}) for key in keys)

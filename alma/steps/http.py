@@ -1,0 +1,261 @@
+"""A step that is a request: sent with a key that stays the same, undone by another request."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from alma.context import Context
+from alma.engine.protocol import Settled, Watch
+from alma.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
+from alma.outputs import is_whole
+from alma.request import Asked, Request
+from alma.secret import Secret
+from alma.status import OpenOperation, StepStatus
+from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
+from alma.steps.callables import takes_context
+from alma.tools.http import Answer, UnansweredError, UnfilledError, fill, send, shown
+
+
+class _NoRequestError(Exception):
+    """A callable did not give a request; `failure` says why."""
+
+    def __init__(self, failure: Failure, cause: BaseException | None = None) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.cause = cause
+
+
+@dataclass(kw_only=True)
+class HttpAdapter:
+    """`do` is None when only the undo can be needed. `longest` bounds what Retry-After asks for."""
+
+    name: str
+    do: Asked | None = None
+    undone_by: Asked | Literal["none"] | None = None
+    check: Asked | None = None
+    secret_outputs: tuple[str, ...] = ()
+    sources: Mapping[str, Any] = field(default_factory=dict)
+    longest: float = 60.0
+    digest: str = ""
+    _not_before: float = 0.0
+
+    @property
+    def compensation(self) -> Any:
+        """What undoes it, as far as it is at hand."""
+        return self.undone_by
+
+    async def probe(self) -> StepStarted:
+        """Nothing can be seen of a request before it is sent."""
+        return StepStarted(step=self.name)
+
+    async def act(self, call: Call) -> None:
+        """Send the request; what the answer says are the outputs."""
+        await call.perform("action", self._acting(call))
+
+    async def undo(self, call: Call) -> Undone | Retained | None:
+        """Send the undo; gone already is a success. Then ask whether it is gone, if one can."""
+        undo, status = self.undone_by, call.status
+        if undo == "none":
+            return Undone(how="nothing", evidence={"compensation": "there is nothing to undo"})
+        if undo is None:
+            if call.kind == "destroy":
+                return Undone(how="nothing", evidence={"compensation": "none"})
+            reason = "the step has no undo"
+            return Retained(reason=reason, leftovers=self._leftover(reason))
+        if call.kind == "up" and _had_no_effect(status):
+            return Undone(how="nothing", evidence={"request": "it was refused, or never arrived"})
+        known = call.context("compensation", {}).result
+        if call.kind == "destroy" and not known and _needs_outputs(undo):
+            return Undone(how="unchanged", evidence={"journal": "no run of it has left it up"})
+        outcome = await call.perform("compensation", self._undoing(call, undo))
+        if outcome.failure is not None:
+            return None
+        return Undone(how="called", evidence=outcome.evidence)
+
+    async def reveal(self, call: Call) -> Mapping[str, Any]:
+        """Repeat the request with its key: its secrets are in no journal."""
+        return (await call.perform("action", self._acting(call))).outputs
+
+    async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
+        """Whatever the request made, as far as alma can know."""
+        if _had_no_effect(status):
+            return ()
+        return status.leftovers or self._leftover(reason, status.outputs)
+
+    async def foresee(self, inputs: Mapping[str, Any] | None) -> Foreseen:  # noqa: ARG002
+        """A request is sent, and that is all that can be said."""
+        what = f"send {_pattern(self.do)}"
+        if self.undone_by == "none":
+            return Foreseen(what=what, undo="nothing to undo", undoable=True)
+        if self.undone_by is None:
+            return Foreseen(what=what, undo="nothing: it has no undo", undoable=False)
+        seen = f", then {_pattern(self.check)} must find nothing" if self.check else ""
+        return Foreseen(what=what, undo=f"send {_pattern(self.undone_by)}{seen}", undoable=True)
+
+    async def current(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
+        """Only a run knows what was answered."""
+        return {}
+
+    async def settle(self, operation: OpenOperation) -> Settled:  # noqa: ARG002 - one Protocol
+        """The request ended with the process that sent it."""
+        return Settled(found="the process that sent it is gone; it is repeated with the same key")
+
+    # -- the two kinds of work ---------------------------------------------------------------
+
+    def _acting(self, call: Call) -> Callable[[Watch], Any]:
+        async def work(watch: Watch) -> Outcome:
+            asked = self.do
+            assert asked is not None  # noqa: S101 - launch refuses a run that lacks it
+            context = call.context("action", await call.inputs())
+            try:
+                request = await self._request(asked, context, {})
+                answer = await self._send(request, context.key, watch)
+            except _NoRequestError as error:
+                return Outcome(failure=error.failure, cause=error.cause)
+            except UnansweredError as error:
+                doubt = _doubt(request) if error.arrived else ()
+                return Outcome(failure=_unanswered(request, error), resources=doubt)
+            if answer.ok:
+                return Outcome(outputs=self._outputs(answer))
+            doubt = () if answer.refused else _doubt(request)
+            return Outcome(failure=_answered(request, answer), resources=doubt)
+
+        return work
+
+    def _undoing(self, call: Call, undo: Asked) -> Callable[[Watch], Any]:
+        async def work(watch: Watch) -> Outcome:
+            context = call.context("compensation", await call.inputs())
+            request, left = None, self._leftover
+            try:
+                request = await self._request(undo, context, context.result)
+                answer = await self._send(request, context.key, watch)
+                evidence: dict[str, Any] = {"request": shown(request), "status": answer.status}
+                failure = None if answer.ok or answer.gone else _answered(request, answer)
+                if failure is None and self.check is not None:
+                    request = await self._request(self.check, context, context.result)
+                    seen = await self._send(request, f"{context.key}-check", watch)
+                    evidence["check"] = seen.status
+                    failure = None if seen.gone else _still_there(request, seen)
+            except _NoRequestError as error:
+                reason = f"it may have taken effect: {error.failure.message}"
+                return Outcome(
+                    failure=error.failure,
+                    cause=error.cause,
+                    leftovers=left(reason, context.result),
+                )
+            except UnansweredError as error:
+                assert request is not None  # noqa: S101 - it was sent
+                failure, evidence = _unanswered(request, error), {}
+            if failure is None:
+                return Outcome(evidence=evidence)
+            return Outcome(
+                failure=failure,
+                evidence=evidence,
+                leftovers=left(failure.message, context.result),
+            )
+
+        return work
+
+    # -- parts -------------------------------------------------------------------------------
+
+    async def _request(self, asked: Asked, context: Context, outputs: Mapping[str, Any]) -> Request:
+        if not isinstance(asked, Request):
+            asked = await _called(asked, context)
+        try:
+            return fill(asked, {"inputs": context.inputs, "outputs": outputs})
+        except UnfilledError as error:
+            # Nothing that another attempt could mend.
+            words = f"{asked.method} {asked.url} needs {error}, and that is not known"
+            raise _NoRequestError(Failure(kind="pending", message=words)) from error
+
+    async def _send(self, request: Request, key: str, watch: Watch) -> Answer:
+        pause = self._not_before - time.monotonic()
+        if pause > 0:
+            try:
+                await asyncio.wait_for(watch.interrupt.wait(), pause)
+            except TimeoutError:
+                pass
+            else:
+                raise _NoRequestError(Failure(kind="cancelled", message="it was interrupted"))
+        answer = await send(request, key, watch.timeout)
+        if not answer.ok and answer.wait:
+            self._not_before = time.monotonic() + min(answer.wait, self.longest)
+        return answer
+
+    def _outputs(self, answer: Answer) -> dict[str, Any]:
+        if answer.body is None:
+            return {}
+        found = answer.body if isinstance(answer.body, dict) else {"result": answer.body}
+        return {
+            key: Secret(value) if key in self.secret_outputs else value
+            for key, value in found.items()
+        }
+
+    def _leftover(
+        self, reason: str, outputs: Mapping[str, Any] | None = None
+    ) -> tuple[Leftover, ...]:
+        id_ = (outputs or {}).get("id", "")
+        known = isinstance(id_, str | int) and is_whole(id_)
+        return (Leftover(step=self.name, id=str(id_) if known else "", reason=reason),)
+
+
+async def _called(function: Callable[..., Any], context: Context) -> Request:
+    """The request that a callable makes; a plain one is called in a thread."""
+    arguments = (context,) if takes_context(function, "The function") else ()
+    try:
+        if inspect.iscoroutinefunction(function):
+            made = await function(*arguments)
+        else:
+            made = await asyncio.to_thread(function, *arguments)
+    except Exception as error:
+        words = f"{type(error).__name__}: {error}"
+        raise _NoRequestError(Failure(kind="action", message=words), error) from error
+    if not isinstance(made, Request):
+        words = f"it must return a Request, and returned {type(made).__name__}"
+        raise _NoRequestError(Failure(kind="action", message=words))
+    return made
+
+
+def _had_no_effect(status: StepStatus) -> bool:
+    """Every attempt was refused, or never arrived; and none went on unseen."""
+    doubtful = any(change.op == IN_DOUBT for change in status.resources)
+    return status.failure is not None and not status.unwatched and not doubtful
+
+
+def _needs_outputs(asked: Asked) -> bool:
+    return isinstance(asked, Request) and any(kind == "outputs" for kind, _ in asked.references())
+
+
+def _doubt(request: Request) -> tuple[ResourceChange, ...]:
+    return (ResourceChange(urn=shown(request), op=IN_DOUBT),)
+
+
+def _answered(request: Request, answer: Answer) -> Failure:
+    words = f"{shown(request)} was answered {answer.status}"
+    said = answer.body if isinstance(answer.body, dict) else {}
+    told = next((said[key] for key in ("detail", "message", "error", "title") if said.get(key)), "")
+    kind = "refused" if answer.refused else "provider"
+    return Failure(
+        kind=kind, message=f"{words}: {told}" if isinstance(told, str) and told else words
+    )
+
+
+def _unanswered(request: Request, error: UnansweredError) -> Failure:
+    kind = "timeout" if "within" in str(error) else "provider"
+    return Failure(kind=kind, message=f"{shown(request)}: {error}")
+
+
+def _still_there(request: Request, seen: Answer) -> Failure:
+    words = f"{shown(request)} was answered {seen.status} after the undo: it is still there"
+    return Failure(kind="unverified", message=words)
+
+
+def _pattern(asked: object) -> str:
+    if isinstance(asked, Request):
+        return f"{asked.method} {asked.url.partition('?')[0]}"
+    return f"what {getattr(asked, '__name__', 'its function')} says"

@@ -1,0 +1,180 @@
+"""Sending a request, with httpx, and saying what its answer means. Secrets are opened here only."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from alma.errors import ToolError
+from alma.outputs import is_whole
+from alma.request import PLACEHOLDER, Request
+from alma.secret import Secret, unwrap
+
+KEY_HEADER: Final = "Idempotency-Key"
+"""https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/"""
+_CONNECT: Final = 10.0
+_READ: Final = 60.0
+"""Seconds without a byte of the answer, where the step sets no timeout."""
+_LARGEST: Final = 1024 * 1024
+"""Bytes of an answer that are read: a larger one is no result to pass on."""
+_GONE: Final = (404, 410)
+_LATER: Final = (408, 425, 429)
+"""4xx that say nothing against asking again (RFC 9110, 8470 and 6585)."""
+
+
+class UnfilledError(Exception):
+    """A placeholder for which there is no value."""
+
+
+class UnansweredError(Exception):
+    """No answer came. `arrived` is False when the request surely never got there."""
+
+    def __init__(self, message: str, *, arrived: bool) -> None:
+        super().__init__(message)
+        self.arrived = arrived
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A status and the JSON that came with it (None for none); `wait`: Retry-After, in seconds."""
+
+    status: int
+    body: Any = None
+    wait: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """It was done."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110, 15.3
+
+    @property
+    def gone(self) -> bool:
+        """It is not there."""
+        return self.status in _GONE
+
+    @property
+    def refused(self) -> bool:
+        """The same request would get the same answer."""
+        return 300 <= self.status < 500 and self.status not in _LATER  # noqa: PLR2004 - RFC 9110
+
+
+def require() -> None:
+    """Raises ToolError where httpx is not installed."""
+    if importlib.util.find_spec("httpx") is None:
+        raise ToolError(
+            "A step that sends requests needs httpx, which is not installed.",
+            hint="pip install 'alma[http]'",
+        )
+
+
+def shown(request: Request) -> str:
+    """Method and URL for people: no query, no user, no password."""
+    parts = urlsplit(request.url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{request.method} {parts.scheme}://{host}{parts.path}" if host else request.method
+
+
+def fill(request: Request, values: Mapping[str, Mapping[str, Any]]) -> Request:
+    """The request with `inputs` and `outputs` in place; UnfilledError names what is missing."""
+    start = PLACEHOLDER.match(request.url)
+    first = str(unwrap(_value(start, values))) if start else ""
+    rest = request.url[start.end() :] if start else request.url
+    url = first + PLACEHOLDER.sub(
+        lambda found: quote(str(unwrap(_value(found, values))), safe=""), rest
+    )
+    return replace(
+        request,
+        url=url,
+        json=_filled(request.json, values),
+        headers=_filled(request.headers, values),
+        params=_filled(request.params, values),
+    )
+
+
+async def send(request: Request, key: str, seconds: float | None) -> Answer:
+    """Send it with its key; UnansweredError after `seconds`, or when no answer came."""
+    import httpx
+
+    headers = {KEY_HEADER: key, **{k: str(v) for k, v in unwrap(request.headers).items()}}
+    limit = httpx.Timeout(_READ if seconds is None else seconds, connect=_CONNECT)
+    client = httpx.AsyncClient(timeout=limit)
+    try:
+        async with asyncio.timeout(seconds), client:
+            asked = client.build_request(
+                request.method,
+                request.url,
+                json=unwrap(request.json),
+                headers=headers,
+                params=unwrap(request.params) or None,
+            )
+            response = await client.send(asked, stream=True)
+            body = await _body(response)
+            wait = _seconds(response.headers.get("Retry-After", ""))
+            return Answer(status=response.status_code, body=body, wait=wait)
+    except TimeoutError as error:
+        raise UnansweredError(f"no answer within {seconds:g} s", arrived=True) from error
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
+        raise UnansweredError(f"no connection: {error}", arrived=False) from error
+    except httpx.InvalidURL as error:
+        raise UnansweredError(f"no URL: {error}", arrived=False) from error
+    except httpx.HTTPError as error:
+        words = str(error) or type(error).__name__
+        raise UnansweredError(f"the answer never came: {words}", arrived=True) from error
+
+
+async def _body(response: Any) -> Any:
+    content = b""
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > _LARGEST:
+            return None
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
+def _filled(tree: Any, values: Mapping[str, Mapping[str, Any]]) -> Any:
+    if isinstance(tree, str):
+        whole = PLACEHOLDER.fullmatch(tree)
+        if whole:
+            return _value(whole, values)
+        return PLACEHOLDER.sub(lambda found: str(unwrap(_value(found, values))), tree)
+    if isinstance(tree, Secret):
+        return Secret(_filled(tree.value, values))
+    if isinstance(tree, Mapping):
+        return {key: _filled(value, values) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_filled(value, values) for value in tree]
+    return tree
+
+
+def _value(found: Any, values: Mapping[str, Mapping[str, Any]]) -> Any:
+    kind, name = found[1], found[2]
+    tree: Any = values[kind]
+    for key in [name] if name in tree else name.split("."):
+        tree = unwrap(tree) if isinstance(tree, Secret) else tree
+        if not isinstance(tree, Mapping) or key not in tree:
+            raise UnfilledError(f"{kind}.{name}")
+        tree = tree[key]
+    if not is_whole(tree):
+        raise UnfilledError(f"{kind}.{name}, which is secret and in no journal")
+    return tree
+
+
+def _seconds(text: str) -> float | None:
+    """Retry-After: seconds, or a date (RFC 9110, 10.2.3)."""
+    try:
+        if text.strip().isdigit():
+            return float(text)
+        when = parsedate_to_datetime(text)
+        return max((when - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None
