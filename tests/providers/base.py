@@ -171,7 +171,7 @@ class StandIn(sdk.Provider):
         kind, where = self._kind(request.urn)
         inputs = self._full(kind, request.properties)
         if request.preview:
-            made = Made("", {key: inputs.get(key, UNKNOWN) for key in kind.outputs})
+            made = Made("", kind.planned(inputs))
         else:
             made = await self._make(f"creating {where}", kind, request.properties, inputs)
         return sdk.CreateResponse(made.id, self._dressed(kind, request.properties, made.outputs))

@@ -89,6 +89,10 @@ class Kind:
         """Paths that need an update although no input has changed. `api` may be None."""
         yield from ()
 
+    def planned(self, inputs: Props) -> Props:
+        """The outputs in the preview of a create: what the service tells is not known yet."""
+        return {key: inputs.get(key, UNKNOWN) for key in self.outputs}
+
     def create(self, api: Any, inputs: Props) -> Made:
         """Create it. What an error leaves behind must be removed first, or be in the error."""
         raise NotImplementedError

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from docker.errors import APIError, NotFound
 
-from tests.providers.base import Kind, Made, PartlyMadeError, Props
+from tests.providers.base import UNKNOWN, Kind, Made, PartlyMadeError, Props
 from tests.providers.docker import container_api, image
 from tests.providers.docker.container_state import found_of, wait_until_up
 from tests.providers.docker.errors import in_doubt, sentence
@@ -44,6 +44,11 @@ class Container(Kind):
         if path in ("labels", "envs"):
             return same_set(old, new)
         return super().equal(path, old, new)
+
+    def planned(self, inputs: Props) -> Props:
+        """Docker picks the ports of the host that are not given."""
+        ports = [{"external": UNKNOWN, **port} for port in inputs.get("ports", ())]
+        return {**super().planned(inputs), "ports": ports}
 
     def create(self, api: Any, inputs: Props) -> Made:
         """Make it, start it, and wait until it runs (with `wait`: until it is healthy).
