@@ -122,9 +122,9 @@ def _checked(url: object) -> str:
         known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         known = False
-    if not known or parts.path.strip("/") or parts.query or parts.fragment:
-        raise DefinitionError(f"{url!r} is no URL of a LocalStack.", hint=hint)
-    if "@" in parts.netloc:
+    if "@" in str(url):
         # The URL goes into the journal and into the stacks' state.
         raise DefinitionError("The URL of a LocalStack must not hold a password.", hint=hint)
+    if not known or parts.path.strip("/") or parts.query or parts.fragment:
+        raise DefinitionError(f"{url!r} is no URL of a LocalStack.", hint=hint)
     return f"{parts.scheme}://{parts.netloc}"

@@ -106,28 +106,29 @@ class Deployed:
     async def _down(self, one: _Brought) -> list[str]:
         name = _target(one.saga)
         try:
-            await self._end(one)
+            if await self._cut_off(one) and self._is_clean(one.saga):
+                return []
             await self._destroy(one)
         except SagaEndedError as error:
             return [_line(name, left) for left in error.result.leftovers] or [f"{name}: {error}"]
-        except AlmaError as error:
-            return [f"{name}: it could not be taken down: {error}"]
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are taken down
+            return [f"{name}: it could not be taken down: {error!r}"]
         return [_line(name, left) for left in self._never_proven(name)]
 
-    async def _end(self, one: _Brought) -> None:
-        """Undo a run that was cut off; where it cannot be, give it up: the destroy sees to it."""
+    async def _cut_off(self, one: _Brought) -> bool:
+        """Whether its run was cut off. It is undone, or given up: the destroy sees to it then."""
         run = next(iter(self._runs(one.saga)), None)
         if run is None or run.state.is_final:
-            return
+            return False
         async with self._settings(one) as settings:
             try:
                 await launch.rollback(run.run, saga=one.saga, settings=settings)
             except SagaEndedError as error:
-                if error.result.state.is_final:
-                    return
-                raise
+                if not error.result.state.is_final:
+                    raise
             except AlmaError:
                 await operator.abandon(run.run, reason="its test is over", settings=settings)
+        return True
 
     async def _destroy(self, one: _Brought) -> Result:
         async with self._settings(one) as settings:

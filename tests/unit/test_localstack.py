@@ -107,9 +107,10 @@ def test_what_is_no_url_is_refused_in_one_sentence(url: str) -> None:
     assert "http://localhost:4566" in refused.value.hint
 
 
-def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize("url", ["http://me:hunter22@host:4566", "me:hunter22@host/x"])
+def test_a_password_in_the_url_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(DefinitionError) as refused:
-        LocalStack("http://me:hunter22@host:4566")
+        LocalStack(url)
     assert "hunter22" not in str(refused.value)
 
 
