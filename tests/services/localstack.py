@@ -45,11 +45,12 @@ class LocalStack:
 
 @contextmanager
 def running(directory: Path) -> Iterator[LocalStack]:
-    """Run LocalStack on a free port of the loopback interface, with its data in `directory`."""
+    """Run LocalStack on a free port, with its data in `directory`."""
     (program,) = (path / localstack.PROGRAM for path in localstack.directories())
     address = f"127.0.0.1:{free_port()}"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)} | QUIET
     environment |= {
+        # Of this it heeds the port only, and listens on every interface.
         "GATEWAY_LISTEN": address,
         # The address in what it returns, such as a queue's URL: its usual name needs the internet.
         "LOCALSTACK_HOST": address,

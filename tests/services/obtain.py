@@ -82,12 +82,15 @@ def facts(directory: Path, name: str) -> dict[str, str]:
 
 def end(run: Run) -> None:
     """End the services of the run, and wait until they are gone."""
-    for pid in Path(run.directory).glob("*/pid"):
+    keepers: dict[int, int] = {}
+    for file in Path(run.directory).glob("*/pid"):
+        pid = int(file.read_text())
         with suppress(ProcessLookupError):
-            keeper = int(pid.read_text())
-            ended = os.pidfd_open(keeper)
-            os.kill(keeper, signal.SIGTERM)
-            if not select.select([ended], [], [], STOP)[0]:
-                os.kill(keeper, signal.SIGKILL)
-            os.close(ended)
+            keepers[os.pidfd_open(pid)] = pid
+            os.kill(pid, signal.SIGTERM)
+    for ended, pid in keepers.items():
+        if not select.select([ended], [], [], STOP)[0]:
+            # What it holds is then killed by the kernel.
+            os.kill(pid, signal.SIGKILL)
+        os.close(ended)
     shutil.rmtree(run.directory, ignore_errors=True)

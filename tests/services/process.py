@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# Seconds that a process has after SIGTERM; what it would still save is thrown away anyhow.
-GRACE = 5
+import psutil
+
+# Seconds for what is killed to be gone.
+GRACE = 10
 LAST_LINES = 15
 
 
@@ -79,12 +81,15 @@ def with_parent() -> list[str]:
 
 
 def end(popen: subprocess.Popen[bytes]) -> None:
-    """End a process that leads its group, and what is left of the group after it."""
-    popen.terminate()
-    try:
-        popen.wait(GRACE)
-    except subprocess.TimeoutExpired:
-        popen.kill()
+    """Kill a process that leads its group, its group and what it has started.
+
+    At once: whatever a service would still save is thrown away with it.
+    """
+    below: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):
+        below = psutil.Process(popen.pid).children(recursive=True)
     with suppress(ProcessLookupError):
         os.killpg(popen.pid, signal.SIGKILL)
     popen.wait()
+    # Those in a namespace of the first of them are killed by the kernel, with it.
+    psutil.wait_procs(below, timeout=GRACE)
