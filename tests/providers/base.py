@@ -28,6 +28,7 @@ from typing import Any, ClassVar
 
 from pulumi.provider.experimental import provider as sdk
 from pulumi.provider.experimental.property_value import PropertyValue
+from pulumi.runtime.proto.provider_pb2 import DiffResponse
 
 from tests.providers import server
 from tests.providers.differences import detailed, replaces, tops
@@ -113,8 +114,10 @@ class StandIn(sdk.Provider):
 
     async def diff_config(self, request: sdk.DiffRequest) -> sdk.DiffResponse:
         """Other settings are taken over; they replace nothing."""
-        changes = plain_map(request.old_state) != plain_map(request.new_inputs)
-        return sdk.DiffResponse(changes=changes)
+        changed = plain_map(request.old_state) != plain_map(request.new_inputs)
+        # The SDK (3.259) puts into the answer what it is given here, and means the enum.
+        some, none = DiffResponse.DIFF_SOME, DiffResponse.DIFF_NONE
+        return sdk.DiffResponse(changes=some if changed else none)  # type: ignore[arg-type]
 
     async def configure(self, request: sdk.ConfigureRequest) -> sdk.ConfigureResponse:
         """Connect, unless a setting is still unknown in a preview."""

@@ -23,7 +23,8 @@ _KINDS = {
 
 def detailed(kind: Kind, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, PropertyDiff]:
     """The differences by path, each with whether it replaces the resource."""
-    old, new = ({**kind.defaults, **inputs} for inputs in (old, new))
+    kept = {key: old[key] for key in kind.computed & old.keys() - new.keys()}
+    old, new = ({**kind.defaults, **inputs} for inputs in (old, {**kept, **new}))
     return {
         path: PropertyDiff(_KINDS[how, replaces(kind, path)], input_diff=True)
         for path, how in _walk(kind, _visible(old), _visible(new), "")

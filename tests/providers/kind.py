@@ -50,6 +50,8 @@ class Kind:
     """Outputs that are secret whatever the program says."""
     defaults: ClassVar[Mapping[str, Any]] = {}
     """What an input counts as when it is not given: handed to `create` and `update`."""
+    computed: ClassVar[frozenset[str]] = frozenset()
+    """Inputs that the service decides on when they are not given: they then stay as they are."""
     maps: ClassVar[frozenset[str]] = frozenset({"tags"})
     """Inputs with keys of the user's own: a refresh takes over keys that somebody added."""
     autoname: ClassVar[str | None] = None

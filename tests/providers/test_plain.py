@@ -19,6 +19,7 @@ class Box(Kind):
     inputs = frozenset({"size", "name", "labels", "tags", "parts"})
     immutable = frozenset({"name", "labels.fixed"})
     defaults: ClassVar = {"size": 1}
+    computed = frozenset({"parts"})
     autoname = "name"
 
 
@@ -60,6 +61,7 @@ def test_secrets_stay_where_they_were_and_spread_where_the_place_cannot_be_told(
             "labels.fixedly": Diff.ADD,
         }),
         ({"parts": [1, 2]}, {"parts": [1, 3, 4]}, {"parts[1]": Diff.UPDATE, "parts[2]": Diff.ADD}),
+        ({"parts": [1]}, {}, {}),
         ({"__defaults": ["name"]}, {}, {}),
     ],
 )  # fmt: skip

@@ -22,6 +22,10 @@ class AwsKind(Kind):
     """Error codes that say that the resource is not there."""
     documents: ClassVar[frozenset[str]] = frozenset()
 
+    def __init_subclass__(cls) -> None:
+        # As Terraform has it, over which the real provider is made: optional and computed.
+        cls.computed = (cls.inputs or frozenset()) & cls.outputs - cls.defaults.keys()
+
     def client(self, api: Api, props: Props) -> Any:
         """The client for the region that the resource is in."""
         return api.client(self.service, props.get("region"))
