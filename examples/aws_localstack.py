@@ -20,7 +20,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from alma import LocalStack, Retry, Saga, SagaFailed
+from alma import AlmaError, LocalStack, Retry, Saga, SagaFailed
 from stacks.aws import dns, messaging, network, secrets, servers, storage
 
 REGION = "us-east-1"
@@ -92,11 +92,11 @@ def run() -> int:
     """Run it as a script does; the exit code is the one that `alma-pulumi up` would give."""
     try:
         result = saga.run()
-    except SagaFailed as failed:
-        print(failed, file=sys.stderr)
-        for left in failed.result.leftovers:
+    except AlmaError as error:  # also when LocalStack is not there
+        print(error, file=sys.stderr)
+        for left in error.result.leftovers if isinstance(error, SagaFailed) else ():
             print(f"left over: {left.stack} {left.urn} {left.reason}", file=sys.stderr)
-        return failed.exit_code
+        return error.exit_code
     for name, address in zip(
         result.outputs["servers"]["instance_ids"],
         result.outputs["servers"]["public_ips"],

@@ -21,6 +21,8 @@ from stacks.aws.common import tags
 INGRESS = ({"port": 80}, {"port": 443})
 EGRESS = ({"protocol": "-1"},)
 ANYWHERE = "0.0.0.0/0"
+SMALLEST = 28
+"""The longest prefix of a subnet that AWS makes."""
 
 
 def program() -> None:
@@ -90,15 +92,20 @@ def subnets(cidr: str, prefix: int, zones: int) -> list[str]:
     """
     try:
         network = ipaddress.IPv4Network(cidr)
-        blocks = network.subnets(new_prefix=prefix)
     except ValueError as error:
-        raise ValueError(f"cidr {cidr!r} with subnet_prefix {prefix}: {error}.") from None
+        raise ValueError(f"cidr {cidr!r} is none: {error}.") from None
+    if not network.prefixlen <= prefix <= SMALLEST:
+        raise ValueError(
+            f"subnet_prefix must be from {network.prefixlen}, as cidr has it, to {SMALLEST}, "
+            f"not {prefix}."
+        )
     room = 2 ** (prefix - network.prefixlen)
     if room < 2 * zones:
         raise ValueError(
             f"cidr {cidr!r} holds {room} subnets of prefix length {prefix}; "
             f"{zones} availability zones need {2 * zones}."
         )
+    blocks = network.subnets(new_prefix=prefix)
     return [str(next(blocks)) for _ in range(2 * zones)]
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from tests.examples.conftest import Place
@@ -45,12 +47,18 @@ def test_aws_localstack_fails_clean_goes_up_and_down(
     assert set(place.held().values()) == {0}
 
 
-def test_aws_localstack_names_the_steps_that_can_be_made_to_fail(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A step that is none is one sentence, and nothing is started."""
+def test_aws_localstack_says_what_is_wrong(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence for a LocalStack that is not there, and for a step that is none."""
+    with socket.socket() as bound:  # and listens to nobody
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        ended = place.python("aws_localstack.py")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"LocalStack at {url}")
+    assert len(ended.stderr.splitlines()) == 1
     monkeypatch.setenv("ALMA_FAIL_AT", "nothing")
     ended = place.python("aws_localstack.py")
     assert ended.returncode == 1
     assert "'nothing' cannot be made to fail; steps are network, storage" in ended.stderr
-    assert list(place.directory.iterdir()) == []
+    assert not place.held()
