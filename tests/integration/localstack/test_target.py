@@ -16,7 +16,7 @@ import pulumi
 import pytest
 
 import alma
-from alma import LocalStack, Saga
+from alma import LocalStack, Saga, Secret
 from tests.services.localstack import LocalStack as Service
 
 ROOT = Path(__file__).parents[3]
@@ -73,6 +73,14 @@ def queues(localstack: Service, prefix: str, region: str = "us-east-1") -> list[
     return sqs.list_queues(QueueNamePrefix=prefix).get("QueueUrls", [])
 
 
+def written_with(value: bytes, directory: Path) -> list[Path]:
+    """The files of alma that hold the value; Pulumi's state, which the program made, left out."""
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    written = [path for path in files if "state" not in path.relative_to(directory).parts]
+    assert any(path.name == "journal.db" for path in written)
+    return [path for path in written if value in path.read_bytes()]
+
+
 async def test_each_kind_of_setting_that_the_user_makes_wins(
     localstack: Service, tmp_path: Path
 ) -> None:
@@ -99,7 +107,9 @@ async def test_each_kind_of_setting_that_the_user_makes_wins(
     (work_dir / "Pulumi.dev.yaml").write_text("config:\n  aws:region: eu-central-1\n")
     before = {path.name: path.read_text() for path in work_dir.iterdir()}
     saga = Saga("shop", aws=LocalStack(url))
-    saga.add_stack("storage", storage, config={"aws:region": "eu-west-1"})
+    secret = {"tags": {"token": Secret("hunter22")}}
+    config = {"aws:region": "eu-west-1", "aws:defaultTags": secret}
+    saga.add_stack("storage", storage, config=config)
     saga.add_stack("queue", work_dir=work_dir)
 
     result = await saga.execute()
@@ -108,6 +118,9 @@ async def test_each_kind_of_setting_that_the_user_makes_wins(
         "target-plain": "eu-west-1",
         "target-own": "eu-north-1",
     }
+    tags = localstack.client("s3").get_bucket_tagging(Bucket="target-plain")["TagSet"]
+    assert tags == [{"Key": "token", "Value": "hunter22"}]
+    assert not written_with(b"hunter22", tmp_path / ".alma")
     (queue,) = queues(localstack, "target-", "eu-central-1")
     arn = result.outputs["queue"]["arn"]
     assert arn == "arn:aws:sqs:eu-central-1:000000000000:target-queue"
