@@ -187,7 +187,7 @@ def where_it_went(saga: Saga, settings: Settings) -> LocalStack | None:
                     f"Run {row.run} of {target} took AWS steps to {place(newest.aws)}, "
                     f"not to {place(asked)}.",
                     hint="Stacks are taken down and put back where they are: leave --localstack "
-                    "out, and aws= as it was.",
+                    "out, and aws= as it was. If LocalStack has moved, `up` comes first.",
                 )
             return newest.aws
     return asked

@@ -243,7 +243,7 @@ async def test_a_run_goes_on_where_it_began_whatever_the_saga_says(
     result = await resume(saga=saga(second), settings=settings(engine, journal))
     assert result.state is SagaState.COMPLETED
     assert result.status.plan.aws == first
-    with pytest.raises(DefinitionError, match="A destroy takes stacks down where they are"):
+    with pytest.raises(DefinitionError, match="taken down and put back where they are"):
         await destroy(saga(second), settings=settings(engine, journal))
     result = await destroy(saga(), settings=settings(engine, journal))
     assert result.status.plan.aws == first
