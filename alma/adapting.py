@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Literal
 
+from alma.ansible import AnsibleStep
 from alma.definition import StepDefinition
 from alma.engine.protocol import Engine, StackRef
 from alma.engine.ship import code_digest, ship
@@ -17,13 +19,15 @@ from alma.request import HttpStep, Request
 from alma.secret import mask
 from alma.step import ActionStep, Output, StackStep, Step
 from alma.steps.action import ActionAdapter
+from alma.steps.ansible import AnsibleAdapter
 from alma.steps.base import StepAdapter
 from alma.steps.callables import takes_context
 from alma.steps.http import HttpAdapter
 from alma.steps.stack import StackAdapter
 from alma.steps.terraform import TerraformAdapter
 from alma.terraform import TerraformStep, configuration
-from alma.tools.http import require
+from alma.tools.ansible import require as require_ansible
+from alma.tools.http import require as require_httpx
 from alma.tools.terraform import Terraform
 from alma.values import sources
 
@@ -53,6 +57,14 @@ def from_plan(
             sources=sources(step, names),
             compensation=step.compensation,
         )
+    if step.kind == "ansible":
+        undo_playbook = step.settings.get("undo_playbook")
+        return AnsibleAdapter(
+            name=step.name,
+            undo_playbook=Path(undo_playbook) if undo_playbook else None,
+            inventory=step.settings.get("inventory", ""),
+            sources=sources(step, names),
+        )
     if step.kind == "http":
         asked = {key: Request(**step.settings[key]) for key in _ASKED if key in step.settings}
         return HttpAdapter(
@@ -78,6 +90,8 @@ def from_step(
         return _stack(step, engine, modules, redactor)
     if isinstance(step, TerraformStep):
         return _terraform(step, redactor)
+    if isinstance(step, AnsibleStep):
+        return _ansible(step, redactor)
     if isinstance(step, HttpStep):
         return _http(step, redactor)
     assert isinstance(step, ActionStep)  # noqa: S101 - the last kind there is
@@ -132,9 +146,29 @@ def _terraform(step: TerraformStep, redactor: Redactor) -> TerraformAdapter:
     )
 
 
+def _ansible(step: AnsibleStep, redactor: Redactor) -> AnsibleAdapter:
+    """Raises ToolError where Ansible is not installed."""
+    require_ansible(os.environ)
+    redactor.learn(step.variables)
+    return AnsibleAdapter(
+        name=step.name,
+        playbook=step.playbook,
+        undo_playbook=step.undo_playbook,
+        inventory=step.inventory,
+        secret_outputs=step.secret_outputs,
+        sources=step.values,
+        digest=_digest(
+            _plain(step.values),
+            step.inventory,
+            list(step.secret_outputs),
+            _files_digest(path for path in (step.playbook, step.undo_playbook) if path),
+        ),
+    )
+
+
 def _http(step: HttpStep, redactor: Redactor) -> HttpAdapter:
     """Raises ToolError where httpx is not installed."""
-    require()
+    require_httpx()
     parts: list[Any] = [_plain(step.inputs), list(step.secret_outputs)]
     for what, asked in (("do", step.do), ("undo", step.undo), ("check", step.check)):
         if callable(asked):

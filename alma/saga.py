@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
+from alma.ansible import AnsibleStep, check_playbook, find_inventory
 from alma.dag import check_dag
 from alma.definition import Definition, FailurePolicy
 from alma.errors import DefinitionError
@@ -185,6 +186,44 @@ class Saga:
                 variables=dict(variables or {}),
                 program=program,
                 compensation=compensation,
+                **step_options(self, where, name, **options),
+            )
+        )
+
+    def add_ansible(
+        self,
+        name: str,
+        playbook: str | Path,
+        *,
+        undo_playbook: str | Path | None = None,
+        inventory: str | Path | None = None,
+        variables: Mapping[str, Any] | None = None,
+        secret_outputs: Iterable[str] = (),
+        **options: Unpack[StepOptions],
+    ) -> AnsibleStep:
+        """Add an Ansible playbook, and the one that undoes it.
+
+        `variables` and `inputs` become extra variables of both. `inventory` is a file, a
+        directory, or hosts with a comma ("localhost,"); else what Ansible's own settings say. The
+        outputs are what the playbook says by `set_stats`; those in `secret_outputs` are
+        `Secret`s. Both playbooks must be idempotent. Without an undo the step is a leftover.
+        """
+        where = f'Step "{check_name("step", name)}"'
+        for key, value in (variables or {}).items():
+            check_value(f"{where}: variable {key!r}", value)
+        both = set(variables or {}) & set(options.get("inputs") or {})
+        if both:
+            raise DefinitionError(f"{where}: {min(both)!r} is given as variable and as input.")
+        paths = [Path(path).absolute() for path in (playbook, undo_playbook) if path is not None]
+        for path in paths:
+            check_playbook(where, path)
+        return self._add(
+            AnsibleStep(
+                playbook=paths[0],
+                undo_playbook=paths[1] if undo_playbook is not None else None,
+                inventory=find_inventory(where, inventory),
+                variables=dict(variables or {}),
+                secret_outputs=tuple(secret_outputs),
                 **step_options(self, where, name, **options),
             )
         )

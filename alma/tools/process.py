@@ -41,8 +41,7 @@ _left: list[subprocess.Popen[bytes]] = []
 class Command:
     """What to start. `stdin` is read from a file without a name; None for an empty one.
 
-    `output` is made 0600 and appended to. `front` finds the process that a SIGINT is for, where
-    it is not the program itself.
+    `output` is made 0600 and appended to.
     """
 
     argv: Sequence[str]
@@ -50,7 +49,6 @@ class Command:
     environment: Mapping[str, str]
     output: Path
     stdin: bytes | None = None
-    front: Callable[[Process], Process] = lambda process: process
 
 
 class Programs:
@@ -63,6 +61,8 @@ class Programs:
         self.watch = watch
         self.why: Literal["", "interrupt", "deadline"] = ""
         self.killed = False
+        self.running = False
+        """Also when it was left to end by itself."""
         self._ends = None if watch.timeout is None else time.monotonic() + watch.timeout
 
     async def run(self, command: Command) -> int | None:
@@ -79,11 +79,14 @@ class Programs:
             popen.send_signal(signal.SIGINT)
             _left.append(popen)
             raise
+        self.running = True
         try:
-            return await self._wait(popen, process, command)
+            code = await self._wait(popen, process)
         except BaseException:
             _left.append(popen)  # It ends by itself, and is settled later.
             raise
+        self.running = False
+        return code
 
     def failure(self) -> Failure | None:
         """Why the operation was told to end, when it was."""
@@ -95,9 +98,7 @@ class Programs:
             return Failure(kind="timeout", message=words + (end if self.killed else ""))
         return None
 
-    async def _wait(
-        self, popen: subprocess.Popen[bytes], process: Process, command: Command
-    ) -> int:
+    async def _wait(self, popen: subprocess.Popen[bytes], process: Process) -> int:
         delay, told = 0.005, 0.0
         while (code := popen.poll()) is None:
             await asyncio.sleep(delay)
@@ -106,7 +107,7 @@ class Programs:
             self._look()
             if self.why and not before:
                 told = time.monotonic()
-                if live.interrupt(command.front(process)):
+                if live.interrupt(process):
                     self.watch.on_signal("SIGINT", self.why)
             if self.why == "deadline" and time.monotonic() - told > self.watch.grace:
                 await self._kill(process)

@@ -1,0 +1,76 @@
+"""A step that is an Ansible playbook: its definition, and what can be seen to be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alma.errors import DefinitionError
+from alma.step import Step
+from alma.values import kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnsibleStep(Step):
+    """A playbook, and the one that undoes it. `inventory` is a path, a list of hosts, or empty."""
+
+    kind = "ansible"
+    playbook: Path
+    undo_playbook: Path | None
+    inventory: str
+    variables: Mapping[str, Any]
+    secret_outputs: tuple[str, ...]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All extra variables: values and references."""
+        return {**self.variables, **self.inputs}
+
+    def particulars(self) -> dict[str, Any]:
+        """What undoes it, and with which variables."""
+        if self.undo_playbook is None:
+            return {"compensation": "none"}
+        settings = {
+            "undo_playbook": str(self.undo_playbook),
+            "inventory": self.inventory,
+            **kept(self.values),
+        }
+        return {"compensation": "playbook", "settings": settings}
+
+
+def check_playbook(where: str, path: Path) -> None:
+    """Refuse a playbook that is not there or no list of plays; Ansible checks the rest."""
+    import yaml
+
+    try:
+        # Composed, not constructed: tags of Ansible's own (!vault) are no business of ours.
+        document = yaml.compose(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DefinitionError(f"{where}: there is no playbook {path}.") from error
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise DefinitionError(f"{where}: {path}{line}: {error.problem}.") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise DefinitionError(f"{where}: {path} cannot be read: {error}.") from error
+    plays = document.value if isinstance(document, yaml.SequenceNode) else []
+    if not plays or not all(isinstance(play, yaml.MappingNode) for play in plays):
+        raise DefinitionError(
+            f"{where}: {path} is no playbook.", hint="A playbook is a YAML list of plays."
+        )
+
+
+def find_inventory(where: str, inventory: str | Path | None) -> str:
+    """The inventory as Ansible is given it: an absolute path, or hosts with a comma."""
+    if inventory is None:
+        return ""
+    if isinstance(inventory, str) and "," in inventory:
+        return inventory
+    path = Path(inventory).absolute()
+    if not path.exists():
+        raise DefinitionError(
+            f"{where}: there is no inventory {path}.",
+            hint='Give a file or directory, or hosts with a comma ("localhost,").',
+        )
+    return str(path)

@@ -1,0 +1,112 @@
+"""A step that is an Ansible playbook, undone by another one that must reach and mend every host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alma.engine.protocol import Settled, Watch
+from alma.events import Failure, Leftover, StepStarted
+from alma.outputs import NotJsonError, check_json
+from alma.secret import Secret
+from alma.status import OpenOperation, StepStatus
+from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
+from alma.tools.ansible import PROGRAMS, Played, clean, play
+from alma.tools.process import Programs, wait_for
+
+
+@dataclass(kw_only=True)
+class AnsibleAdapter:
+    """`playbook` is None when only the undo can be needed. `sources` are all extra variables."""
+
+    name: str
+    playbook: Path | None = None
+    undo_playbook: Path | None = None
+    inventory: str = ""
+    secret_outputs: tuple[str, ...] = ()
+    sources: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
+
+    async def probe(self) -> StepStarted:
+        """Nothing can be seen of a playbook from outside."""
+        return StepStarted(step=self.name)
+
+    async def act(self, call: Call) -> None:
+        """Play it; what it says by `set_stats` are the outputs."""
+        await call.perform("action", self._acting(call))
+
+    async def undo(self, call: Call) -> Undone | Retained | None:
+        """Play the undo; its evidence is that no host failed and none was unreachable."""
+        undo = self.undo_playbook
+        if undo is None:
+            if call.kind == "destroy":
+                return Undone(how="nothing", evidence={"compensation": "none"})
+            reason = "the step has no undo_playbook"
+            return Retained(reason=reason, leftovers=self._leftover(reason))
+
+        async def work(watch: Watch) -> Outcome:
+            programs = Programs(watch)
+            played = await self._play(undo, call, watch, programs)
+            failure = programs.failure() or played.failure
+            left = self._leftover(f"{undo.name} failed: {failure.message}") if failure else ()
+            return Outcome(
+                failure=failure,
+                changes=played.counts,
+                evidence={"recap": dict(played.counts)},
+                leftovers=left,
+            )
+
+        outcome = await call.perform("compensation", work)
+        if outcome.failure is not None:
+            return None
+        return Undone(how="called", evidence={"playbook": undo.name, **outcome.evidence})
+
+    async def reveal(self, call: Call) -> Mapping[str, Any]:
+        """Play it again: its secrets are in no journal, and it is idempotent."""
+        return (await call.perform("action", self._acting(call))).outputs
+
+    async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
+        """Whatever the playbook made, as far as alma can know."""
+        return status.leftovers or self._leftover(reason)
+
+    async def foresee(self, inputs: Mapping[str, Any] | None) -> Foreseen:  # noqa: ARG002
+        """A playbook is opaque: it is played, and that is all that can be said."""
+        what = f"play {self.playbook.name if self.playbook else 'its playbook'}"
+        if self.undo_playbook is None:
+            return Foreseen(what=what, undo="nothing: it has no undo_playbook", undoable=False)
+        return Foreseen(what=what, undo=f"play {self.undo_playbook.name}", undoable=True)
+
+    async def current(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
+        """Only a run knows what a playbook said."""
+        return {}
+
+    async def settle(self, operation: OpenOperation) -> Settled:
+        """Wait for Ansible, then remove what it was given; the playbook is played again."""
+        words = await wait_for(operation, PROGRAMS)
+        clean(Path(operation.log))
+        found = f"waited for {', '.join(words)} to end" if words else "nothing was left at work"
+        return Settled(found=f"{found}; it is played again", evidence={"waited_for": words})
+
+    def _acting(self, call: Call) -> Any:
+        async def work(watch: Watch) -> Outcome:
+            assert self.playbook is not None  # noqa: S101 - launch refuses a run that lacks it
+            programs = Programs(watch)
+            played = await self._play(self.playbook, call, watch, programs)
+            failure = programs.failure() or played.failure
+            try:
+                outputs = check_json(played.outputs, "set_stats") if failure is None else {}
+            except NotJsonError as error:
+                failure, outputs = Failure(kind="action", message=str(error)), {}
+            secret = {key: Secret(outputs[key]) for key in self.secret_outputs if key in outputs}
+            return Outcome(failure=failure, changes=played.counts, outputs={**outputs, **secret})
+
+        return work
+
+    async def _play(self, playbook: Path, call: Call, watch: Watch, programs: Programs) -> Played:
+        values = await call.inputs()
+        return await play(playbook, self.inventory, values, Path(call.logs(watch)), programs)
+
+    def _leftover(self, reason: str) -> tuple[Leftover, ...]:
+        return (Leftover(step=self.name, reason=reason),)
