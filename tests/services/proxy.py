@@ -9,6 +9,7 @@ proxy.down(); proxy.up()                       # the service is away for a while
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,10 +19,15 @@ from tests.services.exchange import Request, forward, read, refusal
 from tests.services.faults import Fault, Match
 
 LOOPBACK = "127.0.0.1"
+# The services are on this machine, with certificates that they have made themselves.
+UNVERIFIED = ssl._create_unverified_context()  # noqa: S323
 
 
 class Proxy:
-    """Listens on a port of its own; `unix:` addresses get a `tcp:` one, as Docker wants it."""
+    """Listens on a port of its own; `unix:` addresses get a `tcp:` one, as Docker wants it.
+
+    What is `https:` behind is `http:` in front: faults are for requests, not for certificates.
+    """
 
     def __init__(self, upstream: str) -> None:
         self.upstream = urlsplit(upstream)
@@ -33,7 +39,7 @@ class Proxy:
         # Bound and never listening: nobody else gets the port while the service is away.
         self._port = _bound((LOOPBACK, 0))
         self._listener: socket.socket | None = None
-        scheme = "tcp" if self.upstream.scheme == "unix" else self.upstream.scheme
+        scheme = {"unix": "tcp", "https": "http"}.get(self.upstream.scheme, self.upstream.scheme)
         self.url = f"{scheme}://{LOOPBACK}:{self._port.getsockname()[1]}"
         self.up()
 
@@ -107,7 +113,10 @@ class Proxy:
             upstream = socket.socket(socket.AF_UNIX)
             upstream.connect(self.upstream.path)
             return upstream
-        return socket.create_connection((self.upstream.hostname, self.upstream.port))
+        connection = socket.create_connection((self.upstream.hostname, self.upstream.port))
+        if self.upstream.scheme == "https":
+            return UNVERIFIED.wrap_socket(connection, server_hostname=self.upstream.hostname)
+        return connection
 
 
 def _bound(address: tuple[str, int]) -> socket.socket:
