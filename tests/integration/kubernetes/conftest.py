@@ -1,0 +1,82 @@
+"""A namespace of its own for each test, deleted when the test is over, whatever it did."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.integration.kubernetes.cluster import Cluster
+from tests.services.proxy import Proxy
+
+NOTED = """#!/bin/sh
+# Notes the words of each Pulumi process that is started, then is that process.
+printf '%s\\n' "$*" >> "{notes}"
+exec "{pulumi}" "$@"
+"""
+
+
+@pytest.fixture
+def cluster(kubernetes_api: Any) -> Cluster:
+    """The cluster, past alma."""
+    return Cluster(kubernetes_api.client())
+
+
+@pytest.fixture
+def stood_in(provider_plugins: dict[str, str]) -> bool:
+    """Whether the stand-in serves: the official plugin has other words for what goes wrong."""
+    return provider_plugins["kubernetes"] == "stand-in"
+
+
+@pytest.fixture
+def provider(
+    kubernetes_api: Any,
+    provider_plugins: dict[str, str],  # noqa: ARG001 - on PATH
+    pulumi_cli: Path,  # noqa: ARG001 - it must be there
+) -> dict[str, str]:
+    """The provider's config, as each step of a saga gets it."""
+    return {
+        "kubernetes:kubeconfig": str(kubernetes_api.kubeconfig),
+        "kubernetes:context": kubernetes_api.context,
+    }
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """The name of a namespace that is not there; it and those that begin so go with the test."""
+    name = f"alma-test-{secrets.token_hex(4)}"
+    yield name
+    for left in cluster.namespaces(name):
+        cluster.delete_namespace(left)
+
+
+@pytest.fixture
+def proxy(
+    kubernetes_api: Any, provider: dict[str, str], chaos: Callable[[str], Proxy], tmp_path: Path
+) -> Proxy:
+    """A proxy in front of the API server, through which `provider` goes."""
+    contents = yaml.safe_load(kubernetes_api.kubeconfig.read_text())
+    cluster = contents["clusters"][0]["cluster"]
+    proxy = chaos(cluster["server"])
+    cluster["server"] = proxy.url
+    through = tmp_path / "kubeconfig-through-the-proxy"
+    through.write_text(yaml.safe_dump(contents))
+    provider["kubernetes:kubeconfig"] = str(through)
+    return proxy
+
+
+@pytest.fixture
+def said_to_pulumi(pulumi_cli: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with the arguments of each Pulumi process."""
+    notes, directory = tmp_path / "said-to-pulumi", tmp_path / "noting"
+    directory.mkdir()
+    wrapper = directory / "pulumi"
+    wrapper.write_text(NOTED.format(notes=notes, pulumi=pulumi_cli))
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{directory}{os.pathsep}{os.environ['PATH']}")
+    return notes

@@ -1,0 +1,87 @@
+"""A failure at each step in turn: whatever has started by then is gone from the cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.integration.kubernetes.app import STEPS
+from tests.integration.kubernetes.cluster import Cluster
+from tests.integration.kubernetes.command import Ended, side_by_side, up
+
+SAGA = """
+from kubernetes.config import new_client_from_config
+from tests.integration.kubernetes.app import saga as make
+from tests.integration.kubernetes.cluster import Cluster
+
+NAME, PROVIDER = {name!r}, {provider!r}
+
+
+def meddle():
+    client = new_client_from_config(*PROVIDER.values())
+    Cluster(client).delete_deployment(NAME)
+
+
+saga = make(NAME, PROVIDER, {change})
+"""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A saga that fails at `step`, by what is changed in it; its error tells what was `said`."""
+
+    step: str
+    change: str
+    said: str
+
+
+FAILURES = [
+    # Somebody else has a namespace of this name.
+    Failure("namespace", "", "already exists"),
+    # Of two objects only one is refused: the other one is made, and undone.
+    Failure("settings", "data={'not a key': 'x'}", "not a key"),
+    # No node has such a label: the deployment is there, and its pods never run.
+    Failure(
+        "app",
+        "node_selector={'disk': 'none'}, ready_within=3",
+        "not ready within 3 s: 2 replicas wanted",
+    ),
+    # Before the undo comes to the deployment, somebody has deleted it behind alma's back.
+    Failure("ingress", "host='Not A Host', undo_ingress=meddle", "Not A Host"),
+]
+
+
+@pytest.mark.timeout(300)
+def test_nothing_is_left_of_what_had_started_and_what_was_there_stays(
+    cluster: Cluster,
+    provider: dict[str, str],
+    namespace: str,
+    tmp_path: Path,
+    stood_in: bool,
+    subtests: pytest.Subtests,
+) -> None:
+    """Exit code 4, no leftover; at the API no namespace, and nothing in it."""
+
+    def run(failure: Failure) -> Ended:
+        name = f"{namespace}-{failure.step}"
+        text = SAGA.format(name=name, provider=provider, change=failure.change)
+        return up(tmp_path / failure.step, text)
+
+    theirs = f"{namespace}-namespace"
+    cluster.make_namespace(theirs, team="theirs")
+    before = cluster.namespace(theirs)
+    for failure, ended in side_by_side(run, FAILURES).items():
+        with subtests.test(failure.step):
+            assert ended.code == 4, ended.stderr
+            assert ended.document["state"] == "COMPENSATED"
+            assert ended.document["leftovers"] == []
+            assert f'failed at step "{failure.step}"' in ended.stderr
+            assert not stood_in or failure.said in ended.document["error"]
+            states = {step["name"]: step["state"] for step in ended.document["steps"]}
+            undone = STEPS[: STEPS.index(failure.step) + 1]
+            assert {name for name in STEPS if states[name] == "COMPENSATED"} == set(undone)
+            if failure.step != "namespace":
+                assert cluster.left(f"{namespace}-{failure.step}") == []
+    assert cluster.namespace(theirs) == before

@@ -1,0 +1,130 @@
+"""An API server that is not there, does not know who asks, or goes away and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from alma import Retry, SagaState
+from alma.launch import rollback, up
+from stacks.kubernetes.app import program
+from tests.integration.kubernetes.app import ended, saga
+from tests.integration.kubernetes.cluster import Cluster, patiently
+from tests.integration.kubernetes.command import Ended, side_by_side
+from tests.integration.kubernetes.command import up as up_by_command
+from tests.services.proxy import Proxy
+
+SAGA = """
+from alma import Saga
+from stacks.kubernetes import namespace
+
+saga = Saga("refused")
+saga.add_stack("namespace", program=namespace.program, config={{"name": "{name}"}})
+"""
+
+
+def unreachable(contents: dict[str, Any]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    contents["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
+
+
+def unknown(contents: dict[str, Any]) -> None:
+    contents["users"][0]["user"] = {"token": "nobody-has-this-token"}
+
+
+def contextless(contents: dict[str, Any]) -> None:
+    contents["current-context"] = "nowhere"
+
+
+SPOILED = {
+    unreachable: "is not reachable: connection refused",
+    unknown: "does not know the credentials",
+    contextless: "cannot be used: Invalid kube-config file. Expected object with name nowhere",
+}
+
+
+@pytest.mark.timeout(300)
+def test_a_cluster_that_cannot_be_used_is_named_and_nothing_is_left(
+    kubernetes_api: Any,
+    cluster: Cluster,
+    provider: dict[str, str],  # noqa: ARG001 - its plugin is on PATH
+    namespace: str,
+    tmp_path: Path,
+    stood_in: bool,
+    subtests: pytest.Subtests,
+) -> None:
+    """In one sentence with the kubeconfig's name and no credentials in it; exit code 4, clean."""
+
+    def run(spoil: Callable[[dict[str, Any]], None]) -> Ended:
+        contents = yaml.safe_load(kubernetes_api.kubeconfig.read_text())
+        spoil(contents)
+        (kubeconfig := tmp_path / f"{spoil.__name__}.yaml").write_text(yaml.safe_dump(contents))
+        directory = tmp_path / spoil.__name__
+        return up_by_command(directory, SAGA.format(name=namespace), KUBECONFIG=str(kubeconfig))
+
+    for spoil, told in side_by_side(run, SPOILED).items():
+        with subtests.test(spoil.__name__):
+            assert told.code == 4, told.stderr
+            assert told.document["state"] == "COMPENSATED"
+            if stood_in:
+                assert SPOILED[spoil] in told.document["error"]
+                assert str(tmp_path / f"{spoil.__name__}.yaml") in told.document["error"]
+            assert "Traceback" not in told.stderr
+            assert "nobody-has-this-token" not in f"{told}"
+    assert cluster.namespace(namespace) is None
+
+
+@pytest.mark.timeout(300)
+async def test_faults_are_tried_again_and_an_undo_that_cannot_reach_the_cluster_names_what_is_left(
+    cluster: Cluster, provider: dict[str, str], namespace: str, proxy: Proxy, tmp_path: Path
+) -> None:
+    """Throttled at the namespace; away when the pods are to be made, and back for a retry. Away
+    again for the undo: every object is a leftover, and a rollback with the server back leaves none.
+    """
+    attempts = tmp_path / "attempts"
+
+    def noted() -> None:
+        with attempts.open("a") as file:
+            file.write("x")
+        program()
+
+    def comes_back() -> None:
+        for _ in patiently("there is no second attempt"):
+            if attempts.exists() and len(attempts.read_text()) > 1:
+                proxy.up()
+                return
+
+    proxy.fail(429, match="POST /api/v1/namespaces?")
+    made = saga(
+        namespace,
+        provider,
+        before_app=proxy.down,
+        app_program=noted,
+        retry=Retry(attempts=6, delay=0.2),
+        host="Not A Host",
+        undo_ingress=proxy.down,
+    )
+    watcher = asyncio.create_task(asyncio.to_thread(comes_back))
+    result = await ended(up(made))
+    await watcher
+    steps = result.status.steps
+    assert steps["namespace"].attempts == 2
+    assert steps["app"].attempts > 1
+    assert result.failed_step == "ingress"
+    assert result.state is SagaState.FAILED
+    kinds = {left.urn.rpartition("::")[0].rpartition(":")[2] for left in result.leftovers}
+    assert kinds >= {"Deployment", "Service", "ConfigMap", "Secret", "Namespace"}
+    assert all(left.reason for left in result.leftovers)
+    assert len(cluster.left(namespace)) >= 5
+
+    proxy.up()
+    result = await ended(rollback(result.run_id, saga=made))
+    assert result.state is SagaState.COMPENSATED, result.leftovers
+    assert cluster.left(namespace) == []
