@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks import core, counts, growth, memory, numbers, stacks, terragrunt
+from tests.benchmarks import core, counts, growth, loads, memory, numbers, stacks, terragrunt
 from tests.benchmarks.results import Results
 from tests.benchmarks.room import House, script
 from tests.benchmarks.stats import middle
@@ -135,6 +135,25 @@ def held(session: Session) -> None:
         )
 
 
+def aws(session: Session) -> None:
+    """What pulumi-aws adds to a worker."""
+    found = session.results
+    if not loads.present():
+        found.notes.append("The worker with pulumi-aws was not measured: it is not installed.")
+        return
+    seconds, mib = loads.loads(session.house, session.repeats)
+    bare = "no pulumi-aws"
+    for services in (name for name in loads.ARMS if name != bare):
+        work = f"worker with {services} of pulumi-aws"
+        found.compare(
+            f"{work}: processor time to start", f"A / {bare}", seconds[services], seconds[bare]
+        )
+        found.compare(f"{work}: memory", f"A / {bare}", mib[services], mib[bare])
+    for name in loads.ARMS:
+        found.add("worker's processor time to start", name, seconds[name], unit=" s")
+        found.add("worker's memory", name, mib[name], unit=" MiB")
+
+
 def grow(session: Session) -> None:
     """How cost grows."""
     place, curves = session.scratch, session.results.curves
@@ -166,6 +185,7 @@ SECTIONS: dict[str, Callable[[Session], None]] = {
     "steps": steps,
     "fold": fold,
     "memory": held,
+    "aws": aws,
     "timeline": timelines,
     "growth": grow,
 }
