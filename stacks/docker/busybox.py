@@ -81,5 +81,5 @@ def _serve(prepare: str, home: str, port: int, check: str) -> dict[str, Any]:
     return {
         "command": ["sh", "-c", command],
         "health": ["CMD", "sh", "-c", check],
-        "health_interval": "500ms",
+        "health_interval": "1s",
     }

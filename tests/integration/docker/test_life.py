@@ -1,4 +1,4 @@
-"""The three tiers from their first up to their end, on a real daemon."""
+"""The three tiers from their first up to a change that fails, on a real daemon."""
 
 from __future__ import annotations
 
@@ -7,11 +7,46 @@ from typing import Any
 
 import pytest
 
-from alma import Secret
-from alma.launch import destroy
+from alma import SagaState, Secret
+from tests.integration.docker.test_failures import failed
 from tests.integration.docker.world import PASSWORD, World, hidden, page
 
 pytestmark = pytest.mark.timeout(400)
+
+
+async def test_a_page_comes_through_proxy_and_server_from_the_database(
+    world: World, tmp_path: Path, said_to_pulumi: Path
+) -> None:
+    """Up, up again, a change, and one that fails and is put back; the password is nowhere."""
+    result = await world.saga(serving=True).execute()
+    url = result.outputs["proxy"]["url"]
+    assert page(url) == "server-0: one row"
+    assert isinstance(result.outputs["database"]["password"], Secret)
+    first = {container.id for container in world.containers()}
+
+    result = await world.saga(serving=True).execute()
+    assert [set(one) for one in changes(result).values()] == [{"same"}] * 4
+    assert {container.id for container in world.containers()} == first
+
+    result = await world.saga(upto="servers", row="another row", serving=True).execute()
+    assert changes(result)["database"]["replace"] == 1
+    assert [set(changes(result)[one]) for one in ("network", "servers")] == [{"same"}] * 2
+    assert page(url) == "server-0: another row"
+    before = configured(world)
+
+    bad = {"command": ["sh", "-c", "echo no heart; exit 7"]}
+    saga = world.saga(upto="servers", row="a third row", bad=bad, serving=True)
+    result = await failed(saga.execute())
+    assert (result.failed_step, result.state) == ("servers", SagaState.COMPENSATED)
+    assert changes(result)["database"]["replace"] == 1
+    assert page(url) == "server-0: another row"
+    assert configured(world) == before
+    assert len(world.containers()) == 3
+
+    said = said_to_pulumi.read_bytes()  # noqa: ASYNC240 - nothing else is under way
+    assert b"up" in said
+    assert PASSWORD.encode() not in said
+    assert hidden(PASSWORD, tmp_path)
 
 
 def changes(result: Any) -> dict[str, Any]:
@@ -19,31 +54,9 @@ def changes(result: Any) -> dict[str, Any]:
     return {name: dict(step.changes) for name, step in result.status.steps.items()}
 
 
-async def test_a_page_comes_through_proxy_and_server_from_the_database(
-    world: World, tmp_path: Path, said_to_pulumi: Path
-) -> None:
-    """Up, up again, a change of one tier, and down; the password is nowhere in plain."""
-    result = await world.saga().execute()
-    url = result.outputs["proxy"]["url"]
-    assert page(url) == "server-0: one row"
-    assert isinstance(result.outputs["database"]["password"], Secret)
-    first = {container.id for container in world.containers()}
-
-    result = await world.saga().execute()
-    assert [set(one) for one in changes(result).values()] == [{"same"}] * 4
-    assert {container.id for container in world.containers()} == first
-
-    result = await world.saga(row="another row").execute()
-    assert changes(result)["database"]["replace"] == 1
-    assert [set(changes(result)[one]) for one in ("network", "servers")] == [{"same"}] * 2
-    assert page(url) == "server-0: another row"
-    assert len(first & {container.id for container in world.containers()}) == 2
-
-    assert PASSWORD in str(world.container("servers").attrs["Config"]["Env"])
-    assert hidden(PASSWORD, tmp_path)
-    await destroy(world.saga())
-    assert world.left() == []
-    said = said_to_pulumi.read_bytes()  # noqa: ASYNC240 - nothing else is under way
-    assert b"destroy" in said
-    assert PASSWORD.encode() not in said
-    assert hidden(PASSWORD, tmp_path)
+def configured(world: World) -> dict[str, Any]:
+    """By project, what its container was made with; Docker's id of it is its host's name."""
+    return {
+        one.labels["pulumi.project"]: {**one.attrs["Config"], "Hostname": ""}
+        for one in world.containers()
+    }

@@ -63,13 +63,13 @@ def reasons() -> list[str]:
 async def test_what_the_daemon_does_not_delete_is_a_leftover_until_it_does(
     world: World, between: Any
 ) -> None:
-    """The servers end at once; the daemon answers 503 to the deletion of the database."""
+    """The database ends at once; the daemon answers 503 to the deletion of its container."""
     database = asyncio.create_task(until(lambda: running(world, "database"), 120))
     between.fail(503, match=lambda r: r.method == "DELETE" and database.result().id in r.path)
     bad = {"command": ["sh", "-c", "echo no heart; exit 7"]}
-    result = await failed(world.saga(upto="servers", bad=bad).execute())
+    result = await failed(world.saga(upto="database", bad=bad).execute())
     assert result.state is SagaState.FAILED
-    assert result.failed_step == "servers"
+    assert result.failed_step == "database"
     assert "ended with code 7: no heart" in result.error.message
     container = database.result()
     assert container.id in {left.id for left in result.leftovers}

@@ -68,8 +68,12 @@ class World:
         row: str = "one row",
         retry: Retry | None = None,
         on_failure: str = "compensate",
+        serving: bool = False,
     ) -> Saga:
-        """The three tiers in their network, up to one of them, which is given `bad` as config."""
+        """The three tiers in their network, up to one of them, which is given `bad` as config.
+
+        Only with `serving` does a tier wait until it answers: what fails need not.
+        """
         saga = Saga(self.name, on_failure=on_failure)
         password = Secret(PASSWORD)
         tiers: list[tuple[Any, dict[str, Any], dict[str, tuple[str, str]]]] = [
@@ -88,7 +92,7 @@ class World:
         ]
         steps: dict[str, Any] = {}
         for name, (stack, config, wiring) in zip(TIERS, tiers, strict=True):
-            common = {"image": self.image} if steps else {}
+            common = {"image": self.image, **({} if serving else {"health": []})} if steps else {}
             inputs = {**wiring, "network": ("network", "name")} if steps else {}
             steps[name] = saga.add_stack(
                 name,
