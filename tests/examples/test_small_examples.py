@@ -3,21 +3,6 @@ from __future__ import annotations
 from tests.examples.conftest import Place
 
 
-def test_adr_ends_without_an_orphan(place: Place) -> None:
-    """The third of four steps fails; the failed one goes first, then the others in reverse."""
-    ended = place.python("adr.py")
-    assert ended.returncode == 0, ended.stderr
-    lines = ended.stdout.splitlines()
-    assert lines[:2] == ["created database", "created servers"]
-    assert [line.split(";")[0] for line in lines if line.startswith("deleted")] == [
-        "deleted load-balancer",
-        "deleted servers",
-        "deleted database",
-    ]
-    assert lines[-1] == "COMPENSATED; orphans: none"
-    assert list(place.directory.iterdir()) == []
-
-
 def test_single_stack_goes_up_and_down(place: Place) -> None:
     """One stack alone; its password is not shown."""
     ended = place.python("single_stack.py")
