@@ -9,19 +9,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import grpc
 import psutil
 import pytest
-from google.protobuf import empty_pb2, json_format, struct_pb2
+from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import provider_pb2 as pb
-from pulumi.runtime.proto import provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import status_pb2
 from pulumi.runtime.rpc import _special_secret_sig, _special_sig_key
 
 from tests.providers.plugin import ROOT
+from tests.providers.speaking import client, properties, started
 
 URN = "urn:pulumi:dev::shop::cloud:index:Group$cloud:index:Box::crate"
 
@@ -57,38 +58,16 @@ serve(Cloud())
 """
 
 
-def started(script: Path, stack: ExitStack) -> tuple[subprocess.Popen[str], Any]:
-    """The plugin's process, and a client for it."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = stack.enter_context(
-        subprocess.Popen(
-            [sys.executable, str(script), "127.0.0.1:1"],
-            stdout=subprocess.PIPE,
-            env=environment,
-            text=True,
-        )
-    )
-    stack.callback(process.kill)
-    assert process.stdout is not None
-    return process, client(int(process.stdout.readline()), stack)
-
-
-def client(port: int, stack: ExitStack) -> Any:
-    channel = stack.enter_context(closing(grpc.insecure_channel(f"127.0.0.1:{port}")))
-    return provider_pb2_grpc.ResourceProviderStub(channel)
-
-
 @pytest.fixture
 def plugin(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Any]]:
     script = tmp_path / "provider.py"
     script.write_text(PROVIDER)
     with ExitStack() as stack:
-        yield started(script, stack)
+        yield started([str(script)], stack)
 
 
-def create(stub: Any, preview: bool = False, **properties: Any) -> Any:
-    given = struct_pb2.Struct()
-    given.update(properties)
+def create(stub: Any, preview: bool = False, **values: Any) -> Any:
+    given = properties(values)
     return stub.Create(pb.CreateRequest(urn=URN, properties=given, preview=preview))
 
 
@@ -131,8 +110,7 @@ def test_previews_secrets_and_errors_as_the_engine_gets_them(plugin: Any) -> Non
         stub.Check(other)
     has = "the stand-in for aws has no cloud:index:Hat; it has: cloud:index:Box"
     assert unknown.value.details() == has
-    news = struct_pb2.Struct()
-    news.update({"colour": "red"})
+    news = properties({"colour": "red"})
     (failure,) = stub.Check(pb.CheckRequest(urn=URN, news=news)).failures
     assert failure.property == "colour"
 

@@ -1,6 +1,17 @@
 """The stand-in for the aws provider: types and properties as in pulumi-aws 7.51.
 
-One module a service, with its `KINDS`.
+One module a service, with its `KINDS`. What is known to differ from the official provider:
+
+- Types, inputs, settings and functions that no stack of `stacks.aws` needs are refused by name: no
+  `namePrefix`, no keys of KMS, no write-only values, no assumed roles.
+- A failed request is repeated as botocore's standard mode has it, twice; the official provider
+  repeats it up to 24 times. `aws:maxRetries` is obeyed by both.
+- Outputs are those that stacks use: a bucket tells nothing of what is set on it by resources of
+  their own (policy, versioning and so on). In a preview a region that is not given is unknown.
+- It waits for a minute for AWS to have made or deleted something, there it is up to 20.
+- As there, a create whose answer is lost, and that AWS refuses the second time, is not kept in the
+  state: the parameters of Systems Manager, and on LocalStack, which does not know a repeated
+  request by its token, the secrets of Secrets Manager.
 """
 
 from __future__ import annotations
