@@ -52,9 +52,11 @@ class Instance(Ec2Kind):
             yield "metadataOptions", f"the stand-in does not know {', '.join(sorted(unknown))}"
 
     def equal(self, path: str, old: Any, new: Any) -> bool:
-        """Groups have no order."""
+        """Groups have no order; EC2 decides on metadata options that are not given."""
         if path == "vpcSecurityGroupIds" and isinstance(old, list) and isinstance(new, list):
             return sorted(old) == sorted(new)
+        if path == "metadataOptions" and isinstance(old, dict) and isinstance(new, dict):
+            return all(old.get(name) == value for name, value in new.items())
         return super().equal(path, old, new)
 
     def create(self, api: Api, inputs: Props) -> Made:

@@ -186,7 +186,8 @@ class RolePolicyAttachment(IamKind):
 
     def delete(self, api: Api, id_: str, state: Props) -> None:
         role, arn = id_.split("/", 1)
-        self.settled(api.client("iam").detach_role_policy, RoleName=role, PolicyArn=arn)
+        if self.read(api, id_, state) is not None:  # LocalStack 4.9: 500 when the role is gone
+            self.settled(api.client("iam").detach_role_policy, RoleName=role, PolicyArn=arn)
 
 
 class InstanceProfile(IamKind):
