@@ -8,6 +8,9 @@ One module a service, with its `KINDS`. What is known to differ from the officia
   repeats it up to 24 times. `aws:maxRetries` is obeyed by both.
 - Outputs are those that stacks use: a bucket tells nothing of what is set on it by resources of
   their own (policy, versioning and so on). In a preview a region that is not given is unknown.
+- Other than there, a subnet gets another route table by replacement of the association, the old one
+  deleted first, and the type of a record changes by replacement; instances take user data only with
+  `userDataReplaceOnChange`, and records only values and a TTL.
 - It waits for a minute for AWS to have made or deleted something, there it is up to 20.
 - As there, a create whose answer is lost, and that AWS refuses the second time, is not kept in the
   state: the parameters of Systems Manager, and on LocalStack, which does not know a repeated
