@@ -21,10 +21,13 @@ from stacks.aws.common import tags
 
 
 def program() -> None:
-    """The stack. Raises ValueError for config that the services would refuse."""
+    """The stack. Raises ValueError, before anything is made, for what AWS would refuse."""
     config = pulumi.Config()
     name = config.get("name")
     receives = between("max_receive_count", config.get_int("max_receive_count", 5), 1, 1000)
+    timeout = between("visibility_timeout", config.get_int("visibility_timeout", 30), 0, 43200)
+    retention = _retention("retention", 345600)
+    filters = config.get_object("filter_policy")
     dead_letters = sqs.Queue(
         "dead-letters",
         name=name and f"{name}-dead-letters",
@@ -32,12 +35,11 @@ def program() -> None:
         tags=tags("dead-letters"),
     )
     redrive = {"deadLetterTargetArn": dead_letters.arn, "maxReceiveCount": receives}
-    timeout = config.get_int("visibility_timeout", 30)
     queue = sqs.Queue(
         "queue",
         name=name,
-        message_retention_seconds=_retention("retention", 345600),
-        visibility_timeout_seconds=between("visibility_timeout", timeout, 0, 43200),
+        message_retention_seconds=retention,
+        visibility_timeout_seconds=timeout,
         redrive_policy=pulumi.Output.json_dumps(redrive),
         tags=tags("queue"),
     )
@@ -53,7 +55,6 @@ def program() -> None:
         queue_url=queue.url,
         policy=pulumi.Output.json_dumps(from_topic(queue.arn, topic.arn)),
     )
-    filters = config.get_object("filter_policy")
     subscription = sns.TopicSubscription(
         "subscription",
         topic=topic.arn,

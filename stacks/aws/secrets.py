@@ -25,24 +25,27 @@ from stacks.aws.common import tags
 
 
 def program() -> None:
-    """The stack. Raises ValueError for config that the services would refuse."""
+    """The stack. Raises ValueError, before anything is made, for what AWS would refuse."""
     config = pulumi.Config()
     days = config.get_int("recovery_days", 0)
     if days != 0 and not 7 <= days <= 30:  # noqa: PLR2004 - what Secrets Manager takes
         raise ValueError(f"recovery_days must be 0, or from 7 to 30, not {days}.")
+    length = config.get_int("length", 32)
+    if not 8 <= length <= 4096:  # noqa: PLR2004 - no password is shorter, and none longer
+        raise ValueError(f"length must be from 8 to 4096, not {length}.")
+    plain = _strings("parameters", config.get_object("parameters"))
+    # Read in plain to know the keys; each value is a secret again before it goes anywhere.
+    secure = _strings("secure_parameters", config.get_object("secure_parameters"))
+    if both := sorted({*plain, "secret-arn"} & secure.keys() | {"secret-arn"} & plain.keys()):
+        raise ValueError(f"there are two parameters {both[0]!r}.")
+
     secret = secretsmanager.Secret(
         "secret", name=config.get("name"), recovery_window_in_days=days, tags=tags("secret")
     )
-    version = _version(secret, config.get_secret("value"), config.get_int("length", 32))
-    plain: dict[str, pulumi.Input[str]] = {
-        "secret-arn": secret.arn,
-        **_strings("parameters", config.get_object("parameters")),
-    }
-    parameters = {key: _parameter(key, "String", value) for key, value in plain.items()}
-    # Read in plain to know the keys; each value is a secret again before it goes anywhere.
-    secure = _strings("secure_parameters", config.get_object("secure_parameters"))
-    if both := sorted(set(plain) & set(secure)):
-        raise ValueError(f"{both[0]!r} is among both parameters and secure_parameters.")
+    version = _version(secret, config.get_secret("value"), length)
+    parameters = {"secret-arn": _parameter("secret-arn", "String", secret.arn)}
+    for key, value in plain.items():
+        parameters[key] = _parameter(key, "String", value)
     for key, value in secure.items():
         parameters[key] = _parameter(key, "SecureString", pulumi.Output.secret(value))
     pulumi.export("secret_arn", secret.arn)
@@ -58,8 +61,6 @@ def _version(
 ) -> secretsmanager.SecretVersion:
     if given is not None:
         return secretsmanager.SecretVersion("value", secret_id=secret.id, secret_string=given)
-    if length < 8:  # noqa: PLR2004 - no password is shorter
-        raise ValueError(f"length must be at least 8, not {length}.")
     letters = string.ascii_letters + string.digits
     generated = "".join(secrets.choice(letters) for _ in range(length))
     return secretsmanager.SecretVersion(

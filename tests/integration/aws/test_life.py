@@ -52,7 +52,6 @@ async def test_the_life_of_three_stacks_and_a_secret_that_nobody_wrote_down(
         "storage": {"tags": {"team": "shop"}, "expire_old_versions": 30},
         "messaging": {"max_receive_count": 3, "filter_policy": {"kind": ["order"]}},
         "secrets": {
-            "value": Secret(VALUE),
             "parameters": {"colour": "blue"},
             "secure_parameters": Secret({"token": TOKEN}),
         },
@@ -62,20 +61,22 @@ async def test_the_life_of_three_stacks_and_a_secret_that_nobody_wrote_down(
     assert result.state is SagaState.COMPLETED
     check_storage(account, out["storage"], versioning="Enabled", days=30)
     check_messaging(account, out["messaging"], receives="3")
-    check_secrets(account, out["secrets"], out["copy"])
-    assert out["secrets"]["value"].value == VALUE
-    nowhere(tmp_path, VALUE, TOKEN)
+    generated = out["secrets"]["value"].value
+    assert len(generated) == 32
+    check_secrets(account, out["secrets"], out["copy"], generated)
+    nowhere(tmp_path, generated, TOKEN)
 
     again = await saga(account, **first).execute()
     assert {kind for step in changes(again).values() for kind in step} == {"same"}
     assert again.outputs["storage"] == out["storage"]
+    assert again.outputs["secrets"]["value"].value == generated
 
     # In place: storage and messaging. By replacement: the queue and all that hangs on its name,
     # and the version of the secret, in both stacks.
     second = {
         "storage": {"versioning": False, "tags": {"team": "other"}},
         "messaging": {"max_receive_count": 7, "name": "orders", "retention": 3600},
-        "secrets": {**first["secrets"], "value": Secret(VALUE + "-2"), "parameters": {}},
+        "secrets": {**first["secrets"], "value": Secret(VALUE), "parameters": {}},
     }
     changed = await saga(account, **second).execute()
     now = changed.outputs
@@ -90,12 +91,12 @@ async def test_the_life_of_three_stacks_and_a_secret_that_nobody_wrote_down(
     assert now["messaging"]["queue_url"].endswith("/orders")
     check_messaging(account, now["messaging"], receives="7")
     assert len(account.things()["queues"]) == 2
-    check_secrets(account, now["secrets"], now["copy"], value=VALUE + "-2")
+    check_secrets(account, now["secrets"], now["copy"], VALUE)
 
     gone = await destroy(saga(account, **second))
     assert gone.state is SagaState.COMPLETED
     assert account.things() == {}
-    nowhere(tmp_path, VALUE, TOKEN)
+    nowhere(tmp_path, generated, VALUE, TOKEN)
 
 
 def check_storage(account: Account, out: Any, *, versioning: str, days: int) -> None:
@@ -139,7 +140,7 @@ def check_messaging(account: Account, out: Any, *, receives: str) -> None:
     assert message["Body"] == "an order"
 
 
-def check_secrets(account: Account, out: Any, copy: Any, value: str = VALUE) -> None:
+def check_secrets(account: Account, out: Any, copy: Any, value: str) -> None:
     """Both secrets have the value, and the parameters are of the types they should be."""
     manager, ssm = account.client("secretsmanager"), account.client("ssm")
     for each in (out, copy):
