@@ -113,9 +113,10 @@ def page(url: str) -> str:
     return body.decode().strip()
 
 
-def hidden(secret: str, directory: Path) -> bool:
-    """Whether a journal is there, and no file (journal, logs, state) and no process shows it."""
+def hidden(secret: str, directory: Path, *noted: Path) -> bool:
+    """Whether no process and no file shows it, the journal and those `noted` among them."""
     files = [path for path in directory.rglob("*") if path.is_file()]
+    assert set(noted) <= set(files)
     assert any(path.name == "journal.db" for path in files)
     shown = [path for path in files if secret.encode() in path.read_bytes()]
     lines = [" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,12 +12,6 @@ import yaml
 
 from tests.integration.kubernetes.cluster import Cluster
 from tests.services.proxy import Proxy
-
-NOTED = """#!/bin/sh
-# Notes the words of each Pulumi process that is started, then is that process.
-printf '%s\\n' "$*" >> "{notes}"
-exec "{pulumi}" "$@"
-"""
 
 
 @pytest.fixture
@@ -68,15 +61,3 @@ def proxy(
     through.write_text(yaml.safe_dump(contents))
     provider["kubernetes:kubeconfig"] = str(through)
     return proxy
-
-
-@pytest.fixture
-def said_to_pulumi(pulumi_cli: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file with the arguments of each Pulumi process."""
-    notes, directory = tmp_path / "said-to-pulumi", tmp_path / "noting"
-    directory.mkdir()
-    wrapper = directory / "pulumi"
-    wrapper.write_text(NOTED.format(notes=notes, pulumi=pulumi_cli))
-    wrapper.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{directory}{os.pathsep}{os.environ['PATH']}")
-    return notes
