@@ -14,6 +14,7 @@ from alma.engine.backend import Backend
 from alma.engine.locate import Cli, locate, parse
 from alma.engine.locks import locks_of
 from alma.engine.protocol import StackRef
+from alma.equipment import check_equipment
 from alma.errors import AlmaError
 
 _PLUGINS: Final = {
@@ -37,6 +38,7 @@ async def examine(
     checks += [
         _passphrase(backend, environ),
         *_locks(backend),
+        *check_equipment(environ),
         *check_journal(journal, backend.root),
     ]
     return tuple(checks)

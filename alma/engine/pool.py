@@ -32,7 +32,7 @@ from alma.engine.protocol import (
 from alma.engine.reading import Reader
 from alma.engine.replay import Replay
 from alma.engine.restore import Restoration
-from alma.engine.scrub import clean_failure, scrub, taint
+from alma.engine.scrub import clean_failure, scrub
 from alma.engine.settle import Settlement
 from alma.engine.snapshot import take, write_state
 from alma.engine.tasking import Tasking
@@ -41,6 +41,7 @@ from alma.errors import BackendError, RefusedError
 from alma.events import Failure, Process
 from alma.redact import Redactor
 from alma.secret import secrets_in
+from alma.taint import taint
 
 
 class PulumiEngine:

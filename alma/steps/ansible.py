@@ -10,9 +10,10 @@ from typing import Any
 from alma.engine.protocol import Settled, Watch
 from alma.events import Failure, Leftover, StepStarted
 from alma.outputs import NotJsonError, check_json
-from alma.secret import Secret
+from alma.secret import Secret, secrets_in
 from alma.status import OpenOperation, StepStatus
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
+from alma.taint import taint
 from alma.tools.ansible import PROGRAMS, Played, clean, play
 from alma.tools.process import Programs, wait_for
 
@@ -99,6 +100,7 @@ class AnsibleAdapter:
                 outputs = check_json(played.outputs, "set_stats") if failure is None else {}
             except NotJsonError as error:
                 failure, outputs = Failure(kind="action", message=str(error)), {}
+            outputs = taint(outputs, secrets_in(await call.inputs()))
             secret = {key: Secret(outputs[key]) for key in self.secret_outputs if key in outputs}
             return Outcome(failure=failure, changes=played.counts, outputs={**outputs, **secret})
 

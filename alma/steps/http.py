@@ -14,10 +14,11 @@ from alma.engine.protocol import Settled, Watch
 from alma.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
 from alma.outputs import is_whole
 from alma.request import Asked, Request
-from alma.secret import Secret
+from alma.secret import Secret, secrets_in
 from alma.status import OpenOperation, StepStatus
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
 from alma.steps.callables import takes_context
+from alma.taint import taint
 from alma.tools.http import Answer, UnansweredError, UnfilledError, fill, send, shown
 
 
@@ -121,7 +122,8 @@ class HttpAdapter:
                 doubt = _doubt(request) if error.arrived else ()
                 return Outcome(failure=_unanswered(request, error), resources=doubt)
             if answer.ok:
-                return Outcome(outputs=self._outputs(answer))
+                given = [request.json, request.headers, request.params, context.inputs]
+                return Outcome(outputs=taint(self._outputs(answer), secrets_in(given)))
             doubt = () if answer.refused else _doubt(request)
             return Outcome(failure=_answered(request, answer), resources=doubt)
 

@@ -10,9 +10,11 @@ from typing import Any
 
 from alma.engine.protocol import Settled, Watch
 from alma.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
+from alma.secret import secrets_in
 from alma.status import OpenOperation, StepStatus
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
 from alma.steps.callables import call_function
+from alma.taint import taint
 from alma.tools.process import Programs, wait_for
 from alma.tools.terraform import PROGRAMS, Ended, Terraform, clean
 from alma.tools.tfstate import State
@@ -48,7 +50,7 @@ class TerraformAdapter:
             programs = Programs(watch)
             ended = await self._operate("apply", call, watch, programs)
             failure = programs.failure() or _failure(ended)
-            outputs = {} if failure else await self.terraform.outputs()
+            outputs = {} if failure else await self._outputs(call)
             account, state = ended.account, await self.terraform.state()
             lost = account.unrecorded(state.addresses)
             if lost:
@@ -87,9 +89,9 @@ class TerraformAdapter:
         how = "destroyed" if status.destroyed else "nothing"
         return Undone(how=how, evidence={"state list": []})
 
-    async def reveal(self, call: Call) -> Mapping[str, Any]:  # noqa: ARG002 - no operation needed
+    async def reveal(self, call: Call) -> Mapping[str, Any]:
         """The outputs in the state."""
-        return await self.terraform.outputs()
+        return await self._outputs(call)
 
     async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Every resource in the state, and creates that were cut off."""
@@ -148,6 +150,10 @@ class TerraformAdapter:
         )
 
     # -- parts -------------------------------------------------------------------------------
+
+    async def _outputs(self, call: Call) -> dict[str, Any]:
+        """Those that are sensitive, or hold a secret that the module was given, as `Secret`s."""
+        return taint(await self.terraform.outputs(), secrets_in(await call.inputs()))
 
     async def _operate(self, command: str, call: Call, watch: Watch, programs: Programs) -> Ended:
         values = await call.inputs()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alma.engine.scrub import clean_failure, scrub, taint
+from alma.engine.scrub import clean_failure, scrub
 from alma.events import Failure
 from alma.redact import Redactor
 from alma.secret import Secret
+from alma.taint import taint
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -17,10 +18,12 @@ from tests.services.localstack import free_port
 def world(
     docker_daemon: Any,
     provider_plugins: dict[str, str],  # noqa: ARG001 - on PATH
+    tofu: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
     """The daemon, for the example and past it."""
     monkeypatch.setenv("DOCKER_HOST", docker_daemon.host)
+    monkeypatch.setenv("ALMA_TERRAFORM", str(tofu))
     monkeypatch.setenv("IMAGE", docker_daemon.image)
     monkeypatch.setenv("BALANCER_PORT", str(free_port()))
     monkeypatch.setenv("DNS_PORT", str(free_port()))

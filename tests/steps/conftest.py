@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -100,9 +99,8 @@ def own_temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", None)
 
 
-@pytest.fixture(scope="session")
-def terraform_cli() -> Path:
-    """A terraform-compatible CLI."""
-    found = shutil.which("terraform") or shutil.which("tofu")
-    assert found, "no terraform and no tofu on PATH"
-    return Path(found)
+@pytest.fixture
+def terraform_cli(tofu: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The CLI that steps by Terraform take, OpenTofu or Terraform itself."""
+    monkeypatch.setenv("ALMA_TERRAFORM", str(tofu))
+    return tofu

@@ -179,10 +179,12 @@ def test_a_create_that_was_cut_off_is_never_called_clean(place: Place) -> None:
     gate = cut_off(place, names="a")
     code, said = place.alma("resume", "latest", GATE=gate, NAMES="a")
     assert code == 10, said
-    [left] = place.document("status")["leftovers"]
-    assert left["urn"] == "terraform_data.gate[0]"
-    assert "may exist" in left["reason"]
-    assert place.things() == []
+    left = place.document("status")["leftovers"]
+    assert left[0]["urn"] == "terraform_data.gate[0]"
+    assert all("may exist" in entry["reason"] for entry in left)
+    # Terraform notes what is made at once, OpenTofu now and then: what is left is named, then.
+    named = ['terraform_data.thing["a"]'] if place.things() else []
+    assert [entry["urn"] for entry in left[1:]] == named
     assert place.holding(CANARY, but=("saga.py",)) == []
 
 
@@ -271,7 +273,7 @@ def test_the_lock_of_a_dead_terraform_is_broken(place: Place, bucket: tuple[Any,
     assert code == 10, said
     # A remote state is written at the end: what was made, and noted nowhere, is named as well.
     assert place.things() == ["a"]
-    lost = [left["urn"] for left in place.document("status")["leftovers"]]
+    lost = [entry["urn"] for entry in place.document("status")["leftovers"]]
     assert lost == ["terraform_data.gate[0]", 'terraform_data.thing["a"]']
     # Any Terraform of this host that is older might hold it: others may be at work just now.
     until(lambda: place.alma("up", "saga.py", NAMES="b")[0] == 0)
@@ -300,7 +302,7 @@ def test_what_cannot_run_is_refused_before_anything(place: Place, change: str, s
     text, environ = SAGA, {}
     main = place.root / "module" / "main.tf"
     if change == "no cli":
-        environ = {"PATH": str(place.root)}
+        environ = {"PATH": str(place.root), "ALMA_TERRAFORM": ""}
     elif change == "no module":
         text = SAGA.replace('here / "module"', 'here / "elsewhere"')
     elif change == "no configuration":
