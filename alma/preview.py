@@ -13,7 +13,7 @@ from alma.reach import require_target
 from alma.saga import Saga
 from alma.settings import Settings, open_engine
 from alma.step import Output, StackStep
-from alma.steps.base import Foreseen
+from alma.steps.base import Foreseen, Way
 
 LATER: Final = "known only during up"
 _SAME: Final = {"same", "read", "refresh"}
@@ -28,6 +28,13 @@ class StepPreview:
     stack: str
     foreseen: Foreseen
     unknown: tuple[str, ...] = ()
+
+    @property
+    def way(self) -> Way:
+        """How it would be undone: `retain` leaves it as it is, `call` is its own compensation."""
+        if self.changes_nothing:
+            return "nothing"
+        return self.foreseen.way or ("call" if self.foreseen.undoable else "retain")
 
     @property
     def changes_nothing(self) -> bool:

@@ -75,6 +75,8 @@ def _step(step: StepPreview) -> dict[str, Any]:
         "resources": [asdict(change) for change in foreseen.resources],
         "unknown": list(step.unknown),
         "undo": _undo(step),
+        "undo_kind": step.way,
+        "at_risk": [asdict(one) for one in foreseen.at_risk],
         "undoable": foreseen.undoable or step.changes_nothing,
         "error": foreseen.failure.message if foreseen.failure else None,
     }
@@ -93,9 +95,20 @@ def _lines(found: Preview) -> list[str]:
     if kept:
         lines += ["", "It could not undo, and would leave behind:"]
         lines += [f"  {name}: {undo[name]}" for name in kept]
+    lines += _at_risk(found)
     for name in found.pivots:
         lines += ["", f"Once {name} has completed, nothing is undone any more: it is a pivot."]
     return lines
+
+
+def _at_risk(found: Preview) -> list[str]:
+    lines = []
+    for step in found.steps:
+        for one in step.foreseen.at_risk:
+            identity = f", id {words.plain(one.id)}" if one.id else ""
+            lines.append(f"  {step.name}: {words.resource(one.urn)}{identity}")
+            lines += words.block(one.reason, "    ", most=3)
+    return ["", "It could not bring back as it is:", *lines] if lines else []
 
 
 def _undo(step: StepPreview) -> str:

@@ -61,14 +61,15 @@ class Task:
 class Report:
     """How a task ended, as the worker saw it.
 
-    `said`: by URN, the error of a resource. `spent` asks for a new worker, `unsettled` for a look
-    at what the CLI left when it was killed.
+    `said`: by URN, the error of a resource; `lasting` as in `OperationResult`. `spent` asks for a
+    new worker, `unsettled` for a look at what the CLI left when it was killed.
     """
 
     failure: Failure | None
     changes: Mapping[str, int]
     resources: tuple[ResourceChange, ...]
     said: Mapping[str, str] = field(default_factory=dict)
+    lasting: Mapping[str, str] = field(default_factory=dict)
     spent: bool = False
     unsettled: bool = False
 

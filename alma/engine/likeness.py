@@ -72,6 +72,9 @@ def compare(
             found.unlike.append(_difference(there, what, said))
         own = not entry["type"].startswith(PROVIDER_TYPE)
         if own and entry.get("id", "") != there.get("id", ""):
+            if entry.get("retainOnDelete") and not entry.get("external"):
+                what = "made again beside this one, which was let go and may still exist"
+                found.unlike.append(_difference(entry, what, said))
             found.renewed.append(_difference(there, f"made again; it was {entry.get('id')}", {}))
     found.unlike.extend(_extras(old, wanted, after, said))
     return found

@@ -72,6 +72,7 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
         changes=observer.changes,
         resources=tuple(observer.touched.values()),
         said={urn: readable(message) for urn, message in reversed(observer.errors) if urn},
+        lasting=observer.lasting,
         spent=failure is not None,
         unsettled=(command.exit_code or 0) < 0,
     )

@@ -301,6 +301,7 @@ class PulumiEngine:
             changes=report.changes,
             resources=report.resources,
             said={urn: redact(message) for urn, message in report.said.items()},
+            lasting=report.lasting,
         )
 
     async def _settle_own(self, task: Task, report: Report) -> Report:

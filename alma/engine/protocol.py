@@ -127,6 +127,8 @@ class OperationResult:
     outputs: Mapping[str, Any] = field(default_factory=dict)
     said: Mapping[str, str] = field(default_factory=dict)
     """By URN, what the engine or a provider said of what failed."""
+    lasting: Mapping[str, str] = field(default_factory=dict)
+    """By URN of what it made, the option by which a destroy leaves it: protect, retainOnDelete."""
     fingerprint: str = ""
     """Of the stack as it was read afterwards (a successful up only); else empty."""
 

@@ -16,7 +16,6 @@ from typing import Any
 from alma.engine.deployment import (
     Entry,
     dependencies_of,
-    is_default_provider,
     is_registered,
     live,
     provider_of,
@@ -30,32 +29,52 @@ def reinstate(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str
     """
     changed = copy.deepcopy(dict(current))
     entries: list[dict[str, Any]] = changed.get("resources") or []
+    before = live(wanted)
+    kept, back = _kept(entries, before), _back(entries, before)
+    if not (kept or back):
+        return None
+    for entry in back:
+        _fit(entry, entries, before)
+    ordered = _ordered(entries)
+    if ordered is None:
+        # What it referred to refers to it by now. The replay says anew what it needs.
+        for entry in back:
+            _keep_references(entry, set())
+        ordered = _ordered(entries)
+    return None if ordered is None else {**changed, "resources": ordered}
+
+
+def _kept(entries: list[dict[str, Any]], before: Mapping[str, Entry]) -> bool:
+    """Whether any was to be deleted before its replacement, and was let go: it is still there."""
+    kept = False
+    for entry in entries:
+        old = before.get(entry["urn"], {})
+        same = not entry.get("delete") and entry.get("id") == old.get("id")
+        if same and old.get("retainOnDelete") and entry.pop("pendingReplacement", False):
+            kept = True
+    return kept
+
+
+def _back(entries: list[dict[str, Any]], before: Mapping[str, Entry]) -> list[dict[str, Any]]:
+    """Those that are the stack's own again, among the entries from here on."""
     now = {entry["urn"]: entry for entry in entries if not entry.get("delete")}
-    touched = False
-    for urn, old in live(wanted).items():
-        if not old.get("custom") or not old.get("id") or is_default_provider(old):
-            continue
+    back = []
+    for urn, old in before.items():
         there = now.get(urn)
-        if not is_registered(old):
+        if not (old.get("custom") and old.get("id") and is_registered(old)):
             continue
         if there is not None and there.get("id") == old["id"]:
-            # Deleted before its replacement could be made; or let go, and then it is still there.
-            if old.get("retainOnDelete") and there.pop("pendingReplacement", False):
-                touched = True
             continue
         found = _waiting(entries, old) or _let_go(entries, old)
         if found is None:
             continue
-        touched = True
         if there is not None:
             there["delete"] = True
         found.pop("delete", None)
+        back.append(found)
         if found not in entries:
             entries.append(found)
-    ordered = _ordered(entries) if touched else None
-    if ordered is None:
-        return None
-    return {**changed, "resources": ordered}
+    return back
 
 
 def _waiting(entries: list[dict[str, Any]], old: Entry) -> dict[str, Any] | None:
@@ -70,6 +89,38 @@ def _let_go(entries: list[dict[str, Any]], old: Entry) -> dict[str, Any] | None:
         return None
     held = {(entry["type"], entry.get("id")) for entry in entries}
     return None if (old["type"], old["id"]) in held else copy.deepcopy(dict(old))
+
+
+def _fit(entry: dict[str, Any], entries: list[dict[str, Any]], before: Mapping[str, Entry]) -> None:
+    """Make it refer only to what is there: a state with other references cannot be imported.
+
+    What the update has deleted for good is made again by the replay, after which it refers to
+    that. A provider has nothing outside of the state, so it simply comes back.
+    """
+    urn, identity = provider_of(entry)
+    providers = {one["urn"]: one for one in entries if not one.get("delete")}
+    if urn and not any((one["urn"], one.get("id")) == (urn, identity) for one in entries):
+        if urn not in providers:
+            again = copy.deepcopy(dict(before[urn]))
+            entries.append(again)
+            _fit(again, entries, before)
+            providers[urn] = again
+        entry["provider"] = f"{urn}::{providers[urn]['id']}"
+    _keep_references(entry, {one["urn"] for one in entries})
+
+
+def _keep_references(entry: dict[str, Any], known: set[str]) -> None:
+    for name in ("parent", "deletedWith"):
+        if entry.get(name, "") not in known:
+            entry.pop(name, None)
+    for name in ("dependencies", "replaceWith"):
+        if entry.get(name):
+            entry[name] = [urn for urn in entry[name] if urn in known]
+    if entry.get("propertyDependencies"):
+        entry["propertyDependencies"] = {
+            key: [urn for urn in urns or [] if urn in known]
+            for key, urns in entry["propertyDependencies"].items()
+        }
 
 
 def _ordered(entries: list[dict[str, Any]]) -> list[dict[str, Any]] | None:

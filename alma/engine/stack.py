@@ -31,6 +31,7 @@ class Observer:
     def __init__(self, tell: Callable[[str, str, bool], None]) -> None:
         self.changes: dict[str, int] = {}
         self.errors: list[tuple[str, str]] = []
+        self.lasting: dict[str, str] = {}
         self.touched: dict[tuple[str, str], ResourceChange] = {}
         self._tell = tell
 
@@ -62,6 +63,11 @@ class Observer:
         self._tell(metadata.urn, operation, done)
         if not done or operation in _UNTOUCHED or metadata.type == "pulumi:pulumi:Stack":
             return
+        if operation.startswith("create") and metadata.new:
+            option = "retainOnDelete" if metadata.new.retain_on_delete else ""
+            option = "protect" if metadata.new.protect else option
+            if option:
+                self.lasting[metadata.urn] = option
         identity = next((side.id for side in (metadata.new, metadata.old) if side and side.id), "")
         change = ResourceChange(urn=metadata.urn, op=operation, id=identity)
         self.touched[metadata.urn, operation] = change

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from alma.engine.protocol import Settled, Watch
 from alma.events import Leftover, StepStarted
 from alma.status import OpenOperation, StepStatus
-from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
+from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
 from alma.steps.callables import call_function
 
 
@@ -67,7 +67,8 @@ class ActionAdapter:
         if self.compensation == "none":
             undo = "nothing to undo"
         called = getattr(self.action, "__name__", "its action")
-        return Foreseen(what=f"call {called}", undo=undo, undoable=undoable)
+        way: Way | None = "nothing" if self.compensation == "none" else None
+        return Foreseen(what=f"call {called}", undo=undo, undoable=undoable, way=way)
 
     async def current(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
         """Only a run knows what an action returned."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from alma.context import Context
-from alma.engine.protocol import Settled, Watch
+from alma.engine.protocol import Difference, Settled, Watch
 from alma.events import Failure, Leftover, OperationKind, ResourceChange, RunKind, StepStarted
 from alma.status import OpenOperation, StepStatus
 
@@ -35,6 +35,8 @@ class Outcome:
     cause: BaseException | None = None
     """What a callable raised, to be chained to SagaFailed."""
 
+
+Way = Literal["destroy", "restore", "retain", "call", "nothing"]
 
 Work = Callable[[Watch], Awaitable[Outcome]]
 
@@ -99,6 +101,10 @@ class Foreseen:
     changes: Mapping[str, int] | None = None
     resources: tuple[ResourceChange, ...] = ()
     failure: Failure | None = None
+    way: Way | None = None
+    """How it would be undone, where that is neither by a call of its own nor not at all."""
+    at_risk: tuple[Difference, ...] = ()
+    """What an undo would not bring back as it is now, or would leave behind, with why."""
 
 
 class StepAdapter(Protocol):

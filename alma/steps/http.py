@@ -92,7 +92,7 @@ class HttpAdapter:
         """A request is sent, and that is all that can be said."""
         what = f"send {_pattern(self.do)}"
         if self.undone_by == "none":
-            return Foreseen(what=what, undo="nothing to undo", undoable=True)
+            return Foreseen(what=what, undo="nothing to undo", undoable=True, way="nothing")
         if self.undone_by is None:
             return Foreseen(what=what, undo="nothing: it has no undo", undoable=False)
         seen = f", then {_pattern(self.check)} must find nothing" if self.check else ""

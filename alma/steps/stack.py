@@ -25,7 +25,8 @@ from alma.outputs import is_whole
 from alma.snapshots import Snapshots
 from alma.status import OpenOperation, StepStatus
 from alma.step import Resolver
-from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
+from alma.steps.ahead import at_risk
+from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
 from alma.steps.callables import call_function
 from alma.steps.pending import creates_in, described, evidence, resolve, unresolved
 from alma.steps.restoring import Restoring
@@ -137,9 +138,10 @@ class StackAdapter:
         now = await self.engine.inspect(self.ref)
         held = len(now.resources) + len(now.pending)
         what = f"update a stack of {held} resources" if held else "a new stack"
-        undo, undoable = self._foreseen_undo(held)
+        undo, way = self._foreseen_undo(held)
+        undoable = way != "retain"
         if inputs is None:
-            return Foreseen(what=what, undo=undo, undoable=undoable)
+            return Foreseen(what=what, undo=undo, undoable=undoable, way=way)
         request = UpRequest(
             ref=self.ref,
             program=self.program,
@@ -157,15 +159,17 @@ class StackAdapter:
             changes=result.changes,
             resources=result.resources,
             failure=result.failure,
+            way=way,
+            at_risk=at_risk(result, now) if undoable else (),
         )
 
-    def _foreseen_undo(self, held: int) -> tuple[str, bool]:
+    def _foreseen_undo(self, held: int) -> tuple[str, Way]:
         if self.compensation == "retain":
-            return "left as it is: compensation is retain", False
+            return "left as it is: compensation is retain", "retain"
         before = "call its compensation, then " if callable(self.compensation) else ""
         if held:
-            return f"{before}restore: put back to the {held} resources that it holds now", True
-        return f"{before}destroy", True
+            return f"{before}restore: put back to the {held} resources that it holds now", "restore"
+        return f"{before}destroy", "destroy"
 
     async def current(self, names: frozenset[str]) -> Mapping[str, Any]:
         """The outputs in the state, decrypted only where a secret one is asked for."""

@@ -12,7 +12,7 @@ from alma.engine.protocol import Settled, Watch
 from alma.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
 from alma.secret import secrets_in
 from alma.status import OpenOperation, StepStatus
-from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
+from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
 from alma.steps.callables import call_function
 from alma.taint import taint
 from alma.tools.process import Programs, wait_for
@@ -104,14 +104,15 @@ class TerraformAdapter:
         held = len(state.instances)
         what = f"apply to {held} resources in {self._where}" if held else f"apply {self._where}"
         undo, undoable = self._foreseen_undo(held)
-        foreseen = Foreseen(what=what, undo=undo, undoable=undoable)
+        way: Way | None = "destroy" if undoable else None
+        foreseen = Foreseen(what=what, undo=undo, undoable=undoable, way=way)
         if inputs is None:
             return foreseen
         with tempfile.TemporaryDirectory() as logs:
             account = await self.terraform.plan(inputs, Path(logs))
         if account is None:
             what = f"{what}; its changes are known after `terraform init`"
-            return Foreseen(what=what, undo=undo, undoable=undoable)
+            return Foreseen(what=what, undo=undo, undoable=undoable, way=way)
         resources = tuple(
             ResourceChange(urn=address, op=_word(action))
             for address, action in account.planned.items()
@@ -126,6 +127,7 @@ class TerraformAdapter:
             what=what,
             undo=undo,
             undoable=undoable,
+            way=way,
             changes=changes,
             resources=resources,
             failure=failure,

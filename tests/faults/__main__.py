@@ -1,8 +1,8 @@
 """The release volume of faults: `python -m tests.faults --seed 1 --budget 30`.
 
-Runs the mutants, random cases of the model, kills over the stub and kills of the real CLI, and
-prints what each row of the matrix got. Exit 1 on any violation, with how to see it again. The
-`budget` (minutes) cuts the volumes; without it all of them are run.
+Runs the mutants, random cases of the model, kills over the stub, kills of the real CLI and random
+restores by the real engine, and prints what each row of the matrix got. Exit 1 on any violation,
+with how to see it again. The `budget` (minutes) cuts the volumes; without it all of them are run.
 """
 
 from __future__ import annotations
@@ -71,6 +71,27 @@ def kills(seed: int, count: int, deadline: float | None, *, real: bool) -> Tier:
     return tier
 
 
+def restores(seed: int, cases: int, deadline: float | None) -> Tier:
+    """Two processes, each with half of the cases, in a place of its own."""
+    tier = Tier("restore", "cases", cases)
+    if not cases:
+        return tier
+    command = [sys.executable, "-m", "tests.restore.bench", "--cases", str(cases // 2)]
+    if deadline is not None:
+        command += ["--seconds", str(max(1.0, deadline - time.monotonic()))]
+    halves = [
+        subprocess.Popen([*command, "--seed", str(seed * 2 + half)], stdout=subprocess.PIPE)
+        for half in (0, 1)
+    ]
+    for half, process in enumerate(halves):
+        report = json.loads(process.communicate()[0])
+        tier.done += report["cases"]
+        tier.violations += report["violations"]
+        again = f"python -m tests.restore.bench --cases {cases // 2} --seed {seed * 2 + half}"
+        tier.told += [f"{text}\n  {again}" for text in report["told"]]
+    return tier
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run all tiers; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
@@ -79,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", type=int, default=25_000, help="cases of the model")
     parser.add_argument("--stub", type=int, default=5_000, help="kills over the stub")
     parser.add_argument("--real", type=int, default=400, help="kills with the real CLI")
+    parser.add_argument("--restore", type=int, default=1_000, help="restores by the real engine")
     parser.add_argument("--no-mutants", action="store_true")
     options = parser.parse_args(arguments)
     began, missed = time.monotonic(), 0
@@ -86,9 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         missed = mutants.main([])
     tiers = []
     for share, run in (
-        (0.45, lambda until: model(options.seed, options.model, until)),
-        (0.75, lambda until: kills(options.seed, options.stub, until, real=False)),
-        (1.0, lambda until: kills(options.seed, options.real, until, real=True)),
+        (0.35, lambda until: model(options.seed, options.model, until)),
+        (0.6, lambda until: kills(options.seed, options.stub, until, real=False)),
+        (0.8, lambda until: kills(options.seed, options.real, until, real=True)),
+        (1.0, lambda until: restores(options.seed, options.restore, until)),
     ):
         start = time.monotonic()
         until = None if options.budget is None else began + options.budget * 60 * share

@@ -70,8 +70,7 @@ class Lab:
         """The state by URN and id, secrets open, without what says nothing of the resources."""
         engine = self.place.engine
         reader = engine._reader(await engine._tool())
-        deployment = await open_current(reader, engine._backend.root, self.ref)
-        return dict(map(_described, entries_of(deployment)))
+        return described(await open_current(reader, engine._backend.root, self.ref))
 
     def files(self) -> list[Path]:
         """All that is under the working directory."""
@@ -80,6 +79,11 @@ class Lab:
     def things(self) -> dict[str, Any]:
         """The world."""
         return world_of(self.world)
+
+
+def described(deployment: Mapping[str, Any]) -> dict[str, Any]:
+    """An opened deployment by URN and id, without what says nothing of the resources."""
+    return dict(map(_described, entries_of(deployment)))
 
 
 def differing(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:

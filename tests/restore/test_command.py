@@ -188,6 +188,17 @@ def test_refused_where_it_is_not_what_alma_left(
 def test_what_cannot_be_put_back_is_foreseen_and_named(shell: Shell) -> None:
     """FAILED, with the leftovers; all else is put back, and nothing is destroyed."""
     shell.up(1)
+    shell.write(5)
+    (only, other) = shell.json("preview")["steps"]
+    assert (only["undo_kind"], other["undo_kind"]) == ("restore", "nothing")
+    risks = {one["urn"].rpartition("::")[2]: one["reason"] for one in only["at_risk"]}
+    assert sorted(risks) == ["a", "kept"]
+    assert "replaces it" in risks["a"]
+    assert "with protect" in risks["kept"]
+    shell.write(2)
+    told = shell.call("preview").stdout
+    assert "could not bring back as it is:" in told
+    assert "`up` deletes it" in told
     five = shell.up(5)
     plan = shell.restore("--to", five, "--preview-only")
     assert _names(plan["unlike"]) == ["kept"]

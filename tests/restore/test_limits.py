@@ -66,6 +66,26 @@ async def test_deleted_and_replaced_for_good_is_made_again(lab: Lab) -> None:
     assert set((await lab.preview(before)).changes) == {"same"}
 
 
+async def test_what_was_let_go_comes_back_although_what_it_needed_is_gone(lab: Lab) -> None:
+    """Its parent, its provider and a dependency were deleted: they are made again, it is not."""
+
+    def before() -> None:
+        own = Provider("own")
+        e = Thing("e", size=1)
+        options = ResourceOptions(retain_on_delete=True, parent=e, provider=own, deleted_with=e)
+        d = Thing("d", options, of=e.made)
+        Thing("x", ResourceOptions(retain_on_delete=True, depends_on=[d]))
+
+    result = await restored(lab, before, lambda: None)
+    assert result.failure is None, result
+    assert list(named(result.renewed)) == ["e"]
+    held = {name[0]: value["inputs"] for name, value in lab.things().items()}
+    assert sorted(held) == ["d", "e", "x"]
+    assert len(lab.things()) == 3
+    assert held["d"]["of"] == f"address-of-{result.renewed[0].id}"
+    assert set((await lab.preview(before)).changes) == {"same"}
+
+
 async def test_what_the_update_made_and_protected_is_named(lab: Lab) -> None:
     """The engine would refuse to delete it, and stop: all else is put back."""
 

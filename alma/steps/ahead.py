@@ -1,0 +1,39 @@
+"""What an undo could not bring back as it is now, told from a preview before anything starts."""
+
+from __future__ import annotations
+
+from alma.engine.protocol import Checkpoint, Difference, OperationResult
+
+AGAIN = "it can only be made again then, with a new id and without what it holds"
+
+
+def at_risk(foreseen: OperationResult, now: Checkpoint) -> tuple[Difference, ...]:
+    """Each resource that an undo would not bring back, or would leave behind, with why.
+
+    While the update itself is under way what it replaces is still there: the engine deletes at
+    the end. So a loss is one from the step's completion on, when a later step fails.
+    """
+    words: dict[str, set[str]] = {}
+    for change in foreseen.resources:
+        words.setdefault(change.urn, set()).add(change.op)
+    found = []
+    for one in now.resources:
+        ops = words.get(one.urn, set())
+        own = one.custom and not one.external and not one.type.startswith("pulumi:providers:")
+        if not own or one.retain_on_delete:
+            continue  # What is let go is taken back.
+        if ops & {"replace", "create-replacement", "delete-replaced"}:
+            found.append(_named(one.urn, one.id, f"`up` replaces it: {AGAIN}"))
+        elif "delete" in ops:
+            found.append(_named(one.urn, one.id, f"`up` deletes it: {AGAIN}"))
+    for urn, option in foreseen.lasting.items():
+        reason = f"`up` makes it with {option}: an undo leaves it behind"
+        found.append(_named(urn, "", reason))
+    for operation in now.pending:
+        reason = f"it was cut off earlier while {operation.kind}: nobody knows what it is now"
+        found.append(_named(operation.urn, operation.id, reason))
+    return tuple(found)
+
+
+def _named(urn: str, identity: str, reason: str) -> Difference:
+    return Difference(urn=urn, id=identity, reason=reason)
