@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
+import signal
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
 
 from alma import LocalStack, Retry, Saga, SagaFailed, SagaState
-from alma.events import OperationFailed, OperationSucceeded, Recorded
+from alma.events import OperationFailed, OperationSucceeded, Recorded, SignalSent
 from alma.launch import rollback, up
 from alma.result import Result
 from alma.settings import Settings
@@ -218,4 +222,48 @@ async def test_a_service_that_goes_away_and_comes_back(account: Account, chaos: 
     proxy.up()
     back = await failed(rollback(result.run_id))
     assert back.state is SagaState.COMPENSATED
+    assert account.things() == {}
+
+
+class Released:
+    """A reporter that lets a held request go once the Pulumi CLI was told to stop."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def hold(self, request: Request) -> bool:
+        """A match that strikes nothing: it keeps the topic from being made for a while."""
+        if "Action=CreateTopic" in request.text and not self.begun.is_set():
+            self.begun.set()
+            assert self.go.wait(60)
+        return False
+
+    def interrupt(self) -> None:
+        """SIGINT to this process, as of Ctrl-C, in the middle of the create."""
+        assert self.begun.wait(60)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def recorded(self, _run: RunStatus, entry: Recorded) -> None:
+        """Called with each event once it is in the journal."""
+        if isinstance(entry.event, SignalSent):
+            self.go.set()
+
+    def resource(self, step: str, urn: str, op: str, done: bool) -> None:
+        """Called when an operation of a resource begins or ends."""
+
+
+async def test_an_interrupt_lets_the_create_in_flight_finish_and_then_undoes_it(
+    account: Account, chaos: Chaos
+) -> None:
+    proxy, held = chaos(account.url), Released()
+    proxy.fail(500, match=held.hold)
+    made = Saga("shop", aws=LocalStack(proxy.url))
+    made.add_stack("messaging", messaging.program, config=account.config)
+    interrupting = asyncio.create_task(asyncio.to_thread(held.interrupt))
+    result = await failed(up(made, settings=Settings(reporter=held)))
+    await interrupting
+    assert result.state is SagaState.COMPENSATED
+    asked = [request.text for request in proxy.requests]
+    assert any("Action=DeleteTopic" in text for text in asked)
+    assert not any("Action=Subscribe" in text for text in asked)
     assert account.things() == {}
