@@ -32,6 +32,8 @@ _NEWEST: Final = 4
 """Of the deployment schema: 4 adds a list of features to 3, and changes no field."""
 _VOLATILE: Final = frozenset({"created", "sourcePosition", "stackTrace"})
 """Resource fields that say nothing about what the resource is now."""
+_UNORDERED: Final = frozenset({"dependencies", "propertyDependencies"})
+"""Resource fields whose lists of URNs come out of sets: in another order in each process."""
 
 
 class NeedsCli(Exception):  # noqa: N818 - not an error: the CLI can read what we cannot
@@ -184,7 +186,7 @@ def _fingerprint(entries: list[Any], pending: list[Any]) -> str:
     """
     lines = [
         json.dumps(
-            [kind, {key: _stable(value) for key, value in entry.items() if key not in _VOLATILE}],
+            [kind, {key: _settled(key, entry[key]) for key in entry if key not in _VOLATILE}],
             sort_keys=True,
         )
         for kind, entry in (
@@ -193,6 +195,14 @@ def _fingerprint(entries: list[Any], pending: list[Any]) -> str:
         )
     ]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _settled(field: str, value: Any) -> Any:
+    if field not in _UNORDERED:
+        return _stable(value)
+    if isinstance(value, Mapping):
+        return {key: sorted(urns or ()) for key, urns in value.items()}
+    return sorted(value or ())
 
 
 def _stable(value: Any) -> Any:
