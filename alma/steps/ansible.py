@@ -50,7 +50,7 @@ class AnsibleAdapter:
         async def work(watch: Watch) -> Outcome:
             programs = Programs(watch)
             played = await self._play(undo, call, watch, programs)
-            failure = programs.failure() or played.failure
+            failure = played.failure and (programs.failure() or played.failure)
             left = self._leftover(f"{undo.name} failed: {failure.message}") if failure else ()
             return Outcome(
                 failure=failure,
@@ -95,7 +95,8 @@ class AnsibleAdapter:
             assert self.playbook is not None  # noqa: S101 - launch refuses a run that lacks it
             programs = Programs(watch)
             played = await self._play(self.playbook, call, watch, programs)
-            failure = programs.failure() or played.failure
+            # A signal that came when all was done has stopped nothing.
+            failure = played.failure and (programs.failure() or played.failure)
             try:
                 outputs = check_json(played.outputs, "set_stats") if failure is None else {}
             except NotJsonError as error:

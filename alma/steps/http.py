@@ -13,6 +13,7 @@ from alma.context import Context
 from alma.engine.protocol import Settled, Watch
 from alma.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
 from alma.outputs import is_whole
+from alma.redact import Redactor
 from alma.request import Asked, Request
 from alma.secret import Secret, secrets_in
 from alma.status import OpenOperation, StepStatus
@@ -119,12 +120,12 @@ class HttpAdapter:
             except _NoRequestError as error:
                 return Outcome(failure=error.failure, cause=error.cause)
             except UnansweredError as error:
-                doubt = _doubt(request) if error.arrived else ()
+                doubt = _doubt(request, context) if error.arrived else ()
                 return Outcome(failure=_unanswered(request, error), resources=doubt)
             if answer.ok:
                 given = [request.json, request.headers, request.params, context.inputs]
                 return Outcome(outputs=taint(self._outputs(answer), secrets_in(given)))
-            doubt = () if answer.refused else _doubt(request)
+            doubt = () if answer.refused else _doubt(request, context)
             return Outcome(failure=_answered(request, answer), resources=doubt)
 
         return work
@@ -136,7 +137,10 @@ class HttpAdapter:
             try:
                 request = await self._request(undo, context, context.result)
                 answer = await self._send(request, context.key, watch)
-                evidence: dict[str, Any] = {"request": shown(request), "status": answer.status}
+                evidence: dict[str, Any] = {
+                    "request": _told(request, context),
+                    "status": answer.status,
+                }
                 failure = None if answer.ok or answer.gone else _answered(request, answer)
                 if failure is None and self.check is not None:
                     request = await self._request(self.check, context, context.result)
@@ -233,8 +237,15 @@ def _needs_outputs(asked: Asked) -> bool:
     return isinstance(asked, Request) and any(kind == "outputs" for kind, _ in asked.references())
 
 
-def _doubt(request: Request) -> tuple[ResourceChange, ...]:
-    return (ResourceChange(urn=shown(request), op=IN_DOUBT),)
+def _doubt(request: Request, context: Context) -> tuple[ResourceChange, ...]:
+    return (ResourceChange(urn=_told(request, context), op=IN_DOUBT),)
+
+
+def _told(request: Request, context: Context) -> str:
+    """Method and URL, without a secret that stands in its path."""
+    redact = Redactor()
+    redact.learn([context.inputs, context.result])
+    return redact(shown(request))
 
 
 def _answered(request: Request, answer: Answer) -> Failure:

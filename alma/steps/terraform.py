@@ -16,7 +16,7 @@ from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
 from alma.steps.callables import call_function
 from alma.taint import taint
 from alma.tools.process import Programs, wait_for
-from alma.tools.terraform import PROGRAMS, Ended, Terraform, clean
+from alma.tools.terraform import PROGRAMS, Ended, Terraform, UninitialisedError, clean
 from alma.tools.tfstate import State
 
 
@@ -49,7 +49,8 @@ class TerraformAdapter:
                 return Outcome(failure=_unresolved(doubtful))
             programs = Programs(watch)
             ended = await self._operate("apply", call, watch, programs)
-            failure = programs.failure() or _failure(ended)
+            # A signal that came when all was done has stopped nothing.
+            failure = None if ended.ok else programs.failure() or _failure(ended)
             outputs = {} if failure else await self._outputs(call)
             account, state = ended.account, await self.terraform.state()
             lost = account.unrecorded(state.addresses)
@@ -86,8 +87,7 @@ class TerraformAdapter:
         lost = (*forgotten, *self._lost(status, state))
         if lost:
             return Retained(reason=lost[0].reason, leftovers=lost)
-        how = "destroyed" if status.destroyed else "nothing"
-        return Undone(how=how, evidence={"state list": []})
+        return Undone(how="destroyed" if status.destroyed else "nothing", evidence={"resources": 0})
 
     async def reveal(self, call: Call) -> Mapping[str, Any]:
         """The outputs in the state."""
@@ -100,7 +100,12 @@ class TerraformAdapter:
 
     async def foresee(self, inputs: Mapping[str, Any] | None) -> Foreseen:
         """`terraform plan`, in a directory that was initialised."""
-        state = await self.terraform.state()
+        try:
+            state = await self.terraform.state(initialise=False)
+        except UninitialisedError:
+            what = f"apply {self._where}; more is known after `terraform init`"
+            undo, undoable = self._foreseen_undo(0)
+            return Foreseen(what=what, undo=f"{undo}, if it holds nothing", undoable=undoable)
         held = len(state.instances)
         what = f"apply to {held} resources in {self._where}" if held else f"apply {self._where}"
         undo, undoable = self._foreseen_undo(held)
@@ -134,7 +139,11 @@ class TerraformAdapter:
         )
 
     async def current(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
-        """The outputs in the state."""
+        """The outputs in the state; none where it cannot be read yet."""
+        try:
+            await self.terraform.state(initialise=False)
+        except UninitialisedError:
+            return {}
         return await self.terraform.outputs()
 
     async def settle(self, operation: OpenOperation) -> Settled:
@@ -178,7 +187,9 @@ class TerraformAdapter:
                     evidence=evidence,
                     leftovers=tuple(self._leftover(at, "", reason) for at in forgotten),
                 )
-            failure = programs.failure() or _failure(ended) or _unverified(listed)
+            failure = _unverified(listed)
+            if not ended.ok:
+                failure = programs.failure() or _failure(ended)
             return Outcome(
                 failure=failure,
                 changes=account.changes,
@@ -279,8 +290,8 @@ def _unresolved(doubtful: tuple[str, ...]) -> Failure:
     )
 
 
-def _failure(ended: Ended) -> Failure | None:
-    return None if ended.ok else ended.account.failure(ended.command, ended.code)
+def _failure(ended: Ended) -> Failure:
+    return ended.account.failure(ended.command, ended.code)
 
 
 def _unverified(listed: tuple[str, ...]) -> Failure:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ INTERRUPTED: Final = 130
 def main(directory: str) -> int:
     """Play it; Ansible's exit code."""
     signal.signal(signal.SIGINT, _pass_on)
+    parent = os.getppid()
     from ansible_runner import Runner, RunnerConfig
 
     task = json.loads(Path(directory, "alma.json").read_text())
@@ -38,6 +40,9 @@ def main(directory: str) -> int:
     config.prepare()
     runner = Runner(config=config)
     runner.run()
+    if os.getppid() != parent:
+        # Nobody is left to read it, and it holds what the playbook was given.
+        shutil.rmtree(directory, ignore_errors=True)
     return 1 if runner.rc is None else int(runner.rc)
 
 

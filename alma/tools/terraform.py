@@ -50,6 +50,10 @@ def locate(program: str, environ: Mapping[str, str]) -> str:
     )
 
 
+class UninitialisedError(BackendError):
+    """The module's backend was never initialised in its directory."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ended:
     """How `apply`, `destroy` or `plan` ended. `broken` are holders of locks that were broken."""
@@ -83,13 +87,16 @@ class Terraform:
 
     # -- looking -----------------------------------------------------------------------------
 
-    async def state(self) -> tfstate.State:
+    async def state(self, *, initialise: bool = True) -> tfstate.State:
         """The state as it is; BackendError when it cannot be read.
 
-        A backend that was never initialised here is, because nothing can be seen before.
+        A backend that was never initialised here is, because nothing can be seen before; or it
+        is an UninitialisedError.
         """
         code, out, err = await self._read("state", "pull")
         if code != 0 and any(word in err for word in _UNINITIALISED):
+            if not initialise:
+                raise UninitialisedError(f"{self.work_dir} was never initialised.")
             await self._read("init", *_QUIET)
             code, out, err = await self._read("state", "pull")
         self._require(code, err)

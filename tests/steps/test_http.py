@@ -159,6 +159,23 @@ async def test_at_the_deadline_the_request_is_given_up(api: Api) -> None:
     assert failed.value.result.state.name == "FAILED"
 
 
+async def test_a_secret_in_a_path_is_in_no_event(api: Api, place: Place) -> None:
+    """Neither as evidence of the undo, nor as what may have taken effect."""
+    saga = Saga("names", stack="dev")
+    saga.add_http(
+        "dns",
+        do=Request("POST", f"{api.url}/{{inputs.tenant}}/records", json={}),
+        undo=Request("DELETE", f"{api.url}/{{inputs.tenant}}/records"),
+        inputs={"tenant": Secret(f"{CANARY}/ä")},
+        retry=FAST,
+    )
+    api.answers = [("POST", 503, {})]
+    result = await failing(saga)
+    assert result.state.name == "COMPENSATED"
+    assert CANARY in api.asked[0]["path"]
+    assert place.holding(CANARY) == []
+
+
 async def test_requests_can_be_computed(api: Api) -> None:
     """A callable is given the context; a failure of it is a failure of the step."""
 

@@ -15,6 +15,7 @@ import pytest
 from alma import Context, DefinitionError, Saga, SagaFailed, Secret, destroy, rollback
 from alma.engine.processes import find
 from alma.events import Process
+from alma.preview import preview
 from tests.services.localstack import LocalStack
 from tests.steps.conftest import CANARY, Place, until
 from tests.steps.modules import S3_BACKEND, SAGA, module
@@ -252,6 +253,9 @@ async def test_a_lock_that_may_be_held_is_named(place: Place, bucket: tuple[Any,
         "Path": f"{name}/shop",
     }
     client.put_object(Bucket=name, Key="shop.tflock", Body=json.dumps(lock).encode())
+    foreseen = (await preview(saga_of(place, "a"))).steps[0].foreseen
+    assert "after `terraform init`" in foreseen.what
+    assert not (place.root / "module" / ".terraform").exists()
     with pytest.raises(SagaFailed) as failed:
         await saga_of(place, "a").execute()
     result = failed.value.result
