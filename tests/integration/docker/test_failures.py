@@ -40,6 +40,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         r"Docker answers \d+: .*invalid CIDR",
     ),
     ("database", {"image": NO_IMAGE}, f"there is no image {NO_IMAGE}"),
+    ("servers", {"command": ["sh", "-c", "echo no heart; exit 7"]}, "code 7: no heart"),
 ]
 
 
