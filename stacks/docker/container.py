@@ -55,7 +55,7 @@ def container(
         healthcheck=docker.ContainerHealthcheckArgs(
             tests=test,
             interval=config.get("health_interval") or "2s",
-            timeout="5s",
+            timeout="10s",
             retries=3,
         )
         if test

@@ -13,7 +13,7 @@ import pytest
 from alma import SagaFailed, SagaState
 from alma.launch import rollback
 from alma.result import Result
-from tests.integration.docker.world import TIERS, World
+from tests.integration.docker.world import ENDS, TIERS, World
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -40,7 +40,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         r"Docker answers \d+: .*invalid CIDR",
     ),
     ("database", {"image": NO_IMAGE}, f"there is no image {NO_IMAGE}"),
-    ("servers", {"command": ["sh", "-c", "echo no heart; exit 7"]}, "code 7: no heart"),
+    ("servers", ENDS, "code 7: no heart"),
 ]
 
 

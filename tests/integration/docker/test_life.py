@@ -9,7 +9,7 @@ import pytest
 
 from alma import SagaState, Secret
 from tests.integration.docker.test_failures import failed
-from tests.integration.docker.world import PASSWORD, World, hidden, page
+from tests.integration.docker.world import ENDS, PASSWORD, World, hidden, page
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -34,8 +34,7 @@ async def test_a_page_comes_through_proxy_and_server_from_the_database(
     assert page(url) == "server-0: another row"
     before = configured(world)
 
-    bad = {"command": ["sh", "-c", "echo no heart; exit 7"]}
-    saga = world.saga(upto="servers", row="a third row", bad=bad, serving=True)
+    saga = world.saga(upto="servers", row="a third row", bad=ENDS, serving=True)
     result = await failed(saga.execute())
     assert (result.failed_step, result.state) == ("servers", SagaState.COMPENSATED)
     assert changes(result)["database"]["replace"] == 1

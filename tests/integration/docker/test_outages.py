@@ -17,7 +17,7 @@ from alma.journal import Journal
 from alma.launch import rollback
 from tests.engine.conftest import environment, until
 from tests.integration.docker.test_failures import failed
-from tests.integration.docker.world import World
+from tests.integration.docker.world import ENDS, World
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -66,8 +66,7 @@ async def test_what_the_daemon_does_not_delete_is_a_leftover_until_it_does(
     """The database ends at once; the daemon answers 503 to the deletion of its container."""
     database = asyncio.create_task(until(lambda: running(world, "database"), 120))
     between.fail(503, match=lambda r: r.method == "DELETE" and database.result().id in r.path)
-    bad = {"command": ["sh", "-c", "echo no heart; exit 7"]}
-    result = await failed(world.saga(upto="database", bad=bad).execute())
+    result = await failed(world.saga(upto="database", bad=ENDS).execute())
     assert result.state is SagaState.FAILED
     assert result.failed_step == "database"
     assert "ended with code 7: no heart" in result.error.message

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TIERS = ("network", "database", "servers", "proxy")
 PASSWORD = "canary-9c1f-not-to-be-seen"
+# Without a check to wait for, it would be up for the moment before it ends.
+ENDS = {"command": ["sh", "-c", "echo no heart; exit 7"], "health": ["CMD", "true"]}
 
 
 @dataclass(frozen=True)
