@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from alma import Retry, Saga, Secret
+from alma import Saga, Secret
 from alma.errors import SagaEndedError
 from alma.result import Result
 from stacks.kubernetes import app, ingress, namespace, settings
@@ -20,23 +20,18 @@ def saga(
     *,
     labels: Mapping[str, str] | None = None,
     data: Mapping[str, str] | None = None,
-    password: str = PASSWORD,
     replicas: int = 2,
     host: str = "app.example.com",
     node_selector: Mapping[str, str] | None = None,
     ready_within: int = 300,
-    before_app: Callable[[], None] | None = None,
-    app_program: Callable[[], None] = app.program,
     undo_ingress: Callable[[], None] | None = None,
-    retry: Retry | None = None,
 ) -> Saga:
-    """The application in the namespace `name`; `before_app` is called before the pods are made."""
+    """The application in the namespace `name`; `undo_ingress` is called before the undo."""
     made = Saga(name)
     space = made.add_stack(
         "namespace",
         program=namespace.program,
         config={**provider, "name": name, "labels": dict(labels or {"team": "blue"})},
-        retry=retry,
     )
     values = made.add_stack(
         "settings",
@@ -44,15 +39,13 @@ def saga(
         config={
             **provider,
             "data": dict(data or {"LOG_LEVEL": "info"}),
-            "secrets": Secret({"PASSWORD": password}),
+            "secrets": Secret({"PASSWORD": PASSWORD}),
         },
         inputs={"namespace": space.output("name")},
     )
-    if before_app is not None:
-        made.add_step("before", action=before_app, compensation="none", after=["settings"])
     front = made.add_stack(
         "app",
-        program=app_program,
+        program=app.program,
         config={
             **provider,
             "image": "nginx:1.27",
@@ -66,8 +59,6 @@ def saga(
             "secret": values.output("secret"),
             "digest": values.output("digest"),
         },
-        after=["before"] if before_app is not None else None,
-        retry=retry,
     )
     made.add_stack(
         "ingress",

@@ -10,8 +10,8 @@ from typing import Any
 from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api, NetworkingV1Api
 from kubernetes.client.exceptions import ApiException
 
-PATIENCE = 60.0
-"""Seconds for what the cluster does by itself; it takes some of them on an idle machine."""
+PATIENCE = 240.0
+"""Seconds for what takes a few on an idle machine."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Cluster:
             "namespace": self.namespace(namespace),
             "config map": self._one(core.read_namespaced_config_map, *place),
             "secret": self._one(core.read_namespaced_secret, *place),
-            "deployment": self._deployment(*place),
+            "deployment": self.deployment(namespace, name),
             "endpoints": self._one(core.read_namespaced_endpoints, *place),
             "ingress": self._one(NetworkingV1Api(self.client).read_namespaced_ingress, *place),
         }
@@ -74,10 +74,11 @@ class Cluster:
         """Delete it behind everybody's back, and see it gone."""
         AppsV1Api(self.client).delete_namespaced_deployment(name, namespace)
         for _ in patiently(f"deployment {name} stays"):
-            if self._deployment(name, namespace) is None:
+            if self.deployment(namespace, name) is None:
                 return
 
-    def _deployment(self, name: str, namespace: str) -> dict[str, Any] | None:
+    def deployment(self, namespace: str, name: str = "app") -> dict[str, Any] | None:
+        """The deployment, or None."""
         return self._one(AppsV1Api(self.client).read_namespaced_deployment, name, namespace)
 
     def _one(self, read: Callable[..., Any], *place: str) -> dict[str, Any] | None:

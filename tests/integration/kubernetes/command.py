@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 ROOT = Path(__file__).parents[3]
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -25,24 +27,36 @@ class Ended:
     stderr: str
 
 
-def up(directory: Path, saga: str, **environment: str) -> Ended:
-    """`alma-pulumi up --json` of a saga's text in a directory of its own."""
+def up(
+    directory: Path, saga: str, *, until: Callable[[], None] | None = None, **environment: str
+) -> Ended:
+    """`alma-pulumi up --json` of a saga's text in a directory of its own.
+
+    It gets a SIGINT when `until` returns.
+    """
     directory.mkdir()
     (directory / "saga.py").write_text(saga)
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-m", "alma", "up", "--json"],
         cwd=directory,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=250,
-        check=False,
-    )
-    return Ended(done.returncode, json.loads(done.stdout or "{}"), done.stderr)
+    ) as process:
+        try:
+            if until is not None:
+                until()
+                process.send_signal(signal.SIGINT)
+            answer, told = process.communicate(timeout=300)
+        except BaseException:
+            process.kill()
+            raise
+    return Ended(process.returncode, json.loads(answer or "{}"), told)
 
 
-def side_by_side(run: Callable[[T], Ended], cases: Iterable[T]) -> Mapping[T, Ended]:
-    """What each case ends with. Most of the time of each is waiting for the cluster."""
+def side_by_side(run: Callable[[T], R], cases: Iterable[T]) -> Mapping[T, R]:
+    """What each case comes to. Most of the time of each is waiting for the cluster."""
     cases = list(cases)
     with ThreadPoolExecutor(len(cases)) as pool:
         return dict(zip(cases, pool.map(run, cases), strict=True))

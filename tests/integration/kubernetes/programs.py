@@ -27,25 +27,41 @@ def objects() -> None:
         metadata=ObjectMetaArgs(namespace=namespace, labels={f"label-{version}": "mine"}),
         string_data={"KEY": key},
     )
-    labels = {"app": version}
-    deployment = Deployment(
-        "deployment",
-        metadata=ObjectMetaArgs(
-            namespace=namespace, name="given", annotations={"pulumi.com/skipAwait": "true"}
-        ),
-        spec=DeploymentSpecArgs(
-            replicas=0,
-            selector=LabelSelectorArgs(match_labels=labels),
-            template=PodTemplateSpecArgs(
-                metadata=ObjectMetaArgs(labels=labels),
-                spec=PodSpecArgs(containers=[ContainerArgs(name="app", image="nginx:1.27")]),
-            ),
-        ),
+    unwatched = {"pulumi.com/skipAwait": "true"}
+    deployment = _deployment(
+        ObjectMetaArgs(namespace=namespace, name="given", annotations=unwatched), version
     )
     pulumi.export("settings", settings.metadata.name)
     pulumi.export("secret", secret.metadata.name)
     pulumi.export("data", secret.data)
     pulumi.export("uid", deployment.metadata.uid)
+
+
+def late() -> None:
+    """A deployment whose pods never run: no node is as it wants it."""
+    namespace = pulumi.Config().require("namespace")
+    patience = {"pulumi.com/timeoutSeconds": "1"}
+    metadata = ObjectMetaArgs(namespace=namespace, name="late", annotations=patience)
+    _deployment(metadata, "late", replicas=1, node_selector={"disk": "none"})
+
+
+def _deployment(
+    metadata: ObjectMetaArgs, app: str, *, replicas: int = 0, **pod: dict[str, str]
+) -> Deployment:
+    labels = {"app": app}
+    template = PodTemplateSpecArgs(
+        metadata=ObjectMetaArgs(labels=labels),
+        spec=PodSpecArgs(containers=[ContainerArgs(name="app", image="nginx:1.27")], **pod),
+    )
+    return Deployment(
+        metadata.name,
+        metadata=metadata,
+        spec=DeploymentSpecArgs(
+            replicas=replicas,
+            selector=LabelSelectorArgs(match_labels=labels),
+            template=template,
+        ),
+    )
 
 
 def adopted() -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.integration.kubernetes.app import STEPS
-from tests.integration.kubernetes.cluster import Cluster
+from tests.integration.kubernetes.cluster import Cluster, patiently
 from tests.integration.kubernetes.command import Ended, side_by_side, up
 
 SAGA = """
 from kubernetes.config import new_client_from_config
 from tests.integration.kubernetes.app import saga as make
-from tests.integration.kubernetes.cluster import Cluster
+from tests.integration.kubernetes.cluster import Cluster, patiently
 
 NAME, PROVIDER = {name!r}, {provider!r}
 
@@ -32,28 +32,28 @@ saga = make(NAME, PROVIDER, {change})
 class Failure:
     """A saga that fails at `step`, by what is changed in it; its error tells what was `said`."""
 
+    name: str
     step: str
     change: str
     said: str
 
 
+NO_NODE = "node_selector={'disk': 'none'}"  # has such a label: the pods never run
 FAILURES = [
     # Somebody else has a namespace of this name.
-    Failure("namespace", "", "already exists"),
+    Failure("theirs", "namespace", "", "already exists"),
     # Of two objects only one is refused: the other one is made, and undone.
-    Failure("settings", "data={'not a key': 'x'}", "not a key"),
-    # No node has such a label: the deployment is there, and its pods never run.
-    Failure(
-        "app",
-        "node_selector={'disk': 'none'}, ready_within=3",
-        "not ready within 3 s: 2 replicas wanted",
-    ),
+    Failure("refused", "settings", "data={'not a key': 'x'}", "not a key"),
+    # The deployment is there, and not ready in time.
+    Failure("late", "app", f"{NO_NODE}, ready_within=3", "not ready within 3 s: 2 replicas wanted"),
+    # As before, with somebody who does not want to wait for ten minutes.
+    Failure("interrupted", "app", NO_NODE, "interrupted"),
     # Before the undo comes to the deployment, somebody has deleted it behind alma's back.
-    Failure("ingress", "host='Not A Host', undo_ingress=meddle", "Not A Host"),
+    Failure("meddled", "ingress", "host='Not A Host', undo_ingress=meddle", "Not A Host"),
 ]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_nothing_is_left_of_what_had_started_and_what_was_there_stays(
     cluster: Cluster,
     provider: dict[str, str],
@@ -64,16 +64,24 @@ def test_nothing_is_left_of_what_had_started_and_what_was_there_stays(
 ) -> None:
     """Exit code 4, no leftover; at the API no namespace, and nothing in it."""
 
-    def run(failure: Failure) -> Ended:
-        name = f"{namespace}-{failure.step}"
-        text = SAGA.format(name=name, provider=provider, change=failure.change)
-        return up(tmp_path / failure.step, text)
+    def there() -> None:
+        for _ in patiently("there is no deployment"):
+            if cluster.deployment(f"{namespace}-interrupted"):
+                return
 
-    theirs = f"{namespace}-namespace"
+    def run(failure: Failure) -> tuple[Ended, list[str]]:
+        name = f"{namespace}-{failure.name}"
+        text = SAGA.format(name=name, provider=provider, change=failure.change)
+        until = there if failure.name == "interrupted" else None
+        ended = up(tmp_path / failure.name, text, until=until)
+        # At once: what alma calls undone is gone by now, and not a while after it.
+        return ended, cluster.left(name)
+
+    theirs = f"{namespace}-theirs"
     cluster.make_namespace(theirs, team="theirs")
     before = cluster.namespace(theirs)
-    for failure, ended in side_by_side(run, FAILURES).items():
-        with subtests.test(failure.step):
+    for failure, (ended, left) in side_by_side(run, FAILURES).items():
+        with subtests.test(failure.name):
             assert ended.code == 4, ended.stderr
             assert ended.document["state"] == "COMPENSATED"
             assert ended.document["leftovers"] == []
@@ -82,6 +90,5 @@ def test_nothing_is_left_of_what_had_started_and_what_was_there_stays(
             states = {step["name"]: step["state"] for step in ended.document["steps"]}
             undone = STEPS[: STEPS.index(failure.step) + 1]
             assert {name for name in STEPS if states[name] == "COMPENSATED"} == set(undone)
-            if failure.step != "namespace":
-                assert cluster.left(f"{namespace}-{failure.step}") == []
+            assert left == ([f"namespace {theirs}"] if failure.name == "theirs" else [])
     assert cluster.namespace(theirs) == before

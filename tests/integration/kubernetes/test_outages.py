@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from alma import Retry, SagaState
+from alma import Retry, Saga, SagaState, Secret
 from alma.launch import rollback, up
-from stacks.kubernetes.app import program
-from tests.integration.kubernetes.app import ended, saga
+from stacks.kubernetes.namespace import program as namespace_program
+from stacks.kubernetes.settings import program
+from tests.integration.kubernetes.app import ended
 from tests.integration.kubernetes.cluster import Cluster, patiently
 from tests.integration.kubernetes.command import Ended, side_by_side
 from tests.integration.kubernetes.command import up as up_by_command
@@ -85,7 +86,7 @@ def test_a_cluster_that_cannot_be_used_is_named_and_nothing_is_left(
 async def test_faults_are_tried_again_and_an_undo_that_cannot_reach_the_cluster_names_what_is_left(
     cluster: Cluster, provider: dict[str, str], namespace: str, proxy: Proxy, tmp_path: Path
 ) -> None:
-    """Throttled at the namespace; away when the pods are to be made, and back for a retry. Away
+    """Throttled at the namespace; away when the settings are to be made, and back for a retry. Away
     again for the undo: every object is a leftover, and a rollback with the server back leaves none.
     """
     attempts = tmp_path / "attempts"
@@ -101,28 +102,38 @@ async def test_faults_are_tried_again_and_an_undo_that_cannot_reach_the_cluster_
                 proxy.up()
                 return
 
+    def goes_away() -> None:
+        proxy.down()
+        raise ConnectionError("the line is dead")
+
     proxy.fail(429, match="POST /api/v1/namespaces?")
-    made = saga(
-        namespace,
-        provider,
-        before_app=proxy.down,
-        app_program=noted,
-        retry=Retry(attempts=6, delay=0.2),
-        host="Not A Host",
-        undo_ingress=proxy.down,
+    retry = Retry(attempts=6, delay=0.2)
+    made = Saga(namespace)
+    space = made.add_stack(
+        "namespace", program=namespace_program, config={**provider, "name": namespace}, retry=retry
     )
+    made.add_step("away", action=proxy.down, compensation="none")
+    made.add_stack(
+        "settings",
+        program=noted,
+        config={**provider, "secrets": Secret({"PASSWORD": "swordfish"})},
+        inputs={"namespace": space.output("name")},
+        after=["away"],
+        retry=retry,
+    )
+    made.add_step("broken", action=goes_away, compensation="none")
+
     watcher = asyncio.create_task(asyncio.to_thread(comes_back))
     result = await ended(up(made))
     await watcher
-    steps = result.status.steps
-    assert steps["namespace"].attempts == 2
-    assert steps["app"].attempts > 1
-    assert result.failed_step == "ingress"
+    assert result.failed_step == "broken"
+    assert result.status.steps["namespace"].attempts == 2
+    assert result.status.steps["settings"].attempts > 1
     assert result.state is SagaState.FAILED
     kinds = {left.urn.rpartition("::")[0].rpartition(":")[2] for left in result.leftovers}
-    assert kinds >= {"Deployment", "Service", "ConfigMap", "Secret", "Namespace"}
+    assert kinds >= {"ConfigMap", "Secret", "Namespace"}
     assert all(left.reason for left in result.leftovers)
-    assert len(cluster.left(namespace)) >= 5
+    assert len(cluster.left(namespace)) == 3
 
     proxy.up()
     result = await ended(rollback(result.run_id, saga=made))

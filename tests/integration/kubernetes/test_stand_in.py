@@ -89,7 +89,7 @@ async def test_names_replacements_secrets_and_what_somebody_else_changed(
 
     # A preview tells what an update would do, and does nothing.
     planned = await stack.preview("two")
-    assert planned >= {("settings", "replace"), ("deployment", "replace"), ("secret", "update")}
+    assert planned >= {("settings", "replace"), ("given", "replace"), ("secret", "update")}
     assert core.read_namespaced_config_map(first["settings"], namespace).data == {"VERSION": "one"}
 
     # Replaced: under a new name where it was made up, else the old one goes first. A label that
@@ -118,6 +118,26 @@ async def test_names_replacements_secrets_and_what_somebody_else_changed(
     assert cluster.left(namespace) == [f"namespace {namespace}"]
 
 
+async def test_what_is_not_ready_in_time_is_in_the_state_to_be_undone(
+    place: Place,  # noqa: F811
+    provider: dict[str, str],
+    cluster: Cluster,
+    namespace: str,
+    stood_in: bool,
+) -> None:
+    """As the annotation says, after a second; the namespace is not the stack's and stays."""
+    cluster.make_namespace(namespace)
+    config = Stack(place, provider, namespace).config("one")
+    failed = await place.up(programs.late, config=config)
+    assert failed.failure is not None
+    assert not stood_in or "0/1 nodes are available" in failed.failure.message
+    assert cluster.deployment(namespace, "late")
+    held = (await place.engine.inspect(place.ref())).resources
+    assert f"{namespace}/late" in [one.id for one in held]
+    assert (await place.destroy()).failure is None
+    assert cluster.left(namespace) == [f"namespace {namespace}"]
+
+
 async def test_what_is_there_is_imported_as_it_is_and_what_the_plugin_lacks_is_named(
     place: Place,  # noqa: F811
     provider: dict[str, str],
@@ -125,15 +145,14 @@ async def test_what_is_there_is_imported_as_it_is_and_what_the_plugin_lacks_is_n
     namespace: str,
     stood_in: bool,
 ) -> None:
+    """An update after the import changes nothing."""
     cluster.make_namespace(namespace)
     core, stack = CoreV1Api(cluster.client), Stack(place, provider, namespace)
     body = {"metadata": {"name": "theirs"}, "data": {"A": "1"}}
     theirs = core.create_namespaced_config_map(namespace, body)
     result = await stack.up("one", programs.adopted)
     assert result.outputs["uid"] == theirs.metadata.uid
-    again = await stack.up("one", programs.adopted)
-    assert set(again.changes) == {"same"}
-
+    assert set((await stack.up("one", programs.adopted)).changes) == {"same"}
     if stood_in:
         refused = await place.up(programs.unknown, config=stack.config("one"), stack="other")
         assert refused.failure is not None
