@@ -45,10 +45,11 @@ def with_pulumi(session: nox.Session, *parts: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests; arguments go to pytest: `nox -s tests -- -k journal`."""
+    """Run the tests; arguments go to pytest: `nox -s tests -- -k journal -n 0`."""
     session.install("-e", ".[all]", *nox.project.dependency_groups(PYPROJECT, "test"))
     with_pulumi(session, *SERVICES)
-    session.run("pytest", *session.posargs)
+    # Most tests wait for a CLI at work: two at a time take little more than half as long.
+    session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session
