@@ -28,7 +28,7 @@ resource "terraform_data" "thing" {
 
   provisioner "local-exec" {
     when    = destroy
-    command = "rm -f ${self.input}"
+    command = "[ ! -e ${self.input}.stuck ] && rm -f ${self.input}"
   }
 }
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 import psutil
 import pytest
 
-from alma import Context, DefinitionError, Saga, SagaFailed, Secret, destroy, rollback
+from alma import Context, Saga, SagaFailed, Secret, destroy
 from alma.errors import ToolError
 from tests.steps.conftest import CANARY, Place, until
 from tests.steps.playbooks import SAGA, playbooks
@@ -111,7 +111,9 @@ async def test_without_a_good_undo_it_is_a_leftover(place: Place) -> None:
     assert 'undo.yml failed: task "be stuck" on localhost' in result.leftovers[0].reason
 
     saga = Saga("other", stack="dev")
-    saga.add_ansible("balancer", place.root / "plays" / "site.yml", inventory="localhost,")
+    short = place.root / "plays" / "short.yml"
+    short.write_text("- hosts: all\n  gather_facts: false\n  tasks: [{fail: {msg: asked to}}]\n")
+    saga.add_ansible("balancer", short, inventory="localhost,")
     with pytest.raises(SagaFailed) as failed:
         await saga.execute()
     assert failed.value.result.leftovers[0].reason == "the step has no undo_playbook"
@@ -119,7 +121,7 @@ async def test_without_a_good_undo_it_is_a_leftover(place: Place) -> None:
 
 async def test_at_the_deadline_it_is_interrupted_and_undone(place: Place) -> None:
     """What it was doing is stopped, and the undo has its own time."""
-    saga = saga_of(place, inputs={"gate": str(place.root / "gate")}, timeout=6)
+    saga = saga_of(place, inputs={"gate": str(place.root / "gate")}, timeout=4)
     with pytest.raises(SagaFailed) as failed:
         await saga.execute()
     result = failed.value.result
@@ -160,16 +162,12 @@ def test_ansible_outlives_its_runner_and_the_run_goes_on(place: Place) -> None:
 
 
 def test_a_rollback_without_the_saga(place: Place) -> None:
-    """From the journal: the undo and its plain variables are in it, a secret one is not."""
+    """From the journal: the undo and its plain variables are in it."""
     playbooks(place.root / "plays")
     saga = place.root / "saga.py"
     text = SAGA.replace('stack="dev"', 'on_failure="stop"')
-    last = 'saga.add_step("last", action=lambda: 1 / 0, compensation="none")\n'
-    saga.write_text(text + last)
-    assert place.alma("up", "saga.py")[0] == 10
-    with pytest.raises(DefinitionError, match="a secret that no journal keeps: password"):
-        asyncio.run(rollback())
-    saga.write_text(text.replace('Secret("canary-7Qx9wV-secret")', '"plain"') + last)
+    text = text.replace('Secret("canary-7Qx9wV-secret")', '"plain"')
+    saga.write_text(f'{text}saga.add_step("last", action=lambda: 1 / 0, compensation="none")\n')
     assert place.alma("up", "saga.py")[0] == 10
     saga.unlink()
     code, said = place.alma("rollback", "latest")

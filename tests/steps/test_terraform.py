@@ -115,6 +115,57 @@ async def test_a_state_that_held_resources_is_never_destroyed(place: Place) -> N
     assert place.things() == ["a", "b"]
 
 
+async def test_what_a_destroy_leaves_in_the_state_is_a_leftover(place: Place) -> None:
+    """Named by address and id; once it can go, a rollback takes it away."""
+    module(place.root / "module")
+    stuck = place.world / "a.stuck"
+    saga = saga_of(place, "a", "b")
+
+    def fail() -> None:
+        stuck.touch()
+        raise RuntimeError("asked to")
+
+    saga.add_step(action=fail, compensation="none")
+    with pytest.raises(SagaFailed) as failed:
+        await saga.execute()
+    result = failed.value.result
+    assert result.state.name == "FAILED"
+    [left] = result.leftovers
+    assert left.urn == 'terraform_data.thing["a"]'
+    assert left.id
+    assert "local-exec provisioner error" in left.reason
+    assert place.things() == ["a", "a.stuck"]
+    stuck.unlink()
+    with pytest.raises(SagaFailed) as failed:
+        await rollback(saga=saga)
+    assert failed.value.result.state.name == "COMPENSATED"
+    assert place.things() == []
+
+
+async def test_retained_or_drained_first(place: Place) -> None:
+    """A callable is called while the resources are there; what is retained is named."""
+    seen: list[list[str]] = []
+
+    def drain(context: Context) -> None:
+        seen.append([*context.result["files"], *place.things()])
+
+    saga = Saga("shop", stack="dev")
+    for name, how in (("kept", "retain"), ("drained", drain)):
+        variables = {"world": str(place.world), "names": [name], "password": "no secret"}
+        work_dir = module(place.root / name)
+        saga.add_terraform(name, work_dir, variables=variables, compensation=how)
+    saga.add_step(action=broken, compensation="none")
+    with pytest.raises(SagaFailed) as failed:
+        await saga.execute()
+    result = failed.value.result
+    assert result.state.name == "FAILED"
+    assert [(left.step, left.urn) for left in result.leftovers] == [
+        ("kept", 'terraform_data.thing["kept"]')
+    ]
+    assert seen == [[str(place.world / "drained"), "drained", "kept"]]
+    assert place.things() == ["kept"]
+
+
 async def test_a_state_that_is_gone_proves_nothing(place: Place) -> None:
     """Somebody took the state away: what the run made is named."""
     module(place.root / "module")
