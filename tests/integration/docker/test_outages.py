@@ -19,7 +19,7 @@ from tests.engine.conftest import environment, until
 from tests.integration.docker.test_failures import failed
 from tests.integration.docker.world import ENDS, World
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("stand_in")]
 
 CREATE = "/containers/create"
 SAGA = """

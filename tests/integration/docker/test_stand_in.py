@@ -19,6 +19,8 @@ from tests.providers.docker.durations import nanoseconds
 from tests.providers.docker.network import Network
 from tests.providers.docker.volume import Volume
 
+pytestmark = pytest.mark.usefixtures("stand_in")
+
 CANARY = "canary-0815-nested"
 WAIT_FOR_TERM = ["sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"]
 
