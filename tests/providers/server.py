@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 GRACE = 60.0
 """Seconds in which a call that is under way may finish once the engine wants the plugin to end."""
+
+THREADS = 64
+"""Calls at once: more than the engine makes for a stack of the tests."""
 
 REQUEST: ContextVar[Any] = ContextVar("request")
 """The request of the call that is being served, as the engine sent it."""
@@ -96,6 +100,8 @@ async def _serve(servicer: _Servicer) -> None:
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     stop = asyncio.Event()
+    # Calls wait for the service most of their time, so that a thread for each processor is too few.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     for one in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(one, stop.set)
     await server.start()

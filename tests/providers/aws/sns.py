@@ -92,6 +92,7 @@ class Topic(AwsKind):
                 "displayName": found.get("DisplayName", ""),
                 "fifoTopic": found.get("FifoTopic") == "true",
                 "contentBasedDeduplication": found.get("ContentBasedDeduplication") == "true",
+                "deliveryPolicy": found.get("DeliveryPolicy"),
                 "policy": found.get("Policy"),
             }
         return None
@@ -213,7 +214,7 @@ class TopicSubscription(AwsKind):
     def _found(self, client: Any, arn: str) -> Props | None:
         with self.may_be_gone():
             found = client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
-            told = {key: found[name] for key, name in self.attributes.items() if name in found}
+            told = {key: found.get(name) for key, name in self.attributes.items()}
             return {
                 **told,
                 "arn": arn,

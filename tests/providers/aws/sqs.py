@@ -94,7 +94,7 @@ class Queue(AwsKind):
                 "region": client.meta.region_name,
                 "url": url,
                 **{key: _typed(found, key, value) for key, value in self.defaults.items()},
-                **{key: found[_attribute(key)] for key in TEXTS if _attribute(key) in found},
+                **{key: found.get(_attribute(key)) for key in TEXTS},
             }
         return None
 
