@@ -38,7 +38,7 @@ IMAGE = os.environ.get("IMAGE", "busybox:1")
 BALANCER_PORT = int(os.environ.get("BALANCER_PORT", "8480"))
 DNS = f"http://127.0.0.1:{os.environ.get('DNS_PORT', '8453')}"
 TOOLS = {"stack": "Docker (Pulumi)", "terraform": "Terraform", "ansible": "Ansible", "http": "API"}
-UNDONE = {"destroyed": "destroyed; its state is empty", "called": "undone; seen to be gone"}
+UNDONE = {"destroyed": "destroyed; its state is empty", "called": "undone, and that succeeded"}
 
 
 def scenario(*, succeed: bool) -> Saga:

@@ -124,7 +124,8 @@ def leftovers(left: tuple[Leftover, ...], gone: Mapping[Leftover, str] | None = 
         lines.append(f"  {item.step}{where}")
         if item.urn:
             lines.append(f"    {words.resource(item.urn)}" + (f", id {item.id}" if item.id else ""))
-            lines.append(f"    {words.plain(item.urn)}")
+            if words.resource(item.urn) != words.plain(item.urn):  # a URN, and no address
+                lines.append(f"    {words.plain(item.urn)}")
         elif item.id:
             lines.append(f"    id {words.plain(item.id)}")
         lines += words.block(item.reason, "    ", most=3)

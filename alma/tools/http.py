@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import logging
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -102,9 +104,13 @@ async def send(request: Request, key: str, seconds: float | None) -> Answer:
     """Send it with its key; UnansweredError after `seconds`, or when no answer came."""
     import httpx
 
+    logger = logging.getLogger("httpx")
+    if _hush not in logger.filters:
+        logger.addFilter(_hush)
     headers = {KEY_HEADER: key, **{k: str(v) for k, v in unwrap(request.headers).items()}}
     limit = httpx.Timeout(_READ if seconds is None else seconds, connect=_CONNECT)
     client = httpx.AsyncClient(timeout=limit)
+    token = _sending.set(True)
     try:
         async with asyncio.timeout(seconds), client:
             asked = client.build_request(
@@ -127,6 +133,16 @@ async def send(request: Request, key: str, seconds: float | None) -> Answer:
     except httpx.HTTPError as error:
         words = str(error) or type(error).__name__
         raise UnansweredError(f"the answer never came: {words}", arrived=True) from error
+    finally:
+        _sending.reset(token)
+
+
+_sending: ContextVar[bool] = ContextVar("alma_sending", default=False)
+
+
+def _hush(_record: logging.LogRecord) -> bool:
+    """Keep httpx from logging our URLs, with the secrets in them; others' requests it may."""
+    return not _sending.get()
 
 
 async def _body(response: Any) -> Any:

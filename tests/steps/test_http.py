@@ -139,9 +139,10 @@ async def test_an_undo_that_only_says_so_is_not_believed(api: Api) -> None:
     assert "still there" in result.leftovers[0].reason
 
 
-async def test_what_may_have_arrived_is_never_called_clean(api: Api) -> None:
-    """The answer never came, so the id is not known."""
-    api.answers = [("POST", 0, {})]
+@pytest.mark.parametrize("status", [0, 500])
+async def test_what_may_have_arrived_is_never_called_clean(api: Api, status: int) -> None:
+    """The answer never came, or says nothing of what was done: the id is not known."""
+    api.answers = [("POST", status, {})]
     with pytest.raises(SagaFailed) as failed:
         await saga_of(api, retry=Retry()).execute()
     result = failed.value.result
@@ -159,8 +160,11 @@ async def test_at_the_deadline_the_request_is_given_up(api: Api) -> None:
     assert failed.value.result.state.name == "FAILED"
 
 
-async def test_a_secret_in_a_path_is_in_no_event(api: Api, place: Place) -> None:
-    """Neither as evidence of the undo, nor as what may have taken effect."""
+async def test_a_secret_in_a_path_is_in_no_event(
+    api: Api, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither as evidence of the undo, nor as what may have taken effect; nor in httpx's log."""
+    caplog.set_level("DEBUG")
     saga = Saga("names", stack="dev")
     saga.add_http(
         "dns",
@@ -173,6 +177,7 @@ async def test_a_secret_in_a_path_is_in_no_event(api: Api, place: Place) -> None
     result = await failing(saga)
     assert result.state.name == "COMPENSATED"
     assert CANARY in api.asked[0]["path"]
+    assert CANARY not in caplog.text
     assert place.holding(CANARY) == []
 
 

@@ -41,8 +41,12 @@ def broken() -> None:
     raise RuntimeError("asked to")
 
 
-async def test_applied_used_by_others_and_destroyed(place: Place, terraform_cli: Path) -> None:
+async def test_applied_used_by_others_and_destroyed(
+    place: Place, terraform_cli: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Outputs flow, a sensitive one as a secret; nothing that is secret is left anywhere."""
+    monkeypatch.setenv("TF_LOG", "trace")
+    monkeypatch.setenv("TF_LOG_PATH", str(place.root / "trace"))
     seen = place.root / "seen"
     wrapper = place.root / "bin" / "terraform"
     wrapper.parent.mkdir()
