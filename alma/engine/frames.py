@@ -20,7 +20,7 @@ from alma.events import Failure, ResourceChange
 
 _LENGTH: Final = struct.Struct(">Q")
 
-TaskKind = Literal["up", "preview", "destroy", "remove", "restore", "foresee"]
+TaskKind = Literal["up", "preview", "destroy", "remove", "restore", "foresee", "look"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -55,6 +55,8 @@ class Task:
     """Values to keep out of logs and messages, as `Secret`s."""
     replay: Replay | None = None
     """What a restore registers again."""
+    targets: tuple[str, ...] = ()
+    """URNs of the resources that a `look` is for."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,9 +50,15 @@ class Likeness:
 
 
 def compare(
-    wanted: Mapping[str, Any], after: Mapping[str, Any], said: Mapping[str, str]
+    wanted: Mapping[str, Any],
+    after: Mapping[str, Any],
+    said: Mapping[str, str],
+    gone: frozenset[str] = frozenset(),
 ) -> Likeness:
-    """Two opened deployments; `said` is what the engine said of single resources, by URN."""
+    """Two opened deployments; `said` is what the engine said of single resources, by URN.
+
+    What was let go by `retainOnDelete` and is made again is there twice, unless it is `gone`.
+    """
     found = Likeness()
     old = {urn: entry for urn, entry in live(wanted).items() if is_registered(entry)}
     now = live(after)
@@ -72,7 +78,8 @@ def compare(
             found.unlike.append(_difference(there, what, said))
         own = not entry["type"].startswith(PROVIDER_TYPE)
         if own and entry.get("id", "") != there.get("id", ""):
-            if entry.get("retainOnDelete") and not entry.get("external"):
+            kept = entry.get("retainOnDelete") and not entry.get("external")
+            if kept and urn not in gone:
                 what = "made again beside this one, which was let go and may still exist"
                 found.unlike.append(_difference(entry, what, said))
             found.renewed.append(_difference(there, f"made again; it was {entry.get('id')}", {}))

@@ -97,7 +97,7 @@ def _run(task: Task, command: LeanCommand, observer: Observer, redact: Redactor)
     if settings is not None and task.sealed:
         workspace.seal_config(task.stack, settings)
     stack = LeanStack(task.stack, workspace)
-    stack.perform(task.kind, program, str(settings) if settings else None, observer)
+    stack.perform(task.kind, program, str(settings) if settings else None, observer, task.targets)
 
 
 def _load(program: bytes) -> Any:

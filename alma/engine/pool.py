@@ -205,9 +205,15 @@ class PulumiEngine:
             task = await self._replay_task("restore", request, watch, replay, config)
             return await self._perform(task, watch)
 
+        async def look(document: Mapping[str, Any], urns: tuple[str, ...]) -> frozenset[str]:
+            task = await self._task("look", request.ref, request.log_dir, watch)
+            result = await self._aside(replace(task, targets=urns), document, request.ref, watch)
+            gone = {one.urn for one in result.resources if one.op == "delete"}
+            return frozenset(gone) & frozenset(urns)
+
         directory = Path(request.ref.work_dir or self._cwd)
         return await Restoration(
-            reader=reader, root=root, directory=directory, request=request, play=play
+            reader=reader, root=root, directory=directory, request=request, play=play, look=look
         ).run()
 
     async def foresee(self, request: RestoreRequest, watch: Watch) -> RestoreForeseen:
@@ -218,16 +224,10 @@ class PulumiEngine:
         async def play(
             replay: Replay, config: Mapping[str, Any], document: Mapping[str, Any]
         ) -> OperationResult:
-            with tempfile.TemporaryDirectory(prefix="alma-preview-") as scratch:
-                write_state(Path(scratch), request.ref, document)
-                asked = replace(request, log_dir=request.log_dir or f"{scratch}/log")
+            with tempfile.TemporaryDirectory(prefix="alma-preview-") as logs:
+                asked = replace(request, log_dir=request.log_dir or logs)
                 task = await self._replay_task("foresee", asked, watch, replay, config)
-                task = replace(
-                    task,
-                    directory=str(Path(scratch) / "project"),
-                    environment={**task.environment, "PULUMI_BACKEND_URL": Path(scratch).as_uri()},
-                )
-                return await self._perform(task, watch)
+                return await self._aside(task, document, request.ref, watch)
 
         directory = Path(request.ref.work_dir or self._cwd)
         return await Foresight(
@@ -286,6 +286,18 @@ class PulumiEngine:
         sealed = {**task.sealed, **task.injected}
         secrets = (*task.secrets, *replay.secrets)
         return replace(task, replay=replay, sealed=sealed, injected={}, secrets=secrets)
+
+    async def _aside(
+        self, task: Task, document: Mapping[str, Any], ref: StackRef, watch: Watch
+    ) -> OperationResult:
+        """Perform the task over a copy of the state, on a throw-away backend."""
+        with tempfile.TemporaryDirectory(prefix="alma-state-") as scratch:
+            write_state(Path(scratch), ref, document)
+            environment = {**task.environment, "PULUMI_BACKEND_URL": Path(scratch).as_uri()}
+            directory = str(Path(scratch) / "project")
+            return await self._perform(
+                replace(task, directory=directory, environment=environment), watch
+            )
 
     async def _perform(self, task: Task, watch: Watch) -> OperationResult:
         redact = Redactor()

@@ -22,15 +22,26 @@ from alma.engine.deployment import (
 )
 
 
-def reinstate(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any] | None:
+def let_go(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, ...]:
+    """URNs of what the state does not know any more, and `reinstate` takes for still there."""
+    entries: list[dict[str, Any]] = current.get("resources") or []
+    back = _back(copy.deepcopy(entries), live(wanted), frozenset())
+    held = {(entry["type"], entry.get("id")) for entry in entries}
+    return tuple(one["urn"] for one in back if (one["type"], one.get("id")) not in held)
+
+
+def reinstate(
+    current: Mapping[str, Any], wanted: Mapping[str, Any], gone: frozenset[str] = frozenset()
+) -> dict[str, Any] | None:
     """The current deployment so changed; None when there is nothing to change, or no order.
 
-    Both are sealed: entries are moved and copied as they are, ciphertext included.
+    Both are sealed: entries are moved and copied as they are, ciphertext included. What is
+    `gone`, by URN, was let go but is not there any more.
     """
     changed = copy.deepcopy(dict(current))
     entries: list[dict[str, Any]] = changed.get("resources") or []
     before = live(wanted)
-    kept, back = _kept(entries, before), _back(entries, before)
+    kept, back = _kept(entries, before), _back(entries, before, gone)
     if not (kept or back):
         return None
     for entry in back:
@@ -55,7 +66,9 @@ def _kept(entries: list[dict[str, Any]], before: Mapping[str, Entry]) -> bool:
     return kept
 
 
-def _back(entries: list[dict[str, Any]], before: Mapping[str, Entry]) -> list[dict[str, Any]]:
+def _back(
+    entries: list[dict[str, Any]], before: Mapping[str, Entry], gone: frozenset[str]
+) -> list[dict[str, Any]]:
     """Those that are the stack's own again, among the entries from here on."""
     now = {entry["urn"]: entry for entry in entries if not entry.get("delete")}
     back = []
@@ -65,7 +78,7 @@ def _back(entries: list[dict[str, Any]], before: Mapping[str, Entry]) -> list[di
             continue
         if there is not None and there.get("id") == old["id"]:
             continue
-        found = _waiting(entries, old) or _let_go(entries, old)
+        found = _waiting(entries, old) or (None if urn in gone else _let_go(entries, old))
         if found is None:
             continue
         if there is not None:

@@ -17,19 +17,22 @@ from alma.engine.likeness import Likeness, compare
 from alma.engine.matching import ordered
 from alma.engine.protocol import OperationResult, RestoreRequest, RestoreResult
 from alma.engine.reading import Reader
-from alma.engine.reinstate import reinstate
+from alma.engine.reinstate import let_go, reinstate
 from alma.engine.replay import Replay, plan, provider_config
 from alma.engine.snapshot import open_current, open_kept, take
 from alma.events import Failure
 
 Play = Callable[[Replay, Mapping[str, Any]], Awaitable[OperationResult]]
+Look = Callable[[Mapping[str, Any], tuple[str, ...]], Awaitable[frozenset[str]]]
+"""Which of these URNs of this sealed document are not there any more, by their providers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Restoration:
-    """One restore. `root` is the file backend's directory, or None; `play` runs a replay.
+    """One restore. `root` is the file backend's directory, or None.
 
-    `directory` is where programs run: relative paths of assets are meant from there.
+    `directory` is where programs run: relative paths of assets are meant from there. `play` runs
+    a replay, `look` asks providers what there is.
     """
 
     reader: Reader
@@ -37,6 +40,7 @@ class Restoration:
     directory: Path
     request: RestoreRequest
     play: Play
+    look: Look
 
     async def run(self) -> RestoreResult:
         """Do it, and judge by the state what came of it.
@@ -74,7 +78,7 @@ class Restoration:
         self, wanted: Mapping[str, Any], refused: Mapping[str, str]
     ) -> tuple[OperationResult, Likeness]:
         ref = self.request.ref
-        await self._reinstate()
+        gone = await self._reinstate()
         current = await open_current(self.reader, self.root, ref)
         stale = changed_files(wanted, current, self.directory)
         replay = plan(wanted, current, stale, refused)
@@ -83,19 +87,28 @@ class Restoration:
         if result.failure is None and replay.eased:
             result = _both(result, await self.play(replay.strict, config))
         after = await open_current(self.reader, self.root, ref)
-        return result, compare(wanted, after, {**stale, **result.said, **refused})
+        return result, compare(wanted, after, {**stale, **result.said, **refused}, gone)
 
-    async def _reinstate(self) -> None:
+    async def _reinstate(self) -> frozenset[str]:
+        """Have the state know again what is there; URNs of what was let go and is not."""
         ref = self.request.ref
         document = await take(self.reader, self.root, ref)
+        gone: frozenset[str] = frozenset()
         if document is None:
-            return
+            return gone
         deployment = document["deployment"]
         if deployment.get("pending_operations"):
-            return  # An import would drop them, and what they say of lost resources.
-        changed = reinstate(deployment, self.request.document["deployment"])
+            return gone  # An import would drop them, and what they say of lost resources.
+        wanted = self.request.document["deployment"]
+        changed = reinstate(deployment, wanted)
+        free = let_go(deployment, wanted)
+        if changed is not None and free:
+            # Its option may have been taken off before it was removed: then it is really gone.
+            gone = await self.look({**document, "deployment": changed}, free)
+            changed = reinstate(deployment, wanted, gone) if gone else changed
         if changed is not None:
             await self.reader.replace(ref, {**document, "deployment": changed})
+        return gone
 
 
 def _in_the_way(

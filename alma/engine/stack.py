@@ -91,7 +91,14 @@ class LeanStack(Stack):
             kind="", start_time=datetime.now(UTC), message="", environment={}, config={}, result=""
         )
 
-    def perform(self, kind: str, program: Any, settings: str | None, observer: Observer) -> None:
+    def perform(
+        self,
+        kind: str,
+        program: Any,
+        settings: str | None,
+        observer: Observer,
+        targets: tuple[str, ...] = (),
+    ) -> None:
         """Run a task of this kind; raises what the Automation API raises."""
         # The log is for people, but the outputs may be large, and are the user's to show.
         shared: dict[str, Any] = {
@@ -106,6 +113,8 @@ class LeanStack(Stack):
         elif kind == "restore":
             # What can be put back is, whatever else fails; the server is not this program's.
             self.up(program=_unused, show_secrets=False, continue_on_error=True, **shared)
+        elif kind == "look":
+            self.refresh(preview_only=True, target=list(targets), show_secrets=False, **shared)
         elif kind == "foresee":
             self.preview(program=_unused, **shared)
         elif kind == "preview":

@@ -10,6 +10,7 @@ import pulumi
 import pytest
 from pulumi import Output, ResourceOptions
 
+from alma.engine.likeness import compare
 from alma.engine.pool import PulumiEngine
 from alma.engine.protocol import Difference, RestoreResult
 from alma.errors import AuthenticationError
@@ -84,6 +85,35 @@ async def test_what_was_let_go_comes_back_although_what_it_needed_is_gone(lab: L
     assert len(lab.things()) == 3
     assert held["d"]["of"] == f"address-of-{result.renewed[0].id}"
     assert set((await lab.preview(before)).changes) == {"same"}
+
+
+async def test_what_was_let_go_and_is_gone_is_made_again(lab: Lab) -> None:
+    """Two attempts: one takes the option off, and the next one then deletes it for good."""
+
+    def program(*, retain: bool) -> Program:
+        def run() -> None:
+            Thing("a", ResourceOptions(retain_on_delete=retain), size=1)
+            Thing("b", ResourceOptions(retain_on_delete=True), size=1)
+
+        return run
+
+    await lab.up(program(retain=True))
+    await lab.keep()
+    await lab.up(program(retain=False))
+    await lab.up(lambda: None)
+    result = await lab.restore()
+    assert result.failure is None, result
+    assert list(named(result.renewed)) == ["a"]
+    assert sorted(name[0] for name in lab.things()) == ["a", "b"]
+
+
+def test_what_was_let_go_and_made_again_all_the_same_is_named() -> None:
+    """Where the state could not be mended before: then there are two."""
+    entry = {"urn": "urn:pulumi:dev::p::t:m:T::a", "type": "t:m:T", "custom": True}
+    before = {"resources": [{**entry, "id": "old", "retainOnDelete": True}]}
+    after = {"resources": [{**entry, "id": "new", "retainOnDelete": True}]}
+    found = compare(before, after, {})
+    assert "may still exist" in found.unlike[0].reason
 
 
 async def test_what_the_update_made_and_protected_is_named(lab: Lab) -> None:
