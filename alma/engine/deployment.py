@@ -16,7 +16,7 @@ from alma.engine.checkpoint import ROOT_TYPE, SECRET_SIGNATURE, SIGNATURE
 Entry = Mapping[str, Any]
 
 PROVIDER_TYPE: Final = "pulumi:providers:"
-_DEFAULTS: Final = "__defaults"
+DEFAULTS: Final = "__defaults"
 """Where bridged providers note which inputs are defaults of their own (tfbridge)."""
 _CODE: Final = "__provider"
 """The input that holds a dynamic provider's pickled code: secret, and long."""
@@ -100,8 +100,8 @@ def without_defaults(tree: Any) -> Any:
         return [without_defaults(value) for value in tree]
     if not isinstance(tree, Mapping) or is_secret(tree):
         return tree
-    marked = tree.get(_DEFAULTS)
-    dropped = {_DEFAULTS, *marked} if isinstance(marked, list) else set()
+    marked = tree.get(DEFAULTS)
+    dropped = {DEFAULTS, *marked} if isinstance(marked, list) else set()
     return {key: without_defaults(value) for key, value in tree.items() if key not in dropped}
 
 

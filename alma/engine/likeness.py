@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from alma.engine.deployment import (
+    DEFAULTS,
     PROVIDER_TYPE,
     Entry,
     entries_of,
@@ -107,6 +108,16 @@ def _unlike(entry: Entry, there: Entry, known: Mapping[str, Renewals]) -> Iterat
         now = {key: value for key, value in now.items() if key not in _PLUGIN}
         before = {key: value for key, value in before.items() if key not in _PLUGIN}
     yield from _keys("input", before, now)
+    if entry.get("id") == there.get("id"):
+        yield from _made_up(before, now)
+
+
+def _made_up(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Values that no program gave, lost to a given one: a provider that draws lots draws anew."""
+    marked = before.get(DEFAULTS)
+    for key in sorted(marked) if isinstance(marked, list) else []:
+        if key in before and key in now and opened(before[key]) != opened(now[key]):
+            yield f"input {key} (made up anew by its provider)"
 
 
 def _same_provider(entry: Entry, there: Entry) -> bool:

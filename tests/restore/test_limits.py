@@ -139,6 +139,18 @@ async def test_what_the_update_made_and_protected_is_named(lab: Lab) -> None:
     assert held["a"]["size"] == 1
 
 
+async def test_a_value_that_its_provider_makes_up_anew_is_named(lab: Lab) -> None:
+    """A title that nobody gave, and that the update has given: all else is put back."""
+    before, after = (lambda: Thing("a", size=1)), (lambda: Thing("a", size=2, title="given"))
+    result = await restored(lab, before, after)
+    assert result.failure is not None
+    assert named(result.unlike) == {
+        "a": "not as before: input title (made up anew by its provider)"
+    }
+    assert result.renewed == ()
+    assert set((await lab.preview(before)).changes) == {"same"}
+
+
 async def test_a_provider_that_refuses_is_quoted(lab: Lab) -> None:
     """One cannot be changed back, one not deleted; what is independent of them is put back."""
 
