@@ -57,6 +57,8 @@ class ActionAdapter:
 
     async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Whatever the action made, as far as alma can know."""
+        if self.compensation == "none":
+            return ()
         return status.leftovers or self._leftover(reason)
 
     async def foresee(self, inputs: Mapping[str, Any] | None) -> Foreseen:  # noqa: ARG002

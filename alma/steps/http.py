@@ -85,7 +85,7 @@ class HttpAdapter:
 
     async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Whatever the request made, as far as alma can know."""
-        if _had_no_effect(status):
+        if self.undone_by == "none" or _had_no_effect(status):
             return ()
         return status.leftovers or self._leftover(reason, status.outputs)
 

@@ -95,6 +95,22 @@ async def test_a_pending_create_is_never_clean(journal: Path) -> None:
     assert any("creating" in left.reason for left in result.leftovers)
 
 
+async def test_what_has_nothing_to_undo_is_no_leftover_when_it_was_held_up(journal: Path) -> None:
+    """The author's word holds, whether its turn to be undone came or not."""
+    engine = FakeEngine(
+        faults=[
+            Fault(project="s-a", operation="up", after=1),
+            Fault(project="s-a", operation="destroy"),
+        ]
+    )
+    saga = Saga("s")
+    saga.add_step("check", action=lambda: None, compensation="none")
+    saga.add_stack("a", program=program)
+    result = await ended(up(saga, settings=settings(engine, journal)))
+    assert result.state is SagaState.FAILED
+    assert {left.step for left in result.leftovers} == {"a"}
+
+
 async def test_a_failed_undo_is_retried_by_its_own_policy(journal: Path) -> None:
     """compensation_retry, apart from the action's."""
     faults = [
