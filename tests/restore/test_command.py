@@ -6,8 +6,10 @@ import gzip
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +133,13 @@ def test_before_and_after_an_earlier_run(shell: Shell) -> None:
     assert shell.json("runs")[0]["kind"] == "restore"
     assert "(restore)" in shell.call("status").stdout
     assert shell.call("verify").exit_code == 0
+    with closing(sqlite3.connect(shell.lab.place.root / ".alma" / "journal.db")) as journal:
+        both = (
+            "SELECT state FROM run_states WHERE run = ?1 "
+            "UNION ALL SELECT state FROM steps WHERE run = ?1"
+        )
+        found = journal.execute(both, (done["run"],)).fetchall()
+    assert found == [("COMPLETED",), ("COMPLETED",)]
 
     shell.restore("--to", "latest", "--yes")
     assert shell.names == ["a", "b", "c", "kept"]
