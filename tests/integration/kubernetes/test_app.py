@@ -114,7 +114,8 @@ async def is_put_back(life: Life, before: Seen) -> None:
     assert seen["config map"]["data"] == {"LOG_LEVEL": "debug"}
     assert seen["secret"]["data"] == before["secret"]["data"]
     assert seen["deployment"]["spec"] == before["deployment"]["spec"]
-    assert seen["deployment"]["status"]["readyReplicas"] == 3
+    status = seen["deployment"]["status"]
+    assert status.get("readyReplicas") == 3, status
     assert host_of(seen) == "app.example.com"
 
 
