@@ -26,6 +26,11 @@ def program() -> None:
     config = pulumi.Config()
     domain = config.require("zone").rstrip(".")
     vpc_id = config.get("vpc_id")
+    given = config.get_object("records", [])
+    addresses = config.get_object("addresses", [])
+    if addresses:
+        given = [*given, {"name": config.get("host", "www"), "type": "A", "values": addresses}]
+    records = checked(given)
     zone = route53.Zone(
         "zone",
         name=domain,
@@ -34,12 +39,8 @@ def program() -> None:
         vpcs=[route53.ZoneVpcArgs(vpc_id=vpc_id)] if vpc_id else None,
         tags=tags("zone"),
     )
-    given = list(config.get_object("records", []))
-    addresses = config.get_object("addresses", [])
-    if addresses:
-        given.append({"name": config.get("host", "www"), "type": "A", "values": addresses})
     names = []
-    for key, record in checked(given).items():
+    for key, record in records.items():
         made = route53.Record(
             key,
             zone_id=zone.zone_id,
@@ -60,11 +61,13 @@ def full(name: str, domain: str) -> str:
     return domain if name in ("", "@") else f"{name}.{domain}"
 
 
-def checked(given: list[Any]) -> dict[str, Mapping[str, Any]]:
+def checked(given: Any) -> dict[str, Mapping[str, Any]]:
     """The records by name and type. Raises ValueError for one that is none."""
+    if not (isinstance(given, list) and all(isinstance(record, Mapping) for record in given)):
+        raise ValueError(f"records must be a JSON list of objects, not {given!r}.")
     records: dict[str, Mapping[str, Any]] = {}
     for record in given:
-        if not isinstance(record, Mapping) or not {"name", "type", "values"} <= set(record):
+        if not {"name", "type", "values"} <= set(record):
             raise ValueError(f"records: each has name, type and values, not {record!r}.")
         if record["type"] not in TYPES:
             raise ValueError(

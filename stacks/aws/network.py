@@ -34,6 +34,8 @@ def program() -> None:
     private = config.get_bool("private_subnets", True)  # noqa: FBT003 - its signature
     cidr = config.get("cidr", "10.0.0.0/16")
     blocks = subnets(cidr, config.get_int("subnet_prefix", 20), len(zones))
+    incoming = rules("ingress", config.get_object("ingress", INGRESS))
+    outgoing = rules("egress", config.get_object("egress", EGRESS))
 
     vpc = ec2.Vpc("vpc", cidr_block=cidr, enable_dns_hostnames=True, tags=tags("vpc"))
     gateway = ec2.InternetGateway("gateway", vpc_id=vpc.id, tags=tags("gateway"))
@@ -46,14 +48,8 @@ def program() -> None:
         "servers",
         vpc_id=vpc.id,
         description=f"Servers of {pulumi.get_project()}-{pulumi.get_stack()}",
-        ingress=[
-            ec2.SecurityGroupIngressArgs(**rule)
-            for rule in rules("ingress", config.get_object("ingress", INGRESS))
-        ],
-        egress=[
-            ec2.SecurityGroupEgressArgs(**rule)
-            for rule in rules("egress", config.get_object("egress", EGRESS))
-        ],
+        ingress=[ec2.SecurityGroupIngressArgs(**rule) for rule in incoming],
+        egress=[ec2.SecurityGroupEgressArgs(**rule) for rule in outgoing],
         tags=tags("servers"),
     )
     pulumi.export("vpc_id", vpc.id)
@@ -116,10 +112,12 @@ def rules(key: str, given: Any) -> list[dict[str, Any]]:
     anywhere unless given; `to_port` ends a range; `description` is free.
     Raises ValueError for a rule that is none.
     """
+    if not (isinstance(given, list | tuple) and all(isinstance(rule, Mapping) for rule in given)):
+        raise ValueError(f"{key} must be a JSON list of objects, not {given!r}.")
     made = []
     for rule in given:
         known = {"port", "to_port", "protocol", "cidrs", "description"}
-        if not isinstance(rule, Mapping) or set(rule) - known:
+        if set(rule) - known:
             raise ValueError(f"{key}: a rule has {', '.join(sorted(known))}, not {rule!r}.")
         protocol = str(rule.get("protocol", "tcp"))
         if (protocol == "-1") == ("port" in rule):

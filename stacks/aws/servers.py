@@ -48,11 +48,14 @@ def program() -> None:
     count = config.get_int("count", 1)
     if count < 1:
         raise ValueError(f"count must be at least 1, not {count}.")
+    managed = config.get_object("managed_policies", [])
+    if not isinstance(managed, list) or not all(isinstance(arn, str) for arn in managed):
+        raise ValueError(f"managed_policies must be a JSON list of ARNs, not {managed!r}.")
 
     role = iam.Role("servers", assume_role_policy=json.dumps(ASSUME), tags=tags("servers"))
     policies: list[pulumi.Resource] = [
         iam.RolePolicyAttachment(arn.rpartition("/")[2], role=role.name, policy_arn=arn)
-        for arn in config.get_object("managed_policies", [])
+        for arn in managed
     ]
     allowed = statements(config)
     if allowed:

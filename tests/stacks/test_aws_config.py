@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+ZONES = {"availability_zones": ["a", "b"]}
+SERVERS = {"ami": "ami-1", "subnet_ids": ["subnet-1"], "security_group_ids": ["sg-1"]}
+RECORD = {"name": "w", "type": "A", "values": ["192.0.2.1"]}
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("storage", {"expire_old_versions": -1}, "expire_old_versions must be a number of days"),
     ("messaging", {"max_receive_count": 0}, "max_receive_count must be from 1 to 1000, not 0."),
@@ -18,6 +21,58 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("secrets", {"parameters": ["a"]}, "parameters must be a JSON object of strings."),
     ("secrets", {"secure_parameters": {"a": 1}}, "secure_parameters must be a JSON object of str"),
     ("secrets", {"parameters": {"secret-arn": "x"}}, "there are two parameters 'secret-arn'."),
+    (
+        "network",
+        {"availability_zones": ["a", "a"]},
+        "availability_zones must be a list of different",
+    ),
+    ("network", {**ZONES, "cidr": "10.0.0/16"}, "cidr '10.0.0/16' is none: "),
+    (
+        "network",
+        {**ZONES, "cidr": "10.0.0.1/16"},
+        "cidr '10.0.0.1/16' is none: 10.0.0.1/16 has host",
+    ),
+    ("network", {**ZONES, "subnet_prefix": 8}, "subnet_prefix must be from 16, as cidr has it, to"),
+    (
+        "network",
+        {**ZONES, "cidr": "10.0.0.0/24", "subnet_prefix": 25},
+        "cidr '10.0.0.0/24' holds 2 ",
+    ),
+    ("network", {**ZONES, "ingress": {"port": 1}}, "ingress must be a JSON list of objects, not"),
+    (
+        "network",
+        {**ZONES, "ingress": [{"prot": 1}]},
+        "ingress: a rule has cidrs, description, port",
+    ),
+    (
+        "network",
+        {**ZONES, "egress": [{"protocol": "tcp"}]},
+        "egress: a rule has a port, or the prot",
+    ),
+    ("servers", {**SERVERS, "count": 0}, "count must be at least 1, not 0."),
+    ("servers", {**SERVERS, "subnet_ids": []}, "subnet_ids must be a JSON list of ids, not []."),
+    (
+        "servers",
+        {**SERVERS, "managed_policies": {"a": 1}},
+        "managed_policies must be a JSON list of",
+    ),
+    ("dns", {"zone": "a.b", "records": {}}, "records must be a JSON list of objects, not {}."),
+    ("dns", {"zone": "a.b", "records": [{"name": "w"}]}, "records: each has name, type and values"),
+    (
+        "dns",
+        {"zone": "a.b", "records": [{**RECORD, "type": "X"}]},
+        "records: 'w' has the type 'X'; ",
+    ),
+    (
+        "dns",
+        {"zone": "a.b", "records": [{**RECORD, "values": []}]},
+        "records: values of 'w' must be",
+    ),
+    (
+        "dns",
+        {"zone": "a.b", "records": [RECORD, RECORD]},
+        "records: 'w' is there twice with type A",
+    ),
     ("storage", {"tags": {"a": 1}}, "tags must be a JSON object of strings, not {'a': 1}."),
 ]
 
