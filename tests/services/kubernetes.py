@@ -121,7 +121,10 @@ def running(directory: Path) -> Iterator[KubernetesApi]:
         alone = ("--kubeconfig", kubeconfig, "--leader-elect=false", "--secure-port=0")
         key = ("--service-account-private-key-file", certificates / "apiserver.key")
         authority = ("--root-ca-file", access.authority)
-        controllers = start("kube-controller-manager", *alone, *key, *authority)
+        # kwok tells of its node when that changes, not every ten seconds as a kubelet does: after
+        # the 40 s that are the default, all pods would be unready for a moment.
+        patience = "--node-monitor-grace-period=24h"
+        controllers = start("kube-controller-manager", *alone, *key, *authority, patience)
         start("kube-scheduler", *alone)
         kwok = start("kwok", "--kubeconfig", kubeconfig, "--manage-all-nodes=true")
         access.ask("/api/v1/nodes", NODE)
