@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alma.errors import DefinitionError
+from alma.names import check_name
+from alma.options import StepOptions, check_variables, step_options
 from alma.step import Step
 from alma.values import kept
+
+if TYPE_CHECKING:
+    from alma.saga import Saga
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,32 @@ class AnsibleStep(Step):
             **kept(self.values),
         }
         return {"compensation": "playbook", "settings": settings}
+
+
+def ansible_step(
+    saga: Saga,
+    name: str,
+    playbooks: tuple[str | Path, str | Path | None],
+    inventory: str | Path | None,
+    variables: Mapping[str, Any] | None,
+    secret_outputs: Iterable[str],
+    options: StepOptions,
+) -> AnsibleStep:
+    """See `Saga.add_ansible`; `playbooks` are the one and its undo."""
+    where = f'Step "{check_name("step", name)}"'
+    values = dict(variables or {})
+    check_variables(where, values, options)
+    paths = [Path(path).absolute() for path in playbooks if path is not None]
+    for path in paths:
+        check_playbook(where, path)
+    return AnsibleStep(
+        playbook=paths[0],
+        undo_playbook=paths[1] if len(paths) > 1 else None,
+        inventory=find_inventory(where, inventory),
+        variables=values,
+        secret_outputs=tuple(secret_outputs),
+        **step_options(saga, where, name, **options),
+    )
 
 
 def check_playbook(where: str, path: Path) -> None:

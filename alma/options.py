@@ -31,6 +31,15 @@ class StepOptions(TypedDict, total=False):
     pivot: bool
 
 
+def check_variables(where: str, variables: Mapping[str, Any], options: StepOptions) -> None:
+    """Refuse values that are no JSON, and names that are given as input too."""
+    for key, value in variables.items():
+        check_value(f"{where}: variable {key!r}", value)
+    both = set(variables) & set(options.get("inputs") or {})
+    if both:
+        raise DefinitionError(f"{where}: {min(both)!r} is given as variable and as input.")
+
+
 def step_options(
     saga: Saga,
     where: str,

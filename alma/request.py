@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from alma.errors import DefinitionError
-from alma.names import check_value
+from alma.names import check_name, check_value
+from alma.options import StepOptions, step_options
 from alma.secret import Secret, secrets_in
 from alma.step import Step
 from alma.values import UNDO, kept
+
+if TYPE_CHECKING:
+    from alma.saga import Saga
 
 PLACEHOLDER: Final = re.compile(r"\{(inputs|outputs)\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\}")
 _CREDENTIALS: Final = re.compile(r"auth|cookie|token|secret|password|api-?key", re.IGNORECASE)
@@ -92,6 +96,31 @@ class HttpStep(Step):
         else:
             settings["secrets"] = sorted([*settings["secrets"], UNDO])
         return {"compensation": "request", "settings": settings}
+
+
+def http_step(
+    saga: Saga,
+    name: str,
+    do: Asked,
+    undo: Asked | Literal["none"] | None,
+    check: Asked | None,
+    secret_outputs: Iterable[str],
+    options: StepOptions,
+) -> HttpStep:
+    """See `Saga.add_http`."""
+    where = f'Step "{check_name("step", name)}"'
+    inputs = options.get("inputs") or {}
+    check_request(where, "do", do, inputs)
+    for what, asked in (("undo", undo), ("check", check)):
+        if asked not in (None, "none"):
+            check_request(where, what, asked, inputs)
+    return HttpStep(
+        do=do,
+        undo=undo,
+        check=check,
+        secret_outputs=tuple(secret_outputs),
+        **step_options(saga, where, name, **options),
+    )
 
 
 def check_request(where: str, what: str, asked: object, inputs: Mapping[str, Any]) -> None:

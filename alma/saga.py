@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
-from alma.ansible import AnsibleStep, check_playbook, find_inventory
+from alma.ansible import AnsibleStep, ansible_step
 from alma.dag import check_dag
 from alma.definition import Definition, FailurePolicy
 from alma.errors import DefinitionError
@@ -15,9 +15,9 @@ from alma.localstack import LocalStack
 from alma.names import check_choice, check_key, check_name, check_value
 from alma.options import StepOptions, step_options
 from alma.project import find_project
-from alma.request import Asked, HttpStep, check_request
+from alma.request import Asked, HttpStep, http_step
 from alma.step import ActionStep, Resolver, StackCompensation, StackStep, Step
-from alma.terraform import TerraformCompensation, TerraformStep, check_module
+from alma.terraform import TerraformCompensation, TerraformStep, terraform_step
 
 if TYPE_CHECKING:
     from alma.result import Result
@@ -169,25 +169,8 @@ class Saga:
         terraform or tofu, whichever is on PATH. Resources that the state held before the run are
         never destroyed. A callable `compensation` is called before the destroy.
         """
-        where = f'Step "{check_name("step", name)}"'
-        if not callable(compensation):
-            check_choice(f"{where}: compensation", compensation, ("destroy", "retain"))
-        for key, value in (variables or {}).items():
-            check_value(f"{where}: variable {key!r}", value)
-        inputs = options.get("inputs") or {}
-        both = set(variables or {}) & set(inputs)
-        if both:
-            raise DefinitionError(f"{where}: {min(both)!r} is given as variable and as input.")
-        directory = Path(work_dir).absolute()
-        check_module(where, directory, [*(variables or {}), *inputs])
         return self._add(
-            TerraformStep(
-                work_dir=directory,
-                variables=dict(variables or {}),
-                program=program,
-                compensation=compensation,
-                **step_options(self, where, name, **options),
-            )
+            terraform_step(self, name, Path(work_dir), variables, program, compensation, options)
         )
 
     def add_ansible(
@@ -208,24 +191,9 @@ class Saga:
         outputs are what the playbook says by `set_stats`; those in `secret_outputs` are
         `Secret`s. Both playbooks must be idempotent. Without an undo the step is a leftover.
         """
-        where = f'Step "{check_name("step", name)}"'
-        for key, value in (variables or {}).items():
-            check_value(f"{where}: variable {key!r}", value)
-        both = set(variables or {}) & set(options.get("inputs") or {})
-        if both:
-            raise DefinitionError(f"{where}: {min(both)!r} is given as variable and as input.")
-        paths = [Path(path).absolute() for path in (playbook, undo_playbook) if path is not None]
-        for path in paths:
-            check_playbook(where, path)
+        playbooks = (playbook, undo_playbook)
         return self._add(
-            AnsibleStep(
-                playbook=paths[0],
-                undo_playbook=paths[1] if undo_playbook is not None else None,
-                inventory=find_inventory(where, inventory),
-                variables=dict(variables or {}),
-                secret_outputs=tuple(secret_outputs),
-                **step_options(self, where, name, **options),
-            )
+            ansible_step(self, name, playbooks, inventory, variables, secret_outputs, options)
         )
 
     def add_http(
@@ -246,21 +214,7 @@ class Saga:
         it is gone already. `check` is asked after the undo, and must be answered so. `undo` is
         "none" or None as an action's compensation is.
         """
-        where = f'Step "{check_name("step", name)}"'
-        inputs = options.get("inputs") or {}
-        check_request(where, "do", do, inputs)
-        for what, asked in (("undo", undo), ("check", check)):
-            if asked not in (None, "none"):
-                check_request(where, what, asked, inputs)
-        return self._add(
-            HttpStep(
-                do=do,
-                undo=undo,
-                check=check,
-                secret_outputs=tuple(secret_outputs),
-                **step_options(self, where, name, **options),
-            )
-        )
+        return self._add(http_step(self, name, do, undo, check, secret_outputs, options))
 
     def definition(self) -> Definition:
         """The saga as frozen data, with its dependencies resolved.

@@ -7,11 +7,16 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from alma.errors import DefinitionError
+from alma.names import check_choice, check_name
+from alma.options import StepOptions, check_variables, step_options
 from alma.step import Step
 from alma.values import kept
+
+if TYPE_CHECKING:
+    from alma.saga import Saga
 
 TerraformCompensation = Literal["destroy", "retain"] | Callable[..., Any]
 
@@ -48,6 +53,32 @@ class TerraformStep(Step):
             "compensation": "callable" if callable(self.compensation) else self.compensation,
             "settings": {"program": self.program, **kept(self.values)},
         }
+
+
+def terraform_step(
+    saga: Saga,
+    name: str,
+    work_dir: Path,
+    variables: Mapping[str, Any] | None,
+    program: str,
+    compensation: TerraformCompensation,
+    options: StepOptions,
+) -> TerraformStep:
+    """See `Saga.add_terraform`."""
+    where = f'Step "{check_name("step", name)}"'
+    if not callable(compensation):
+        check_choice(f"{where}: compensation", compensation, ("destroy", "retain"))
+    values = dict(variables or {})
+    check_variables(where, values, options)
+    directory = work_dir.absolute()
+    check_module(where, directory, [*values, *(options.get("inputs") or {})])
+    return TerraformStep(
+        work_dir=directory,
+        variables=values,
+        program=program,
+        compensation=compensation,
+        **step_options(saga, where, name, **options),
+    )
 
 
 def check_module(where: str, directory: Path, given: Iterable[str]) -> None:

@@ -6,7 +6,6 @@ are on no disk and in no environment that a provisioner would inherit.
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import shutil
@@ -16,14 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
-
-from alma.engine import processes as live
 from alma.errors import BackendError, ToolError
 from alma.redact import Redactor
 from alma.secret import Secret, unwrap
 from alma.tools import tfstate, tfui
-from alma.tools.process import Command, Programs, named, read
+from alma.tools.process import Command, Programs, read
+from alma.tools.tflock import is_proven_dead
 
 PROGRAMS: Final = ("terraform", "tofu")
 """What is looked for on PATH, in this order."""
@@ -219,32 +216,6 @@ def clean(logs: Path, redact: Redactor | None) -> tfui.Account:
         log.write(redact(words) if redact else words)
     raw.unlink()
     return account
-
-
-def is_proven_dead(lock: tfui.Lock, before: float) -> bool:
-    """Whether nobody can hold it: made by this user on this host before any Terraform that lives.
-
-    A lock names no pid, but its holder must be older than the lock. One that is not older than
-    `before` (seconds, epoch) is no other's: the `http` backend shows in place of the holder's
-    lock the one that was asked for.
-    """
-    if lock.created is None or lock.who != f"{getpass.getuser()}@{live.HOST}":
-        return False
-    if lock.created.timestamp() > before - _CLOCK:
-        return False
-    is_terraform = named(("terraform", "tofu"))
-    for process in psutil.process_iter():
-        try:
-            older = process.create_time() <= lock.created.timestamp() + _CLOCK
-            if older and is_terraform(process) and process.status() != psutil.STATUS_ZOMBIE:
-                return False
-        except psutil.Error:
-            continue
-    return True
-
-
-_CLOCK: Final = 2.0
-"""Seconds by which a start time may be off (see `processes`), and the lock's own second."""
 
 
 def _not_started(command: str) -> Ended:

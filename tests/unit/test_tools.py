@@ -20,7 +20,7 @@ from alma.errors import BackendError
 from alma.redact import Redactor
 from alma.tools import tfstate, tfui
 from alma.tools.http import UnfilledError, _seconds, fill, shown
-from alma.tools.terraform import is_proven_dead
+from alma.tools.tflock import is_proven_dead
 from alma.values import UNDO, kept, without
 
 # -- Terraform's state ----------------------------------------------------------------------------
