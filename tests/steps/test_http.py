@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -210,6 +211,9 @@ saga.add_http(
 """
 
 
+LAST = 'saga.add_step("last", action=lambda: 1 / 0, compensation="none")\n'
+
+
 def test_a_request_in_doubt_is_repeated_with_its_key(api: Api, place: Place) -> None:
     """The runner dies while it waits; the record is not made twice, and undone from the journal."""
     saga = place.root / "saga.py"
@@ -226,12 +230,27 @@ def test_a_request_in_doubt_is_repeated_with_its_key(api: Api, place: Place) -> 
     assert list(api.records) == ["r1"]
 
     text = SAGA.format(url=api.url).replace('"dev")', '"dev", on_failure="stop")')
-    saga.write_text(f'{text}saga.add_step("last", action=lambda: 1 / 0, compensation="none")\n')
+    saga.write_text(text + LAST)
     assert place.alma("up", "saga.py")[0] == 10
     saga.unlink()
     code, said = place.alma("rollback", "latest")
     assert code == 4, said
     assert list(api.records) == ["r1"]
+
+
+def test_a_request_under_way_is_drained_at_a_signal_and_undone(api: Api, place: Place) -> None:
+    """Its answer is waited for, so that the undo knows what was made."""
+    (place.root / "saga.py").write_text(SAGA.format(url=api.url) + LAST)
+    api.holding = True
+    runner = place.start("up", "saga.py")
+    until(lambda: api.records)
+    runner.send_signal(signal.SIGINT)
+    until(
+        lambda: any(e["type"] == "InterruptReceived" for e in place.document("history", "latest"))
+    )
+    api.hold.set()
+    assert runner.wait(timeout=60) == 4
+    assert api.records == {}
 
 
 @pytest.mark.parametrize(
