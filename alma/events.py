@@ -50,6 +50,9 @@ class Failure:
 
 IN_DOUBT: Final = "creating"
 """The `op` of a create that was begun and of which nobody knows whether it happened."""
+UNANSWERED: Final = "unanswered"
+"""As IN_DOUBT, where the provider lives and the service's answer never reached it."""
+DOUBTFUL: Final = (IN_DOUBT, UNANSWERED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alma.events import IN_DOUBT, Leftover
+from alma.events import DOUBTFUL, Leftover
 from alma.journal import Journal
 from alma.status import RunStatus
 from alma.view import folded
@@ -43,5 +43,5 @@ def _beyond_the_state(run: RunStatus, left: Leftover) -> bool:
     step = run.steps.get(left.step)
     if step is None:
         return True
-    lost = any(change.op == IN_DOUBT and change.urn == left.urn for change in step.resources)
+    lost = any(change.op in DOUBTFUL and change.urn == left.urn for change in step.resources)
     return lost or any(kept.urn == left.urn for kept in step.keeps)

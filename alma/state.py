@@ -225,7 +225,7 @@ def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded)
     if event.kind in FORWARD:
         step.state, step.failure = COMPLETED, None
         step.outputs, step.changes = event.outputs, event.changes
-        doubtful = tuple(change for change in step.resources if change.op == ev.IN_DOUBT)
+        doubtful = tuple(change for change in step.resources if change.op in ev.DOUBTFUL)
         step.resources = (*doubtful, *event.resources)
         return
     step.destroyed = step.destroyed or event.kind == "destroy"

@@ -17,6 +17,8 @@ FOREIGN = (
 )
 # Of the names that lead to somebody's account, daemon or cluster.
 FOREIGN_PREFIXES = ("AWS_", "DOCKER_", "KUBE")
+# pytest-xdist sets it for its workers; a test that cares makes a terminal of its own.
+FOREIGN_SIZE = ("COLUMNS", "LINES")
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +51,7 @@ def isolated(
     monkeypatch.setenv("PULUMI_HOME", str(pulumi_home))
     monkeypatch.setenv("PULUMI_SKIP_UPDATE_CHECK", "1")
     accounts = [name for name in os.environ if name.startswith(FOREIGN_PREFIXES)]
-    for name in (*FOREIGN, *accounts):
+    for name in (*FOREIGN, *FOREIGN_SIZE, *accounts):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 

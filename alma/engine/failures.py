@@ -56,6 +56,14 @@ _LOST: Final = re.compile(
     r"|the (client )?connection is (closing|draining)|(read|write|dial) (tcp|unix)\b)"
 )
 """How grpc-go words a broken connection to a plugin, at the beginning of the message."""
+_UNANSWERED: Final = re.compile(
+    r"connection (was )?(reset|closed)|broken pipe|\bEOF\b|remote end closed|incomplete ?read"
+    r"|read time(d )?out|server (disconnected|closed)|request timed out"
+    r"|awaiting (response )?headers|read (tcp|udp|unix)\b.*timeout",
+    re.IGNORECASE,
+)
+"""How Go's net/http, Python's http.client, urllib3, botocore and etcd word it. A connection that
+was refused, or a name that was not found, is none of these: nothing was asked then."""
 _FIRST_LINES: Final = 12
 """Lines of a provider's message that are kept: some print a whole HTTP exchange."""
 
@@ -123,6 +131,11 @@ def translate(
 def lost_provider(message: str) -> bool:
     """Whether a resource's (readable) error is not its provider's: the connection to it broke."""
     return bool(_LOST.match(message))
+
+
+def lost_answer(message: str) -> bool:
+    """Whether a provider had asked its service, and the connection ended before the answer."""
+    return bool(_UNANSWERED.search(message))
 
 
 def readable(message: str) -> str:

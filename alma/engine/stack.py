@@ -13,9 +13,9 @@ from typing import Any
 from pulumi.automation import EngineEvent, OutputMap, Stack, UpdateSummary
 from pulumi.automation._stack import StackInitMode
 
-from alma.engine.failures import lost_provider, readable
+from alma.engine.failures import lost_answer, lost_provider, readable
 from alma.engine.workspace import LeanWorkspace
-from alma.events import IN_DOUBT, ResourceChange
+from alma.events import IN_DOUBT, UNANSWERED, ResourceChange
 
 _UNTOUCHED = frozenset({"same", "read", "refresh"})
 """Operations that change nothing outside."""
@@ -53,10 +53,14 @@ class Observer:
             self._doubt(metadata)
 
     def _doubt(self, metadata: Any) -> None:
-        """A create whose provider was lost may have happened, and the state will not say so."""
+        """A create may have happened that the state does not tell of: its end was not seen."""
+        if not _word(metadata.op).startswith("create"):
+            return
         said = [readable(message) for urn, message in self.errors if urn == metadata.urn]
-        if _word(metadata.op).startswith("create") and any(map(lost_provider, said)):
-            self.touched[metadata.urn, IN_DOUBT] = ResourceChange(urn=metadata.urn, op=IN_DOUBT)
+        for doubt, seen in ((IN_DOUBT, lost_provider), (UNANSWERED, lost_answer)):
+            if any(map(seen, said)):
+                self.touched[metadata.urn, doubt] = ResourceChange(urn=metadata.urn, op=doubt)
+                return
 
     def _note(self, metadata: Any, *, done: bool) -> None:
         operation = _word(metadata.op)

@@ -20,7 +20,7 @@ from alma.engine.protocol import (
     Watch,
 )
 from alma.errors import BackendError
-from alma.events import IN_DOUBT, Failure, Leftover, StepStarted
+from alma.events import DOUBTFUL, IN_DOUBT, UNANSWERED, Failure, Leftover, StepStarted
 from alma.outputs import is_whole
 from alma.snapshots import Snapshots
 from alma.status import OpenOperation, StepStatus
@@ -71,17 +71,17 @@ class StackAdapter:
         async def up(watch: Watch) -> Outcome:
             if doubtful:
                 return Outcome(failure=unresolved(doubtful))
-            inputs = await call.inputs()
+            inputs, before = await call.inputs(), await self.engine.inspect(self.ref)
             request = UpRequest(
                 ref=self.ref,
                 program=self.program,
                 config={**self.config, **inputs},
                 defaults=self.defaults,
-                create=not (await self.engine.inspect(self.ref)).exists,
+                create=not before.exists,
                 log_dir=call.logs(watch),
             )
             result = await self.engine.up(request, watch)
-            outcome, left = _outcome(result), result.fingerprint
+            outcome, left = _outcome(await self._recorded(result, before)), result.fingerprint
             if not left and call.status.started and call.status.started.held:
                 left = (await self.engine.inspect(self.ref)).fingerprint
             if not left:
@@ -211,23 +211,43 @@ class StackAdapter:
         await call.perform("mend", mend)
         return creates_in(await self.engine.inspect(self.ref))
 
+    async def _recorded(self, result: OperationResult, before: Checkpoint) -> OperationResult:
+        """Without doubts about what the state knows all the same: a destroy deletes that."""
+        if not any(change.op == UNANSWERED for change in result.resources):
+            return result
+        now = await self.engine.inspect(self.ref)
+        new = {one.urn for one in now.resources} - {one.urn for one in before.resources}
+        resources = tuple(
+            change
+            for change in result.resources
+            if change.op != UNANSWERED or change.urn not in new
+        )
+        return replace(result, resources=resources)
+
     async def _lost(self, status: StepStatus) -> tuple[Leftover, ...]:
-        """Creates whose provider was lost: the state is silent about them, so they are named."""
-        lost = [change.urn for change in status.resources if change.op == IN_DOUBT]
+        """Creates whose end nobody saw: the state is silent about them, so they are named."""
+        lost = {change.urn: change.op for change in status.resources if change.op in DOUBTFUL}
         creates = [
             PendingCreate(urn=urn, type=urn.split("::")[2], name=urn.rpartition("::")[2])
-            for urn in dict.fromkeys(lost)
+            for urn in lost
         ]
         answers = await resolve(self.resolver, creates) if self.resolver else {}
         known = {} if isinstance(answers, Failure) else answers
-        reason = "its provider was lost while it was being created: it may exist"
+        reasons = {
+            IN_DOUBT: "its provider was lost while it was being created: it may exist",
+            UNANSWERED: "the answer to its create never came: it may exist",
+        }
         return tuple(
             Leftover(
                 step=self.name,
                 stack=self._label,
                 urn=create.urn,
                 id=known.get(create.urn) or "",
-                reason=reason if known.get(create.urn) is None else "it was created after all",
+                reason=(
+                    reasons[lost[create.urn]]
+                    if known.get(create.urn) is None
+                    else "it was created after all"
+                ),
             )
             for create in creates
             if create.urn not in known or known[create.urn] is not None

@@ -21,6 +21,7 @@ from alma.launch import up
 from alma.result import Result
 from alma.settings import Settings
 from tests.engine.conftest import until
+from tests.unit.helpers import ended
 
 
 class FileProvider(ResourceProvider):
@@ -160,3 +161,43 @@ async def test_doctor_names_what_stands_in_doubt_and_touches_nothing(directory: 
     assert found.level == "warn"
     assert found.message.endswith("::slow")
     assert contents(directory) == before
+
+
+class RemoteProvider(FileProvider):
+    """Its service has made the file; then the connection ends before the answer."""
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """Make it and lose the answer, as often as told."""
+        Path(props["path"]).write_text("made")
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+
+class Remote(Resource):
+    """A file behind a connection."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(RemoteProvider(), name, {"path": str(path)})
+
+
+@pytest.mark.parametrize("looks", [False, True])
+async def test_a_create_whose_answer_was_lost_is_never_clean(directory: Path, looks: bool) -> None:
+    """The state knows nothing of it, the service has it: named, unless a resolver looks."""
+    made, asked = directory / "made", set[str]()
+
+    def resolver(create: PendingCreate) -> str | None:
+        asked.add(create.name)
+        made.unlink(missing_ok=True)
+        return None
+
+    saga = Saga("remote")
+    saga.add_stack(
+        "files", program=lambda: Remote("far", made), resolver=resolver if looks else None
+    )
+    result = await ended(up(saga, settings=Settings()))
+    if looks:
+        assert result.state is SagaState.COMPENSATED
+        assert asked == {"far"}
+        return
+    assert result.state is SagaState.FAILED
+    assert [left.urn.rpartition("::")[2] for left in result.leftovers] == ["far"]
+    assert "answer" in result.leftovers[0].reason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alma.engine.failures import readable, translate
+from alma.engine.failures import lost_answer, readable, translate
 
 STACK = "urn:pulumi:dev::demo::pulumi:pulumi:Stack::demo-dev"
 BUCKET = "urn:pulumi:dev::demo::aws:s3/bucket:Bucket::logs"
@@ -88,3 +88,24 @@ def test_an_interrupted_operation_is_cancelled_whatever_else_it_says() -> None:
 def test_without_a_program_nobody_is_told_to_mend_it() -> None:
     failure = translate("", [("", "no plugin")], interrupted=False, log="", ran_program=False)
     assert (failure.kind, failure.hint) == ("unknown", "")
+
+
+@pytest.mark.parametrize(
+    ("message", "asked"),
+    [
+        ('Post "https://api": read tcp 10.0.0.1:5->10.0.0.2:443: connection reset by peer', True),
+        ('Put "https://api": net/http: request canceled while awaiting headers', True),
+        ('Post "http://x": unexpected EOF', True),
+        ("('Connection aborted.', RemoteDisconnected('Remote end closed connection'))", True),
+        ('Read timeout on endpoint URL: "http://127.0.0.1:4566/"', True),
+        ("Connection was closed before we received a valid response from endpoint URL", True),
+        ("etcdserver: request timed out", True),
+        ('Post "https://api": dial tcp 10.0.0.2:443: connect: connection refused', False),
+        ('Post "https://api": dial tcp 10.0.0.2:443: i/o timeout', False),
+        ("('Connection aborted.', FileNotFoundError(2, 'No such file or directory'))", False),
+        ('Could not connect to the endpoint URL: "http://127.0.0.1:4566/"', False),
+        ("BucketAlreadyExists: the name is taken", False),
+    ],
+)
+def test_whether_a_service_may_have_done_what_it_did_not_answer(message: str, asked: bool) -> None:
+    assert lost_answer(message) is asked

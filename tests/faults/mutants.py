@@ -101,8 +101,8 @@ MUTANTS: Final = (
     _one(
         "the failed step is not undone",
         "state.py",
-        'if run.kind == "destroy" or step.started is not None',
-        'if run.kind == "destroy" or (step.started is not None and step.state is not FAILED)',
+        "if run.takes_back or step.started is not None",
+        "if run.takes_back or (step.started is not None and step.state is not FAILED)",
     ),
     _one("the epoch is not checked", "journal.py", "            _check_epoch(lease, epoch)\n", ""),
     _one(
@@ -190,8 +190,8 @@ MUTANTS: Final = (
     _one(
         "a create with a lost provider is forgotten",
         "steps/stack.py",
-        "lost = [change.urn for change in status.resources if change.op == IN_DOUBT]",
-        "lost: list[str] = []",
+        "lost = {change.urn: change.op for change in status.resources if change.op in DOUBTFUL}",
+        "lost: dict[str, str] = {}",
     ),
     _one(
         "what hangs in the state is not named",
@@ -208,7 +208,7 @@ MUTANTS: Final = (
     _one(
         "a new run starts over an interrupted one",
         "launch.py",
-        "                _refuse_unfinished(journal, definition)\n",
+        "                refuse_unfinished(journal, definition)\n",
         "",
         RUN,
     ),
@@ -255,7 +255,7 @@ def mutated(mutant: Mutant, package: Path = ROOT / "alma") -> dict[str, str]:
 def copy_of_alma() -> Iterator[Path]:
     """A copy of the package and of its tests, to be spoiled."""
     with tempfile.TemporaryDirectory(prefix="alma-mutant-") as scratch:
-        ignore = shutil.ignore_patterns("__pycache__", "toolchain")
+        ignore = shutil.ignore_patterns("__pycache__")
         for folder in ("alma", "tests", "stacks"):
             shutil.copytree(ROOT / folder, Path(scratch, folder), ignore=ignore)
         shutil.copy(ROOT / "pyproject.toml", scratch)

@@ -143,12 +143,16 @@ def test_a_run_that_ends_has_ended_its_services(
     assert added.isdisjoint(ROUTES.read_text().splitlines())
 
 
+QUIET = {"PYTEST_ADDOPTS": "-rN"}
+"""No summary: under CI it has each message once more, whole."""
+
+
 def test_a_service_that_does_not_start_is_told_with_its_last_words(
     start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     executable(tmp_path / "bin" / "dockerd", "#!/bin/sh\nseq 100; echo no room; exit 3\n")
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    run = start(tests=2, environment={"PATH": path, "TMPDIR": str(tmp_path)})
+    run = start(tests=2, environment={"PATH": path, "TMPDIR": str(tmp_path), **QUIET})
     assert run.wait(120) == pytest.ExitCode.TESTS_FAILED
     output = (tmp_path / "output").read_text()
     words = "\n".join(["its log ends with:", *map(str, range(87, 101)), "no room"])
