@@ -21,8 +21,9 @@ from alma.redact import Redactor
 from alma.state import apply
 from alma.status import RunStatus
 
-PATIENCE: Final = 0.001
-"""Seconds that what was noted waits for the next intent: deciding on it takes a tenth of that."""
+PATIENCE: Final = 0.005
+"""Seconds that what was noted waits for the next intent: to decide on it, and to read the state of
+the next stack, takes half of that."""
 
 
 class Reporter(Protocol):

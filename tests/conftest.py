@@ -50,6 +50,8 @@ def isolated(
     monkeypatch.setenv("XDG_STATE_HOME", str(home / ".local" / "state"))
     monkeypatch.setenv("PULUMI_HOME", str(pulumi_home))
     monkeypatch.setenv("PULUMI_SKIP_UPDATE_CHECK", "1")
+    # Short-lived CLIs by the thousand: what each would spend on its garbage is a tenth of its time.
+    monkeypatch.setenv("GOGC", "off")
     accounts = [name for name in os.environ if name.startswith(FOREIGN_PREFIXES)]
     for name in (*FOREIGN, *FOREIGN_SIZE, *accounts):
         monkeypatch.delenv(name, raising=False)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -35,6 +36,8 @@ class Place:
     root: Path
     engine: PulumiEngine
     argv: Path
+    mark: str = field(default_factory=lambda: uuid4().hex)
+    """Of its operations: their processes are found by it, and other tests run beside this one."""
     watched: list[Watch] = field(default_factory=list)
     processes: dict[str, list[tuple[str, Process]]] = field(default_factory=dict)
     signals: list[tuple[str, str]] = field(default_factory=list)
@@ -46,7 +49,7 @@ class Place:
 
     def watch(self, **options: Any) -> Watch:
         """A watch that notes what it is told; `operation` counts up."""
-        name = f"op-{self.root.name}-{len(self.watched) + 1}"
+        name = f"op-{self.mark}-{len(self.watched) + 1}"
         watch = Watch(
             operation=name,
             interrupt=asyncio.Event(),

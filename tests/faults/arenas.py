@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pulumi
 
@@ -48,6 +49,7 @@ class Arena:
     root: Path
     made: int = 0
     told: list[str] = field(default_factory=list)
+    mark: str = field(default_factory=lambda: uuid4().hex)
 
     async def up(self, names: Sequence[str], trouble: Trouble | None = None) -> Shape:
         """Bring a stack of these resources up."""
@@ -92,7 +94,12 @@ class Arena:
 
     def watch(self, trouble: Trouble | None) -> Watch:  # noqa: ARG002 - fakes act on it
         """A watch for one operation."""
-        return Watch(operation=f"op-{self.root.name}-{self.made}", interrupt=asyncio.Event())
+        return Watch(operation=self.operation, interrupt=asyncio.Event())
+
+    @property
+    def operation(self) -> str:
+        """The present one's. Its processes are found by it, and other tests run beside this one."""
+        return f"op-{self.mark}-{self.made}"
 
     def program(self, names: Sequence[str], trouble: Trouble | None) -> bytes | None:
         """What is to be made."""
