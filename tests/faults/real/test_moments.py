@@ -73,15 +73,18 @@ def test_killed(place: Bench, victim: str, moment: str) -> None:
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_one_signal_drains_and_undoes(place: Bench, moment: str) -> None:
     """Row 11: the resource in flight is finished, the rest undone, the lock gone; exit 4."""
-    plan = _plan(fails=moment == DELETE)
+    plan = _plan(fails=moment == DELETE, delay=1.0)
     directory = prepare(place, f"one-{moment}", plan)
     runner = place.start(directory, "up")
     _until(lambda: _begun(directory, moment))
     os.kill(runner, signal.SIGINT)
-    assert place.wait(runner) == 4
+    code = place.wait(runner)
+    # Where the last resource of all was done before the signal got through, nothing was left to do.
+    done = code == 0 and moment == CREATE_LATER
+    assert done or code == 4
     trial = Trial(0)
     conclude(place, directory, plan, trial)
-    assert (trial.violations, trial.state) == ([], "COMPENSATED")
+    assert (trial.violations, trial.state) == ([], "COMPLETED" if done else "COMPENSATED")
 
 
 def test_two_signals_stop_and_resume_goes_on(place: Bench) -> None:
