@@ -36,26 +36,8 @@ class Tier:
 
 
 def model(seed: int, cases: int, deadline: float | None) -> Tier:
-    """Two processes, each with half of the cases."""
-    tier = Tier("model", "cases", cases)
-    command = [sys.executable, "-m", "tests.faults.model.explore", "--cases", str(cases // 2)]
-    if deadline is not None:
-        command += ["--seconds", str(max(1.0, deadline - time.monotonic()))]
-    # Hypothesis is a single-threaded thing; the chunks' seeds of the two halves do not meet.
-    halves = [
-        subprocess.Popen([*command, "--seed", str(seed * 2 + half)], stdout=subprocess.PIPE)
-        for half in (0, 1)
-    ]
-    for half, process in enumerate(halves):
-        report = json.loads(process.communicate()[0])
-        tier.done += report["cases"]
-        tier.violations += report["violations"]
-        tier.rows.update({int(row): count for row, count in report["rows"].items()})
-        again = (
-            f"python -m tests.faults.model.explore --cases {cases // 2} --seed {seed * 2 + half}"
-        )
-        tier.told += [f"{text}\n  {again}" for text in report["told"]]
-    return tier
+    """The chunks' seeds of the two halves do not meet."""
+    return _halves(Tier("model", "cases", cases), "tests.faults.model.explore", seed, deadline)
 
 
 def kills(seed: int, count: int, deadline: float | None, *, real: bool) -> Tier:
@@ -72,11 +54,15 @@ def kills(seed: int, count: int, deadline: float | None, *, real: bool) -> Tier:
 
 
 def restores(seed: int, cases: int, deadline: float | None) -> Tier:
-    """Two processes, each with half of the cases, in a place of its own."""
-    tier = Tier("restore", "cases", cases)
-    if not cases:
+    """Each half in a place of its own."""
+    return _halves(Tier("restore", "cases", cases), "tests.restore.bench", seed, deadline)
+
+
+def _halves(tier: Tier, module: str, seed: int, deadline: float | None) -> Tier:
+    """Two processes, each with half of the cases: Hypothesis is a single-threaded thing."""
+    if not tier.asked:
         return tier
-    command = [sys.executable, "-m", "tests.restore.bench", "--cases", str(cases // 2)]
+    command = [sys.executable, "-m", module, "--cases", str(tier.asked // 2)]
     if deadline is not None:
         command += ["--seconds", str(max(1.0, deadline - time.monotonic()))]
     halves = [
@@ -87,7 +73,8 @@ def restores(seed: int, cases: int, deadline: float | None) -> Tier:
         report = json.loads(process.communicate()[0])
         tier.done += report["cases"]
         tier.violations += report["violations"]
-        again = f"python -m tests.restore.bench --cases {cases // 2} --seed {seed * 2 + half}"
+        tier.rows.update({int(row): count for row, count in report.get("rows", {}).items()})
+        again = f"python -m {module} --cases {tier.asked // 2} --seed {seed * 2 + half}"
         tier.told += [f"{text}\n  {again}" for text in report["told"]]
     return tier
 
