@@ -35,6 +35,8 @@ def with_pulumi(session: nox.Session, *parts: str) -> None:
     session.env.update(dict.fromkeys(FOREIGN))
     session.env["PULUMI_HOME"] = str(home)
     session.env["PULUMI_SKIP_UPDATE_CHECK"] = "1"
+    # Hundreds of interpreters start: where no bytecode may be kept, each would compile alma anew.
+    session.env["PYTHONDONTWRITEBYTECODE"] = None
     # stderr passes through: a first build takes minutes and says so.
     command = ("python", "-m", "tests.toolchain", "pulumi", *parts)
     front = session.run(*command, silent=True, stderr=None)
