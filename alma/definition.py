@@ -148,12 +148,15 @@ class Definition:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON types."""
-        data = asdict(self)
-        data["steps"] = [
-            {**entry, "dependencies": list(entry["dependencies"]), "inputs": dict(entry["inputs"])}
-            for entry in data["steps"]
-        ]
-        return data
+        # By hand: `asdict` would copy every value of every step, twice in each run.
+        return {
+            "saga": self.saga,
+            "stack": self.stack,
+            "steps": [_step_to_json(step) for step in self.steps],
+            "parallelism": self.parallelism,
+            "on_failure": self.on_failure,
+            "aws": None if self.aws is None else asdict(self.aws),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Definition:
@@ -171,3 +174,14 @@ class Definition:
         )
         aws = data.get("aws")
         return cls(**{**data, "steps": steps, "aws": LocalStack(**aws) if aws else None})
+
+
+def _step_to_json(step: StepDefinition) -> dict[str, Any]:
+    return {
+        **vars(step),
+        "dependencies": list(step.dependencies),
+        "inputs": dict(step.inputs),
+        "retry": {**vars(step.retry)},
+        "compensation_retry": {**vars(step.compensation_retry)},
+        "settings": dict(step.settings),
+    }

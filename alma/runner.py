@@ -7,7 +7,9 @@ anything is done that follows from it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
 from alma import events as ev
 from alma.engine.protocol import Watch
@@ -57,8 +59,7 @@ class Runner:
         for command in commands:
             match command:
                 case Act() | Undo() | Reconcile():
-                    turn = self._turn(command)
-                    self._tasks[command.step] = asyncio.create_task(turn, name=command.step)
+                    self._start(command.step, self._turn(command))
                 case TurnBack(reason, failed_step):
                     self._recorder.note(
                         ev.CompensationStarted(reason=reason, failed_step=failed_step)
@@ -67,20 +68,20 @@ class Runner:
                 case Suspend(reason):
                     self._recorder.record(ev.RunInterrupted(reason=reason))
                 case Finish(state, reason) if "" not in self._tasks:
-                    self._tasks[""] = asyncio.create_task(self._finish(state, reason))
+                    self._start("", self._finish(state, reason))
+
+    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks[name] = task = asyncio.create_task(work, name=name)
+        task.add_done_callback(lambda _: self._wake.set())
 
     async def _settle_some(self) -> None:
         """Wait until a step's turn has ended or a signal came; a turn's own bug is raised."""
         if not self._tasks:
             return
-        wake = asyncio.create_task(self._wake.wait())
-        done, _ = await asyncio.wait(
-            {*self._tasks.values(), wake}, return_when=asyncio.FIRST_COMPLETED
-        )
-        wake.cancel()
+        await self._wake.wait()
         self._wake.clear()
         for name, task in list(self._tasks.items()):
-            if task in done:
+            if task.done():
                 del self._tasks[name]
                 task.result()
 

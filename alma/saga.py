@@ -63,6 +63,7 @@ class Saga:
         self.aws = aws
         self.on_failure: FailurePolicy = on_failure
         self._steps: dict[str, Step] = {}
+        self._effects: dict[tuple[str, str], str] = {}
         self._frozen = False
         self.digests: dict[str, str] = {}
         """Of what each step does, as it was when the saga first ran; by step name."""
@@ -274,11 +275,12 @@ class Saga:
             )
         if step.name in self._steps:
             raise DefinitionError(f'Saga "{self.name}" has two steps named "{step.name}".')
-        for other in self._steps.values():
-            for what, which in set(step.effects) & set(other.effects):
+        for what, which in step.effects:
+            if other := self._effects.get((what, which)):
                 # Two steps over one stack would undo each other's work.
                 raise DefinitionError(
-                    f'Steps "{other.name}" and "{step.name}" are the same {what} "{which}".'
+                    f'Steps "{other}" and "{step.name}" are the same {what} "{which}".'
                 )
+        self._effects.update(dict.fromkeys(step.effects, step.name))
         self._steps[step.name] = step
         return step

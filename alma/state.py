@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from alma import events as ev
+from alma.agenda import Agenda
 from alma.dag import topological
 from alma.definition import Definition
 from alma.status import OpenOperation, RunStatus, SagaState, StepStatus
@@ -122,6 +123,11 @@ def apply(run: RunStatus, entry: ev.Recorded) -> None:
     handler = _HANDLERS.get(type(entry.event))
     if handler is not None:
         handler(run, entry, entry.event)
+    if run.agenda is not None:
+        if entry.event.step:
+            run.agenda.follow(run.steps[entry.event.step])
+        else:
+            run.agenda = None  # It may have changed any of them, and comes once or twice in a run.
 
 
 def _move(run: RunStatus, state: SagaState) -> None:
@@ -358,26 +364,25 @@ def decide(run: RunStatus, busy: frozenset[str] = frozenset()) -> tuple[Command,
     """
     if run.state.is_final:
         return ()
-    doubtful = [step for step in run.steps.values() if step.in_doubt and step.open is not None]
-    if doubtful:
-        return tuple(Reconcile(step.name) for step in doubtful if step.name not in busy)
+    run.agenda = agenda = run.agenda or Agenda(run)
+    if agenda.doubtful:
+        doubtful = (name for name in run.steps if name in agenda.doubtful)
+        return tuple(Reconcile(name) for name in doubtful if name not in busy)
     if run.interrupts and run.takes_back:
         return () if busy else (Suspend("interrupted by a signal"),)
-    return _forward(run, busy) if run.direction == "forward" else _back(run, busy)
+    return _forward(run, agenda, busy) if run.direction == "forward" else _back(run, busy)
 
 
-def _forward(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
-    steps = run.steps
-    if all(step.state is COMPLETED for step in steps.values()):
+def _forward(run: RunStatus, agenda: Agenda, busy: frozenset[str]) -> tuple[Command, ...]:
+    if not agenda.ready:
         return (Finish(COMPLETED),)
-    failed = next((step for step in steps.values() if step.state is FAILED), None)
-    if failed is None and not run.interrupts:
-        return _starts(run, busy)
+    if not agenda.failed and not run.interrupts:
+        return _starts(run, agenda, busy)
     if busy:
         return ()
-    name = failed.name if failed else ""
-    reason = f'step "{name}" failed' if failed else "interrupted by a signal"
-    if run.past_pivot and failed is None:
+    name = next((name for name in run.steps if name in agenda.failed), "")
+    reason = f'step "{name}" failed' if name else "interrupted by a signal"
+    if run.past_pivot and not name:
         return (Suspend(f"{reason} past the point of no return: it can only be resumed"),)
     if run.past_pivot:
         return (Finish(FAILED, f"{reason} past the point of no return"),)
@@ -386,20 +391,18 @@ def _forward(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
     return (TurnBack(reason, name),)
 
 
-def _starts(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
+def _starts(run: RunStatus, agenda: Agenda, busy: frozenset[str]) -> tuple[Command, ...]:
     free = run.plan.parallelism - len(busy)
-    done = {name for name, step in run.steps.items() if step.state is COMPLETED}
     commands: list[Command] = []
-    for name in topological(run.plan):
+    for name in (agenda.order[place] for place in agenda.ready):
         step = run.steps[name]
         if len(commands) >= free:
             break
         if name in busy or step.state not in (PENDING, RUNNING):
             continue
-        if done.issuperset(step.definition.dependencies):
-            attempt = max(step.attempts, 1) if step.in_doubt else step.attempts + 1
-            delay = 0.0 if step.in_doubt else step.definition.retry.wait_before(attempt)
-            commands.append(Act(name, attempt, delay))
+        attempt = max(step.attempts, 1) if step.in_doubt else step.attempts + 1
+        delay = 0.0 if step.in_doubt else step.definition.retry.wait_before(attempt)
+        commands.append(Act(name, attempt, delay))
     return tuple(commands)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alma.definition import Definition, StepDefinition
 from alma.events import (
@@ -22,6 +22,9 @@ from alma.events import (
     RunKind,
     StepStarted,
 )
+
+if TYPE_CHECKING:
+    from alma.agenda import Agenda
 
 
 class SagaState(Enum):
@@ -129,6 +132,8 @@ class RunStatus:
     """restore runs only: digest of the deployment that is brought back."""
     created_at: datetime | None = None
     ended_at: datetime | None = None
+    agenda: Agenda | None = field(default=None, repr=False, compare=False)
+    """Of `alma.state.decide`, from its first call on; `apply` keeps it up."""
 
     @property
     def plan(self) -> Definition:

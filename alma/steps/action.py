@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from alma.engine.protocol import Settled, Watch
@@ -85,7 +86,7 @@ class ActionAdapter:
     ) -> Callable[[Watch], Any]:
         async def work(watch: Watch) -> Outcome:
             assert function is not None  # noqa: S101 - launch refuses a run that lacks it
-            context = call.context(what, await call.inputs())
+            context = partial(call.context, what, await call.inputs())
             outcome = await call_function(function, context, watch)
             if outcome.failure is not None and what == "compensation":
                 left = self._leftover(f"its compensation failed: {outcome.failure.message}")

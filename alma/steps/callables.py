@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
-import threading
+import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from alma.context import Context
@@ -16,6 +16,7 @@ from alma.errors import DefinitionError
 from alma.events import Failure
 from alma.outputs import NotJsonError, check_json
 from alma.steps.base import Outcome
+from alma.steps.threads import Ended, in_thread
 
 
 def takes_context(function: Callable[..., Any], where: str) -> bool:
@@ -38,39 +39,31 @@ def takes_context(function: Callable[..., Any], where: str) -> bool:
     return bool(needed) or any(p.name in ("context", "ctx") for p in positional)
 
 
-async def call_function(function: Callable[..., Any], context: Context, watch: Watch) -> Outcome:
+async def call_function(
+    function: Callable[..., Any], context: Callable[[], Context], watch: Watch
+) -> Outcome:
     """Call it and say how it ended; a returned dict (or one value) becomes the outputs.
 
-    At the deadline an async function is cancelled. A plain one cannot be stopped: it is given
-    `watch.grace` seconds more, and if it still runs then, the failure says so.
+    `context` is only made for a function that asks for it. At the deadline an async function is
+    cancelled. A plain one cannot be stopped: it is given `watch.grace` seconds more, and if it
+    still runs then, the failure says so.
     """
-    task = asyncio.ensure_future(_run(function, context))
-    try:
-        done, _ = await asyncio.wait({task}, timeout=watch.timeout)
-        if not done:
-            return await _overdue(function, task, watch)
-        returned = task.result()
-    except asyncio.CancelledError:
-        task.cancel()
-        if not task.done() or not task.cancelled():
-            raise
-        return Outcome(failure=Failure(kind="action", message="it was cancelled from inside"))
-    except _Wrapped as wrapped:
-        return _raised(wrapped.error)
-    return _returned(function, returned)
-
-
-async def _run(function: Callable[..., Any], context: Context) -> Any:
-    """Whatever it raises comes out wrapped: a task that raised SystemExit would end the loop."""
-    arguments = (context,) if takes_context(function, "The function") else ()
+    arguments = (context(),) if takes_context(function, "The function") else ()
+    call, left = partial(function, *arguments), watch.timeout
+    began = time.monotonic()
     try:
         if _is_async(function):
-            return await function(*arguments)
-        return await _in_thread(function, arguments)
-    except (_Wrapped, asyncio.CancelledError):
-        raise
-    except BaseException as error:
-        raise _Wrapped(error) from error
+            returned = await _ended(asyncio.ensure_future(_awaited(call)), watch, left)
+        else:
+            returned = await _ended(in_thread(call), watch, left)
+            if inspect.isawaitable(returned):  # of a lambda around an async function
+                if left is not None:
+                    left = max(left - (time.monotonic() - began), 0.0)
+                work = asyncio.ensure_future(_awaited(lambda: returned))
+                returned = await _ended(work, watch, left)
+    except _FailedError as failed:
+        return failed.outcome
+    return _returned(function, returned)
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
@@ -78,51 +71,48 @@ def _is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
 
 
-async def _in_thread(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """In a daemon thread of its own: one that hangs must not keep the process from ending."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
-    scope = contextvars.copy_context()
-
-    def settle(result: Any, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(_Wrapped(error))
-
-    def run() -> None:
-        try:
-            outcome: tuple[Any, BaseException | None] = (scope.run(function, *arguments), None)
-        except BaseException as error:  # noqa: BLE001 - carried over to the loop
-            outcome = (None, error)
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, *outcome)
-
-    threading.Thread(target=run, name="alma-action", daemon=True).start()
-    result = await asyncio.shield(future)
-    return await result if inspect.isawaitable(result) else result
+async def _awaited(call: Callable[[], Awaitable[Any]]) -> Ended:
+    """Whatever it raises is returned: a task that raised SystemExit would end the loop."""
+    try:
+        return await call(), None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - carried over to whoever waits
+        return None, error
 
 
-class _Wrapped(Exception):  # noqa: N818 - carries what a Future refuses to hold, such as SystemExit
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(error)
-        self.error = error
+class _FailedError(Exception):
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.failure)
+        self.outcome = outcome
 
 
-async def _overdue(
-    function: Callable[..., Any], task: asyncio.Future[Any], watch: Watch
-) -> Outcome:
+async def _ended(work: asyncio.Future[Ended], watch: Watch, seconds: float | None) -> Any:
+    """What it returned, if it does within so many seconds; else _FailedError says how it ended."""
+    try:
+        done, _ = await asyncio.wait((work,), timeout=seconds)
+        if not done:
+            raise _FailedError(await _overdue(work, watch))
+        returned, error = work.result()
+    except asyncio.CancelledError:
+        if not work.cancelled():
+            work.cancel()
+            raise
+        failure = Failure(kind="action", message="it was cancelled from inside")
+        raise _FailedError(Outcome(failure=failure)) from None
+    if error is not None:
+        raise _FailedError(_raised(error)) from error
+    return returned
+
+
+async def _overdue(work: asyncio.Future[Ended], watch: Watch) -> Outcome:
     watch.on_signal("cancel", "deadline")
-    if _is_async(function):
-        task.cancel()
-    done, _ = await asyncio.wait({task}, timeout=watch.grace)
+    if isinstance(work, asyncio.Task):
+        work.cancel()
+    done, _ = await asyncio.wait((work,), timeout=watch.grace)
     message = f"it did not end within {watch.timeout:g} s"
     if not done:
         message += f", nor {watch.grace:g} s after it was told to stop: it may still be at work"
-    elif not task.cancelled():
-        task.exception()
     return Outcome(failure=Failure(kind="timeout", message=message))
 
 

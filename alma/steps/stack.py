@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from alma.context import PendingCreate
@@ -313,7 +314,7 @@ class StackAdapter:
 
     async def _call(self, call: Call, function: Callable[..., Any]) -> bool:
         async def run(watch: Watch) -> Outcome:
-            context = call.context("compensation", await call.inputs())
+            context = partial(call.context, "compensation", await call.inputs())
             return await call_function(function, context, watch)
 
         return (await call.perform("compensation", run)).failure is None

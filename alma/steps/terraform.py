@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,7 @@ class TerraformAdapter:
 
     async def _call(self, call: Call, function: Callable[..., Any]) -> bool:
         async def run(watch: Watch) -> Outcome:
-            context = call.context("compensation", await call.inputs())
+            context = partial(call.context, "compensation", await call.inputs())
             return await call_function(function, context, watch)
 
         return (await call.perform("compensation", run)).failure is None

@@ -88,9 +88,9 @@ MUTANTS: Final = (
     ),
     _one(
         "a start does not wait for its dependencies",
-        "state.py",
-        "if done.issuperset(step.definition.dependencies)",
-        "if run.steps",
+        "agenda.py",
+        "for place, name in enumerate(self.order) if not self._lacks[name]]",
+        "for place, name in enumerate(self.order) if self._lacks[name] >= 0]",
     ),
     _one(
         "destroy's exit code is trusted",
@@ -184,8 +184,8 @@ MUTANTS: Final = (
     _one(
         "an operation in doubt is not settled first",
         "state.py",
-        "    if doubtful:\n",
-        "    if doubtful is None:\n",
+        "    if agenda.doubtful:\n",
+        "    if agenda.doubtful is None:\n",
     ),
     _one(
         "a create with a lost provider is forgotten",

@@ -9,6 +9,7 @@ import pytest
 
 from alma import Retry, Saga
 from alma import events as ev
+from alma.agenda import Agenda
 from alma.state import (
     COMPENSATED,
     COMPENSATING,
@@ -398,3 +399,40 @@ def test_an_event_that_does_not_fit_is_refused_by_name() -> None:
 def test_fold_of_nothing_is_pending() -> None:
     """A run before its first event."""
     assert fold([]).state is PENDING
+
+
+def test_the_agenda_is_kept_up_as_if_it_were_made_anew() -> None:
+    """After every event, on the way there and back: else a decision would go by what was."""
+    saga = Saga("s")
+    for name, after in (("a", []), ("b", ["a"]), ("c", ["a"]), ("d", ["b", "c"]), ("e", [])):
+        saga.add_step(name, action=print, after=after, retry=Retry(attempts=2))
+    history = History(saga)
+
+    class Checked(History):
+        def __init__(self) -> None:
+            self.run, self.epoch = history.run, history.epoch
+
+        def add(self, *events: ev.Event) -> RunStatus:
+            for event in events:
+                decide(self.run)
+                super().add(event)
+                kept = self.run.agenda
+                assert kept is None or vars(kept) == vars(Agenda(self.run)), event
+            return self.run
+
+    run = Checked()
+    run.succeed("a")
+    run.start("b")
+    run.add(ev.OperationLeftInDoubt(step="b", operation="b", reason="stopped"))
+    assert decide(run.run) == (Reconcile("b"),)
+    run.add(ev.OperationReconciled(step="b", operation="b", found="gone"))
+    run.succeed("b")
+    run.succeed("e")
+    run.fail("c")
+    run.fail("c", attempt=2)
+    run.turn()
+    for step in ("c", "b", "e", "a"):
+        run.add(ev.OperationIntended(step=step, operation=step, kind="compensation"))
+        run.add(ev.OperationSucceeded(step=step, operation=step, kind="compensation"))
+        run.add(ev.StepCompensated(step=step, how="called"))
+    assert decide(run.run) == (Finish(COMPENSATED),)

@@ -26,7 +26,7 @@ def timed(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-for name in ("create_run", "append", "acquire", "events", "runs", "close"):
+for name in ("create_run", "append", "commit", "acquire", "events", "runs", "close"):
     setattr(Journal, name, timed(getattr(Journal, name)))
 Journal.open = timed(Journal.open)  # type: ignore[method-assign]
 
