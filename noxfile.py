@@ -25,6 +25,8 @@ FOREIGN = (
 
 # Of tests/toolchain: what the tests run against, brought here before any test's time counts.
 SERVICES = ("localstack", "docker", "kubernetes", "tofu")
+# What `bench` compares with for context only: it goes on without.
+CONTEXT = ("terragrunt", "tofu")
 
 
 def with_pulumi(session: nox.Session, *parts: str) -> None:
@@ -37,11 +39,17 @@ def with_pulumi(session: nox.Session, *parts: str) -> None:
     session.env["PULUMI_SKIP_UPDATE_CHECK"] = "1"
     # Hundreds of interpreters start: where no bytecode may be kept, each would compile alma anew.
     session.env["PYTHONDONTWRITEBYTECODE"] = None
-    # stderr passes through: a first build takes minutes and says so.
-    command = ("python", "-m", "tests.toolchain", "pulumi", *parts)
-    front = session.run(*command, silent=True, stderr=None)
+    with_parts(session, "pulumi", *parts)
+
+
+def with_parts(session: nox.Session, *parts: str, needed: bool = True) -> None:
+    """Put parts of tests/toolchain on the PATH; a part that is not `needed` may be missing."""
+    command = ("python", "-m", "tests.toolchain", *parts)
+    # stderr passes through: a first build takes minutes and says so, and what is missing too.
+    codes = [0] if needed else [0, 1]
+    front = session.run(*command, silent=True, stderr=None, success_codes=codes)
     # An empty entry in PATH would mean the working directory.
-    path = [str(front or "").strip(), os.environ.get("PATH", "")]
+    path = [str(front or "").strip(), session.env.get("PATH") or os.environ.get("PATH", "")]
     session.env["PATH"] = os.pathsep.join(filter(None, path))
 
 
@@ -84,6 +92,7 @@ def bench(session: nox.Session) -> None:
     """Measure alma beside its alternatives: `nox -s bench -- --repeats 5 --only chain`."""
     session.install(".", *nox.project.dependency_groups(PYPROJECT, "bench"))
     with_pulumi(session)
+    with_parts(session, *CONTEXT, needed=False)
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
 
 

@@ -64,6 +64,7 @@ def output_of(program: Path, *arguments: str) -> str:
         ("kubernetes", KUBERNETES),
         ("tofu", ["terraform"]),
         ("tofu", ["tofu"]),
+        ("terragrunt", ["terragrunt"]),
     ],
 )
 def test_what_is_on_path_is_taken(
@@ -82,6 +83,7 @@ def test_what_is_on_path_is_taken(
         ("docker", "install Docker Engine"),
         ("kubernetes", "install Go"),
         ("tofu", "install Terraform or OpenTofu"),
+        ("terragrunt", "install Terragrunt"),
     ],
 )
 def test_with_nothing_at_hand_one_sentence_says_what_to_install(
@@ -163,3 +165,13 @@ def test_opentofu_is_built_where_no_terraform_is(toolchain: Run, programs: Path)
     code, stdout, _ = toolchain("tofu")
     assert code == 0
     assert [p.name for p in Path(stdout.strip()).iterdir()] == ["tofu"]
+
+
+def test_terragrunt_is_built_with_the_version_that_it_says(toolchain: Run, programs: Path) -> None:
+    calls = add_go(programs)
+    code, stdout, _ = toolchain("terragrunt")
+    assert code == 0
+    assert [p.name for p in Path(stdout.strip()).iterdir()] == ["terragrunt"]
+    built = calls.read_text()
+    assert "go-commons/version.Version=v0.55.0" in built
+    assert built.endswith(" github.com/gruntwork-io/terragrunt\n")

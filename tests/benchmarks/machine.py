@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import sqlite3
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+
+from tests.benchmarks import terragrunt
 
 
 def facts() -> dict[str, str]:
@@ -19,6 +22,7 @@ def facts() -> dict[str, str]:
         "Pulumi CLI": _command("pulumi", "version"),
         "Pulumi SDK": _package("pulumi"),
         "DBOS": _package("dbos"),
+        "Terragrunt": _terragrunt(),
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
@@ -40,8 +44,15 @@ def _package(name: str) -> str:
         return "not installed"
 
 
+def _terragrunt() -> str:
+    found = _command("terragrunt", "--version")
+    engine = terragrunt.engine()
+    return found if engine is None else f"{found} over {engine} {_command(engine, 'version')}"
+
+
 def _command(*words: str) -> str:
     if shutil.which(words[0]) is None:
         return "not found"
     done = subprocess.run(words, capture_output=True, text=True, check=False)
-    return done.stdout.strip().lstrip("v") or "unknown"
+    said = re.search(r"\d+\.\d+\.\d+[\w.+-]*", done.stdout)
+    return said[0] if said else "unknown"

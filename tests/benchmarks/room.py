@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ARMS = Path(__file__).parent / "arms"
+SETTINGS = ("PULUMI_", "TF_", "TERRAGRUNT_", "TG_")
+"""How the variables begin that would make an arm another one on this machine."""
 PROGRAM = """\
 name: {name}
 runtime: yaml
@@ -60,7 +62,7 @@ class House:
         environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith("PULUMI_") or name == "PULUMI_HOME"
+            if not name.startswith(SETTINGS) or name == "PULUMI_HOME"
         }
         # What a user's own shell finds: the commands installed beside this interpreter.
         beside = str(Path(sys.executable).parent)

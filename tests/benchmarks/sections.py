@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from tests.benchmarks import core, counts, growth, loads, memory, numbers, stacks, terragrunt
@@ -24,41 +25,64 @@ class Session:
     results: Results
     lines: dict[str, Timeline]
 
-    def interleave(self, arms: list[Arm], label: str, works: dict[str, str]) -> Times:
-        """Measure, and keep the seconds under the name of each phase's work."""
+    def interleave(
+        self,
+        arms: list[Arm],
+        label: str,
+        works: dict[str, str],
+        context: Callable[[], Arm] | None = None,
+    ) -> Times:
+        """Measure, and keep the seconds under the name of each phase's work.
+
+        `context` is Terragrunt's arm: it sets no target, and the rest goes on without it.
+        """
+        if context is not None and self.terragrunt:
+            arms = [*arms, context()]
         times = interleave(self.house, arms, self.repeats, label=label)
         for (arm, phase), values in times.items():
             self.results.times.setdefault(works[phase], {})[arm] = middle(values)
         return times
 
+    def beside_terragrunt(self, times: Times, works: dict[str, str]) -> None:
+        """Rows without a target, where it was measured."""
+        for phase, work in works.items():
+            if theirs := times.get(("D", phase)):
+                self.results.compare(work, "A / D", times["A", phase], theirs)
+
+    @cached_property
+    def terragrunt(self) -> bool:
+        """Whether it can be measured; if not, a note says why."""
+        if why := terragrunt.missing(self.house):
+            self.results.notes.append(f"D (Terragrunt) was not measured: {why}.")
+        return not why
+
 
 def chain(session: Session) -> None:
     """A chain of five, fresh and with nothing to do."""
-    arms, found = stacks.chain(), session.results
-    if terragrunt.present():
-        arms.append(terragrunt.chain())
-    else:
-        found.notes.append("D (Terragrunt) was not measured: it is not on PATH.")
+    found = session.results
     works = {"fresh": "chain of 5, fresh", "no-op": "chain of 5, no-op"}
-    times = session.interleave(arms, "chain", works)
+    times = session.interleave(stacks.chain(), "chain", works, terragrunt.chain)
     for phase, slow, bare in (("fresh", 0.45, 0.95), ("no-op", 0.30, 0.85)):
         ours = times["A", phase]
         found.compare(works[phase], "A / B", ours, times["B", phase], target=slow)
         found.compare(works[phase], "A / C", ours, times["C", phase], target=bare)
+    session.beside_terragrunt(times, works)
 
 
 def wide(session: Session) -> None:
     """Ten stacks side by side."""
-    work = "10 stacks, 4 at a time, fresh"
-    times = session.interleave(stacks.wide(), "wide", {"fresh": work})
+    works = {"fresh": (work := "10 stacks, 4 at a time, fresh")}
+    times = session.interleave(stacks.wide(), "wide", works, terragrunt.wide)
     session.results.compare(work, "A / B'", times["A", "fresh"], times["B'", "fresh"], target=0.6)
+    session.beside_terragrunt(times, works)
 
 
 def failure(session: Session) -> None:
     """A failure and its undo."""
-    work = "failure at step 5, all undone"
-    times = session.interleave(stacks.failure(), "failure", {"undone": work})
+    works = {"undone": (work := "failure at step 5, all undone")}
+    times = session.interleave(stacks.failure(), "failure", works, terragrunt.failure)
     session.results.compare(work, "A / B", times["A", "undone"], times["B", "undone"], target=0.6)
+    session.beside_terragrunt(times, works)
 
 
 def single(session: Session) -> None:

@@ -15,7 +15,7 @@ if not __package__:
     # Started as a file: Python then put this directory on the path in place of the checkout.
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from tests.toolchain import docker, kubernetes, localstack, pulumi_cli, tofu
+from tests.toolchain import docker, kubernetes, localstack, pulumi_cli, terragrunt, tofu
 from tests.toolchain.process import UnavailableError
 
 PARTS = {
@@ -24,6 +24,7 @@ PARTS = {
     "docker": docker.directories,
     "kubernetes": kubernetes.directories,
     "tofu": tofu.directories,
+    "terragrunt": terragrunt.directories,
 }
 
 
