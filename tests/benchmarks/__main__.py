@@ -33,7 +33,8 @@ def main() -> int:
         "load": f"{begun} before, {machine.load()} after",
         "repeats": str(options.repeats),
     }
-    for line in (*table(found.rows), "", *(f"{name}: {value}" for name, value in facts.items())):
+    known = (f"{name}: {value}" for name, value in facts.items())
+    for line in (*table(found.rows), "", *known, *found.notes):
         sys.stdout.write(f"{line}\n")
     out = page.DOCS / "img" if options.docs else options.out
     drawn = page.draw(out, found, session.lines)

@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from tests.benchmarks import terragrunt
 
+MISSING = "not found"
+
 
 def facts() -> dict[str, str]:
     """Versions, processors, memory and load; no name of this machine."""
@@ -45,14 +47,15 @@ def _package(name: str) -> str:
 
 
 def _terragrunt() -> str:
-    found = _command("terragrunt", "--version")
-    engine = terragrunt.engine()
-    return found if engine is None else f"{found} over {engine} {_command(engine, 'version')}"
+    found, engine = _command("terragrunt", "--version"), terragrunt.engine()
+    if found == MISSING or engine is None:
+        return found
+    return f"{found} over {engine} {_command(engine, 'version')}"
 
 
 def _command(*words: str) -> str:
     if shutil.which(words[0]) is None:
-        return "not found"
+        return MISSING
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     said = re.search(r"\d+\.\d+\.\d+[\w.+-]*", done.stdout)
     return said[0] if said else "unknown"
