@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
@@ -251,22 +250,21 @@ class Saga:
         FAILED, SagaInterrupted when stopped half way, and other AlmaErrors when nothing was
         started. `journal` is the journal's path (default `.alma/journal.db`).
         """
-        with self._worker_ahead():
+        from alma.engine.ahead import worker_ahead
+
+        with worker_ahead(self.steps):
             from alma.launch import up
 
             return await up(self, journal=journal)
 
     def run(self, *, journal: str | Path | None = None) -> Result:
         """`execute`, for a script: makes an event loop of its own. Raises as `execute` does."""
-        with self._worker_ahead():
+        from alma.engine.ahead import worker_ahead
+
+        with worker_ahead(self.steps):
             from alma.launch import run_sync, up
 
             return run_sync(lambda: up(self, journal=journal))
-
-    def _worker_ahead(self) -> AbstractContextManager[None]:
-        from alma.engine.ahead import worker_ahead
-
-        return worker_ahead(needed=any(isinstance(step, StackStep) for step in self.steps))
 
     def _add(self, step: S) -> S:
         if self._frozen:

@@ -25,12 +25,11 @@ def command(shared: Shared, target: str, localstack: LocalStack | None) -> int:
     Exit codes: 0 completed, 4 failed and undone, 10 failed with leftovers, 8 interrupted.
     """
     from alma.engine.ahead import worker_ahead
-    from alma.step import StackStep
     from alma.target import load
 
     loaded = load(target)
     # Only now: for a target that is refused, nothing is started.
-    with worker_ahead(needed=any(isinstance(step, StackStep) for step in loaded.saga.steps)):
+    with worker_ahead(loaded.saga.steps):
         return _up(shared, loaded, localstack)
 
 

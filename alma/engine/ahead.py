@@ -10,26 +10,33 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alma.step import Step
 
 
 class Spawned:
     """A worker process, the runner's end of its connection, and what it says outside of tasks.
 
-    Starting it takes milliseconds; it then imports. It ends as soon as the connection does.
+    Starting it takes milliseconds; it then imports: for `programs` much more. It ends as soon as
+    the connection does.
     """
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], *, programs: bool) -> None:
         ours, theirs = socket.socketpair()
         self.socket = ours
         self.words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         search = [entry or str(Path.cwd()) for entry in sys.path]
         with theirs:
             self.popen = subprocess.Popen(
-                [sys.executable, "-P", "-u", "-m", "alma.engine.worker", str(theirs.fileno())],
+                [
+                    *(sys.executable, "-P", "-u", "-m", "alma.engine.worker"),
+                    *(str(theirs.fileno()), *(["programs"] if programs else [])),
+                ],
                 env={**environ, "PYTHONPATH": os.pathsep.join(search)},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -52,10 +59,11 @@ _waiting: list[Spawned] = []
 
 
 @contextmanager
-def worker_ahead(*, needed: bool = True) -> Iterator[None]:
-    """Start a worker now, for the first engine that needs one; it is ended if none did."""
-    if needed and not _waiting:
-        _waiting.append(Spawned(os.environ))
+def worker_ahead(steps: Iterable[Step]) -> Iterator[None]:
+    """Start a worker now if there are stacks, for the first engine; it is ended if none took it."""
+    programs = [getattr(step, "program", None) for step in steps if step.kind == "stack"]
+    if programs and not _waiting:
+        _waiting.append(Spawned(os.environ, programs=any(programs)))
     try:
         yield
     finally:

@@ -18,9 +18,10 @@ class WorkerClient:
     `served` counts its operations. What it says before it serves goes to a file without a name.
     """
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], *, programs: bool) -> None:
         # One that waits has this process's environment; each task brings its own as well.
-        spawned = (take() if environ is os.environ else None) or Spawned(environ)
+        waits = take() if environ is os.environ else None
+        spawned = waits or Spawned(environ, programs=programs)
         self.served = 0
         self.process: Process | None = None
         self._socket = spawned.socket

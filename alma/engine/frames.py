@@ -38,7 +38,6 @@ class Task:
     project: str
     stack: str
     cli: str
-    cli_version: str
     directory: str
     project_dir: str
     log_dir: str

@@ -1,32 +1,33 @@
-"""The language server for inline programs: secret config in, known secrets out. Imports pulumi."""
+"""The language host of an inline program: secret config in, known secrets out. Imports pulumi."""
 
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable, Mapping
 from inspect import isawaitable
 from typing import Any
 
+import cloudpickle
 from pulumi import RunError
-from pulumi.automation import _server, _stack
+from pulumi.automation import _server
 from pulumi.automation._server import LanguageServer
 
+from alma.engine.failures import condense
+from alma.errors import AlmaError
 from alma.redact import Redactor
 
 
-def serve_with(injected: Mapping[str, str], redact: Redactor) -> None:
-    """Make the Automation API serve programs with these secret config values, until called again.
+def program_host(
+    program: Callable[[], Any], injected: Mapping[str, str], redact: Redactor
+) -> LanguageServer:
+    """What runs the program for the engine, with these secret config values.
 
     The values never leave this process: they are put into the request that the engine sends, as
-    secret keys, so that `Config.require` and `require_secret` work. `Stack.up` takes the server's
-    class from its module and has no parameter for it, hence the assignment; it is ours alone, in
-    a worker that serves one operation at a time.
+    secret keys, so that `Config.require` and `require_secret` work.
     """
 
-    class Server(LanguageServer):
-        def __init__(self, program: Any) -> None:
-            super().__init__(guarded(program))
-
+    class Host(LanguageServer):
         def Run(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
             for key, text in injected.items():
                 request.config[key] = text
@@ -36,8 +37,26 @@ def serve_with(injected: Mapping[str, str], redact: Redactor) -> None:
                 result.error = redact(result.error)
             return result
 
-    _stack.LanguageServer = Server  # type: ignore[misc]
+    # Its module says what went wrong, too; a worker serves one operation at a time.
     _server.log = _RedactingLog(redact)  # type: ignore[assignment]
+    return Host(guarded(program))
+
+
+def load(program: bytes) -> Callable[[], Any]:
+    """The program that the runner has sent; raises `AlmaError` where it cannot be had here."""
+    # It hands out a class that it has loaded before, with whatever the last operation left in it.
+    trackers = vars(cloudpickle.cloudpickle)
+    for name in ("_DYNAMIC_CLASS_TRACKER_BY_ID", "_DYNAMIC_CLASS_TRACKER_BY_CLASS"):
+        trackers.get(name, {}).clear()
+    try:
+        loaded: Callable[[], Any] = cloudpickle.loads(program)
+    except Exception as error:
+        traceback.print_exc()
+        raise AlmaError(
+            f"The program cannot be loaded in a worker process: {condense(traceback.format_exc())}",
+            hint="Modules that it uses must be importable there: install them, or set PYTHONPATH.",
+        ) from error
+    return loaded
 
 
 def guarded(program: Callable[[], Any]) -> Callable[[], Any]:

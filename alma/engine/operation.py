@@ -1,30 +1,27 @@
-"""One operation in a worker: files, processes and events through the lean classes."""
+"""One operation in a worker: files, processes, the program's host, and what came of it.
+
+Imports no pulumi until there is a program to serve: a project of its own, and whatever only
+takes down, does without.
+"""
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-import cloudpickle
-from pulumi.automation.errors import CommandError, StackNotFoundError
-
-from alma.engine import dynamic
-from alma.engine.command import InterruptedBeforeStartError, LeanCommand
-from alma.engine.failures import condense, readable, translate
+from alma.engine import arguments
+from alma.engine.command import Command, CommandError, InterruptedBeforeStartError
+from alma.engine.eventlog import EventLog
+from alma.engine.failures import readable, translate
 from alma.engine.frames import Report, Task
-from alma.engine.language import serve_with
-from alma.engine.playing import serve_replay
+from alma.engine.observer import Observer
 from alma.engine.processes import identify
-from alma.engine.stack import LeanStack, Observer
-from alma.engine.workspace import LeanWorkspace
+from alma.engine.workspace import Workspace
 from alma.errors import AlmaError
 from alma.events import Failure
 from alma.redact import Redactor
-
-dynamic.mend()
 
 Tell = Callable[[tuple[Any, ...]], None]
 
@@ -37,16 +34,17 @@ class Interruptible(Protocol):
         ...
 
 
+class IncompleteError(Exception):
+    """The CLI ended well, but what it did has not all been told."""
+
+
 def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
     """Do what the task says; every expected failure is in the report."""
     redact = Redactor()
     redact.learn(task.secrets)
     observer = Observer(lambda urn, op, done: tell(("resource", urn, op, done)))
     log = Path(task.log_dir) / "pulumi.log"
-
-    command = LeanCommand(
-        task.cli, task.cli_version, log, lambda pid: tell(("process", identify(pid)))
-    )
+    command = Command(task.cli, log, lambda pid: tell(("process", identify(pid))))
     running.begin(command.interrupt)
     failure: Failure | None = None
     try:
@@ -64,8 +62,7 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
         failure = translate("", (), interrupted=True, log=str(log))
     except AlmaError as error:
         failure = Failure(kind="program", message=error.message, hint=error.hint, log=str(log))
-    except RuntimeError as error:
-        # `Stack.preview` without a summary; `up` and `destroy` never get here.
+    except IncompleteError as error:
         failure = Failure(kind="unknown", message=str(error), log=str(log))
     return Report(
         failure=failure,
@@ -78,38 +75,39 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
     )
 
 
-def _run(task: Task, command: LeanCommand, observer: Observer, redact: Redactor) -> None:
-    program = None if task.program is None else _load(task.program)
-    if task.replay is None:
-        serve_with(task.injected, redact)
-    else:
-        serve_replay(task.replay)
-    workspace = LeanWorkspace(task, command)
-    if task.kind == "remove":
-        with suppress(StackNotFoundError):
-            workspace.remove_record(task.stack)
+def _run(task: Task, command: Command, observer: Observer, redact: Redactor) -> None:
+    with _served(task, redact) as address:
+        workspace = Workspace(task, command)
+        if task.kind == "remove":
+            workspace.remove_record()
+            return
+        settings = None if task.kind == "destroy" else workspace.write_config()
+        if task.create:
+            workspace.create_record()
+        if settings is not None and task.sealed:
+            workspace.seal_config(settings)
+        with EventLog(Path(task.log_dir), observer) as events:
+            argv = arguments.operation(
+                task.kind,
+                task.stack,
+                event_log=events.path,
+                settings=str(settings or ""),
+                address=address,
+                targets=task.targets,
+            )
+            workspace.run(argv, inherited=[events.descriptor])
+    if not events.complete:
+        # What was made to last, or in doubt, is known from nowhere else.
+        raise IncompleteError("The Pulumi CLI ended well, but did not tell all that it did.")
+
+
+@contextmanager
+def _served(task: Task, redact: Redactor) -> Iterator[str]:
+    """The address of the program's host; empty where the CLI runs the program, or none is run."""
+    if task.program is None and task.replay is None:
+        yield ""
         return
-    settings: Path | None = None
-    if task.kind != "destroy":
-        settings = workspace.write_config()
-    if task.create:
-        workspace.create_stack(task.stack)
-    if settings is not None and task.sealed:
-        workspace.seal_config(task.stack, settings)
-    stack = LeanStack(task.stack, workspace)
-    stack.perform(task.kind, program, str(settings) if settings else None, observer, task.targets)
+    from alma.engine.serving import host_of, serving
 
-
-def _load(program: bytes) -> Any:
-    # It hands out a class that it has loaded before, with whatever the last operation left in it.
-    trackers = vars(cloudpickle.cloudpickle)
-    for name in ("_DYNAMIC_CLASS_TRACKER_BY_ID", "_DYNAMIC_CLASS_TRACKER_BY_CLASS"):
-        trackers.get(name, {}).clear()
-    try:
-        return cloudpickle.loads(program)
-    except Exception as error:
-        traceback.print_exc()
-        raise AlmaError(
-            f"The program cannot be loaded in a worker process: {condense(traceback.format_exc())}",
-            hint="Modules that it uses must be importable there: install them, or set PYTHONPATH.",
-        ) from error
+    with serving(host_of(task, redact)) as address:
+        yield address

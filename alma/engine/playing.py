@@ -12,7 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 import grpc
-from pulumi.automation import _stack
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import language_pb2, resource_pb2, resource_pb2_grpc
@@ -38,10 +37,10 @@ class FailedError(Exception):
     """This entry, or one that it needs, could not be registered; the engine has said why."""
 
 
-def serve_replay(replay: Replay) -> None:
-    """Make the Automation API serve this replay instead of a program, until it is told else."""
+def replay_host(replay: Replay) -> LanguageServer:
+    """What registers this replay with the engine in a program's place."""
 
-    class Server(LanguageServer):
+    class Host(LanguageServer):
         def Run(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - gRPC's names
             options = _GRPC_CHANNEL_OPTIONS
             with grpc.insecure_channel(request.monitor_address, options=options) as channel:
@@ -49,7 +48,7 @@ def serve_replay(replay: Replay) -> None:
             # An error without words: what failed has been told by the engine, with its URN.
             return language_pb2.RunResponse(error="\n".join(said[:3]), bail=said == [""])
 
-    _stack.LanguageServer = Server  # type: ignore[misc]
+    return Host(lambda: None)
 
 
 class Player:

@@ -78,7 +78,7 @@ class PulumiEngine:
         self._backend.check(self._environ)
         if self._backend.root is None:
             await self._reader(cli).whoami()
-        self.warm()
+        self._workers.warm(programs=any(not ref.work_dir for ref in refs))
         await self._check_passphrase(cli, refs)
         python = ".".join(str(part) for part in sys.version_info[:3])
         return {"pulumi": cli.version, "python": python, "backend": self._backend.url}
@@ -105,10 +105,6 @@ class PulumiEngine:
                 reader = self._reader(cli)
                 await check_passphrase(reader, ref, salt, word, self._environ)
                 return
-
-    def warm(self) -> None:
-        """Start a worker ahead of its first operation, unless one is there."""
-        self._workers.warm()
 
     async def inspect(self, ref: StackRef) -> Checkpoint:
         """See `Engine.inspect`; no process on a file backend."""

@@ -52,7 +52,6 @@ class Tasking:
             project=ref.project,
             stack=ref.stack,
             cli=cli.path,
-            cli_version=cli.version,
             directory=str(directory_of(ref, self.backend.url, self.environ)),
             project_dir=ref.work_dir,
             log_dir=_log_directory(log_dir),

@@ -1,9 +1,10 @@
-"""The worker: `python -m alma.engine.worker FD`, where the Automation API runs.
+"""The worker: `python -m alma.engine.worker FD`, where programs run and CLIs are started.
 
 A plain subprocess rather than multiprocessing, which would run a user's script without a
 `__main__` guard a second time. It serves one operation at a time over the socket FD, in a
-session of its own. When the runner dies the socket ends, and the worker ends at once: the CLI
-it started goes on alone, drains and unlocks.
+session of its own. With `programs` after FD it imports at once what serves a program: pulumi,
+and a quarter of a second; else that waits for the first program. When the runner dies the socket
+ends, and the worker ends at once: the CLI it started goes on alone, drains and unlocks.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from alma.events import Failure
 from alma.redact import Redactor
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, *, programs: bool) -> None:
     """Serve until the other end of the socket is closed; never returns."""
     connection = socket.socket(fileno=descriptor)
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
@@ -36,11 +37,13 @@ def main(descriptor: int) -> None:
     _start(_listen, connection, tasks, running)
     _start(_speak, connection, outbox)
     outbox.put(("ready", identify(os.getpid())))
-    # Half a second of imports, while the runner still reads the journal and the state. What they
-    # make stays for good: looking for garbage in it would be a tenth of that time.
+    # Imports, while the runner still reads the journal and the state. What they make stays for
+    # good: looking for garbage in it would be a tenth of their time.
     gc.disable()
     from alma.engine import operation
 
+    if programs:
+        import alma.engine.serving  # noqa: F401
     gc.freeze()
     gc.enable()
     while True:
@@ -183,4 +186,4 @@ if __name__ == "__main__":
     # what a user's script calls `__main__`.
     from alma.engine.worker import main as serve
 
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), programs="programs" in sys.argv[2:])

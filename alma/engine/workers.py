@@ -30,15 +30,15 @@ class Workers:
         self._leaving: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def warm(self) -> None:
+    def warm(self, *, programs: bool) -> None:
         """Start a worker ahead of its first operation, unless one is there."""
         if not self._closed and not self._idle and not self._busy:
-            self._idle.append(WorkerClient(self._environ))
+            self._idle.append(WorkerClient(self._environ, programs=programs))
 
     async def serve(self, task: Task, watch: Watch) -> Report:
         """Wait for a free worker, and have it do the task."""
         async with self._slots:
-            client = self._take()
+            client = self._take(programs=bool(task.program or task.replay))
             good = reported = False
             try:
                 if client.process is not None:
@@ -52,7 +52,7 @@ class Workers:
                 # Cancelled, failed or old: it is closed, at which it ends, and its CLI drains.
                 self._release(client, good=good)
                 if reported and not good:
-                    self.warm()
+                    self.warm(programs=False)  # Most of what follows a failure is a destroy.
 
     async def close(self) -> None:
         """End them all; whoever still has a CLI leaves it to drain."""
@@ -62,14 +62,14 @@ class Workers:
         self._busy.clear()
         await asyncio.gather(*(client.close() for client in clients), *self._leaving)
 
-    def _take(self) -> WorkerClient:
+    def _take(self, *, programs: bool) -> WorkerClient:
         while self._idle:
             client = self._idle.pop()
             self._busy.add(client)
             if client.wait() is None:
                 return client
             self._release(client, good=False)  # It died while nobody needed it.
-        client = WorkerClient(self._environ)
+        client = WorkerClient(self._environ, programs=programs)
         self._busy.add(client)
         return client
 

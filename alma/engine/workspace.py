@@ -1,70 +1,70 @@
-"""The Automation API's workspace without the processes that an operation can do without.
-
-Imports pulumi. The stock one spawns `stack select` before an operation and `config set` for each
-value, with secrets in argv.
-"""
+"""Where an operation's CLI processes run, and the files that they read. Imports no pulumi."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from pulumi.automation import LocalWorkspace
-from pulumi.automation.errors import StackAlreadyExistsError
-
-from alma.engine.command import LeanCommand
+from alma.engine import arguments
+from alma.engine.command import Command, CommandError
 from alma.engine.frames import Task
 from alma.engine.project import require_project, write_project, write_settings
 from alma.engine.protocol import StackRef
 
+_THERE_ALREADY: Final = re.compile(r"stack.*already exists")
+_NOT_THERE: Final = re.compile(r"no stack named.*found")
+"""As `pulumi.automation.errors` tells these two from others."""
 
-class LeanWorkspace(LocalWorkspace):
-    """Works in alma's directory for the stack, or for an `up` in the user's project directory."""
 
-    def __init__(self, task: Task, command: LeanCommand) -> None:
-        self.directory = Path(task.directory)
-        self.ref = StackRef(project=task.project, stack=task.stack, work_dir=task.project_dir)
-        write_project(self.directory, self.ref, task.cwd)
-        runs_program = task.kind in ("up", "preview")
-        if runs_program and task.project_dir:
-            require_project(self.ref)
-        super().__init__(
-            work_dir=task.project_dir if runs_program and task.project_dir else task.directory,
-            env_vars=task.environment,
-            pulumi_command=command,
-        )
-        self.lean_command = command
-        self.task = task
+class Workspace:
+    """alma's directory for the stack; for a program in a project of the user's, that directory."""
 
-    def select_stack(self, stack_name: str) -> None:
-        """Nothing: every operation names its stack, and no user's selection is changed."""
+    def __init__(self, task: Task, command: Command) -> None:
+        self._task = task
+        self._command = command
+        self._directory = Path(task.directory)
+        self._ref = StackRef(project=task.project, stack=task.stack, work_dir=task.project_dir)
+        write_project(self._directory, self._ref, task.cwd)
+        self._in_users = bool(task.project_dir) and task.kind in ("up", "preview")
+        if self._in_users:
+            require_project(self._ref)
 
-    def create_stack(self, stack_name: str) -> None:
-        """`stack init`; a stack that is there already is as good."""
-        args = ["stack", "init", "--no-select", "--stack", stack_name]
-        try:
-            self.lean_command.run(args, str(self.directory), self.env_vars)
-        except StackAlreadyExistsError:
-            return
+    def run(self, argv: Sequence[str], *, inherited: Sequence[int] = ()) -> None:
+        """The operation itself, in the user's project directory where there is one."""
+        cwd = self._task.project_dir if self._in_users else self._task.directory
+        self._command.run(argv, cwd, self._task.environment, inherited=inherited)
 
-    def remove_record(self, stack_name: str) -> None:
+    def create_record(self) -> None:
+        """`stack init`; a record that is there already is as good."""
+        self._run_here(arguments.init(self._task.stack), unless=_THERE_ALREADY)
+
+    def remove_record(self) -> None:
         """`stack rm` in alma's directory, whose settings file goes with it; never the user's."""
-        args = ["stack", "rm", "--yes", "--stack", stack_name]
-        self.lean_command.run(args, str(self.directory), self.env_vars)
+        self._run_here(arguments.remove(self._task.stack), unless=_NOT_THERE)
 
     def write_config(self) -> Path:
         """Write the settings with the plain config; returns the file."""
         return write_settings(
-            self.directory,
-            self.ref,
-            self.task.plain,
-            defaults=self.task.defaults,
-            fresh=self.task.create,
-            alone=self.task.replay is not None,
+            self._directory,
+            self._ref,
+            self._task.plain,
+            defaults=self._task.defaults,
+            fresh=self._task.create,
+            alone=self._task.replay is not None,
         )
 
-    def seal_config(self, stack_name: str, settings: Path) -> None:
+    def seal_config(self, settings: Path) -> None:
         """Have the CLI encrypt the secret config that it must know; one process for each value."""
-        for key, text in self.task.sealed.items():
-            args = ["config", "set", "--secret", "--raw", "--stack", stack_name]
-            args += ["--config-file", str(settings), "--", key]
-            self.lean_command.run_with_input(args, str(self.directory), self.env_vars, text)
+        for key, text in self._task.sealed.items():
+            self._run_here(arguments.set_secret(self._task.stack, key, str(settings)), told=text)
+
+    def _run_here(
+        self, argv: Sequence[str], *, told: str | None = None, unless: re.Pattern[str] | None = None
+    ) -> None:
+        try:
+            self._command.run(argv, self._task.directory, self._task.environment, told=told)
+        except CommandError as error:
+            if unless is None or not unless.search(str(error)):
+                raise

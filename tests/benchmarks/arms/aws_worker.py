@@ -17,7 +17,7 @@ from pulumi.runtime import mocks, set_all_config
 
 # As the worker does before its first operation.
 importlib.import_module("alma.engine.worker")
-importlib.import_module("alma.engine.operation")
+importlib.import_module("alma.engine.serving")
 
 
 class Made(mocks.Mocks):

@@ -4,6 +4,7 @@ It keeps a file backend as Pulumi 3.259 does: `.pulumi/meta.yaml`, state by rena
 operation in it while a resource is made, a lock file with pid and host. One SIGINT or SIGTERM:
 the resource in flight is finished and recorded, exit 1. Two: it stops, exit 8. When an `up`
 loses its language server (its parent) it ends after the resource in flight, as the real one does.
+Of the event log it writes the end alone.
 
 `$STUB_WORLD` holds `plan.json` (what each project is to make, how slowly, what fails) and one
 file in `things/` for each thing that exists at the "provider". It imports little: it is started
@@ -59,7 +60,10 @@ def main(arguments):
     if not lock(project, stack):
         return say("error: the stack is currently locked by 1 lock(s).", 1)
     try:
-        return Update(project, stack, path).run(command)
+        code = Update(project, stack, path).run(command)
+        with open(arguments[arguments.index("--event-log") + 1], "a") as log:
+            log.write('{"sequence":0,"summaryEvent":{}}\n{"sequence":1,"cancelEvent":{}}\n')
+        return code
     finally:
         unlock()
 

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import alma.engine.ahead
-import alma.engine.operation  # what a worker would import: pulumi, and half a second
+import alma.engine.operation
 import alma.engine.pool
+import alma.engine.serving  # what a worker would import: pulumi, and a quarter of a second
 import alma.engine.worker
 from tests.faults.stub import runner
 
@@ -108,7 +109,7 @@ class Factory:
         """A worker with the other end of its connection."""
         environ = {key: value for key, value in options["env"].items() if key != "PYTHONPATH"}
         body = json.dumps({"environ": environ}).encode()
-        socket.send_fds(self._socket, [body], [int(arguments[-1])])
+        socket.send_fds(self._socket, [body], [int(arguments[5])])
         return _Worker(self, int(json.loads(self._socket.recv(1024))["pid"]))
 
     def poll(self, pid: int) -> int | None:
@@ -155,7 +156,7 @@ def _make_workers(connection: socket.socket, directory: Path) -> NoReturn:
             os.environ.update(task["environ"])
             (directory / "world" / "pids" / f"worker-{os.getpid()}").touch()
             try:
-                alma.engine.worker.main(descriptors[0])
+                alma.engine.worker.main(descriptors[0], programs=True)
             finally:
                 os._exit(1)
         os.close(descriptors[0])
