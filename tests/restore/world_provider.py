@@ -1,4 +1,4 @@
-# ruff: noqa: ARG002, N802 - the names and arguments are those of the gRPC service
+# ruff: noqa: ARG002, E402, N802 - names and arguments are the gRPC service's; see `_only_paths`
 """A provider whose world is a directory: a file for each resource, with what it is made of.
 
 Run as the plugin `pulumi-resource-world`. It behaves as bridged providers do where that matters:
@@ -8,6 +8,7 @@ replacement alone; ids are never the same. `fail` fails, `refuse` refuses a dele
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import sys
@@ -15,11 +16,34 @@ import threading
 import uuid
 from concurrent import futures
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+PARENT = os.getppid()
+
+
+def _only_paths() -> None:
+    """Make the SDK's packages mere paths: its messages are a third of what its import costs.
+
+    The engine starts this plugin for every operation that finds a resource of it.
+    """
+    spec = importlib.util.find_spec("pulumi")
+    assert spec is not None
+    (root,) = spec.submodule_search_locations or ()
+    for name in ("pulumi", "pulumi.runtime"):
+        sys.modules[name] = module = ModuleType(name)
+        module.__path__ = [str(Path(root, *name.split(".")[1:]))]
+
+
+if __name__ == "__main__":
+    _only_paths()
 
 import grpc
 from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+
+GRACE = 60.0
+"""Seconds in which a call that is under way may finish once the plugin is to end."""
 
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
 SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -157,13 +181,21 @@ class World(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def main() -> None:
+    """Serve until SIGINT or until the parent is gone, which when it is killed sends no signal."""
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=8))
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(World(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    sys.stdout.write(f"{port}\n")
-    sys.stdout.flush()
-    server.wait_for_termination()
+    try:
+        sys.stdout.write(f"{port}\n")
+        sys.stdout.flush()
+        while server.wait_for_termination(1.0) and os.getppid() == PARENT:
+            pass
+    except (KeyboardInterrupt, BrokenPipeError):
+        pass
+    server.stop(GRACE).wait()
+    # The interpreter's own end takes as long as a small call; there is nothing left to do in it.
+    os._exit(0)
 
 
 if __name__ == "__main__":
