@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 
 from alma._journal_errors import ERRORS, is_passing
 from alma._journal_rows import EVENTS, LEASES, RUNS, to_run
 from alma._journal_store import create
 from alma.chain import Break, EventRow, Head, LeaseRow, Walk, lease_break
+from alma.struct import Frozen
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Verdict(Frozen):
     """What `verify` found. `head` is the last good event; `first_break` is None if all is well."""
 
     events: int

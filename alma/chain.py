@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, NamedTuple
 
 from alma.events import decode
+from alma.struct import Frozen
 
 GENESIS: Final = "0" * 64
 """What the first row of a chain names as the hash before it."""
@@ -54,8 +54,7 @@ class LeaseRow(NamedTuple):
     hash: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunRow:
+class RunRow(Frozen):
     """A row of the table `runs`. `position` is that of the run's first event."""
 
     position: int
@@ -67,16 +66,14 @@ class RunRow:
     created_at: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Head:
+class Head(Frozen):
     """Where a chain ends: kept elsewhere, it proves later that no tail was cut off."""
 
     position: int = 0
     hash: str = GENESIS
 
 
-@dataclass(frozen=True, kw_only=True)
-class Break:
+class Break(Frozen):
     """The first place where the journal is not what was written.
 
     `position` is 0 and `run` empty where the problem is not one event's.

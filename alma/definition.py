@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from graphlib import TopologicalSorter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from alma.errors import DefinitionError
-from alma.localstack import LocalStack
+from alma.struct import Frozen, field
+
+if TYPE_CHECKING:
+    from alma.localstack import LocalStack
 
 FailurePolicy = Literal["compensate", "stop"]
 Compensation = Literal[
@@ -59,8 +61,7 @@ class Retry:
             return self.max_delay
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepDefinition:
+class StepDefinition(Frozen):
     """One step as data. `dependencies` are the names of the steps it waits for, resolved."""
 
     name: str
@@ -88,8 +89,7 @@ class StepDefinition:
         return self.kind in ("stack", "terraform")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Definition:
+class Definition(Frozen):
     """A frozen saga. `steps` stand in the order they were added."""
 
     saga: str
@@ -121,6 +121,8 @@ class Definition:
     @cached_property
     def order(self) -> tuple[str, ...]:
         """Step names, each after all that it waits for; `graphlib.CycleError` for a cycle."""
+        from graphlib import TopologicalSorter
+
         sorter: TopologicalSorter[str] = TopologicalSorter(
             {step.name: step.dependencies for step in self.steps}
         )
@@ -172,8 +174,12 @@ class Definition:
             )
             for entry in data["steps"]
         )
-        aws = data.get("aws")
-        return cls(**{**data, "steps": steps, "aws": LocalStack(**aws) if aws else None})
+        aws = None
+        if data.get("aws"):
+            from alma.localstack import LocalStack
+
+            aws = LocalStack(**data["aws"])
+        return cls(**{**data, "steps": steps, "aws": aws})
 
 
 def _step_to_json(step: StepDefinition) -> dict[str, Any]:

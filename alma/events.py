@@ -8,9 +8,10 @@ a secret value: outputs are masked before they come here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Final, Literal
+
+from alma.struct import Frozen, field
 
 Direction = Literal["forward", "back"]
 RunKind = Literal["up", "destroy", "restore"]
@@ -20,8 +21,7 @@ NOT_RETRIED: Final = ("cancelled", "passphrase", "pending", "refused")
 OperationKind = Literal["up", "destroy", "restore", "action", "compensation", "mend", "remove"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Leftover:
+class Leftover(Frozen):
     """Something that may still exist. Empty strings where a part is not known."""
 
     step: str
@@ -31,8 +31,7 @@ class Leftover:
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Failure:
+class Failure(Frozen):
     """Why an operation failed, in the provider's own words where there are any.
 
     `kind`: program, provider, action, locked, cancelled, timeout, worker, passphrase, backend,
@@ -55,8 +54,7 @@ UNANSWERED: Final = "unanswered"
 DOUBTFUL: Final = (IN_DOUBT, UNANSWERED)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ResourceChange:
+class ResourceChange(Frozen):
     """One resource that an operation touched: `op` is Pulumi's word (create, update, ...)."""
 
     urn: str
@@ -64,8 +62,7 @@ class ResourceChange:
     id: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Process:
+class Process(Frozen):
     """A process by what identifies it for good: host, pid and start time (seconds, epoch)."""
 
     host: str
@@ -73,7 +70,7 @@ class Process:
     started: float
 
 
-class Event:
+class Event(Frozen):
     """The base of all events; `type` is the class's name, as the journal shows it."""
 
     registry: ClassVar[dict[str, type[Event]]] = {}
@@ -81,11 +78,11 @@ class Event:
     step: str
 
     def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         cls.type = cls.__name__
         Event.registry[cls.__name__] = cls
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunCreated(Event):
     """A run exists: which saga, which definition, where its state is kept, from which file."""
 
@@ -107,7 +104,6 @@ class RunCreated(Event):
     step: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunnerAttached(Event):
     """A process took the lease and drives the run from here."""
 
@@ -116,7 +112,6 @@ class RunnerAttached(Event):
     step: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunResumed(Event):
     """Somebody asked for the run to go on, in this direction."""
 
@@ -127,7 +122,6 @@ class RunResumed(Event):
     step: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class InterruptReceived(Event):
     """The runner got a signal. `count` 1: drain, then the failure policy; 2: stop now."""
 
@@ -136,7 +130,6 @@ class InterruptReceived(Event):
     step: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class StepStarted(Event):
     """What a step found before its first operation. `held`: resources its stack already had."""
 
@@ -151,7 +144,6 @@ class StepStarted(Event):
     """Digest of the deployment as it was then, kept beside the journal; empty: none was kept."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class OperationIntended(Event):
     """About to happen: committed before anything outside is touched."""
 
@@ -164,7 +156,6 @@ class OperationIntended(Event):
     """Of a destroy: resources that it will leave behind by an option of their own."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class ProcessSpawned(Event):
     """A process that works for this operation: role `worker`, or `cli` (Pulumi, Terraform, ...)."""
 
@@ -174,7 +165,6 @@ class ProcessSpawned(Event):
     process: Process
 
 
-@dataclass(frozen=True, kw_only=True)
 class SignalSent(Event):
     """alma signalled an operation's process: why is `interrupt` or `deadline`."""
 
@@ -184,7 +174,6 @@ class SignalSent(Event):
     why: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class OperationSucceeded(Event):
     """Done, and for an undo: verified. `outputs` are masked; `evidence` is what was read."""
 
@@ -198,7 +187,6 @@ class OperationSucceeded(Event):
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
 class OperationFailed(Event):
     """It did not succeed; for an undo `leftovers` is what the state still shows."""
 
@@ -214,7 +202,6 @@ class OperationFailed(Event):
     """What was read afterwards, such as the `fingerprint` of what the operation left."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class OperationLeftInDoubt(Event):
     """The runner stopped, or lost sight of it, before the outcome was known."""
 
@@ -223,7 +210,6 @@ class OperationLeftInDoubt(Event):
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class OperationReconciled(Event):
     """What was found about an operation in doubt; it is repeated after this."""
 
@@ -233,7 +219,6 @@ class OperationReconciled(Event):
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
 class CompensationStarted(Event):
     """The run turned back: everything that started is undone from here."""
 
@@ -242,7 +227,6 @@ class CompensationStarted(Event):
     step: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class StepCompensated(Event):
     """Verified undone. `how`: destroyed, unchanged, called, nothing, or restored."""
 
@@ -251,7 +235,6 @@ class StepCompensated(Event):
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
 class StepRetained(Event):
     """Left as it is on purpose, so it is not undone: what is left, and why."""
 
@@ -260,7 +243,6 @@ class StepRetained(Event):
     leftovers: tuple[Leftover, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
 class StepSkipped(Event):
     """An operator lets the undo go past this step; StepRetained follows and names what is left."""
 
@@ -269,7 +251,6 @@ class StepSkipped(Event):
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunAbandoned(Event):
     """An operator gives the run up; RunFailed follows and names what is left."""
 
@@ -278,21 +259,18 @@ class RunAbandoned(Event):
     step: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunCompleted(Event):
     """Every step succeeded."""
 
     step: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunCompensated(Event):
     """Everything that this run did is verified undone."""
 
     step: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunFailed(Event):
     """The run ended with something left; every leftover is here."""
 
@@ -301,7 +279,6 @@ class RunFailed(Event):
     step: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunInterrupted(Event):
     """The runner stopped in order, before the end: resumable."""
 
@@ -314,8 +291,7 @@ _NESTED = {"failure": Failure, "process": Process}
 _NESTED_LISTS = {"leftovers": Leftover, "keeps": Leftover, "resources": ResourceChange}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recorded:
+class Recorded(Frozen):
     """An event as the journal holds it. `seq` counts from 1 in each run, without gaps."""
 
     run: str

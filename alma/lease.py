@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import random
-import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +18,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from alma.events import Process
+from alma.struct import Frozen, Struct, field
 
 CONTENTION_SECONDS: Final = 1.0
 """How long an acquirer waits for those who only look (`is_held`): they take microseconds."""
@@ -50,6 +48,8 @@ def try_lock(path: Path) -> int | None:
             if not looked_at or time.monotonic() > deadline:
                 os.close(descriptor)
                 return None
+            import random  # two at one moment are rare
+
             time.sleep(random.uniform(0.0005, 0.005))  # noqa: S311 - two must not keep step
     except BaseException:
         os.close(descriptor)
@@ -82,12 +82,18 @@ def current_process() -> Process:
     import psutil  # only a runner needs it; commands that read start faster
 
     pid = os.getpid()
-    return Process(host=socket.gethostname(), pid=pid, started=psutil.Process(pid).create_time())
+    return Process(host=_host(), pid=pid, started=psutil.Process(pid).create_time())
+
+
+def _host() -> str:
+    import socket  # as psutil
+
+    return socket.gethostname()
 
 
 def may_live(process: Process) -> bool:
     """False only when it is certain that the process is gone: same host, no such pid."""
-    if process.host != socket.gethostname():
+    if process.host != _host():
         return True
     try:
         os.kill(process.pid, 0)
@@ -98,8 +104,7 @@ def may_live(process: Process) -> bool:
     return True
 
 
-@dataclass(frozen=True, kw_only=True)
-class Holder:
+class Holder(Frozen):
     """The last lease that was taken on a target. `live`: its runner still holds the lock."""
 
     target: str
@@ -111,8 +116,7 @@ class Holder:
     live: bool
 
 
-@dataclass(kw_only=True)
-class Lease:
+class Lease(Struct):
     """The right to append to a run, made by `Journal.acquire`; a context manager.
 
     `epoch` counts from 1 for each target. The lock is released by `release` or with the

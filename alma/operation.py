@@ -11,12 +11,13 @@ from typing import Any
 
 from alma import events as ev
 from alma.context import Context
+from alma.decide import Act, Undo
 from alma.engine.protocol import Watch
 from alma.errors import AlmaError, RefusedError
 from alma.inputs import MissingOutputError, resolve
 from alma.outputs import for_journal
 from alma.recorder import Recorder
-from alma.state import FORWARD, Act, Undo
+from alma.state import FORWARD
 from alma.status import SagaState
 from alma.steps.base import Call, Outcome, StepAdapter, Work
 

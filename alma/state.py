@@ -1,17 +1,4 @@
-"""The rule book: how events make a state, and what is to be done in it. Pure, no I/O.
-
-A run goes *forward* until a step has failed for good or a signal came. Then no step starts
-any more, what is under way ends, and the failure policy decides:
-
-- `compensate`: the run turns *back*. Every step that started is undone, the failed one first,
-  then in reverse topological order; a step waits for all that depends on it. A failed undo
-  holds up what it depends on (that is still in use) and nothing else, unless an operator lets
-  the undo go past it (`skip`): then it is never counted as undone. An action without any
-  compensation is named as well, and holds up nothing.
-- `stop`, or a completed pivot: it ends FAILED with everything left as it is.
-
-An operation whose intent stands in the journal without an outcome, written by an earlier
-runner, is *in doubt*: it is reconciled first, then repeated in the direction of the run.
+"""The rule book: how events make a state. Pure, no I/O; `alma.decide` says what follows from it.
 
 `TRANSITIONS` is the whole table of a run's states; `apply` goes through it, so a pair that is
 not in it cannot happen. FAILED is the one end that can be taken up again, by somebody who asks:
@@ -24,12 +11,9 @@ COMPLETED or FAILED.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from alma import events as ev
-from alma.agenda import Agenda
-from alma.dag import topological
 from alma.definition import Definition
 from alma.status import OpenOperation, RunStatus, SagaState, StepStatus
 
@@ -50,63 +34,6 @@ FORWARD: Final = frozenset({"up", "action"})
 
 class IllegalTransitionError(Exception):
     """An event does not fit the state it was applied to: the journal is not one of alma's."""
-
-
-# -- what is to be done: commands ------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """Run the step's action; wait `delay` seconds first."""
-
-    step: str
-    attempt: int
-    delay: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Undo:
-    """Undo the step and verify it; wait `delay` seconds first."""
-
-    step: str
-    attempt: int
-    delay: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Reconcile:
-    """Find out what became of the step's operation in doubt."""
-
-    step: str
-
-
-@dataclass(frozen=True, slots=True)
-class TurnBack:
-    """Record that the run turns back."""
-
-    reason: str
-    failed_step: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """Record the end."""
-
-    state: SagaState
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Suspend:
-    """Stop here: resumable."""
-
-    reason: str
-
-
-Command = Act | Undo | Reconcile | TurnBack | Finish | Suspend
-
-
-# -- fold ------------------------------------------------------------------------------------
 
 
 def fold(recorded: Iterable[ev.Recorded]) -> RunStatus:
@@ -146,7 +73,7 @@ def _created(run: RunStatus, entry: ev.Recorded, event: ev.RunCreated) -> None:
     run.remove_records, run.snapshot = event.remove_records, event.snapshot
     run.direction = "back" if run.takes_back else "forward"
     run.definition = Definition.from_json(event.definition)
-    run.steps = {step.name: StepStatus(step) for step in run.definition.steps}
+    run.steps = {step.name: StepStatus(definition=step) for step in run.definition.steps}
 
 
 def _attached(run: RunStatus, entry: ev.Recorded, _event: ev.RunnerAttached) -> None:
@@ -164,7 +91,7 @@ def _resumed(run: RunStatus, _entry: ev.Recorded, event: ev.RunResumed) -> None:
         known = run.steps
         run.steps = {}
         for definition in run.definition.steps:
-            step = known.get(definition.name) or StepStatus(definition)
+            step = known.get(definition.name) or StepStatus(definition=definition)
             step.definition = definition
             run.steps[definition.name] = step
     over = run.state is FAILED
@@ -194,7 +121,13 @@ def _started(run: RunStatus, entry: ev.Recorded, event: ev.StepStarted) -> None:
 
 def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -> None:
     step = run.steps[event.step]
-    step.open = OpenOperation(event.operation, event.kind, event.attempt, entry.epoch, event.log)
+    step.open = OpenOperation(
+        id=event.operation,
+        kind=event.kind,
+        attempt=event.attempt,
+        epoch=entry.epoch,
+        log=event.log,
+    )
     step.began_at, step.fingerprint = step.began_at or entry.at, ""
     if event.kind == "mend" or _only_reveals(run, event.kind):
         return
@@ -352,87 +285,3 @@ _HANDLERS: Final[dict[type[ev.Event], Callable[[RunStatus, ev.Recorded, Any], No
     ev.RunFailed: _ended(FAILED),
     ev.RunInterrupted: _suspended,
 }
-
-
-# -- decide ----------------------------------------------------------------------------------
-
-
-def decide(run: RunStatus, busy: frozenset[str] = frozenset()) -> tuple[Command, ...]:
-    """What to do now, in order. `busy` are the steps that something is being done about.
-
-    Deterministic. An empty answer means: wait for what is busy, or the run is over.
-    """
-    if run.state.is_final:
-        return ()
-    run.agenda = agenda = run.agenda or Agenda(run)
-    if agenda.doubtful:
-        doubtful = (name for name in run.steps if name in agenda.doubtful)
-        return tuple(Reconcile(name) for name in doubtful if name not in busy)
-    if run.interrupts and run.takes_back:
-        return () if busy else (Suspend("interrupted by a signal"),)
-    return _forward(run, agenda, busy) if run.direction == "forward" else _back(run, busy)
-
-
-def _forward(run: RunStatus, agenda: Agenda, busy: frozenset[str]) -> tuple[Command, ...]:
-    if not agenda.ready:
-        return (Finish(COMPLETED),)
-    if not agenda.failed and not run.interrupts:
-        return _starts(run, agenda, busy)
-    if busy:
-        return ()
-    name = next((name for name in run.steps if name in agenda.failed), "")
-    reason = f'step "{name}" failed' if name else "interrupted by a signal"
-    if run.past_pivot and not name:
-        return (Suspend(f"{reason} past the point of no return: it can only be resumed"),)
-    if run.past_pivot:
-        return (Finish(FAILED, f"{reason} past the point of no return"),)
-    if run.plan.on_failure == "stop":
-        return (Finish(FAILED, f"{reason}; on_failure is stop: all is left as it is"),)
-    return (TurnBack(reason, name),)
-
-
-def _starts(run: RunStatus, agenda: Agenda, busy: frozenset[str]) -> tuple[Command, ...]:
-    free = run.plan.parallelism - len(busy)
-    commands: list[Command] = []
-    for name in (agenda.order[place] for place in agenda.ready):
-        step = run.steps[name]
-        if len(commands) >= free:
-            break
-        if name in busy or step.state not in (PENDING, RUNNING):
-            continue
-        attempt = max(step.attempts, 1) if step.in_doubt else step.attempts + 1
-        delay = 0.0 if step.in_doubt else step.definition.retry.wait_before(attempt)
-        commands.append(Act(name, attempt, delay))
-    return tuple(commands)
-
-
-def _opaque(step: StepStatus) -> bool:
-    """An action that nobody said how to undo is named, but what it uses need not wait for it."""
-    return step.retained and step.definition.compensation == "none"
-
-
-def _back(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
-    done = COMPLETED if run.takes_back else COMPENSATED
-    scope = {
-        step.name: step for step in run.steps.values() if run.takes_back or step.started is not None
-    }
-    order = [name for name in reversed(topological(run.plan)) if name in scope]
-    order.sort(key=lambda name: name != run.failed_step)
-    commands: list[Command] = []
-    for name in order:
-        step = scope[name]
-        if name in busy or step.state is done:
-            continue
-        if step.skipped or (step.state is FAILED and (step.undo_attempts or step.retained)):
-            continue
-        dependents = [scope[other] for other in run.plan.dependents(name) if other in scope]
-        if all(other.state is done or other.skipped or _opaque(other) for other in dependents):
-            attempt = max(step.undo_attempts, 1) if step.in_doubt else step.undo_attempts + 1
-            delay = step.definition.compensation_retry.wait_before(attempt)
-            commands.append(Undo(name, attempt, 0.0 if step.in_doubt else delay))
-    if commands or busy:
-        return tuple(commands[: run.plan.parallelism - len(busy)])
-    left = [name for name in order if scope[name].state is not done]
-    if left:
-        return (Finish(FAILED, f"not undone: {', '.join(left)}"),)
-    return (Finish(done),)

@@ -6,7 +6,6 @@ They are only ever changed by `alma.state.apply`; everybody else reads them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from alma.events import (
     RunKind,
     StepStarted,
 )
+from alma.struct import Struct, field
 
 if TYPE_CHECKING:
     from alma.agenda import Agenda
@@ -49,8 +49,7 @@ class SagaState(Enum):
         return self in (SagaState.COMPLETED, SagaState.FAILED, SagaState.COMPENSATED)
 
 
-@dataclass(slots=True)
-class OpenOperation:
+class OpenOperation(Struct):
     """An operation whose intent is in the journal and whose outcome is not."""
 
     id: str
@@ -61,8 +60,7 @@ class OpenOperation:
     processes: tuple[Process, ...] = ()
 
 
-@dataclass(slots=True)
-class StepStatus:
+class StepStatus(Struct):
     """One step of a run. Times are aware; `seconds` adds up its operations."""
 
     definition: StepDefinition
@@ -106,8 +104,7 @@ class StepStatus:
         return self.definition.name
 
 
-@dataclass(slots=True)
-class RunStatus:
+class RunStatus(Struct):
     """One run, folded from its events. An empty fold is PENDING and has no id."""
 
     run: str = ""
@@ -133,7 +130,7 @@ class RunStatus:
     created_at: datetime | None = None
     ended_at: datetime | None = None
     agenda: Agenda | None = field(default=None, repr=False, compare=False)
-    """Of `alma.state.decide`, from its first call on; `apply` keeps it up."""
+    """Of `alma.decide.decide`, from its first call on; `apply` keeps it up."""
 
     @property
     def plan(self) -> Definition:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from alma.errors import JournalError
@@ -12,10 +11,10 @@ from alma.journal import Journal
 from alma.lease import Holder
 from alma.state import IllegalTransitionError, fold
 from alma.status import RunStatus
+from alma.struct import Frozen
 
 
-@dataclass(frozen=True, kw_only=True)
-class View:
+class View(Frozen):
     """A run, and the live runner that drives it; None when nobody does."""
 
     run: RunStatus

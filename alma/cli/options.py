@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
@@ -18,14 +17,16 @@ DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass
 class Shared:
     """What every command is told: which journal, and in which form to answer."""
 
-    journal: Path | None = None
-    json: bool = False
-    debug: bool = False
-    stream: IO[str] = field(default_factory=lambda: sys.stdout)
+    def __init__(
+        self, *, json: bool = False, debug: bool = False, stream: IO[str] | None = None
+    ) -> None:
+        self.journal: Path | None = None
+        self.json = json
+        self.debug = debug
+        self.stream = stream or sys.stdout
 
     @property
     def journal_path(self) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -23,6 +22,8 @@ def say(text: str = "", *, err: bool = False) -> None:
 
 def document(value: Any, stream: IO[str]) -> None:
     """Print the one JSON document. ASCII only: it fits every locale and terminal."""
+    import json
+
     _write(lambda: click.echo(json.dumps(value, indent=2), file=stream), stream)
 
 

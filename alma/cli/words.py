@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -119,4 +118,6 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     ]
     if sys.stdout is None or not sys.stdout.isatty():
         return lines
+    import shutil
+
     return [cut(line, max(shutil.get_terminal_size().columns, 20)) for line in lines]

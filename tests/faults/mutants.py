@@ -63,12 +63,12 @@ MUTANTS: Final = (
         "undone in forward order",
         (
             (
-                "state.py",
+                "decide.py",
                 "for name in reversed(topological(run.plan))",
                 "for name in topological(run.plan)",
             ),
             (
-                "state.py",
+                "decide.py",
                 f"if all({_UNDONE} for other in dependents)",
                 "if dependents is not None",
             ),
@@ -76,7 +76,7 @@ MUTANTS: Final = (
     ),
     _one(
         "an undo does not wait for the dependents'",
-        "state.py",
+        "decide.py",
         f"if all({_UNDONE} for other in dependents)",
         "if dependents is not None",
     ),
@@ -100,7 +100,7 @@ MUTANTS: Final = (
     ),
     _one(
         "the failed step is not undone",
-        "state.py",
+        "decide.py",
         "if run.takes_back or step.started is not None",
         "if run.takes_back or (step.started is not None and step.state is not FAILED)",
     ),
@@ -119,7 +119,7 @@ MUTANTS: Final = (
     ),
     _one(
         "a repeated operation in doubt counts as a retry",
-        "state.py",
+        "decide.py",
         "attempt = max(step.attempts, 1) if step.in_doubt else step.attempts + 1",
         "attempt = step.attempts + 1",
         RUN,
@@ -183,7 +183,7 @@ MUTANTS: Final = (
     ),
     _one(
         "an operation in doubt is not settled first",
-        "state.py",
+        "decide.py",
         "    if agenda.doubtful:\n",
         "    if agenda.doubtful is None:\n",
     ),

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alma import events as ev
+from alma.decide import Act, Finish, Reconcile, Suspend, TurnBack, Undo, decide
 from alma.definition import Definition, Retry, StepDefinition
 from alma.journal import Journal, Lease
-from alma.state import Act, Finish, Reconcile, Suspend, TurnBack, Undo, decide, fold
+from alma.state import fold
 from alma.status import RunStatus, SagaState
 from tests.unit.journal_tools import Clock, a_run, intended, succeeded
 

@@ -10,6 +10,7 @@ import pytest
 from alma import Retry, Saga
 from alma import events as ev
 from alma.agenda import Agenda
+from alma.decide import Act, Finish, Reconcile, Suspend, TurnBack, Undo, decide
 from alma.state import (
     COMPENSATED,
     COMPENSATING,
@@ -18,15 +19,8 @@ from alma.state import (
     PENDING,
     RUNNING,
     TRANSITIONS,
-    Act,
-    Finish,
     IllegalTransitionError,
-    Reconcile,
-    Suspend,
-    TurnBack,
-    Undo,
     apply,
-    decide,
     fold,
 )
 from alma.status import RunStatus, SagaState

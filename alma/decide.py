@@ -1,0 +1,156 @@
+"""What is to be done in a state. Pure, no I/O.
+
+A run goes *forward* until a step has failed for good or a signal came. Then no step starts
+any more, what is under way ends, and the failure policy decides:
+
+- `compensate`: the run turns *back*. Every step that started is undone, the failed one first,
+  then in reverse topological order; a step waits for all that depends on it. A failed undo
+  holds up what it depends on (that is still in use) and nothing else, unless an operator lets
+  the undo go past it (`skip`): then it is never counted as undone. An action without any
+  compensation is named as well, and holds up nothing.
+- `stop`, or a completed pivot: it ends FAILED with everything left as it is.
+
+An operation whose intent stands in the journal without an outcome, written by an earlier
+runner, is *in doubt*: it is reconciled first, then repeated in the direction of the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alma.agenda import Agenda
+from alma.dag import topological
+from alma.state import COMPENSATED, COMPLETED, FAILED, PENDING, RUNNING
+from alma.status import RunStatus, SagaState, StepStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Run the step's action; wait `delay` seconds first."""
+
+    step: str
+    attempt: int
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Undo the step and verify it; wait `delay` seconds first."""
+
+    step: str
+    attempt: int
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """Find out what became of the step's operation in doubt."""
+
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnBack:
+    """Record that the run turns back."""
+
+    reason: str
+    failed_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Record the end."""
+
+    state: SagaState
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend:
+    """Stop here: resumable."""
+
+    reason: str
+
+
+Command = Act | Undo | Reconcile | TurnBack | Finish | Suspend
+
+
+def decide(run: RunStatus, busy: frozenset[str] = frozenset()) -> tuple[Command, ...]:
+    """What to do now, in order. `busy` are the steps that something is being done about.
+
+    Deterministic. An empty answer means: wait for what is busy, or the run is over.
+    """
+    if run.state.is_final:
+        return ()
+    run.agenda = agenda = run.agenda or Agenda(run)
+    if agenda.doubtful:
+        doubtful = (name for name in run.steps if name in agenda.doubtful)
+        return tuple(Reconcile(name) for name in doubtful if name not in busy)
+    if run.interrupts and run.takes_back:
+        return () if busy else (Suspend("interrupted by a signal"),)
+    return _forward(run, agenda, busy) if run.direction == "forward" else _back(run, busy)
+
+
+def _forward(run: RunStatus, agenda: Agenda, busy: frozenset[str]) -> tuple[Command, ...]:
+    if not agenda.ready:
+        return (Finish(COMPLETED),)
+    if not agenda.failed and not run.interrupts:
+        return _starts(run, agenda, busy)
+    if busy:
+        return ()
+    name = next((name for name in run.steps if name in agenda.failed), "")
+    reason = f'step "{name}" failed' if name else "interrupted by a signal"
+    if run.past_pivot and not name:
+        return (Suspend(f"{reason} past the point of no return: it can only be resumed"),)
+    if run.past_pivot:
+        return (Finish(FAILED, f"{reason} past the point of no return"),)
+    if run.plan.on_failure == "stop":
+        return (Finish(FAILED, f"{reason}; on_failure is stop: all is left as it is"),)
+    return (TurnBack(reason, name),)
+
+
+def _starts(run: RunStatus, agenda: Agenda, busy: frozenset[str]) -> tuple[Command, ...]:
+    free = run.plan.parallelism - len(busy)
+    commands: list[Command] = []
+    for name in (agenda.order[place] for place in agenda.ready):
+        step = run.steps[name]
+        if len(commands) >= free:
+            break
+        if name in busy or step.state not in (PENDING, RUNNING):
+            continue
+        attempt = max(step.attempts, 1) if step.in_doubt else step.attempts + 1
+        delay = 0.0 if step.in_doubt else step.definition.retry.wait_before(attempt)
+        commands.append(Act(name, attempt, delay))
+    return tuple(commands)
+
+
+def _opaque(step: StepStatus) -> bool:
+    """An action that nobody said how to undo is named, but what it uses need not wait for it."""
+    return step.retained and step.definition.compensation == "none"
+
+
+def _back(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
+    done = COMPLETED if run.takes_back else COMPENSATED
+    scope = {
+        step.name: step for step in run.steps.values() if run.takes_back or step.started is not None
+    }
+    order = [name for name in reversed(topological(run.plan)) if name in scope]
+    order.sort(key=lambda name: name != run.failed_step)
+    commands: list[Command] = []
+    for name in order:
+        step = scope[name]
+        if name in busy or step.state is done:
+            continue
+        if step.skipped or (step.state is FAILED and (step.undo_attempts or step.retained)):
+            continue
+        dependents = [scope[other] for other in run.plan.dependents(name) if other in scope]
+        if all(other.state is done or other.skipped or _opaque(other) for other in dependents):
+            attempt = max(step.undo_attempts, 1) if step.in_doubt else step.undo_attempts + 1
+            delay = step.definition.compensation_retry.wait_before(attempt)
+            commands.append(Undo(name, attempt, 0.0 if step.in_doubt else delay))
+    if commands or busy:
+        return tuple(commands[: run.plan.parallelism - len(busy)])
+    left = [name for name in order if scope[name].state is not done]
+    if left:
+        return (Finish(FAILED, f"not undone: {', '.join(left)}"),)
+    return (Finish(done),)
