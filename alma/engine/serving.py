@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 dynamic.mend()
 
+# gRPC shares what it knows of an address among all channels of a process. Where a call to an engine
+# that has ended still hangs on, in a thread of the program's for one, the next engine that the
+# system gives the same port would be taken for unreachable, seconds long: the SDK then says that
+# the resource monitor has terminated. So each channel connects by itself, the SDK's own too: it
+# gives this list to all that it opens.
+_GRPC_CHANNEL_OPTIONS.append(("grpc.use_local_subchannel_pool", 1))
+
 _THREADS = 4
 """As in `Stack.up` of the Automation API."""
 
