@@ -33,11 +33,13 @@ class WrongAnswerError(Exception):
     """An arm did not do its work: what it measured is worth nothing."""
 
 
-def interleave(house: House, arms: Sequence[Arm], repeats: int, *, label: str) -> Times:
-    """Each arm once in every repeat, in random order; the first repeat only warms up."""
+def interleave(
+    house: House, arms: Sequence[Arm], repeats: int, *, label: str, warm: bool = True
+) -> Times:
+    """Each arm once in every repeat, in random order; with `warm`, once more before it counts."""
     times: Times = {(arm.name, phase): [] for arm in arms for phase in arm.phases}
     chance = random.Random(label)
-    for repeat in range(repeats + 1):
+    for repeat in range(0 if warm else 1, repeats + 1):
         for arm in chance.sample(arms, len(arms)):
             for phase, seconds in _once(house, arm):
                 if repeat:
