@@ -4,6 +4,24 @@ Nothing here is imported before it is needed: `--help` loads click and no more, 
 command that runs something loads the runner.
 """
 
-from alma.cli.program import main
+import gc
+from typing import Final
+
+ALLOCATIONS: Final = 20_000
+"""New objects between two looks for garbage. Python's own 700 is some forty looks while modules
+load, none of which is garbage; no part of a run makes so much that it matters to one."""
+
+
+def main() -> None:
+    """The entry point of `alma-pulumi`."""
+    gc.set_threshold(ALLOCATIONS)
+    from alma.cli.program import program
+
+    try:
+        program.main()
+    finally:
+        # The process ends: what it still holds need not be searched for cycles once more.
+        gc.freeze()
+
 
 __all__ = ["main"]

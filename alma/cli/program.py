@@ -92,8 +92,3 @@ def program() -> None:
     the journal. TARGET is file.py[:name] or module:name. RUN is a run's id, a unique beginning
     of one, or "latest".
     """
-
-
-def main() -> None:
-    """The entry point of `alma-pulumi`."""
-    program.main()
