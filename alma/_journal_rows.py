@@ -15,6 +15,8 @@ from alma.lease import Holder
 EVENTS: Final = f"SELECT {', '.join(EventRow._fields)} FROM events"
 LEASES: Final = f"SELECT {', '.join(LeaseRow._fields)} FROM leases"
 RUNS: Final = "SELECT position, run, target, saga, stack, kind, created_at FROM runs"
+_FORM: Final[dict[str, Any]] = {"sort_keys": True, "separators": (",", ":"), "allow_nan": False}
+_DATA: Final = json.JSONEncoder(ensure_ascii=False, **_FORM)
 ADD_EVENT: Final = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ADD_LEASE: Final = "INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ADD_RUN: Final = "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -22,14 +24,13 @@ ADD_RUN: Final = "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 def to_text(event: Event) -> str:
     """The event's own fields as JSON with sorted keys and no spaces; JournalError if it cannot."""
-    form: dict[str, Any] = {"sort_keys": True, "separators": (",", ":"), "allow_nan": False}
     try:
         data = encode(event)
-        text = json.dumps(data, ensure_ascii=False, **form)
+        text = _DATA.encode(data)
         try:
             text.encode()
         except UnicodeEncodeError:  # half a surrogate pair, from undecodable bytes in a message
-            text = json.dumps(data, ensure_ascii=True, **form)
+            text = json.dumps(data, **_FORM)
     except (TypeError, ValueError, RecursionError) as error:
         raise JournalError(f"{event.type} cannot be written as JSON: {error}.") from error
     return text

@@ -23,6 +23,9 @@ GENESIS: Final = "0" * 64
 """What the first row of a chain names as the hash before it."""
 
 
+_COLUMNS: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 class EventRow(NamedTuple):
     """A row of the table `events`, its columns in their order."""
 
@@ -93,8 +96,7 @@ class Break(Frozen):
 
 def link(prev: str, columns: Iterable[str | int | float]) -> str:
     """The hash of a row with these columns after a row with the hash `prev`."""
-    text = json.dumps([prev, *columns], ensure_ascii=False, separators=(",", ":"))
-    return sha256(text.encode()).hexdigest()
+    return sha256(_COLUMNS.encode([prev, *columns]).encode()).hexdigest()
 
 
 def hash_problem(row: EventRow | LeaseRow) -> str:

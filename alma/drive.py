@@ -44,9 +44,10 @@ async def drive(
     if run.kind == "destroy":
         for step, (earlier, outputs) in from_earlier_runs(journal, run).items():
             operations.origins[step], operations.live[step] = earlier, outputs
-    recorder.record(ev.RunnerAttached(process=lease.process, actor=lease.actor))
+    # Committed with the first intent: until then nothing is done that anybody would look for.
+    recorder.note(ev.RunnerAttached(process=lease.process, actor=lease.actor))
     if resumed is not None:
-        recorder.record(resumed)
+        recorder.note(resumed)
     try:
         await Runner(operations).drive()
     except JournalError as error:

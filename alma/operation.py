@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from alma.engine.protocol import Watch
 from alma.errors import AlmaError, RefusedError
 from alma.inputs import MissingOutputError, resolve
 from alma.outputs import for_journal
-from alma.recorder import Recorder
+from alma.recorder import UNTIL_ITS_CLI, Recorder
 from alma.state import FORWARD
 from alma.status import SagaState
 from alma.steps.base import Call, Outcome, StepAdapter, Work
@@ -170,9 +171,7 @@ class Operations:
             interrupt=self.drain if drains else asyncio.Event(),
             timeout=definition.timeout if acting else definition.compensation_timeout,
             grace=self.grace,
-            on_process=lambda role, process: self.recorder.record(
-                ev.ProcessSpawned(step=step, operation=operation, role=role, process=process)
-            ),
+            on_process=partial(self._spawned, step, operation),
             on_signal=lambda signal, why: self.recorder.record(
                 ev.SignalSent(step=step, operation=operation, signal=signal, why=why)
             ),
@@ -180,6 +179,14 @@ class Operations:
                 lambda reporter: reporter.resource(step, urn, op, done)
             ),
         )
+
+    def _spawned(self, step: str, operation: str, role: str, process: ev.Process) -> None:
+        event = ev.ProcessSpawned(step=step, operation=operation, role=role, process=process)
+        if role == "worker":
+            # By itself it touches nothing, and its CLI follows: that is at work when it is told.
+            self.recorder.note(event, UNTIL_ITS_CLI)
+        else:
+            self.recorder.record(event)
 
     async def _reveal(self, step: str) -> Mapping[str, Any]:
         """Once for each step, however many consume it."""

@@ -24,6 +24,8 @@ from alma.status import RunStatus
 PATIENCE: Final = 0.005
 """Seconds that what was noted waits for the next intent: to decide on it, and to read the state of
 the next stack, takes half of that."""
+UNTIL_ITS_CLI: Final = 0.05
+"""Seconds that a worker waits to be noted together with the CLI that it starts."""
 
 
 class Reporter(Protocol):
@@ -66,21 +68,23 @@ class Recorder:
         self._take(event)
         self.commit()
 
-    def note(self, event: ev.Event) -> None:
+    def note(self, event: ev.Event, patience: float | None = None) -> None:
         """Apply the event now; it is committed with the next one that is recorded.
 
         For what has happened, never for what is about to: an outcome and the intent that follows
-        from it share one commit. Where none follows at once, it is committed by itself.
+        from it share one commit. Where none follows within `patience` seconds (PATIENCE), it is
+        committed by itself.
         """
         self._take(event)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._commit_late)
+        loop = asyncio.get_running_loop()
+        due = loop.time() + (PATIENCE if patience is None else patience)
+        if self._timer is None or due < self._timer.when():
+            self._cancel_timer()
+            self._timer = loop.call_at(due, self._commit_late)
 
     def commit(self) -> None:
         """Have everything that was noted on disk. Raises as `record` does."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._cancel_timer()
         drafts, self._drafts = self._drafts, []
         if not drafts:
             return
@@ -101,6 +105,11 @@ class Recorder:
         draft = self._journal.draft(self.run.run, self.run.seq + 1, event, self._lease)
         self._drafts.append(draft)
         apply(self.run, draft)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _commit_late(self) -> None:
         # Whoever records next is told of a failure; the loop has nobody to raise it to.

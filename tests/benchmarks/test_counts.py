@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from alma import Saga, destroy, recorder, resume
+from alma import Saga, destroy, operation, recorder, resume
 from alma._journal_store import Store
 from tests.benchmarks.arms.stage import stage
 
@@ -119,17 +119,27 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 async def test_commits_of_steps_that_do_nothing(
     monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
-    """One a step: what has happened, and what is about to; and one more at the end."""
+    """The lease, the run, one before each step with what has happened until then, and the end."""
     monkeypatch.setattr(recorder, "PATIENCE", 60.0)
     saga = Saga("actions")
     for number in range(steps):
         saga.add_step(f"s{number}", action=lambda: None, compensation="none")
     with counted(monkeypatch) as found:
         await saga.execute()
-    outside = ("take the lease", "RunCreated", "RunnerAttached", "RunCompleted")
-    rest = [name for name in found if not any(word in name for word in outside)]
-    assert len(found) - len(rest) == len(outside)
-    assert len(rest) == steps
+    assert len(found) == 2 + steps + 1, found
+
+
+@pytest.mark.usefixtures("pulumi_cli")
+async def test_commits_of_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each stack one before it and one for each of its CLI processes, with its worker."""
+    monkeypatch.setattr(recorder, "PATIENCE", 60.0)
+    monkeypatch.setattr(operation, "UNTIL_ITS_CLI", 60.0)
+    with counted(monkeypatch) as found:
+        await pair().execute()
+    assert len(found) == 2 + 2 * (1 + 2) + 1, found
+    with counted(monkeypatch) as found:
+        await pair().execute()
+    assert len(found) == 2 + 2 * (1 + 1) + 1, found
 
 
 def modules(*words: str) -> set[str]:
