@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from types import FunctionType
 from typing import Any
 
 from alma.context import Context
@@ -24,6 +25,10 @@ def takes_context(function: Callable[..., Any], where: str) -> bool:
 
     Raises DefinitionError for one that needs more than one argument.
     """
+    if isinstance(function, FunctionType) and not vars(function):  # undecorated
+        code = function.__code__
+        if not code.co_argcount and not code.co_kwonlyargcount:
+            return False  # as most are, and `inspect` is slow
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ import pytest
 from alma.context import Context
 from alma.engine.protocol import Watch
 from alma.steps.base import Outcome
-from alma.steps.callables import call_function
+from alma.steps.callables import call_function, takes_context
 
 FORKED = """
 import asyncio, os, signal
@@ -41,6 +42,35 @@ async def call(function: Callable[..., Any], **options: Any) -> Outcome:
 
 def _no_context() -> Context:
     raise AssertionError("nobody asked for one")
+
+
+def none() -> None: ...
+def any_number(*_arguments: int) -> None: ...
+def optional_keyword(*, _option: int = 1) -> None: ...
+def another_name(_ctx: Context) -> None: ...
+def by_its_name(context: Context | None = None) -> None: ...
+def other_optional(_count: int = 1) -> None: ...
+@functools.wraps(another_name)
+def decorated(*arguments: Context) -> None:
+    another_name(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("function", "wanted"),
+    [
+        (none, False),
+        (any_number, False),
+        (optional_keyword, False),
+        (other_optional, False),
+        (another_name, True),
+        (by_its_name, True),
+        pytest.param(decorated, True, id="decorated"),
+        pytest.param(functools.partial(another_name), True, id="partial"),
+    ],
+)
+def test_who_asks_for_a_context(function: Callable[..., Any], *, wanted: bool) -> None:
+    """Who needs an argument, or has one of that name."""
+    assert takes_context(function, "The action") is wanted
 
 
 async def test_a_thread_is_used_again_but_never_while_its_function_runs() -> None:
