@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
 
-from alma.adapting import from_plan, from_step, stack_ref
+from alma.adapting import from_plan, from_step
+from alma.adapting.stack import stack_ref
 from alma.definition import Definition
 from alma.engine.protocol import Engine, StackRef
 from alma.errors import DefinitionError

@@ -6,7 +6,6 @@ import asyncio
 import json
 import ssl
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -37,6 +36,9 @@ async def require_target(definition: Definition) -> None:
 
 def trouble(localstack: LocalStack) -> str:
     """What is wrong with it, in words that follow its name; empty when it answers. Blocks."""
+    # Here: most sagas ask nobody, and it brings in what reads mail.
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
     parts = urlsplit(localstack.url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(str(parts.hostname), parts.port, timeout=_PATIENCE)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
-from alma.ansible import AnsibleStep, ansible_step
 from alma.dag import check_dag
 from alma.definition import Definition, FailurePolicy
 from alma.errors import DefinitionError
@@ -14,12 +13,13 @@ from alma.localstack import LocalStack
 from alma.names import check_choice, check_key, check_name, check_value
 from alma.options import StepOptions, step_options
 from alma.project import find_project
-from alma.request import Asked, HttpStep, http_step
 from alma.step import ActionStep, Resolver, StackCompensation, StackStep, Step
-from alma.terraform import TerraformCompensation, TerraformStep, terraform_step
 
 if TYPE_CHECKING:
+    from alma.ansible import AnsibleStep
+    from alma.request import Asked, HttpStep
     from alma.result import Result
+    from alma.terraform import TerraformCompensation, TerraformStep
 
 S = TypeVar("S", bound=Step)
 
@@ -169,6 +169,8 @@ class Saga:
         terraform or tofu, whichever is on PATH. Resources that the state held before the run are
         never destroyed. A callable `compensation` is called before the destroy.
         """
+        from alma.terraform import terraform_step
+
         return self._add(
             terraform_step(self, name, Path(work_dir), variables, program, compensation, options)
         )
@@ -191,6 +193,8 @@ class Saga:
         outputs are what the playbook says by `set_stats`; those in `secret_outputs` are
         `Secret`s. Both playbooks must be idempotent. Without an undo the step is a leftover.
         """
+        from alma.ansible import ansible_step
+
         playbooks = (playbook, undo_playbook)
         return self._add(
             ansible_step(self, name, playbooks, inventory, variables, secret_outputs, options)
@@ -214,6 +218,8 @@ class Saga:
         it is gone already. `check` is asked after the undo, and must be answered so. `undo` is
         "none" or None as an action's compensation is.
         """
+        from alma.request import http_step
+
         return self._add(http_step(self, name, do, undo, check, secret_outputs, options))
 
     def definition(self) -> Definition:

@@ -17,17 +17,17 @@ AUTHENTICATION: Final = (
 _PATTERNS: Final = (
     (
         "locked",
-        re.compile(r"the stack is currently locked by|Another update is currently in progress"),
+        r"the stack is currently locked by|Another update is currently in progress",
         "Another process works on this stack, or left its lock: see `alma-pulumi doctor`.",
     ),
     (
         "passphrase",
-        re.compile(r"incorrect passphrase|passphrase must be set with|PASSPHRASE_FILE:"),
+        r"incorrect passphrase|passphrase must be set with|PASSPHRASE_FILE:",
         "Set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to the stack's passphrase.",
     ),
     (
         "backend",
-        re.compile(
+        (
             r"unable to open state directory|could not (list|access|open) bucket|problem logging in"
             r"|unable to open bucket|failed to (load|save|read|write) (checkpoint|state|stack)"
             r"|no space left on device|could not deserialize deployment"
@@ -36,31 +36,33 @@ _PATTERNS: Final = (
         "Check the state backend (PULUMI_BACKEND_URL) and its credentials.",
     ),
 )
-"""Kind, what the CLI prints for it, and the way out. The CLI's exit code is 1 for all of them."""
+"""Kind, what the CLI prints for it, and the way out. The CLI's exit code is 1 for all of them.
 
-_COLOUR: Final = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
+Patterns here are compiled when something has failed, and not in every process that starts.
+"""
+
+_COLOUR: Final = r"<\{%.*?%\}>|\x1b\[[0-9;]*m"
 """Pulumi's own colour tags (`sdk/go/common/diag/colors`) and the terminal's."""
-_BOILERPLATE: Final = re.compile(
+_BOILERPLATE: Final = (
     r"^(stdout: |getting stack configuration: |get stack secrets manager: "
     r"|an unhandled error occurred: |python inline source runtime error: "
     r"|Exception calling application: |error: |rpc error: code = \w+ desc = "
     r"|1 error occurred:\s+\* )+"  # of a resource that was made, and not as it should be
 )
-_EMPTY_WORDS: Final = re.compile(r"^(update|destroy|preview|refresh) (failed|canceled)$")
-_FRAME: Final = re.compile(r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<where>.+)$')
-_NOT_THEIRS: Final = re.compile(
+_EMPTY_WORDS: Final = r"^(update|destroy|preview|refresh) (failed|canceled)$"
+_FRAME: Final = r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<where>.+)$'
+_NOT_THEIRS: Final = (
     r"[/\\](site-packages|dist-packages|asyncio|concurrent|alma[/\\]engine)[/\\]|threading\.py$|^<"
 )
-_LOST: Final = re.compile(
+_LOST: Final = (
     r"(error reading from server|transport is closing|connection error: desc"
     r"|the (client )?connection is (closing|draining)|(read|write|dial) (tcp|unix)\b)"
 )
 """How grpc-go words a broken connection to a plugin, at the beginning of the message."""
-_UNANSWERED: Final = re.compile(
+_UNANSWERED: Final = (
     r"connection (was )?(reset|closed)|broken pipe|\bEOF\b|remote end closed|incomplete ?read"
     r"|read time(d )?out|server (disconnected|closed)|request timed out"
-    r"|awaiting (response )?headers|read (tcp|udp|unix)\b.*timeout",
-    re.IGNORECASE,
+    r"|awaiting (response )?headers|read (tcp|udp|unix)\b.*timeout"
 )
 """How Go's net/http, Python's http.client, urllib3, botocore and etcd word it. A connection that
 was refused, or a name that was not found, is none of these: nothing was asked then."""
@@ -90,7 +92,7 @@ def translate(
             log=log,
         )
     for kind, pattern, hint in _PATTERNS:
-        found = pattern.search(text)
+        found = re.search(pattern, text)
         if found is not None:
             message = _clean(_around(text, found.start()))
             return Failure(kind=kind, message=message, hint=hint, log=log)
@@ -130,17 +132,17 @@ def translate(
 
 def lost_provider(message: str) -> bool:
     """Whether a resource's (readable) error is not its provider's: the connection to it broke."""
-    return bool(_LOST.match(message))
+    return bool(re.match(_LOST, message))
 
 
 def lost_answer(message: str) -> bool:
     """Whether a provider had asked its service, and the connection ended before the answer."""
-    return bool(_UNANSWERED.search(message))
+    return bool(re.search(_UNANSWERED, message, re.IGNORECASE))
 
 
 def readable(message: str) -> str:
     """A diagnostic for people: no colours, no boilerplate, a traceback reduced to its point."""
-    message = _COLOUR.sub("", message).strip()
+    message = re.sub(_COLOUR, "", message).strip()
     head, marker, trace = message.partition("Traceback (most recent call last):")
     if not marker:
         return _clean(message)
@@ -152,8 +154,8 @@ def condense(trace: str) -> str:
     place = ""
     said: list[str] = []
     for line in trace.strip("\n").splitlines():
-        frame = _FRAME.match(line)
-        if frame is not None and not _NOT_THEIRS.search(frame["file"]):
+        frame = re.match(_FRAME, line)
+        if frame is not None and not re.search(_NOT_THEIRS, frame["file"]):
             name = re.split(r"[/\\]", frame["file"])[-1]
             place = f" ({name}:{frame['line']} in {frame['where']})"
         if line.startswith(("Traceback ", "During handling", "The above exception")):
@@ -167,13 +169,13 @@ def _worth_telling(errors: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     told: list[tuple[str, str]] = []
     for urn, raw in errors:
         message = readable(raw)
-        if message and not _EMPTY_WORDS.match(message) and (urn, message) not in told:
+        if message and not re.match(_EMPTY_WORDS, message) and (urn, message) not in told:
             told.append((urn, message))
     return told
 
 
 def _clean(message: str) -> str:
-    message = _BOILERPLATE.sub("", _COLOUR.sub("", message).strip())
+    message = re.sub(_BOILERPLATE, "", re.sub(_COLOUR, "", message).strip())
     return "\n".join(message.splitlines()[:_FIRST_LINES]).strip()
 
 

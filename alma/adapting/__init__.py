@@ -1,0 +1,68 @@
+"""From a step, or from its definition alone, to the adapter of its kind.
+
+A kind is loaded when there is a step of it: what drives Terraform, Ansible and HTTP is a tenth of
+what a run of stacks would load.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from alma.definition import Kind, StepDefinition
+from alma.engine.protocol import Engine
+from alma.redact import Redactor
+from alma.step import ActionStep, StackStep, Step
+from alma.steps.base import StepAdapter
+
+
+def from_plan(
+    step: StepDefinition, stack: str, names: frozenset[str], engine: Engine | None
+) -> StepAdapter:
+    """An adapter that can undo the step without the saga's file, as far as that is possible.
+
+    `names` are those of all steps of the saga.
+    """
+    if step.kind == "stack":
+        from alma.adapting import stack as stacks
+
+        return stacks.from_plan(step, stack, engine)
+    if step.kind == "action":
+        from alma.adapting import action
+
+        return action.from_plan(step)
+    adapter: StepAdapter = _tool(step.kind).from_plan(step, names)
+    return adapter
+
+
+def from_step(
+    step: Step, engine: Engine | None, modules: tuple[ModuleType, ...], redactor: Redactor
+) -> StepAdapter:
+    """An adapter that can do and undo the step; its secrets are made known to `redactor`.
+
+    Raises DefinitionError for what cannot be run.
+    """
+    redactor.learn(step.inputs)
+    if isinstance(step, StackStep):
+        from alma.adapting import stack as stacks
+
+        return stacks.from_step(step, engine, modules, redactor)
+    if isinstance(step, ActionStep):
+        from alma.adapting import action
+
+        return action.from_step(step)
+    adapter: StepAdapter = _tool(step.kind).from_step(step, redactor)
+    return adapter
+
+
+def _tool(kind: Kind) -> ModuleType:
+    if kind == "terraform":
+        from alma.adapting import terraform
+
+        return terraform
+    if kind == "ansible":
+        from alma.adapting import ansible
+
+        return ansible
+    from alma.adapting import http
+
+    return http

@@ -1,0 +1,34 @@
+"""Adapters of callables."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from alma.adapting.digest import code, digest, plain
+from alma.definition import StepDefinition
+from alma.step import ActionStep
+from alma.steps.action import ActionAdapter
+from alma.steps.callables import takes_context
+
+
+def from_plan(step: StepDefinition) -> ActionAdapter:
+    """It can undo nothing: that is in the saga's file."""
+    undo: Literal["none"] | None = "none" if step.compensation == "nothing" else None
+    return ActionAdapter(name=step.name, compensation=undo)
+
+
+def from_step(step: ActionStep) -> ActionAdapter:
+    """It can do and undo."""
+    takes_context(step.action, f'The action of step "{step.name}"')
+    undo = step.compensation
+    if callable(undo):
+        takes_context(undo, f'The compensation of step "{step.name}"')
+    return ActionAdapter(
+        name=step.name,
+        action=step.action,
+        compensation=undo,
+        sources=step.inputs,
+        digest=digest(
+            code(step.action), code(undo) if callable(undo) else undo, plain(step.inputs)
+        ),
+    )

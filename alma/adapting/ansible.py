@@ -1,0 +1,45 @@
+"""Adapters of Ansible playbooks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from alma.adapting.digest import digest, files_digest, plain
+from alma.ansible import AnsibleStep
+from alma.definition import StepDefinition
+from alma.redact import Redactor
+from alma.steps.ansible import AnsibleAdapter
+from alma.tools.ansible import require
+from alma.values import sources
+
+
+def from_plan(step: StepDefinition, names: frozenset[str]) -> AnsibleAdapter:
+    """It can run the playbook that undoes; `names` are those of all steps."""
+    undo_playbook = step.settings.get("undo_playbook")
+    return AnsibleAdapter(
+        name=step.name,
+        undo_playbook=Path(undo_playbook) if undo_playbook else None,
+        inventory=step.settings.get("inventory", ""),
+        sources=sources(step, names),
+    )
+
+
+def from_step(step: AnsibleStep, redactor: Redactor) -> AnsibleAdapter:
+    """It can do and undo. Raises ToolError where Ansible is not installed."""
+    require(os.environ)
+    redactor.learn(step.variables)
+    return AnsibleAdapter(
+        name=step.name,
+        playbook=step.playbook,
+        undo_playbook=step.undo_playbook,
+        inventory=step.inventory,
+        secret_outputs=step.secret_outputs,
+        sources=step.values,
+        digest=digest(
+            plain(step.values),
+            step.inventory,
+            list(step.secret_outputs),
+            files_digest(path for path in (step.playbook, step.undo_playbook) if path),
+        ),
+    )

@@ -1,0 +1,51 @@
+"""Adapters of Terraform root modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from alma.adapting.digest import code, digest, files_digest, plain
+from alma.definition import StepDefinition
+from alma.redact import Redactor
+from alma.steps.callables import takes_context
+from alma.steps.terraform import TerraformAdapter
+from alma.terraform import TerraformStep, configuration
+from alma.tools.terraform import Terraform
+from alma.values import sources
+
+
+def from_plan(step: StepDefinition, names: frozenset[str]) -> TerraformAdapter:
+    """It can destroy what the module's state holds; `names` are those of all steps."""
+    return TerraformAdapter(
+        name=step.name,
+        terraform=_module(step.work_dir, step.settings),
+        sources=sources(step, names),
+        compensation=step.compensation,
+    )
+
+
+def from_step(step: TerraformStep, redactor: Redactor) -> TerraformAdapter:
+    """It can do and undo. Raises ToolError when there is no CLI for it."""
+    redactor.learn(step.variables)
+    undo = step.compensation
+    if callable(undo):
+        takes_context(undo, f'The compensation of step "{step.name}"')
+    terraform = _module(str(step.work_dir), {"program": step.program})
+    terraform.locate()
+    return TerraformAdapter(
+        name=step.name,
+        terraform=terraform,
+        sources=step.values,
+        compensation=undo,
+        digest=digest(
+            code(undo) if callable(undo) else undo,
+            plain(step.values),
+            files_digest(configuration(step.work_dir)),
+        ),
+    )
+
+
+def _module(work_dir: str, settings: Mapping[str, Any]) -> Terraform:
+    return Terraform(work_dir=Path(work_dir), program=settings["program"])
