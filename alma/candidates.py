@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -13,13 +12,13 @@ from alma.events import RunKind, StepStarted
 from alma.journal import Journal
 from alma.snapshots import Snapshots
 from alma.status import RunStatus, SagaState
+from alma.struct import Frozen
 from alma.view import folded
 
 Moment = Literal["before", "after"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
+class Candidate(Frozen):
     """What the stack was `before` or `after` a run: `held` resources, seen at `at`."""
 
     run: str
@@ -31,8 +30,7 @@ class Candidate:
     snapshot: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Passage:
+class Passage(Frozen):
     """One run over the stack. `left` is the fingerprint of what it left; empty if unknown."""
 
     run: RunStatus

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,10 @@ from alma.recorder import UNTIL_ITS_CLI, Recorder
 from alma.state import FORWARD
 from alma.status import SagaState
 from alma.steps.base import Call, Outcome, StepAdapter, Work
+from alma.struct import Struct, field
 
 
-@dataclass(kw_only=True)
-class Operations:
+class Operations(Struct):
     """Makes the operations of one run. `drain` is set by a first signal; `grace` in seconds.
 
     `live` are outputs of the steps that completed in this process, with their secrets; `causes`

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import ModuleType
 
 from alma.adapting import from_plan, from_step
@@ -17,11 +17,11 @@ from alma.saga import Saga
 from alma.snapshots import Snapshots
 from alma.steps.base import StepAdapter
 from alma.steps.stack import StackAdapter
+from alma.struct import Frozen
 from alma.values import without
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
+class Prepared(Frozen):
     """A definition with its digests, an adapter for each step, and the secrets known so far."""
 
     definition: Definition

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Final, Protocol
@@ -14,6 +13,7 @@ from alma.identity import versions
 from alma.journal import Journal
 from alma.localstack import LocalStack
 from alma.recorder import Reporter
+from alma.struct import Frozen, field
 
 DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
 
@@ -26,8 +26,7 @@ class OpenJournal(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Frozen):
     """Where and with what a run is made; all optional.
 
     `aws` is where AWS steps go, whatever the saga says; `origin` is `file.py:name`, for `resume`;

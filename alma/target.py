@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from alma.errors import DefinitionError
 from alma.loading import load_file, load_module
 from alma.saga import Saga
+from alma.struct import Frozen
 
 
-@dataclass(frozen=True, kw_only=True)
-class Loaded:
+class Loaded(Frozen):
     """A saga and where it came from.
 
     `origin` loads it again (`/path/saga.py:name`); `modules` are what a worker cannot import.

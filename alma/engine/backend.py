@@ -10,19 +10,18 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from alma.engine.processes import MARKER
 from alma.errors import AuthenticationError, BackendError
+from alma.struct import Frozen
 
 _CHOSEN: Final = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Backend:
+class Backend(Frozen):
     """A state backend. `root` is its directory when it is a file backend, else None.
 
     `own_passphrase` is alma's passphrase file when the user chose no passphrase, else None.

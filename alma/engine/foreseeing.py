@@ -7,7 +7,6 @@ sides already, as they will have in the restore itself.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from alma.engine.reinstate import reinstate
 from alma.engine.replay import Replay, plan, provider_config
 from alma.engine.snapshot import open_kept, take
 from alma.errors import AlmaError, BackendError
+from alma.struct import Frozen
 
 Play = Callable[[Replay, Mapping[str, Any], Mapping[str, Any]], Awaitable[OperationResult]]
 """Previews a replay, with this config, over this sealed document."""
@@ -32,8 +32,7 @@ _AGAIN: Final = frozenset({"create", "create-replacement", "replace"})
 _AWAY: Final = frozenset({"delete", "delete-replaced"})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Foresight:
+class Foresight(Frozen):
     """One look ahead. The fields are those of `alma.engine.restore.Restoration`."""
 
     reader: Reader

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 from alma.engine.replay import Replay
 from alma.events import Failure, ResourceChange
+from alma.struct import Frozen
 
 _LENGTH: Final = struct.Struct(">Q")
 
@@ -58,8 +59,7 @@ class Task:
     """URNs of the resources that a `look` is for."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
+class Report(Frozen):
     """How a task ended, as the worker saw it.
 
     `said`: by URN, the error of a resource; `lasting` as in `OperationResult`. `spent` asks for a

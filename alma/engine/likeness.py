@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from alma.engine.deployment import (
@@ -21,6 +20,7 @@ from alma.engine.deployment import (
 )
 from alma.engine.protocol import Difference
 from alma.engine.renewal import Renewals, merged, renew, renewals, renewed_inputs
+from alma.struct import Struct, field
 
 _SAME: Final = (
     "type",
@@ -42,8 +42,7 @@ _PLUGIN: Final = ("version", "__internal")
 """Inputs of a provider that name its plugin: the engine adds them where the program has none."""
 
 
-@dataclass(kw_only=True)
-class Likeness:
+class Likeness(Struct):
     """`renewed` is there again with another id; `unlike` is not as it was, and says why."""
 
     renewed: list[Difference] = field(default_factory=list)

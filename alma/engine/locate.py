@@ -13,11 +13,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from alma.errors import ToolError
+from alma.struct import Frozen
 
 MINIMUM: Final = (3, 250, 0)
 """Older CLIs want a whole project for a destroy, and know no `--event-log` over gRPC."""
@@ -27,8 +27,7 @@ _TIMEOUT: Final = 60.0
 """Seconds for `pulumi version`: it does no network, but a cold disk can be slow."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cli:
+class Cli(Frozen):
     """A Pulumi CLI that is new enough: absolute path and version, such as `3.259.0`."""
 
     path: str

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,13 +16,13 @@ import psutil
 
 from alma.engine.processes import HOST, is_cli
 from alma.engine.protocol import StackRef
+from alma.struct import Frozen
 
 _CLOCKS: Final = 2.0
 """Seconds by which a process's start may seem to lie after a lock that it took itself."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lock:
+class Lock(Frozen):
     """One lock file; `pid` 0 and an empty `host` when it cannot be read."""
 
     path: Path

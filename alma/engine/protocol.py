@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from alma.events import Failure, Process, ResourceChange
+from alma.struct import Frozen, Struct, field
 
 
-@dataclass(frozen=True, kw_only=True)
-class StackRef:
+class StackRef(Frozen):
     """One Pulumi stack. `work_dir` is the user's project directory, or empty: inline program."""
 
     project: str
@@ -22,8 +21,7 @@ class StackRef:
     work_dir: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resource:
+class Resource(Frozen):
     """A resource as a stack's state holds it; `id` is the provider's physical id."""
 
     urn: str
@@ -36,8 +34,7 @@ class Resource:
     retain_on_delete: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class PendingOperation:
+class PendingOperation(Frozen):
     """An operation that was under way when the CLI last wrote the state: creating, ...
 
     `inputs` are what the resource was to be made of, with a sealed `Secret` for ciphertext.
@@ -55,8 +52,7 @@ class PendingOperation:
         return self.urn.rpartition("::")[2]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checkpoint:
+class Checkpoint(Frozen):
     """A stack's state as read. `exists` is False when the backend has no record of it.
 
     `resources` leaves out the root `pulumi:pulumi:Stack`. `outputs` hold a sealed `Secret`
@@ -76,8 +72,7 @@ class Checkpoint:
         return not self.resources and not self.pending
 
 
-@dataclass(kw_only=True)
-class Watch:
+class Watch(Struct):
     """How an operation talks to whoever runs it, while it runs. Called on the event loop.
 
     `interrupt`, once set, makes the engine send one SIGINT to the CLI, which drains.
@@ -97,8 +92,7 @@ class Watch:
     """urn, op, done: a resource's operation began or ended; for display only."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class UpRequest:
+class UpRequest(Frozen):
     """Bring a stack up. Exactly one of `program` (shipped) and `ref.work_dir` is set.
 
     `config` maps a key (with or without namespace) to a JSON value or a `Secret`. `defaults` are
@@ -114,8 +108,7 @@ class UpRequest:
     log_dir: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class OperationResult:
+class OperationResult(Frozen):
     """How an operation ended. `failure` is None exactly when it succeeded.
 
     `outputs` come from the state, with a sealed `Secret` for ciphertext (up only).
@@ -133,8 +126,7 @@ class OperationResult:
     """Of the stack as it was read afterwards (a successful up only); else empty."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RestoreRequest:
+class RestoreRequest(Frozen):
     """Bring a stack back to a deployment that `Engine.export` gave earlier."""
 
     ref: StackRef
@@ -142,8 +134,7 @@ class RestoreRequest:
     log_dir: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Difference:
+class Difference(Frozen):
     """A resource that is not what a snapshot holds, or not the same one."""
 
     urn: str
@@ -151,7 +142,6 @@ class Difference:
     id: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class RestoreResult(OperationResult):
     """How a restore ended, judged by the state that was read afterwards.
 
@@ -163,8 +153,7 @@ class RestoreResult(OperationResult):
     unlike: tuple[Difference, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class RestoreForeseen:
+class RestoreForeseen(Frozen):
     """What a restore would change, each named once, and what it could not put back, with why.
 
     `renewed` would be made again: with a new id, and without what it held.
@@ -176,8 +165,7 @@ class RestoreForeseen:
     unlike: tuple[Difference, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settled:
+class Settled(Frozen):
     """What `settle` found: `found` in words, and what was seen and done, for the journal."""
 
     found: str

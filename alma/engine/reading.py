@@ -7,7 +7,6 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,13 @@ from alma.engine.mending import mend
 from alma.engine.project import settings_path, write_project
 from alma.engine.protocol import Checkpoint, StackRef
 from alma.errors import AlmaError, AuthenticationError, BackendError
+from alma.struct import Frozen
 
 _NOT_FOUND = 6
 """The CLI's exit code for a stack that does not exist (a contract since 3.226)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reader:
+class Reader(Frozen):
     """Runs CLI commands in a directory that is gone afterwards."""
 
     cli: str

@@ -7,7 +7,6 @@ what the state shows then, and comes to the same end.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,14 @@ from alma.engine.reinstate import let_go, reinstate
 from alma.engine.replay import Replay, plan, provider_config
 from alma.engine.snapshot import open_current, open_kept, take
 from alma.events import Failure
+from alma.struct import Frozen
 
 Play = Callable[[Replay, Mapping[str, Any]], Awaitable[OperationResult]]
 Look = Callable[[Mapping[str, Any], tuple[str, ...]], Awaitable[frozenset[str]]]
 """Which of these URNs of this sealed document are not there any more, by their providers."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Restoration:
+class Restoration(Frozen):
     """One restore. `root` is the file backend's directory, or None.
 
     `directory` is where programs run: relative paths of assets are meant from there. `play` runs

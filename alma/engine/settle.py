@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +10,7 @@ from alma.engine.locks import break_lock, locks_of
 from alma.engine.protocol import Settled, StackRef
 from alma.errors import RefusedError
 from alma.events import Process
+from alma.struct import Struct, field
 
 if TYPE_CHECKING:
     import psutil
@@ -21,8 +21,7 @@ _PLUGINS_GO: Final = 5.0
 """Seconds for plugins to end after their CLI: one may be in the middle of a call to its cloud."""
 
 
-@dataclass(kw_only=True)
-class _Evidence:
+class _Evidence(Struct):
     waited_for: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)

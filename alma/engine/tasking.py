@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +15,13 @@ from alma.engine.project import directory_of
 from alma.engine.protocol import StackRef, UpRequest
 from alma.errors import BackendError
 from alma.secret import Secret, secrets_in
+from alma.struct import Frozen
 
 _TELLING_PASSPHRASE: Final = 12
 """Characters. Taking a passphrase such as `test` out of every log would take out much else."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tasking:
+class Tasking(Frozen):
     """What all tasks of an engine share."""
 
     backend: Backend

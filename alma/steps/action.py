@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -12,10 +12,10 @@ from alma.events import Leftover, StepStarted
 from alma.status import OpenOperation, StepStatus
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
 from alma.steps.callables import call_function
+from alma.struct import Struct, field
 
 
-@dataclass(kw_only=True)
-class ActionAdapter:
+class ActionAdapter(Struct):
     """`action` or `compensation` may be None when only the other can be needed.
 
     A `compensation` of "none" is the author's word that there is nothing to undo.

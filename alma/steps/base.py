@@ -8,17 +8,16 @@ dict by step name.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from alma.context import Context
 from alma.engine.protocol import Difference, Settled, Watch
 from alma.events import Failure, Leftover, OperationKind, ResourceChange, RunKind, StepStarted
 from alma.status import OpenOperation, StepStatus
+from alma.struct import Frozen, field
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(Frozen):
     """How a piece of work ended. `failure` is None exactly when it succeeded, and was verified.
 
     `outputs` hold `Secret`s; `leftovers` are what a failed undo still sees.
@@ -51,8 +50,7 @@ class Perform(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
+class Call(Frozen):
     """One turn of one step: what the adapter needs to act or to undo.
 
     `inputs` resolves the step's inputs, secrets as opened `Secret`s; `context` makes the
@@ -75,24 +73,21 @@ class Call:
         return f"{self.log_dir}/{watch.operation}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Undone:
+class Undone(Frozen):
     """Verified undone: how, and what was seen."""
 
     how: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Retained:
+class Retained(Frozen):
     """Left as it is, on purpose."""
 
     reason: str
     leftovers: tuple[Leftover, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Foreseen:
+class Foreseen(Frozen):
     """What would happen to a step. `changes` is None when that cannot be known yet."""
 
     what: str

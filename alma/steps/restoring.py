@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from alma.engine.protocol import Checkpoint, Engine, RestoreRequest, RestoreResult, StackRef, Watch
@@ -10,12 +9,12 @@ from alma.errors import AlmaError, AuthenticationError, RefusedError
 from alma.events import Failure, Leftover
 from alma.snapshots import SnapshotError, Snapshots
 from alma.steps.base import Call, Outcome, Undone
+from alma.struct import Frozen
 
 SOMEBODY_ELSE = "it was changed by somebody else after this run's last operation on it"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Restoring:
+class Restoring(Frozen):
     """Puts one stack back to the snapshot that was taken when its step started."""
 
     name: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -31,10 +31,10 @@ from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
 from alma.steps.callables import call_function
 from alma.steps.pending import creates_in, described, evidence, resolve, unresolved
 from alma.steps.restoring import Restoring
+from alma.struct import Struct, field
 
 
-@dataclass(kw_only=True)
-class StackAdapter:
+class StackAdapter(Struct):
     """`program` is already shipped; None for a `work_dir` project, or when only undoing."""
 
     name: str
