@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from alma.engine.protocol import OperationResult, RestoreRequest, RestoreResult,
 from alma.engine.snapshot import open_current
 from tests.engine.conftest import Place, directory, place, pulumi  # noqa: F401 - fixtures
 from tests.restore.things import world_of
+from tests.restore.vault import empty_stack, vault
 
 _VOLATILE = frozenset({"created", "modified", "sourcePosition", "stackTrace", "aliases"})
 
@@ -107,6 +108,13 @@ def _described(entry: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return f"{entry['urn']} {fields.get('id', '')}", fields
 
 
+@pytest.fixture(scope="session")
+def vault_url() -> Iterator[str]:
+    """A vault for the keys of the labs' stacks."""
+    with vault() as url:
+        yield url
+
+
 @pytest.fixture
 def lab(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:  # noqa: F811
     """A stack, an empty world, and its provider on PATH."""
@@ -120,3 +128,11 @@ def lab(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:  
     plugin.write_text(f'#!/bin/sh\n{run} "$@"\n')
     plugin.chmod(0o755)
     return Lab(place=place, world=world)
+
+
+@pytest.fixture
+def key_in_vault(lab: Lab, vault_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lab's stack is there, its key in a vault: no CLI derives one of a passphrase."""
+    monkeypatch.setenv("VAULT_SERVER_URL", vault_url)
+    monkeypatch.setenv("VAULT_SERVER_TOKEN", "any")
+    empty_stack(lab.place.root / ".alma" / "state", lab.ref.project, lab.stack)

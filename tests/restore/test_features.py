@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pulumi
+import pytest
 from pulumi import Output, ResourceOptions
 
 from alma import Secret
 from tests.restore.conftest import Lab, differing
 from tests.restore.dynamic_things import Thing as Dynamic
 from tests.restore.things import Group, Provider, Sub, Thing
+
+pytestmark = pytest.mark.usefixtures("key_in_vault")
 
 Program = Callable[[], Any]
 
