@@ -1,5 +1,7 @@
 """A worker process started ahead of what runs the saga, so that the imports of both overlap.
 
+What checks a passphrase of the user's own begins here as well.
+
 Imports no pulumi, nor anything else that takes long: it comes before what does.
 """
 
@@ -13,10 +15,10 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-if TYPE_CHECKING:
-    from alma.step import Step
+from alma.engine.protocol import StackRef
+from alma.step import StackStep, Step
 
 
 class Spawned:
@@ -61,14 +63,22 @@ _waiting: list[Spawned] = []
 @contextmanager
 def worker_ahead(steps: Iterable[Step]) -> Iterator[None]:
     """Start a worker now if there are stacks, for the first engine; it is ended if none took it."""
-    programs = [getattr(step, "program", None) for step in steps if step.kind == "stack"]
-    if programs and not _waiting:
-        _waiting.append(Spawned(os.environ, programs=any(programs)))
+    stacks = [step for step in steps if isinstance(step, StackStep)]
+    if stacks and not _waiting:
+        _waiting.append(Spawned(os.environ, programs=any(step.program for step in stacks)))
+        # Loaded once the worker has begun to load, too.
+        from alma.engine.passphrase import digest_ahead
+
+        digest_ahead([_ref(step) for step in stacks])
     try:
         yield
     finally:
         if (left := take()) is not None:
             left.discard()
+
+
+def _ref(step: StackStep) -> StackRef:
+    return StackRef(project=step.project, stack=step.saga.stack, work_dir=str(step.work_dir or ""))
 
 
 def take() -> Spawned | None:

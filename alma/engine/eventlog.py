@@ -12,7 +12,6 @@ import json
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -28,9 +27,9 @@ class EventLog:
     everything up to the engine's own end: no event is missing, and none is cut off.
     """
 
-    def __init__(self, directory: Path, observe: Callable[[Mapping[str, Any]], None]) -> None:
-        # On the disk of the logs: where that is full, the journal fails as well, and is heard.
-        self._file = tempfile.TemporaryFile(dir=directory, buffering=0)  # noqa: SIM115
+    def __init__(self, observe: Callable[[Mapping[str, Any]], None]) -> None:
+        # In TMPDIR, as the Automation API's: the disk of the logs may be the one that is full.
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         self._observe = observe
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)

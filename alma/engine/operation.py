@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Protocol
 
 from alma.engine import arguments
@@ -63,7 +64,8 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
     except AlmaError as error:
         failure = Failure(kind="program", message=error.message, hint=error.hint, log=str(log))
     except IncompleteError as error:
-        failure = Failure(kind="unknown", message=str(error), log=str(log))
+        hint = f"Its events go to a file without a name in {gettempdir()}: is there room?"
+        failure = Failure(kind="unknown", message=str(error), hint=hint, log=str(log))
     return Report(
         failure=failure,
         changes=observer.changes,
@@ -86,7 +88,7 @@ def _run(task: Task, command: Command, observer: Observer, redact: Redactor) -> 
             workspace.create_record()
         if settings is not None and task.sealed:
             workspace.seal_config(settings)
-        with EventLog(Path(task.log_dir), observer) as events:
+        with EventLog(observer) as events:
             argv = arguments.operation(
                 task.kind,
                 task.stack,

@@ -17,7 +17,7 @@ from alma.engine.foreseeing import Foresight
 from alma.engine.frames import Report, Task, TaskKind
 from alma.engine.locate import Cli, locate
 from alma.engine.names import guard
-from alma.engine.passphrase import check_passphrase, remember_passphrase
+from alma.engine.passphrase import check_passphrase, remember_passphrase, salted
 from alma.engine.protocol import (
     Checkpoint,
     OperationResult,
@@ -95,16 +95,10 @@ class PulumiEngine:
 
     async def _check_passphrase(self, cli: Cli, refs: Sequence[StackRef]) -> None:
         """A passphrase of the user's own, against the first of these stacks that has secrets."""
-        root = self._backend.root
-        if root is None or self._backend.own_passphrase is not None:
-            return
-        for ref in refs:
-            salt = await asyncio.to_thread(checkpoints.passphrase_salt, root, ref)
-            if salt:
-                word = self._backend.passphrase(self._environ)
-                reader = self._reader(cli)
-                await check_passphrase(reader, ref, salt, word, self._environ)
-                return
+        found = await asyncio.to_thread(salted, self._backend, refs)
+        if found is not None:
+            word = self._backend.passphrase(self._environ)
+            await check_passphrase(self._reader(cli), *found, word, self._environ)
 
     async def inspect(self, ref: StackRef) -> Checkpoint:
         """See `Engine.inspect`; no process on a file backend."""

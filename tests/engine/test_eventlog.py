@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,19 +25,22 @@ def _numbered(*events: Mapping[str, Any]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _observe(directory: Path, text: str) -> tuple[list[Any], bool]:
+def _observe(text: str) -> tuple[list[Any], bool]:
     seen: list[Any] = []
-    with EventLog(directory, seen.append) as events:
+    with EventLog(seen.append) as events:
         Path(events.path).write_text(text)
     return seen, events.complete
 
 
-def test_a_process_that_inherits_it_can_write_and_nobody_else_finds_it(tmp_path: Path) -> None:
+def test_a_process_that_inherits_it_can_write_and_nobody_else_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is followed while the writer lives, and a writer outlives whoever follows."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     seen: list[Any] = []
     write = "import sys; log = open(sys.argv[1], 'a'); print(sys.argv[2], file=log, flush=True)"
     wait = "; sys.stdin.read(); print(sys.argv[3], file=log, flush=True)"
-    with EventLog(tmp_path, seen.append) as events:
+    with EventLog(seen.append) as events:
         first, last = _numbered({"preludeEvent": {}}, END).splitlines()
         process = subprocess.Popen(
             [sys.executable, "-c", write + wait, events.path, first, last],
@@ -66,14 +70,14 @@ def test_a_process_that_inherits_it_can_write_and_nobody_else_finds_it(tmp_path:
     ],
     ids=["nothing", "no end", "cut off", "a gap", "no JSON", "no object"],
 )
-def test_what_is_missing_is_known(tmp_path: Path, text: str) -> None:
-    assert not _observe(tmp_path, text)[1]
+def test_what_is_missing_is_known(text: str) -> None:
+    assert not _observe(text)[1]
 
 
-def test_events_of_any_size_come_whole(tmp_path: Path) -> None:
+def test_events_of_any_size_come_whole() -> None:
     """Larger than what is read at once, and in more than one piece."""
     large = {"diagnosticEvent": {"message": "x" * (3 << 20)}}
-    seen, complete = _observe(tmp_path, _numbered(large, large, END))
+    seen, complete = _observe(_numbered(large, large, END))
     assert complete
     assert [event.get("diagnosticEvent") for event in seen[:2]] == [large["diagnosticEvent"]] * 2
 
