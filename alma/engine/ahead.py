@@ -67,9 +67,9 @@ def worker_ahead(steps: Iterable[Step]) -> Iterator[None]:
     if stacks and not _waiting:
         _waiting.append(Spawned(os.environ, programs=any(step.program for step in stacks)))
         # Loaded once the worker has begun to load, too.
-        from alma.engine.passphrase import digest_ahead
+        from alma.engine import stretch
 
-        digest_ahead([_ref(step) for step in stacks])
+        stretch.begin([_ref(step) for step in stacks])
     try:
         yield
     finally:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from alma.engine.processes import MARKER
 from alma.errors import AuthenticationError, BackendError
 from alma.struct import Frozen
 
@@ -99,6 +98,8 @@ class Backend(Frozen):
         elif "PULUMI_CONFIG_PASSPHRASE" not in env:
             env[_CHOSEN[1]] = str(self.cwd / env[_CHOSEN[1]])
         if operation:
+            from alma.engine.processes import MARKER
+
             env[MARKER] = operation
         return env
 

@@ -11,47 +11,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import os
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
-from alma.engine.backend import Backend
-from alma.engine.checkpoint import passphrase_salt
 from alma.engine.project import replace_file
 from alma.engine.protocol import StackRef
 from alma.engine.reading import Reader
-from alma.errors import AlmaError
-
-_COST: Final = {"n": 2**12, "r": 8, "p": 8, "maxmem": 2**24}
-"""scrypt's parameters (RFC 7914): a tenth of a second a guess, which is no less than the salt in
-the state costs whoever has that; in 4 MiB, where as much at once would double a small runner."""
-
-
-_ahead: dict[tuple[str, str], Future[str]] = {}
-"""By passphrase and salt, the digest that is under way for the check of this process's run."""
-
-
-def salted(backend: Backend, refs: Sequence[StackRef]) -> tuple[StackRef, str] | None:
-    """The first of these stacks that has secrets under a passphrase of the user's, and its salt."""
-    if backend.root is None or backend.own_passphrase is not None:
-        return None
-    salts = ((ref, passphrase_salt(backend.root, ref)) for ref in refs)
-    return next((found for found in salts if found[1]), None)
-
-
-def digest_ahead(refs: Sequence[StackRef]) -> None:
-    """Begin what a check under this process's environment will need, on another processor.
-
-    Whatever is wrong will be found by the check itself.
-    """
-    with suppress(AlmaError, OSError):
-        backend = Backend.choose(Path.cwd(), os.environ)
-        if (found := salted(backend, refs)) is not None:
-            key = backend.passphrase(os.environ), found[1]
-            _ahead[key] = ThreadPoolExecutor(1).submit(_scrypt, *key)
+from alma.engine.stretch import stretched
 
 
 async def check_passphrase(
@@ -59,7 +26,7 @@ async def check_passphrase(
 ) -> None:
     """Raise `AuthenticationError` when the passphrase is not the one that made the salt."""
     known = _known(salt, environ)
-    digest = await asyncio.to_thread(_digest, passphrase, salt)
+    digest = await asyncio.to_thread(stretched, passphrase, salt)
     if known is not None and _recall(known, digest):
         return
     await reader.encrypt(ref, salt)
@@ -70,7 +37,7 @@ async def remember_passphrase(salt: str, passphrase: str, environ: Mapping[str, 
     """An operation under this passphrase has succeeded: the next run need not find it out."""
     known = _known(salt, environ)
     if known is not None and not known.exists():
-        _remember(known, await asyncio.to_thread(_digest, passphrase, salt))
+        _remember(known, await asyncio.to_thread(stretched, passphrase, salt))
 
 
 def _remember(known: Path | None, digest: str) -> None:
@@ -79,15 +46,6 @@ def _remember(known: Path | None, digest: str) -> None:
     with suppress(OSError):
         known.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         replace_file(known, digest)
-
-
-def _digest(passphrase: str, salt: str) -> str:
-    future = _ahead.pop((passphrase, salt), None)
-    return _scrypt(passphrase, salt) if future is None else future.result()
-
-
-def _scrypt(passphrase: str, salt: str) -> str:
-    return hashlib.scrypt(passphrase.encode(), salt=salt.encode(), **_COST).hex()
 
 
 def _known(salt: str, environ: Mapping[str, str]) -> Path | None:

@@ -17,7 +17,7 @@ from alma.engine.foreseeing import Foresight
 from alma.engine.frames import Report, Task, TaskKind
 from alma.engine.locate import Cli, locate
 from alma.engine.names import guard
-from alma.engine.passphrase import check_passphrase, remember_passphrase, salted
+from alma.engine.passphrase import check_passphrase, remember_passphrase
 from alma.engine.protocol import (
     Checkpoint,
     OperationResult,
@@ -35,6 +35,7 @@ from alma.engine.restore import Restoration
 from alma.engine.scrub import clean_failure, scrub
 from alma.engine.settle import Settlement
 from alma.engine.snapshot import take, write_state
+from alma.engine.stretch import salted
 from alma.engine.tasking import Tasking
 from alma.engine.workers import Workers
 from alma.errors import BackendError, RefusedError

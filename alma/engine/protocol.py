@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from alma.events import Failure, Process, ResourceChange
 from alma.struct import Frozen, Struct, field
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class StackRef(Frozen):

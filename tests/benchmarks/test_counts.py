@@ -12,7 +12,9 @@ import pytest
 
 from alma import Saga, destroy, operation, recorder, resume
 from alma._journal_store import Store
+from alma.engine.ahead import take, worker_ahead
 from tests.benchmarks.arms.stage import stage
+from tests.benchmarks.room import Room, projects
 
 WRAPPER = """#!/bin/sh
 echo "$*" >>"{log}"
@@ -38,6 +40,12 @@ except SystemExit:
     for each in found:
         if {"__dataclass_fields__", "__init__"} <= vars(each).keys():
             print(each.__name__, file=sys.stderr)
+"""
+PROJECT = """
+from alma import Saga
+
+saga = Saga("single")
+saga.add_stack("only", work_dir="cli-s1")
 """
 ACTIONS = """
 from alma import Saga
@@ -188,3 +196,33 @@ def test_modules_that_a_run_of_actions_imports() -> None:
     modules("up")
     loaded = modules("up")
     assert not loaded & {"pulumi", "grpc", "rich", "sqlite_utils", "alma.engine.pool"}
+
+
+@pytest.mark.usefixtures("pulumi_cli")
+def test_modules_that_a_run_of_projects_imports() -> None:
+    """With its worker: pulumi is for programs alone."""
+    Path("saga.py").write_text(PROJECT)
+    projects(Room(Path.cwd(), {}), 1)
+    modules("up")
+    loaded = modules("up")
+    assert "alma.engine.pool" in loaded
+    assert not loaded & {"pulumi", "grpc", "importlib.metadata", "http.client"}
+    assert not {name for name in loaded if name.startswith("alma.tools.")}
+    listing = "import sys, alma.engine.operation; print(*sys.modules)"
+    said = subprocess.check_output([sys.executable, "-c", listing], text=True)
+    assert not set(said.split()) & {"pulumi", "grpc", "google.protobuf", "cloudpickle"}
+
+
+@pytest.mark.parametrize("programs", [False, True])
+def test_a_worker_imports_pulumi_for_programs_alone(*, programs: bool) -> None:
+    saga = Saga("any")
+    Path("Pulumi.yaml").write_text("name: project\nruntime: yaml\n")
+    saga.add_stack("project", work_dir=".")
+    if programs:
+        saga.add_stack("program", program=lambda: None)
+    with worker_ahead(saga.steps):
+        worker = take()
+    assert worker is not None
+    worker.discard()
+    assert isinstance(worker.popen.args, list)
+    assert ("programs" in worker.popen.args) is programs
