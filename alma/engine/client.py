@@ -46,7 +46,11 @@ class WorkerClient:
     async def receive(self) -> tuple[Any, ...]:
         """The next frame; `EOFError` when the worker is gone."""
         reader, _ = await self._connect()
-        return await frames.receive_async(reader)
+        try:
+            (length,) = frames.LENGTH.unpack(await reader.readexactly(frames.LENGTH.size))
+            return frames.decode(await reader.readexactly(length))
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise EOFError from error
 
     def last_words(self) -> str:
         """What a worker that died said outside of operations, at most its last 2,000 bytes."""

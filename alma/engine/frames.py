@@ -7,19 +7,21 @@ From it: `("ready", Process)`, `("process", Process)`, `("resource", urn, op, do
 
 from __future__ import annotations
 
-import asyncio
 import pickle
 import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from alma.engine.replay import Replay
 from alma.events import Failure, ResourceChange
 from alma.struct import Frozen
 
-_LENGTH: Final = struct.Struct(">Q")
+if TYPE_CHECKING:
+    from alma.engine.replay import Replay
+
+LENGTH: Final = struct.Struct(">Q")
+"""Of a frame, in front of it."""
 
 TaskKind = Literal["up", "preview", "destroy", "remove", "restore", "foresee", "look"]
 
@@ -78,25 +80,19 @@ class Report(Frozen):
 def encode(frame: tuple[Any, ...]) -> bytes:
     """The frame as bytes, its length first."""
     body = pickle.dumps(frame, protocol=pickle.HIGHEST_PROTOCOL)
-    return _LENGTH.pack(len(body)) + body
+    return LENGTH.pack(len(body)) + body
+
+
+def decode(body: bytes) -> tuple[Any, ...]:
+    """A frame from what comes after its length."""
+    frame: tuple[Any, ...] = pickle.loads(body)  # noqa: S301 - see above
+    return frame
 
 
 def receive(connection: socket.socket) -> tuple[Any, ...]:
     """The next frame, blocking; `EOFError` when the other end is gone."""
-    (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size))
-    frame: tuple[Any, ...] = pickle.loads(_exactly(connection, length))  # noqa: S301 - see above
-    return frame
-
-
-async def receive_async(reader: asyncio.StreamReader) -> tuple[Any, ...]:
-    """The next frame; `EOFError` when the other end is gone."""
-    try:
-        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-        body = await reader.readexactly(length)
-    except (asyncio.IncompleteReadError, ConnectionError) as error:
-        raise EOFError from error
-    frame: tuple[Any, ...] = pickle.loads(body)  # noqa: S301 - see above
-    return frame
+    (length,) = LENGTH.unpack(_exactly(connection, LENGTH.size))
+    return decode(_exactly(connection, length))
 
 
 def _exactly(connection: socket.socket, count: int) -> bytes:

@@ -6,7 +6,6 @@ is not enough either; what finds them is the marker in the environment they inhe
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import socket
@@ -144,6 +143,8 @@ def family(operation: str, cli: Process | None) -> list[psutil.Process]:
 
 async def wait_gone(processes: Sequence[psutil.Process], seconds: float | None) -> bool:
     """Wait until none of them lives; False when some still do after `seconds` (None: no limit)."""
+    import asyncio  # not needed by a worker, which is to start quickly
+
     deadline = None if seconds is None else time.monotonic() + seconds
     delay = 0.01
     while any(_lives(process) for process in processes):
