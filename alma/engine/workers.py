@@ -38,7 +38,8 @@ class Workers:
     async def serve(self, task: Task, watch: Watch) -> Report:
         """Wait for a free worker, and have it do the task."""
         async with self._slots:
-            client = self._take(programs=bool(task.program or task.replay))
+            programs = bool(task.program or task.replay)
+            client = self._take(programs=programs)
             good = reported = False
             try:
                 if client.process is not None:
@@ -52,7 +53,8 @@ class Workers:
                 # Cancelled, failed or old: it is closed, at which it ends, and its CLI drains.
                 self._release(client, good=good)
                 if reported and not good:
-                    self.warm(programs=False)  # Most of what follows a failure is a destroy.
+                    # Most of what follows a failure is a destroy.
+                    self.warm(programs=programs and not report.spent)
 
     async def close(self) -> None:
         """End them all; whoever still has a CLI leaves it to drain."""
