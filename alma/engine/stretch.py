@@ -22,8 +22,11 @@ _COST: Final = {"n": 2**12, "r": 8, "p": 8, "maxmem": 2**24}
 """scrypt's parameters (RFC 7914): a tenth of a second a guess, which is no less than the salt in
 the state costs whoever has that; in 4 MiB, where as much at once would double a small runner."""
 
-_ahead: dict[tuple[str, str], Future[str]] = {}
-"""By passphrase and salt, what is under way for the check of this process's run."""
+_Stretched = tuple[str, str, str]
+"""Passphrase, salt, and what became of them."""
+
+_ahead: list[Future[_Stretched | None]] = []
+"""At most one: what is under way for the check of this process's run."""
 
 
 def salted(backend: Backend, refs: Sequence[StackRef]) -> tuple[StackRef, str] | None:
@@ -37,19 +40,26 @@ def salted(backend: Backend, refs: Sequence[StackRef]) -> tuple[StackRef, str] |
 def begin(refs: Sequence[StackRef]) -> None:
     """Begin what a check under this process's environment will need.
 
-    Whatever is wrong will be found by the check itself.
+    The state is read there, too: it may be large.
     """
-    with suppress(AlmaError, OSError):
-        backend = Backend.choose(Path.cwd(), os.environ)
+    _ahead[:] = [ThreadPoolExecutor(1).submit(_begun, Path.cwd(), refs)]
+
+
+def _begun(cwd: Path, refs: Sequence[StackRef]) -> _Stretched | None:
+    with suppress(AlmaError, OSError):  # The check itself finds what is wrong.
+        backend = Backend.choose(cwd, os.environ)
         if (found := salted(backend, refs)) is not None:
-            key = backend.passphrase(os.environ), found[1]
-            _ahead[key] = ThreadPoolExecutor(1).submit(_scrypt, *key)
+            passphrase, salt = backend.passphrase(os.environ), found[1]
+            return passphrase, salt, _scrypt(passphrase, salt)
+    return None
 
 
 def stretched(passphrase: str, salt: str) -> str:
     """The passphrase with the salt, in hexadecimal; what has begun is waited for. Blocks."""
-    future = _ahead.pop((passphrase, salt), None)
-    return _scrypt(passphrase, salt) if future is None else future.result()
+    known = _ahead.pop().result() if _ahead else None
+    if known is not None and known[:2] == (passphrase, salt):
+        return known[2]
+    return _scrypt(passphrase, salt)
 
 
 def _scrypt(passphrase: str, salt: str) -> str:
