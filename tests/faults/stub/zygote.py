@@ -109,7 +109,8 @@ class Factory:
         """A worker with the other end of its connection."""
         environ = {key: value for key, value in options["env"].items() if key != "PYTHONPATH"}
         body = json.dumps({"environ": environ}).encode()
-        socket.send_fds(self._socket, [body], [int(arguments[5])])
+        descriptor = arguments[arguments.index("alma.engine.worker") + 1]
+        socket.send_fds(self._socket, [body], [int(descriptor)])
         return _Worker(self, int(json.loads(self._socket.recv(1024))["pid"]))
 
     def poll(self, pid: int) -> int | None:
