@@ -4,16 +4,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from alma.context import Context, PendingCreate
-    from alma.definition import Retry
+    from alma.core.definition import Retry
+    from alma.core.events import Leftover
+    from alma.core.localstack import LocalStack
+    from alma.core.operation import Context, PendingCreate
+    from alma.core.run import SagaState
+    from alma.core.secret import Secret
     from alma.errors import AlmaError, DefinitionError, SagaFailed, SagaInterrupted
-    from alma.events import Leftover
     from alma.launch import destroy, resume, rollback
-    from alma.localstack import LocalStack
     from alma.request import Request
     from alma.saga import Saga
-    from alma.secret import Secret
-    from alma.status import SagaState
     from alma.step import Output
 
 __all__ = [
@@ -37,16 +37,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "context": ("Context", "PendingCreate"),
-    "definition": ("Retry",),
+    "core.operation": ("Context", "PendingCreate"),
+    "core.definition": ("Retry",),
     "errors": ("AlmaError", "DefinitionError", "SagaFailed", "SagaInterrupted"),
-    "events": ("Leftover",),
+    "core.events": ("Leftover",),
     "launch": ("destroy", "resume", "rollback"),
-    "localstack": ("LocalStack",),
+    "core.localstack": ("LocalStack",),
     "request": ("Request",),
     "saga": ("Saga",),
-    "secret": ("Secret",),
-    "status": ("SagaState",),
+    "core.secret": ("Secret",),
+    "core.run": ("SagaState",),
     "step": ("Output",),
 }
 

@@ -11,8 +11,8 @@ from alma import _journal_file as files
 from alma import _journal_rows as rows
 from alma._journal_store import Store
 from alma.chain import GENESIS, LeaseRow, link
+from alma.core.events import Process
 from alma.errors import RunnerBusyError
-from alma.events import Process
 from alma.lease import Holder, Lease, is_locked, lock_path, may_live, try_lock
 
 HOLDER_SECONDS: Final = 1.0

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from alma.chain import EventRow, LeaseRow, RunRow, decode_problem, hash_problem
+from alma.core.events import Event, Process, Recorded, decode, encode
 from alma.errors import JournalError
-from alma.events import Event, Process, Recorded, decode, encode
 from alma.lease import Holder
 
 # Names of our own, never a user's: no values are put into SQL as text anywhere.

@@ -8,7 +8,7 @@ from alma._journal_errors import ERRORS, is_passing
 from alma._journal_rows import EVENTS, LEASES, RUNS, to_run
 from alma._journal_store import create
 from alma.chain import Break, EventRow, Head, LeaseRow, Walk, lease_break
-from alma.struct import Frozen
+from alma.core.struct import Frozen
 
 
 class Verdict(Frozen):

@@ -1,13 +1,13 @@
 """The journal's views as SQL: text only, for those who read the file with other tools.
 
-They say what `alma.state.fold` says of the same events; the tests hold the two together.
+They say what `alma.core.state.fold` says of the same events; the tests hold the two together.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from alma.events import NOT_RETRIED
+from alma.core.events import NOT_RETRIED
 
 _KINDS: Final = ", ".join(f"'{kind}'" for kind in NOT_RETRIED)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from alma import events as ev
-from alma.definition import Definition
+from alma.core import events as ev
+from alma.core.definition import Definition
+from alma.core.localstack import LocalStack
+from alma.core.run import RunStatus
 from alma.engine.protocol import Engine
 from alma.errors import DefinitionError
-from alma.localstack import LocalStack
 from alma.prepare import Prepared, check_bound, from_definition, from_saga
 from alma.saga import Saga
 from alma.settings import Settings
-from alma.status import RunStatus
 
 
 def choose_direction(run: RunStatus, asked: ev.Direction | None) -> ev.Direction:

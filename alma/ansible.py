@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alma.core.validation import check_name
 from alma.errors import DefinitionError
-from alma.names import check_name
 from alma.options import StepOptions, check_variables, step_options
 from alma.step import Step
 from alma.values import kept

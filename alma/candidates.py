@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
+from alma.core.events import RunKind, StepStarted
+from alma.core.run import RunStatus, SagaState
+from alma.core.struct import Frozen
 from alma.engine.protocol import StackRef
 from alma.errors import RunNotFoundError
-from alma.events import RunKind, StepStarted
 from alma.journal import Journal
 from alma.snapshots import Snapshots
-from alma.status import RunStatus, SagaState
-from alma.struct import Frozen
 from alma.view import folded
 
 Moment = Literal["before", "after"]

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from alma.events import decode
-from alma.struct import Frozen
+from alma.core.events import decode
+from alma.core.struct import Frozen
 
 GENESIS: Final = "0" * 64
 """What the first row of a chain names as the hash before it."""

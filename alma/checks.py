@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.engine import checkpoint
 from alma.engine.processes import find
 from alma.engine.protocol import StackRef
@@ -15,7 +16,6 @@ from alma.errors import AlmaError
 from alma.journal import Journal
 from alma.lease import may_live
 from alma.reach import trouble
-from alma.status import RunStatus, SagaState, StepStatus
 from alma.view import View, view
 
 Level = Literal["ok", "warn", "fail"]

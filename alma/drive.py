@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from alma import events as ev
+from alma.core import events as ev
+from alma.core.identity import actor
+from alma.core.result import Result, make_result
+from alma.core.run import RunStatus
 from alma.ending import conclude
 from alma.errors import JournalError, SagaInterrupted
-from alma.identity import actor
 from alma.inputs import from_earlier_runs
 from alma.journal import Journal
 from alma.lease import Lease
 from alma.operation import Operations
 from alma.prepare import Prepared, from_definition
 from alma.recorder import Recorder
-from alma.result import Result, make_result
 from alma.runner import Runner
 from alma.settings import Settings, open_engine
 from alma.snapshots import Snapshots, directory_of
-from alma.status import RunStatus
 from alma.steps.base import StepAdapter
 from alma.view import folded
 

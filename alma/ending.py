@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from alma import events as ev
+from alma.core import events as ev
+from alma.core.result import Result
+from alma.core.run import RunStatus, SagaState
 from alma.errors import SagaFailed, SagaInterrupted
-from alma.result import Result
-from alma.status import RunStatus, SagaState
 
 
 def conclude(run: RunStatus, result: Result, causes: Mapping[str, BaseException]) -> Result:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from alma.result import Result
+    from alma.core.result import Result
 
 
 class AlmaError(Exception):

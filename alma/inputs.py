@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from alma.core.outputs import is_whole
+from alma.core.run import RunStatus, SagaState
+from alma.core.state import fold
 from alma.journal import Journal
-from alma.outputs import is_whole
-from alma.state import fold
-from alma.status import RunStatus, SagaState
 from alma.step import Output
 
 Reveal = Callable[[str], Awaitable[Mapping[str, Any]]]

@@ -21,9 +21,9 @@ from alma._journal_schema import LAST
 from alma._journal_store import Store
 from alma._journal_verify import Verdict
 from alma.chain import Break, EventRow, Head, RunRow, link
+from alma.core.events import Event, Process, Recorded, RunCreated
+from alma.core.identity import utc_now
 from alma.errors import JournalError, RunNotFoundError, StaleEpochError
-from alma.events import Event, Process, Recorded, RunCreated
-from alma.identity import utc_now
 from alma.lease import Holder, Lease, current_process
 
 __all__ = ["Break", "Head", "Holder", "Journal", "Lease", "RunRow", "Verdict"]

@@ -8,22 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
-from alma import events as ev
 from alma.again import choose_direction, place, prepare_again
-from alma.definition import Definition
+from alma.core import events as ev
+from alma.core.definition import Definition
+from alma.core.identity import actor, new_run_id, utc_now
+from alma.core.localstack import LocalStack
+from alma.core.result import Result, make_result
+from alma.core.run import RunStatus, SagaState
 from alma.drive import drive
 from alma.ending import conclude, way_on
 from alma.errors import DefinitionError, RefusedError, SagaFailed
-from alma.identity import actor, new_run_id, utc_now
 from alma.journal import Journal
 from alma.loading import hand_over
-from alma.localstack import LocalStack
 from alma.prepare import from_saga
 from alma.reach import require_target
-from alma.result import Result, make_result
 from alma.saga import Saga
 from alma.settings import Settings, open_engine
-from alma.status import RunStatus, SagaState
 from alma.step import StackStep
 from alma.view import folded
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from alma.events import Process
-from alma.struct import Frozen, Struct, field
+from alma.core.events import Process
+from alma.core.struct import Frozen, Struct, field
 
 CONTENTION_SECONDS: Final = 1.0
 """How long an acquirer waits for those who only look (`is_held`): they take microseconds."""

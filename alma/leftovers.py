@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from alma.events import DOUBTFUL, Leftover
+from alma.core.events import DOUBTFUL, Leftover
+from alma.core.run import RunStatus
 from alma.journal import Journal
-from alma.status import RunStatus
 from alma.view import folded
 
 PROOFS = frozenset({"destroyed", "nothing", "called"})

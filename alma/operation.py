@@ -9,18 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from alma import events as ev
-from alma.context import Context
-from alma.decide import Act, Undo
+from alma.core import events as ev
+from alma.core.decide import Act, Undo
+from alma.core.operation import Context
+from alma.core.outputs import for_journal
+from alma.core.run import SagaState
+from alma.core.state import FORWARD
+from alma.core.struct import Struct, field
 from alma.engine.protocol import Watch
 from alma.errors import AlmaError, RefusedError
 from alma.inputs import MissingOutputError, resolve
-from alma.outputs import for_journal
 from alma.recorder import UNTIL_ITS_CLI, Recorder
-from alma.state import FORWARD
-from alma.status import SagaState
 from alma.steps.base import Call, Outcome, StepAdapter, Work
-from alma.struct import Struct, field
 
 
 class Operations(Struct):

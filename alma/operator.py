@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alma import events as ev
+from alma.core import events as ev
+from alma.core.identity import actor
+from alma.core.result import Result, make_result
+from alma.core.run import RunStatus, SagaState
 from alma.drive import existing_run
 from alma.errors import DefinitionError
-from alma.identity import actor
-from alma.result import Result, make_result
 from alma.settings import Settings
-from alma.status import RunStatus, SagaState
 from alma.survey import survey, under_way
 
 

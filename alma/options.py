@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from alma.definition import Retry
+from alma.core.definition import Retry
+from alma.core.validation import check_key, check_name, check_seconds, check_value
 from alma.errors import DefinitionError
-from alma.names import check_key, check_name, check_seconds, check_value
 from alma.step import Output, Step
 
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ from types import ModuleType
 
 from alma.adapting import from_plan, from_step
 from alma.adapting.stack import stack_ref
-from alma.definition import Definition
+from alma.core.definition import Definition
+from alma.core.localstack import LocalStack
+from alma.core.redaction import Redactor
+from alma.core.struct import Frozen
 from alma.engine.protocol import Engine, StackRef
 from alma.errors import DefinitionError
-from alma.localstack import LocalStack
-from alma.redact import Redactor
 from alma.saga import Saga
 from alma.snapshots import Snapshots
 from alma.steps.base import StepAdapter
 from alma.steps.stack import StackAdapter
-from alma.struct import Frozen
 from alma.values import without
 
 

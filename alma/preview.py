@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from alma.dag import topological
-from alma.definition import Definition
+from alma.core.dag import topological
+from alma.core.definition import Definition
 from alma.prepare import Prepared, from_saga
 from alma.reach import require_target
 from alma.saga import Saga

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from alma.events import RunCreated, StepStarted
+from alma.core.events import RunCreated, StepStarted
+from alma.core.run import SagaState
 from alma.journal import Journal
 from alma.snapshots import Snapshots, directory_of
-from alma.status import SagaState
 from alma.view import folded
 
 JUST_NOW: Final = 600.0

@@ -9,9 +9,9 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from alma.definition import Definition
+from alma.core.definition import Definition
+from alma.core.localstack import LocalStack
 from alma.errors import UnreachableError
-from alma.localstack import LocalStack
 
 HEALTH: Final = "/_localstack/health"
 """Answers with the state of LocalStack's services, without starting any of them."""

@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-from alma import events as ev
+from alma.core import events as ev
+from alma.core.identity import utc_now
+from alma.core.redaction import Redactor
+from alma.core.run import RunStatus
+from alma.core.state import apply
 from alma.errors import RefusedError
-from alma.identity import utc_now
 from alma.journal import Journal
 from alma.lease import Lease
-from alma.redact import Redactor
-from alma.state import apply
-from alma.status import RunStatus
 
 PATIENCE: Final = 0.005
 """Seconds that what was noted waits for the next intent: to decide on it, and to read the state of

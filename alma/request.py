@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
+from alma.core.secret import Secret, secrets_in
+from alma.core.validation import check_name, check_value
 from alma.errors import DefinitionError
-from alma.names import check_name, check_value
 from alma.options import StepOptions, step_options
-from alma.secret import Secret, secrets_in
 from alma.step import Step
 from alma.values import UNDO, kept
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 
-from alma import events as ev
 from alma.candidates import Candidate, Moment, Passage, candidates, choose, passages
+from alma.core import events as ev
+from alma.core.identity import actor, new_run_id, utc_now
+from alma.core.result import Result
 from alma.drive import drive
 from alma.engine.protocol import Engine, RestoreForeseen, RestoreRequest, StackRef, Watch
 from alma.errors import DefinitionError, RefusedError, RunNotFoundError
-from alma.identity import actor, new_run_id, utc_now
 from alma.launch import refuse_unfinished, where_it_went
 from alma.prepare import Prepared, from_saga
 from alma.reach import require_target
-from alma.result import Result
 from alma.saga import Saga
 from alma.settings import Settings, open_engine
 from alma.snapshots import Snapshots, directory_of

@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
-from alma.dag import check_dag
-from alma.definition import Definition, FailurePolicy
+from alma.core.dag import check_dag
+from alma.core.definition import Definition, FailurePolicy
+from alma.core.localstack import LocalStack
+from alma.core.validation import check_choice, check_key, check_name, check_value
 from alma.errors import DefinitionError
-from alma.localstack import LocalStack
-from alma.names import check_choice, check_key, check_name, check_value
 from alma.options import StepOptions, step_options
 from alma.project import find_project
 from alma.step import ActionStep, Resolver, StackCompensation, StackStep, Step
 
 if TYPE_CHECKING:
     from alma.ansible import AnsibleStep
+    from alma.core.result import Result
     from alma.request import Asked, HttpStep
-    from alma.result import Result
     from alma.terraform import TerraformCompensation, TerraformStep
 
 S = TypeVar("S", bound=Step)

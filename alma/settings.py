@@ -8,12 +8,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, Protocol
 
+from alma.core.identity import versions
+from alma.core.localstack import LocalStack
+from alma.core.struct import Frozen, field
 from alma.engine.protocol import Engine
-from alma.identity import versions
 from alma.journal import Journal
-from alma.localstack import LocalStack
 from alma.recorder import Reporter
-from alma.struct import Frozen, field
 
 DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
 

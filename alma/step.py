@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from alma.context import PendingCreate
-from alma.definition import Kind, Retry, StepDefinition
+from alma.core.definition import Kind, Retry, StepDefinition
+from alma.core.operation import PendingCreate
 
 if TYPE_CHECKING:
     from alma.saga import Saga

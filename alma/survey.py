@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from alma.core.events import Leftover
+from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.errors import AlmaError
-from alma.events import Leftover
-from alma.status import RunStatus, SagaState, StepStatus
 from alma.steps.base import StepAdapter
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
+from alma.core.struct import Frozen
 from alma.errors import DefinitionError
 from alma.loading import load_file, load_module
 from alma.saga import Saga
-from alma.struct import Frozen
 
 
 class Loaded(Frozen):

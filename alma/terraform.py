@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from alma.core.validation import check_choice, check_name
 from alma.errors import DefinitionError
-from alma.names import check_choice, check_name
 from alma.options import StepOptions, check_variables, step_options
 from alma.step import Step
 from alma.values import kept

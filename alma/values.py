@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from alma.definition import StepDefinition
-from alma.redact import Redactor
-from alma.secret import secrets_in
+from alma.core.definition import StepDefinition
+from alma.core.redaction import Redactor
+from alma.core.secret import secrets_in
 from alma.step import Output
 
 UNDO: Final = "undo itself"

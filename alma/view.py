@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from alma.core.events import Recorded
+from alma.core.run import RunStatus
+from alma.core.state import IllegalTransitionError, fold
+from alma.core.struct import Frozen
 from alma.errors import JournalError
-from alma.events import Recorded
 from alma.journal import Journal
 from alma.lease import Holder
-from alma.state import IllegalTransitionError, fold
-from alma.status import RunStatus
-from alma.struct import Frozen
 
 
 class View(Frozen):

@@ -28,7 +28,7 @@ import httpx
 
 import stacks
 from alma import Request, Saga, SagaFailed, destroy
-from alma.result import Result
+from alma.core.result import Result
 from stacks.docker import busybox, servers
 
 FILES = Path(__file__).with_name("adr_scenario")

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from alma.cli.program import COMMANDS
+from alma.core.run import SagaState
+from alma.core.state import TRANSITIONS
 from alma.errors import AlmaError
-from alma.state import TRANSITIONS
-from alma.status import SagaState
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -160,7 +160,7 @@ def test_state_diagram_is_the_transition_table() -> None:
 
 
 def diagram() -> str:
-    """`alma.state.TRANSITIONS` as Mermaid, in the order of the states."""
+    """`alma.core.state.TRANSITIONS` as Mermaid, in the order of the states."""
     lines = ["stateDiagram-v2", f"    [*] --> {SagaState.PENDING.name}"]
     for state in SagaState:
         lines += [f"    {state.name} --> {to.name}" for to in SagaState if to in TRANSITIONS[state]]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from alma.definition import Kind, StepDefinition
+from alma.core.definition import Kind, StepDefinition
+from alma.core.redaction import Redactor
 from alma.engine.protocol import Engine
-from alma.redact import Redactor
 from alma.step import ActionStep, StackStep, Step
 from alma.steps.base import StepAdapter
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from alma.adapting.digest import code, digest, plain
-from alma.definition import StepDefinition
+from alma.core.definition import StepDefinition
 from alma.step import ActionStep
 from alma.steps.action import ActionAdapter
 from alma.steps.callables import takes_context

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from alma.adapting.digest import digest, files_digest, plain
 from alma.ansible import AnsibleStep
-from alma.definition import StepDefinition
-from alma.redact import Redactor
+from alma.core.definition import StepDefinition
+from alma.core.redaction import Redactor
 from alma.steps.ansible import AnsibleAdapter
 from alma.tools.ansible import require
 from alma.values import sources

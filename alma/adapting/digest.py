@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from alma.core.secret import mask
 from alma.engine.ship import code_digest
-from alma.secret import mask
 from alma.step import Output
 
 LARGEST_PROJECT_FILE: Final = 1024 * 1024

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from alma.adapting.digest import code, digest, plain
-from alma.definition import StepDefinition
-from alma.redact import Redactor
+from alma.core.definition import StepDefinition
+from alma.core.redaction import Redactor
+from alma.core.secret import mask
 from alma.request import HttpStep, Request
-from alma.secret import mask
 from alma.steps.callables import takes_context
 from alma.steps.http import HttpAdapter
 from alma.tools.http import require

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from alma.adapting.digest import code, digest, files_digest, plain
-from alma.definition import StepDefinition
-from alma.redact import Redactor
+from alma.core.definition import StepDefinition
+from alma.core.redaction import Redactor
 from alma.steps.callables import takes_context
 from alma.steps.terraform import TerraformAdapter
 from alma.terraform import TerraformStep, configuration

@@ -21,8 +21,8 @@ def command(shared: Shared, run: str, reason: str) -> int:
     import asyncio
 
     from alma.cli import report, words
+    from alma.core.result import document
     from alma.operator import abandon
-    from alma.result import document
     from alma.settings import Settings
 
     settings = Settings(journal=shared.journal)

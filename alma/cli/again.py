@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from alma.cli.options import Shared
+from alma.core.run import RunStatus, SagaState
 from alma.errors import DefinitionError
 from alma.recorder import Reporter
 from alma.settings import Settings
-from alma.status import RunStatus, SagaState
 from alma.target import Loaded, load
 from alma.view import look
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from alma.definition import Definition, StepDefinition
+from alma.core.definition import Definition, StepDefinition
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,11 @@ from alma.cli import report, words
 from alma.cli.options import Shared
 from alma.cli.output import say
 from alma.cli.progress import progress
+from alma.core.result import Result, document
+from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError, SagaEndedError
 from alma.launch import run_sync
 from alma.recorder import Reporter
-from alma.result import Result, document
-from alma.status import RunStatus, SagaState
 
 _MOST: Final = 20
 """Leftovers that a report names; `status` names all."""

@@ -11,7 +11,7 @@ from alma.cli.options import Shared, pass_shared, run_argument, shared_options
 from alma.cli.output import say
 
 if TYPE_CHECKING:
-    from alma.events import Recorded
+    from alma.core.events import Recorded
 
 
 @click.command("history")
@@ -43,7 +43,7 @@ def command(shared: Shared, run: str) -> None:
 
 
 def _entry(entry: Recorded) -> dict[str, Any]:
-    from alma.events import encode
+    from alma.core.events import encode
 
     return {
         **encode(entry.event),

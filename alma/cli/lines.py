@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from alma import events as ev
 from alma.cli import words
 from alma.cli.narrate import is_progress, summary
 from alma.cli.output import say
-from alma.status import RunStatus
+from alma.core import events as ev
+from alma.core.run import RunStatus
 
 
 class Lines:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from alma import events as ev
 from alma.cli import words
+from alma.core import events as ev
 
 _BEGUN = {
     "up": "up started",

@@ -13,7 +13,7 @@ from alma.cli.options import Shared, pass_shared, shared_options, target_argumen
 from alma.cli.output import say
 
 if TYPE_CHECKING:
-    from alma.localstack import LocalStack
+    from alma.core.localstack import LocalStack
     from alma.preview import Preview, StepPreview
 
 

@@ -68,7 +68,7 @@ class Program(click.Group):
 def _version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
     if not value or context.resilient_parsing:
         return
-    from alma.identity import versions
+    from alma.core.identity import versions
 
     known = versions()
     click.echo(f"alma-pulumi {known['alma']} (Python {known['python']})")

@@ -9,8 +9,8 @@ from typing import Any
 
 from alma.cli import words
 from alma.cli.options import Shared, quoted
-from alma.events import Failure, Leftover
-from alma.status import RunStatus, SagaState, StepStatus
+from alma.core.events import Failure, Leftover
+from alma.core.run import RunStatus, SagaState, StepStatus
 
 _WAY = {
     "destroyed": "destroyed",

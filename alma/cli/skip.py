@@ -21,8 +21,8 @@ def command(shared: Shared, run: str, step: str, reason: str) -> None:
     """
     import asyncio
 
+    from alma.core.result import document
     from alma.operator import skip
-    from alma.result import document
     from alma.settings import Settings
 
     settings = Settings(journal=shared.journal)

@@ -11,7 +11,7 @@ from alma.cli.options import Shared, pass_shared, shared_options
 from alma.cli.output import say
 
 if TYPE_CHECKING:
-    from alma.events import Leftover
+    from alma.core.events import Leftover
     from alma.view import View
 
 
@@ -48,7 +48,7 @@ def _gone(view: View, shared: Shared) -> dict[Leftover, str]:
 
 def _document(view: View, shared: Shared, gone: dict[Leftover, str]) -> dict[str, Any]:
     from alma.cli.report import ways_on
-    from alma.result import document
+    from alma.core.result import document
 
     runner = view.runner
     described = document(view.run, interrupted=view.interrupted)

@@ -7,8 +7,8 @@ from html import escape
 from typing import Final
 
 from alma.cli.drawing import arrows
-from alma.dag import topological
-from alma.definition import Definition
+from alma.core.dag import topological
+from alma.core.definition import Definition
 
 _LETTER: Final = 8
 """Pixels that a letter of 13 px monospace takes."""

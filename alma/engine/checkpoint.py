@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from alma.core.secret import Secret
 from alma.engine.protocol import Checkpoint, PendingOperation, Resource, StackRef
 from alma.errors import BackendError
-from alma.secret import Secret
 
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 """The key that marks an object as a special value (`resource.SigKey`) ..."""

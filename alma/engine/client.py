@@ -7,9 +7,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from alma.core.events import Process
 from alma.engine import frames
 from alma.engine.ahead import Spawned, take
-from alma.events import Process
 
 
 class WorkerClient:

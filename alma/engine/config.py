@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from alma.core.secret import secrets_in, unwrap
 from alma.engine.protocol import StackRef
-from alma.secret import secrets_in, unwrap
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

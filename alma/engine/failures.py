@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from alma.events import Failure
+from alma.core.events import Failure
 
 AUTHENTICATION: Final = (
     r"PULUMI_ACCESS_TOKEN|invalid access token|\[401\] Unauthorized|NoCredentialProviders"

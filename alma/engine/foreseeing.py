@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from alma.core.struct import Frozen
 from alma.engine.assets import changed_files
 from alma.engine.deployment import PROVIDER_TYPE, Entry, entries_of, is_registered, is_root, live
 from alma.engine.protocol import (
@@ -23,7 +24,6 @@ from alma.engine.reinstate import reinstate
 from alma.engine.replay import Replay, plan, provider_config
 from alma.engine.snapshot import open_kept, take
 from alma.errors import AlmaError, BackendError
-from alma.struct import Frozen
 
 Play = Callable[[Replay, Mapping[str, Any], Mapping[str, Any]], Awaitable[OperationResult]]
 """Previews a replay, with this config, over this sealed document."""

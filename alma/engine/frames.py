@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from alma.events import Failure, ResourceChange
-from alma.struct import Frozen
+from alma.core.events import Failure, ResourceChange
+from alma.core.struct import Frozen
 
 if TYPE_CHECKING:
     from alma.engine.replay import Replay

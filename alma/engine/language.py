@@ -13,9 +13,9 @@ from pulumi import RunError
 from pulumi.automation import _server
 from pulumi.automation._server import LanguageServer
 
+from alma.core.redaction import Redactor
 from alma.engine.failures import condense
 from alma.errors import AlmaError
-from alma.redact import Redactor
 
 
 def program_host(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from alma.core.struct import Struct, field
 from alma.engine.deployment import (
     DEFAULTS,
     PROVIDER_TYPE,
@@ -20,7 +21,6 @@ from alma.engine.deployment import (
 )
 from alma.engine.protocol import Difference
 from alma.engine.renewal import Renewals, merged, renew, renewals, renewed_inputs
-from alma.struct import Struct, field
 
 _SAME: Final = (
     "type",

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from alma.core.struct import Frozen
 from alma.errors import ToolError
-from alma.struct import Frozen
 
 MINIMUM: Final = (3, 250, 0)
 """Older CLIs want a whole project for a destroy, and know no `--event-log` over gRPC."""

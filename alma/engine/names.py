@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from alma.core.validation import check_name
 from alma.engine.protocol import StackRef
-from alma.names import check_name
 
 
 def guard(ref: StackRef) -> None:

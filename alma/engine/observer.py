@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from alma.core.events import IN_DOUBT, UNANSWERED, ResourceChange
 from alma.engine.failures import lost_answer, lost_provider, readable
-from alma.events import IN_DOUBT, UNANSWERED, ResourceChange
 
 _UNTOUCHED = frozenset({"same", "read", "refresh"})
 """Operations that change nothing outside."""

@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, Protocol
 
+from alma.core.events import Failure
+from alma.core.redaction import Redactor
 from alma.engine import arguments
 from alma.engine.command import Command, CommandError, InterruptedBeforeStartError
 from alma.engine.eventlog import EventLog
@@ -21,8 +23,6 @@ from alma.engine.observer import Observer
 from alma.engine.processes import identify
 from alma.engine.workspace import Workspace
 from alma.errors import AlmaError
-from alma.events import Failure
-from alma.redact import Redactor
 
 Tell = Callable[[tuple[Any, ...]], None]
 

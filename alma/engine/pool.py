@@ -11,6 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from alma.core.events import Failure, Process
+from alma.core.redaction import Redactor
+from alma.core.secret import secrets_in
+from alma.core.taint import taint
 from alma.engine import checkpoint as checkpoints
 from alma.engine.backend import Backend
 from alma.engine.foreseeing import Foresight
@@ -39,10 +43,6 @@ from alma.engine.stretch import salted
 from alma.engine.tasking import Tasking
 from alma.engine.workers import Workers
 from alma.errors import BackendError, RefusedError
-from alma.events import Failure, Process
-from alma.redact import Redactor
-from alma.secret import secrets_in
-from alma.taint import taint
 
 
 class PulumiEngine:

@@ -17,7 +17,7 @@ from typing import Final
 
 import psutil
 
-from alma.events import Process
+from alma.core.events import Process
 
 HOST: Final = socket.gethostname()
 

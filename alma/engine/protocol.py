@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from alma.events import Failure, Process, ResourceChange
-from alma.struct import Frozen, Struct, field
+from alma.core.events import Failure, Process, ResourceChange
+from alma.core.struct import Frozen, Struct, field
 
 if TYPE_CHECKING:
     import asyncio

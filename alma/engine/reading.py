@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from alma.core.struct import Frozen
 from alma.engine.checkpoint import parse_export
 from alma.engine.failures import AUTHENTICATION, translate
 from alma.engine.mending import mend
 from alma.engine.project import settings_path, write_project
 from alma.engine.protocol import Checkpoint, StackRef
 from alma.errors import AlmaError, AuthenticationError, BackendError
-from alma.struct import Frozen
 
 _NOT_FOUND = 6
 """The CLI's exit code for a stack that does not exist (a contract since 3.226)."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from alma.core.secret import Secret
 from alma.engine.deployment import (
     PROVIDER_TYPE,
     Entry,
@@ -21,7 +22,6 @@ from alma.engine.deployment import (
     secret_values,
 )
 from alma.engine.matching import extras_to_keep, ordered, referring, renamed
-from alma.secret import Secret
 
 _INTERNAL = "__internal"
 """The input of a provider that says where its plugin is from (`internalKey` in the engine)."""

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from alma.core.events import Failure
+from alma.core.struct import Frozen
 from alma.engine.assets import changed_files
 from alma.engine.deployment import dependencies_of, is_root, live
 from alma.engine.likeness import Likeness, compare
@@ -19,8 +21,6 @@ from alma.engine.reading import Reader
 from alma.engine.reinstate import let_go, reinstate
 from alma.engine.replay import Replay, plan, provider_config
 from alma.engine.snapshot import open_current, open_kept, take
-from alma.events import Failure
-from alma.struct import Frozen
 
 Play = Callable[[Replay, Mapping[str, Any]], Awaitable[OperationResult]]
 Look = Callable[[Mapping[str, Any], tuple[str, ...]], Awaitable[frozenset[str]]]

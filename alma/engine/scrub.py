@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from alma.events import Failure
-from alma.redact import Redactor
+from alma.core.events import Failure
+from alma.core.redaction import Redactor
 
 
 def scrub(directory: Path, redact: Redactor) -> None:

@@ -22,8 +22,8 @@ from alma.engine.playing import replay_host
 if TYPE_CHECKING:
     from pulumi.automation._server import LanguageServer
 
+    from alma.core.redaction import Redactor
     from alma.engine.frames import Task
-    from alma.redact import Redactor
 
 dynamic.mend()
 

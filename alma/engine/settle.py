@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from alma.core.events import Process
+from alma.core.struct import Struct, field
 from alma.engine import processes as live
 from alma.engine.locks import break_lock, locks_of
 from alma.engine.protocol import Settled, StackRef
 from alma.errors import RefusedError
-from alma.events import Process
-from alma.struct import Struct, field
 
 if TYPE_CHECKING:
     import psutil

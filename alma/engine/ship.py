@@ -11,7 +11,7 @@ from typing import Any
 
 import cloudpickle
 
-from alma.engine.digest import code_digest, referred_names
+from alma.core.code_digest import code_digest, referred_names
 from alma.errors import DefinitionError
 
 __all__ = ["code_digest", "ship"]

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from alma.core.secret import Secret, secrets_in
+from alma.core.struct import Frozen
 from alma.engine.backend import Backend, python_environment
 from alma.engine.config import split
 from alma.engine.frames import Task, TaskKind
@@ -14,8 +16,6 @@ from alma.engine.locate import Cli
 from alma.engine.project import directory_of
 from alma.engine.protocol import StackRef, UpRequest
 from alma.errors import BackendError
-from alma.secret import Secret, secrets_in
-from alma.struct import Frozen
 
 _TELLING_PASSPHRASE: Final = 12
 """Characters. Taking a passphrase such as `test` out of every log would take out much else."""

@@ -21,11 +21,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
+from alma.core.events import Failure
+from alma.core.redaction import Redactor
 from alma.engine import frames
 from alma.engine.frames import Report, Task
 from alma.engine.processes import identify
-from alma.events import Failure
-from alma.redact import Redactor
 
 
 def main(descriptor: int, *, programs: bool) -> None:

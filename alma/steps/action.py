@@ -7,12 +7,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
+from alma.core.events import Leftover, StepStarted
+from alma.core.run import OpenOperation, StepStatus
+from alma.core.struct import Struct, field
 from alma.engine.protocol import Settled, Watch
-from alma.events import Leftover, StepStarted
-from alma.status import OpenOperation, StepStatus
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
 from alma.steps.callables import call_function
-from alma.struct import Struct, field
 
 
 class ActionAdapter(Struct):

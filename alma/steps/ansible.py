@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from alma.core.events import Failure, Leftover, StepStarted
+from alma.core.outputs import NotJsonError, check_json
+from alma.core.run import OpenOperation, StepStatus
+from alma.core.secret import Secret, secrets_in
+from alma.core.taint import taint
 from alma.engine.protocol import Settled, Watch
-from alma.events import Failure, Leftover, StepStarted
-from alma.outputs import NotJsonError, check_json
-from alma.secret import Secret, secrets_in
-from alma.status import OpenOperation, StepStatus
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
-from alma.taint import taint
 from alma.tools.ansible import PROGRAMS, Played, clean, play
 from alma.tools.process import Programs, wait_for
 

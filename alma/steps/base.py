@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, Protocol
 
-from alma.context import Context
+from alma.core.events import Failure, Leftover, OperationKind, ResourceChange, RunKind, StepStarted
+from alma.core.operation import Context
+from alma.core.run import OpenOperation, StepStatus
+from alma.core.struct import Frozen, field
 from alma.engine.protocol import Difference, Settled, Watch
-from alma.events import Failure, Leftover, OperationKind, ResourceChange, RunKind, StepStarted
-from alma.status import OpenOperation, StepStatus
-from alma.struct import Frozen, field
 
 
 class Outcome(Frozen):

@@ -11,11 +11,11 @@ from functools import partial
 from types import FunctionType
 from typing import Any
 
-from alma.context import Context
+from alma.core.events import Failure
+from alma.core.operation import Context
+from alma.core.outputs import NotJsonError, check_json
 from alma.engine.protocol import Watch
 from alma.errors import DefinitionError
-from alma.events import Failure
-from alma.outputs import NotJsonError, check_json
 from alma.steps.base import Outcome
 from alma.steps.threads import Ended, in_thread
 

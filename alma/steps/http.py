@@ -9,17 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from alma.context import Context
+from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
+from alma.core.operation import Context
+from alma.core.outputs import is_whole
+from alma.core.redaction import Redactor
+from alma.core.run import OpenOperation, StepStatus
+from alma.core.secret import Secret, secrets_in
+from alma.core.taint import taint
 from alma.engine.protocol import Settled, Watch
-from alma.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
-from alma.outputs import is_whole
-from alma.redact import Redactor
 from alma.request import Asked, Request
-from alma.secret import Secret, secrets_in
-from alma.status import OpenOperation, StepStatus
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
 from alma.steps.callables import takes_context
-from alma.taint import taint
 from alma.tools.http import Answer, UnansweredError, UnfilledError, fill, send, shown
 
 

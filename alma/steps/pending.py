@@ -7,10 +7,10 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from alma.context import PendingCreate
+from alma.core.events import Failure
+from alma.core.operation import PendingCreate
 from alma.engine.mending import CREATING
 from alma.engine.protocol import Checkpoint, PendingOperation
-from alma.events import Failure
 from alma.step import Resolver
 
 

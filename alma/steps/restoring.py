@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from alma.core.events import Failure, Leftover
+from alma.core.struct import Frozen
 from alma.engine.protocol import Checkpoint, Engine, RestoreRequest, RestoreResult, StackRef, Watch
 from alma.errors import AlmaError, AuthenticationError, RefusedError
-from alma.events import Failure, Leftover
 from alma.snapshots import SnapshotError, Snapshots
 from alma.steps.base import Call, Outcome, Undone
-from alma.struct import Frozen
 
 SOMEBODY_ELSE = "it was changed by somebody else after this run's last operation on it"
 

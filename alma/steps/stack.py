@@ -8,7 +8,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from alma.context import PendingCreate
+from alma.core.events import DOUBTFUL, IN_DOUBT, UNANSWERED, Failure, Leftover, StepStarted
+from alma.core.operation import PendingCreate
+from alma.core.outputs import is_whole
+from alma.core.run import OpenOperation, StepStatus
+from alma.core.struct import Struct, field
 from alma.engine.protocol import (
     Checkpoint,
     Engine,
@@ -21,17 +25,13 @@ from alma.engine.protocol import (
     Watch,
 )
 from alma.errors import BackendError
-from alma.events import DOUBTFUL, IN_DOUBT, UNANSWERED, Failure, Leftover, StepStarted
-from alma.outputs import is_whole
 from alma.snapshots import Snapshots
-from alma.status import OpenOperation, StepStatus
 from alma.step import Resolver
 from alma.steps.ahead import at_risk
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
 from alma.steps.callables import call_function
 from alma.steps.pending import creates_in, described, evidence, resolve, unresolved
 from alma.steps.restoring import Restoring
-from alma.struct import Struct, field
 
 
 class StackAdapter(Struct):

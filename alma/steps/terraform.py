@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
+from alma.core.run import OpenOperation, StepStatus
+from alma.core.secret import secrets_in
+from alma.core.taint import taint
 from alma.engine.protocol import Settled, Watch
-from alma.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
-from alma.secret import secrets_in
-from alma.status import OpenOperation, StepStatus
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
 from alma.steps.callables import call_function
-from alma.taint import taint
 from alma.tools.process import Programs, wait_for
 from alma.tools.terraform import PROGRAMS, Ended, Terraform, UninitialisedError, clean
 from alma.tools.tfstate import State

@@ -15,15 +15,15 @@ from types import ModuleType
 from typing import Any
 
 from alma import launch, operator
+from alma.core.events import Leftover
+from alma.core.localstack import LocalStack
+from alma.core.result import Result
+from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError, SagaEndedError
-from alma.events import Leftover
 from alma.journal import Journal
 from alma.leftovers import proven_gone
-from alma.localstack import LocalStack
-from alma.result import Result
 from alma.saga import Saga
 from alma.settings import Settings
-from alma.status import RunStatus, SagaState
 from alma.step import StackStep
 from alma.view import folded
 

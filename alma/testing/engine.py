@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
+from alma.core.events import IN_DOUBT, Failure, Process, ResourceChange
 from alma.engine.protocol import (
     Checkpoint,
     Difference,
@@ -23,7 +24,6 @@ from alma.engine.protocol import (
     Watch,
 )
 from alma.errors import BackendError
-from alma.events import IN_DOUBT, Failure, Process, ResourceChange
 from alma.testing.faults import Fault
 from alma.testing.life import Life
 from alma.testing.world import FakeProgram, FakeWorld, Key, resource_of, seal

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from alma.events import Recorded, RunCreated
-from alma.identity import utc_now
+from alma.core.events import Recorded, RunCreated
+from alma.core.identity import utc_now
 from alma.journal import Journal
 from alma.lease import Lease
 from alma.testing.faults import JournalFault

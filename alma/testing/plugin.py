@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from alma.localstack import LocalStack
+    from alma.core.localstack import LocalStack
     from alma.testing.deployed import Deployed
 
 
@@ -85,8 +85,8 @@ def _deployed(
 
 
 def _asked(config: pytest.Config) -> LocalStack | None:
+    from alma.core.localstack import LocalStack
     from alma.errors import DefinitionError
-    from alma.localstack import LocalStack
 
     url = config.getoption("--alma-localstack")
     try:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from alma.core.secret import Secret
 from alma.engine.protocol import Checkpoint, PendingOperation, Resource, StackRef
-from alma.secret import Secret
 
 Key = tuple[str, str]
 """Project and stack."""

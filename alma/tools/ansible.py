@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from alma.core.events import Failure
+from alma.core.redaction import Redactor
+from alma.core.secret import unwrap
 from alma.errors import ToolError
-from alma.events import Failure
-from alma.redact import Redactor
-from alma.secret import unwrap
 from alma.tools.process import Command, Programs
 
 PROGRAMS: Final = ("ansible-playbook", "play.py")

@@ -14,10 +14,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+from alma.core.outputs import is_whole
+from alma.core.secret import Secret, unwrap
 from alma.errors import ToolError
-from alma.outputs import is_whole
 from alma.request import PLACEHOLDER, Request
-from alma.secret import Secret, unwrap
 
 KEY_HEADER: Final = "Idempotency-Key"
 """https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/"""

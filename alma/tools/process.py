@@ -20,11 +20,11 @@ from typing import IO, Final, Literal
 
 import psutil
 
+from alma.core.events import Failure, Process
+from alma.core.run import OpenOperation
 from alma.engine import processes as live
 from alma.engine.protocol import Watch
 from alma.errors import RefusedError
-from alma.events import Failure, Process
-from alma.status import OpenOperation
 
 _PATIENCE: Final = 3600.0
 """Seconds that a program gets to end by itself after its caller died, as a Pulumi CLI does."""

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from alma.core.redaction import Redactor
+from alma.core.secret import Secret, unwrap
 from alma.errors import BackendError, ToolError
-from alma.redact import Redactor
-from alma.secret import Secret, unwrap
 from alma.tools import tfstate, tfui
 from alma.tools.process import Command, Programs, read
 from alma.tools.tflock import is_proven_dead

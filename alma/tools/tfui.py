@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from alma.events import IN_DOUBT, Failure, ResourceChange
+from alma.core.events import IN_DOUBT, Failure, ResourceChange
 
 _LOCKED: Final = "Error acquiring the state lock"
 _HOOKS: Final = {"apply_start", "apply_complete", "apply_errored"}

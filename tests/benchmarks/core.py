@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from alma import events as ev
-from alma.definition import Definition
+from alma.core import events as ev
+from alma.core.definition import Definition
+from alma.core.state import fold
 from alma.journal import Journal
 from alma.saga import Saga
-from alma.state import fold
 
 BATCH = 100
 """Appends or commits in a row; then it is the other one's turn."""

@@ -90,7 +90,7 @@ def journals(house: House, place: Path, sizes: tuple[int, ...] = RUNS) -> dict[s
 
 def _fill(path: Path, begin: int, end: int) -> None:
     """Add finished runs; not durably, which would take hours and is not what is measured."""
-    from alma import events as ev
+    from alma.core import events as ev
     from alma.journal import Journal as Opened
 
     definition = core.small()

@@ -15,8 +15,8 @@ from click.testing import Result
 from alma import errors
 from alma.cli import edge
 from alma.cli.program import COMMANDS, program
-from alma.result import exit_code
-from alma.status import SagaState
+from alma.core.result import exit_code
+from alma.core.run import SagaState
 
 TEXT = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 CONTEXT = click.Context(program)

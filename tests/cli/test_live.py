@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from alma.cli.live import LiveView, Row, _fitting
-from alma.status import SagaState
+from alma.core.run import SagaState
 from tests.cli.terminal import Terminal
 from tests.cli.tools import WAITING, wait_for
 

@@ -16,10 +16,10 @@ from uuid import uuid4
 
 import pytest
 
+from alma.core.events import Process
 from alma.engine.pool import PulumiEngine
 from alma.engine.protocol import OperationResult, StackRef, UpRequest, Watch
 from alma.engine.ship import ship
-from alma.events import Process
 from tests.engine import programs
 
 WRAPPER = """#!/bin/sh

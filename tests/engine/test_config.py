@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import psutil
 
+from alma.core.secret import Secret
 from alma.engine.project import write_settings
 from alma.engine.protocol import StackRef
-from alma.secret import Secret
 from tests.engine import programs
 from tests.engine.conftest import Place
 

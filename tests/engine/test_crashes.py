@@ -13,11 +13,11 @@ from typing import Any
 import psutil
 import pytest
 
+from alma.core.events import Process
 from alma.engine import processes, settle
 from alma.engine.pool import PulumiEngine
 from alma.engine.protocol import OperationResult, Watch
 from alma.errors import RefusedError
-from alma.events import Process
 from tests.engine import programs
 from tests.engine.conftest import Place, environment, python, until
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from alma.core.events import Failure
+from alma.core.secret import Secret
 from alma.engine.pool import PulumiEngine
 from alma.errors import AuthenticationError, BackendError, DefinitionError, ToolError
-from alma.events import Failure
-from alma.secret import Secret
 from tests.engine import programs
 from tests.engine.conftest import Place, until
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alma.core.events import Failure
+from alma.core.redaction import Redactor
+from alma.core.secret import Secret
+from alma.core.taint import taint
 from alma.engine.scrub import clean_failure, scrub
-from alma.events import Failure
-from alma.redact import Redactor
-from alma.secret import Secret
-from alma.taint import taint
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from alma.core.secret import Secret
 from alma.engine.protocol import OperationResult, StackRef
-from alma.secret import Secret
 from tests.engine.conftest import Place
 
 PROJECT = """name: shop

@@ -63,12 +63,12 @@ MUTANTS: Final = (
         "undone in forward order",
         (
             (
-                "decide.py",
+                "core/decide.py",
                 "for name in reversed(topological(run.plan))",
                 "for name in topological(run.plan)",
             ),
             (
-                "decide.py",
+                "core/decide.py",
                 f"if all({_UNDONE} for other in dependents)",
                 "if dependents is not None",
             ),
@@ -76,7 +76,7 @@ MUTANTS: Final = (
     ),
     _one(
         "an undo does not wait for the dependents'",
-        "decide.py",
+        "core/decide.py",
         f"if all({_UNDONE} for other in dependents)",
         "if dependents is not None",
     ),
@@ -88,7 +88,7 @@ MUTANTS: Final = (
     ),
     _one(
         "a start does not wait for its dependencies",
-        "agenda.py",
+        "core/agenda.py",
         "for place, name in enumerate(self.order) if not self._lacks[name]]",
         "for place, name in enumerate(self.order) if self._lacks[name] >= 0]",
     ),
@@ -100,7 +100,7 @@ MUTANTS: Final = (
     ),
     _one(
         "the failed step is not undone",
-        "decide.py",
+        "core/decide.py",
         "if run.takes_back or step.started is not None",
         "if run.takes_back or (step.started is not None and step.state is not FAILED)",
     ),
@@ -119,7 +119,7 @@ MUTANTS: Final = (
     ),
     _one(
         "a repeated operation in doubt counts as a retry",
-        "decide.py",
+        "core/decide.py",
         "attempt = max(step.attempts, 1) if step.in_doubt else step.attempts + 1",
         "attempt = step.attempts + 1",
         RUN,
@@ -127,7 +127,7 @@ MUTANTS: Final = (
     ),
     _one(
         "a retained step counts as clean",
-        "state.py",
+        "core/state.py",
         "step.state, step.retained, step.ended_at = FAILED, True, entry.at",
         "step.state, step.retained, step.ended_at = COMPENSATED, True, entry.at",
     ),
@@ -153,22 +153,22 @@ MUTANTS: Final = (
         "secrets are journaled as they are",
         (
             (
-                "secret.py",
+                "core/secret.py",
                 "    if isinstance(tree, Secret):\n        return MASK\n    if",
                 "    if isinstance(tree, Secret):\n        return tree._value\n    if",
             ),
             (
-                "redact.py",
+                "core/redaction.py",
                 "        return text\n\n    def clean",
                 "        return _text\n\n    def clean",
             ),
             (
-                "redact.py",
+                "core/redaction.py",
                 "def __call__(self, text: str) -> str:",
                 "def __call__(self, text: str, _text: str = '') -> str:",
             ),
             (
-                "redact.py",
+                "core/redaction.py",
                 "        for spelling in sorted(",
                 "        _text = text\n        for spelling in sorted(",
             ),
@@ -176,14 +176,14 @@ MUTANTS: Final = (
     ),
     _one(
         "resume runs completed steps again",
-        "state.py",
+        "core/state.py",
         "    run.interrupts, run.suspended = 0, False\n",
         "    run.interrupts, run.suspended = 0, False\n    for step in run.steps.values():\n"
         "        step.state = RUNNING if step.state is COMPLETED else step.state\n",
     ),
     _one(
         "an operation in doubt is not settled first",
-        "decide.py",
+        "core/decide.py",
         "    if agenda.doubtful:\n",
         "    if agenda.doubtful is None:\n",
     ),
@@ -201,7 +201,7 @@ MUTANTS: Final = (
     ),
     _one(
         "the pivot does not hold",
-        "status.py",
+        "core/run.py",
         'return self.kind == "up" and any(',
         "return False and any(",
     ),
@@ -221,7 +221,7 @@ MUTANTS: Final = (
     ),
     _one(
         "retries are not bounded",
-        "state.py",
+        "core/state.py",
         "return made < attempts and failure.kind not in ev.NOT_RETRIED",
         "return failure.kind not in ev.NOT_RETRIED",
         STATE,

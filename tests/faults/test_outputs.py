@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from alma import Context, Saga, SagaState
+from alma.core.outputs import DIGEST_KEY
 from alma.launch import up
-from alma.outputs import DIGEST_KEY
 
 
 def _size(directory: Path) -> int:

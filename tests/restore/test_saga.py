@@ -17,12 +17,12 @@ import pytest
 from pulumi import Output, ResourceOptions
 
 from alma import Retry, Saga, SagaState
-from alma import events as ev
+from alma.core import events as ev
+from alma.core.result import Result
 from alma.errors import SagaEndedError
 from alma.journal import Journal
 from alma.launch import resume, rollback, up
 from alma.preview import preview
-from alma.result import Result
 from alma.settings import Settings
 from tests.engine.conftest import Place, environment, until
 from tests.restore.conftest import Lab

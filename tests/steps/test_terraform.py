@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 
 from alma import Context, DefinitionError, Saga, SagaFailed, Secret, destroy, rollback
+from alma.core.events import Process
 from alma.engine.processes import find
-from alma.events import Process
 from alma.preview import preview
 from tests.services.localstack import LocalStack
 from tests.steps.conftest import CANARY, Place, until

@@ -8,10 +8,10 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from alma.core.events import Recorded
+from alma.core.result import Result
 from alma.errors import SagaEndedError
-from alma.events import Recorded
 from alma.journal import Journal
-from alma.result import Result
 from alma.settings import Settings
 from alma.testing import FakeEngine
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from alma.definition import Definition, StepDefinition
-from alma.events import Leftover, OperationIntended, OperationSucceeded, RunCreated, RunFailed
+from alma.core.definition import Definition, StepDefinition
+from alma.core.events import Leftover, OperationIntended, OperationSucceeded, RunCreated, RunFailed
 from alma.journal import Journal
 from alma.lease import Lease
 

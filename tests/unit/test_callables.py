@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from alma.context import Context
+from alma.core.operation import Context
 from alma.engine.protocol import Watch
 from alma.steps.base import Outcome
 from alma.steps.callables import call_function, takes_context

@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from alma import Context, Saga
+from alma.core.run import SagaState
 from alma.launch import destroy, up
-from alma.status import SagaState
 from alma.testing import FakeEngine
 from tests.unit.helpers import program, settings
 

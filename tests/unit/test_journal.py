@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from alma.core.events import Failure, OperationFailed, OperationSucceeded
+from alma.core.secret import Secret
 from alma.errors import JournalError, RunNotFoundError, StaleEpochError
-from alma.events import Failure, OperationFailed, OperationSucceeded
 from alma.journal import Journal
-from alma.secret import Secret
 from tests.unit.journal_tools import START, Clock, a_run, created, fill, intended, succeeded
 
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alma import events
-from alma.events import Event, RunCreated
+from alma.core import events
+from alma.core.events import Event, RunCreated
 from alma.journal import Journal
 from tests.unit.journal_tools import a_run
 

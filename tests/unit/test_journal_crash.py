@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alma import events as ev
+from alma.core import events as ev
 from alma.errors import JournalError
 from alma.journal import Journal
 from tests.unit.journal_tools import Clock, a_run, child, created, ended, intended

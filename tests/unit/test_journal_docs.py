@@ -16,7 +16,7 @@ import pytest
 
 from alma._journal_schema import APPLICATION_ID
 from alma._journal_store import create
-from alma.events import Event, Failure, Leftover, Process, ResourceChange
+from alma.core.events import Event, Failure, Leftover, Process, ResourceChange
 from tests.unit.journal_tools import ROOT, fill
 
 PAGE = (ROOT / "docs" / "journal.md").read_text(encoding="utf-8")

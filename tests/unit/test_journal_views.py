@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alma import events as ev
-from alma.decide import Act, Finish, Reconcile, Suspend, TurnBack, Undo, decide
-from alma.definition import Definition, Retry, StepDefinition
+from alma.core import events as ev
+from alma.core.decide import Act, Finish, Reconcile, Suspend, TurnBack, Undo, decide
+from alma.core.definition import Definition, Retry, StepDefinition
+from alma.core.run import RunStatus, SagaState
+from alma.core.state import fold
 from alma.journal import Journal, Lease
-from alma.state import fold
-from alma.status import RunStatus, SagaState
 from tests.unit.journal_tools import Clock, a_run, intended, succeeded
 
 PROCESS = ev.Process(host="here", pid=1, started=1.0)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from alma import _journal_leases
+from alma.core.events import Process
 from alma.errors import JournalError, RunnerBusyError, StaleEpochError
-from alma.events import Process
 from alma.journal import Journal
 from alma.lease import Lease, is_locked, lock_path, try_lock
 from tests.unit.journal_tools import START, Clock, a_run, child, created, intended

@@ -17,12 +17,12 @@ import yaml
 
 from alma import DefinitionError, LocalStack, Saga, SagaState
 from alma.checks import check_journal
-from alma.definition import Definition
+from alma.core.definition import Definition
+from alma.core.localstack import SERVICES
 from alma.engine.project import write_settings
 from alma.engine.protocol import StackRef
 from alma.errors import UnreachableError
 from alma.launch import destroy, resume, rollback, up
-from alma.localstack import SERVICES
 from alma.preview import preview
 from alma.reach import trouble
 from alma.testing import FakeEngine, Fault

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from alma import Retry, Saga, SagaState
-from alma import events as ev
+from alma.core import events as ev
+from alma.core.result import Result
 from alma.engine.protocol import StackRef
 from alma.journal import Journal
 from alma.launch import resume, rollback, up
 from alma.pruning import prune
-from alma.result import Result
 from alma.snapshots import SnapshotError, Snapshots
 from alma.testing import Crash, FakeEngine, FakeProgram, Fault
 from alma.testing.world import resource_of

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from alma import Context, Retry, Saga, SagaFailed, SagaInterrupted, SagaState, Secret
-from alma import events as ev
+from alma.core import events as ev
+from alma.core.state import fold
 from alma.errors import DefinitionError, JournalError, RefusedError, RunnerBusyError
 from alma.journal import Journal
 from alma.launch import destroy, resume, rollback, up
 from alma.leftovers import proven_gone
 from alma.operator import abandon, skip
-from alma.state import fold
 from alma.testing import Crash, FakeEngine, FakeProgram, Fault
 from tests.unit.helpers import ended, history, program, settings, types, until
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from alma import Retry, Saga
-from alma import events as ev
-from alma.agenda import Agenda
-from alma.decide import Act, Finish, Reconcile, Suspend, TurnBack, Undo, decide
-from alma.state import (
+from alma.core import events as ev
+from alma.core.agenda import Agenda
+from alma.core.decide import Act, Finish, Reconcile, Suspend, TurnBack, Undo, decide
+from alma.core.run import RunStatus, SagaState
+from alma.core.state import (
     COMPENSATED,
     COMPENSATING,
     COMPLETED,
@@ -23,7 +24,6 @@ from alma.state import (
     apply,
     fold,
 )
-from alma.status import RunStatus, SagaState
 
 T0 = datetime(2026, 1, 31, tzinfo=UTC)
 

@@ -6,10 +6,10 @@ from collections import Counter
 from typing import Any
 
 from alma import SagaState
-from alma import events as ev
+from alma.core import events as ev
+from alma.core.result import Result, exit_code
+from alma.core.run import RunStatus
 from alma.journal import Journal
-from alma.result import Result, exit_code
-from alma.status import RunStatus
 from tests.faults.model.case import CANARY
 from tests.faults.model.stage import Before, Stage
 

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from alma import Retry, Saga, SagaState
+from alma.core.result import Result
+from alma.core.state import fold
 from alma.engine.protocol import StackRef
 from alma.errors import AlmaError, RunnerBusyError, SagaEndedError
 from alma.journal import Journal
 from alma.launch import destroy, resume, rollback, up
 from alma.operator import abandon, skip
-from alma.result import Result
 from alma.settings import Settings
-from alma.state import fold
 from alma.testing import Crash, JournalFaults
 from alma.testing.world import resource_of
 from tests.faults.model import stage as stages

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alma import Context, Secret
+from alma.core.run import RunStatus
 from alma.engine.protocol import (
     Checkpoint,
     OperationResult,
@@ -21,7 +22,6 @@ from alma.engine.protocol import (
     UpRequest,
     Watch,
 )
-from alma.status import RunStatus
 from alma.testing import FakeEngine, FakeProgram, Life
 from alma.testing.world import FakeWorld, resource_of
 from tests.faults.model.case import CANARY, STACK, Case, Turn

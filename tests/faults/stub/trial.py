@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from alma import SagaState
+from alma.core.run import RunStatus
+from alma.core.state import fold
 from alma.journal import Journal
-from alma.state import fold
-from alma.status import RunStatus
 from tests.faults.stub.bench import Bench, kill, living
 from tests.faults.stub.runner import SAGA
 

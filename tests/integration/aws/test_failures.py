@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from alma import LocalStack, Retry, Saga, SagaFailed, SagaState
-from alma.events import OperationFailed, OperationSucceeded, Recorded, SignalSent
+from alma.core.events import OperationFailed, OperationSucceeded, Recorded, SignalSent
+from alma.core.result import Result
+from alma.core.run import RunStatus
 from alma.launch import rollback, up
-from alma.result import Result
 from alma.settings import Settings
-from alma.status import RunStatus
 from stacks.aws import messaging, secrets, storage
 from tests.integration.aws.account import Account
 from tests.services.exchange import Request

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from alma import LocalStack, Saga, SagaState, Secret
+from alma.core.result import Result
 from alma.launch import destroy
-from alma.result import Result
 from stacks.aws import messaging, secrets, storage
 from tests.integration.aws.account import Account
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alma import Context, LocalStack, Saga, SagaFailed, SagaState
-from alma.result import Result
+from alma.core.result import Result
 from tests.integration.aws.account import Account
 from tests.integration.aws.example import FAULTS, aws_saga
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from alma import SagaFailed, SagaState
+from alma.core.result import Result
 from alma.launch import rollback
-from alma.result import Result
 from tests.integration.docker.world import ENDS, TIERS, World
 
 pytestmark = pytest.mark.timeout(300)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from alma import Retry, SagaState
-from alma import events as ev
+from alma.core import events as ev
 from alma.journal import Journal
 from alma.launch import rollback
 from tests.engine.conftest import environment, until

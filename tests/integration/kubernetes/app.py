@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from alma import Saga, Secret
+from alma.core.result import Result
 from alma.errors import SagaEndedError
-from alma.result import Result
 from stacks.kubernetes import app, ingress, namespace, settings
 
 PASSWORD = "swordfish-and-chips"

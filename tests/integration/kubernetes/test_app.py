@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from alma import Saga, SagaState
+from alma.core.result import Result
 from alma.launch import destroy, up
-from alma.result import Result
 from tests.integration.kubernetes.app import PASSWORD, STEPS, ended, saga
 from tests.integration.kubernetes.cluster import Cluster
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from alma.events import Failure, Leftover
-from alma.status import RunStatus, SagaState, StepStatus
+from alma.core.events import Failure, Leftover
+from alma.core.run import RunStatus, SagaState, StepStatus
 
 
 @dataclass(frozen=True, kw_only=True)

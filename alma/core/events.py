@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final, Literal
 
-from alma.struct import Frozen, field
+from alma.core.struct import Frozen, field
 
 Direction = Literal["forward", "back"]
 RunKind = Literal["up", "destroy", "restore"]

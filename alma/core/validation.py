@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from alma.core.secret import Secret
 from alma.errors import DefinitionError
-from alma.secret import Secret
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 """Narrower than Pulumi's own rule: a leading dash would be read as a flag, dots as a path."""

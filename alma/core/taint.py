@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from alma.redact import Redactor
-from alma.secret import Secret
+from alma.core.redaction import Redactor
+from alma.core.secret import Secret
 
 _TELLING = 8
 """Characters that a secret must have for texts that merely contain it to be secret as well."""

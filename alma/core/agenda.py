@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 
-from alma.dag import topological
-from alma.status import RunStatus, SagaState, StepStatus
+from alma.core.dag import topological
+from alma.core.run import RunStatus, SagaState, StepStatus
 
 
 class Agenda:

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from alma.core.struct import Frozen, field
 from alma.errors import DefinitionError
-from alma.struct import Frozen, field
 
 if TYPE_CHECKING:
-    from alma.localstack import LocalStack
+    from alma.core.localstack import LocalStack
 
 FailurePolicy = Literal["compensate", "stop"]
 Compensation = Literal[
@@ -176,7 +176,7 @@ class Definition(Frozen):
         )
         aws = None
         if data.get("aws"):
-            from alma.localstack import LocalStack
+            from alma.core.localstack import LocalStack
 
             aws = LocalStack(**data["aws"])
         return cls(**{**data, "steps": steps, "aws": aws})

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from alma.secret import MASK, Secret, mask, secrets_in
+from alma.core.secret import MASK, Secret, mask, secrets_in
 
 LARGEST: Final = 64 * 1024
 """Bytes of JSON up to which one output is journaled whole; of a larger one a digest is kept."""

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alma.agenda import Agenda
-from alma.dag import topological
-from alma.state import COMPENSATED, COMPLETED, FAILED, PENDING, RUNNING
-from alma.status import RunStatus, SagaState, StepStatus
+from alma.core.agenda import Agenda
+from alma.core.dag import topological
+from alma.core.run import RunStatus, SagaState, StepStatus
+from alma.core.state import COMPENSATED, COMPLETED, FAILED, PENDING, RUNNING
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""What is known of a run and of its steps: the shapes that `alma.state.fold` fills.
+"""What is known of a run and of its steps: the shapes that `alma.core.state.fold` fills.
 
-They are only ever changed by `alma.state.apply`; everybody else reads them.
+They are only ever changed by `alma.core.state.apply`; everybody else reads them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from alma.definition import Definition, StepDefinition
-from alma.events import (
+from alma.core.definition import Definition, StepDefinition
+from alma.core.events import (
     Direction,
     Failure,
     Leftover,
@@ -21,10 +21,10 @@ from alma.events import (
     RunKind,
     StepStarted,
 )
-from alma.struct import Struct, field
+from alma.core.struct import Struct, field
 
 if TYPE_CHECKING:
-    from alma.agenda import Agenda
+    from alma.core.agenda import Agenda
 
 
 class SagaState(Enum):
@@ -130,7 +130,7 @@ class RunStatus(Struct):
     created_at: datetime | None = None
     ended_at: datetime | None = None
     agenda: Agenda | None = field(default=None, repr=False, compare=False)
-    """Of `alma.decide.decide`, from its first call on; `apply` keeps it up."""
+    """Of `alma.core.decide.decide`, from its first call on; `apply` keeps it up."""
 
     @property
     def plan(self) -> Definition:

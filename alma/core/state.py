@@ -1,4 +1,4 @@
-"""The rule book: how events make a state. Pure, no I/O; `alma.decide` says what follows from it.
+"""The rule book: how events make a state. Pure, no I/O; `alma.core.decide` says what follows from it.
 
 `TRANSITIONS` is the whole table of a run's states; `apply` goes through it, so a pair that is
 not in it cannot happen. FAILED is the one end that can be taken up again, by somebody who asks:
@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from alma import events as ev
-from alma.definition import Definition
-from alma.status import OpenOperation, RunStatus, SagaState, StepStatus
+from alma.core import events as ev
+from alma.core.definition import Definition
+from alma.core.run import OpenOperation, RunStatus, SagaState, StepStatus
 
 PENDING, RUNNING, COMPENSATING = SagaState.PENDING, SagaState.RUNNING, SagaState.COMPENSATING
 COMPLETED, FAILED, COMPENSATED = SagaState.COMPLETED, SagaState.FAILED, SagaState.COMPENSATED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphlib import CycleError
 
-from alma.definition import Definition
+from alma.core.definition import Definition
 from alma.errors import DefinitionError
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from alma.secret import MASK, Secret, secrets_in
+from alma.core.secret import MASK, Secret, secrets_in
 
 SHORTEST = 3
 """Shorter values are left alone: replacing every "1" would make a text unreadable."""
