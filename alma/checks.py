@@ -10,12 +10,12 @@ from typing import Literal
 
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.engine import checkpoint
-from alma.engine.processes import find
 from alma.engine.protocol import StackRef
 from alma.errors import AlmaError
 from alma.journal import Journal
 from alma.lease import may_live
 from alma.reach import trouble
+from alma.system.processes import find
 from alma.view import View, view
 
 Level = Literal["ok", "warn", "fail"]

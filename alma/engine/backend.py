@@ -98,7 +98,7 @@ class Backend(Frozen):
         elif "PULUMI_CONFIG_PASSPHRASE" not in env:
             env[_CHOSEN[1]] = str(self.cwd / env[_CHOSEN[1]])
         if operation:
-            from alma.engine.processes import MARKER
+            from alma.system.processes import MARKER
 
             env[MARKER] = operation
         return env

@@ -8,10 +8,10 @@ import time
 from typing import Any, Final
 
 from alma.core.events import Failure, Process
-from alma.engine import processes
 from alma.engine.client import WorkerClient
 from alma.engine.frames import Report, Task
 from alma.engine.protocol import Watch
+from alma.system import processes
 
 _LAST_REPORT: Final = 5.0
 """Seconds for a worker to report after its CLI was killed; then it is ended as well."""

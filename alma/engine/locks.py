@@ -15,8 +15,8 @@ from typing import Final
 import psutil
 
 from alma.core.struct import Frozen
-from alma.engine.processes import HOST, is_cli
 from alma.engine.protocol import StackRef
+from alma.system.processes import HOST, is_cli
 
 _CLOCKS: Final = 2.0
 """Seconds by which a process's start may seem to lie after a lock that it took itself."""

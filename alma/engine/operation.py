@@ -20,9 +20,9 @@ from alma.engine.eventlog import EventLog
 from alma.engine.failures import readable, translate
 from alma.engine.frames import Report, Task
 from alma.engine.observer import Observer
-from alma.engine.processes import identify
 from alma.engine.workspace import Workspace
 from alma.errors import AlmaError
+from alma.system.processes import identify
 
 Tell = Callable[[tuple[Any, ...]], None]
 

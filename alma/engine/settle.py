@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from alma.core.events import Process
 from alma.core.struct import Struct, field
-from alma.engine import processes as live
 from alma.engine.locks import break_lock, locks_of
 from alma.engine.protocol import Settled, StackRef
 from alma.errors import RefusedError
+from alma.system import processes as live
 
 if TYPE_CHECKING:
     import psutil

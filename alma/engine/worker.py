@@ -25,7 +25,7 @@ from alma.core.events import Failure
 from alma.core.redaction import Redactor
 from alma.engine import frames
 from alma.engine.frames import Report, Task
-from alma.engine.processes import identify
+from alma.system.processes import identify
 
 
 def main(descriptor: int, *, programs: bool) -> None:

@@ -14,8 +14,8 @@ from alma.core.secret import Secret, secrets_in
 from alma.core.taint import taint
 from alma.engine.protocol import Settled, Watch
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
+from alma.system.programs import Programs, wait_for
 from alma.tools.ansible import PROGRAMS, Played, clean, play
-from alma.tools.process import Programs, wait_for
 
 
 @dataclass(kw_only=True)

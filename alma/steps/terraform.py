@@ -16,7 +16,7 @@ from alma.core.taint import taint
 from alma.engine.protocol import Settled, Watch
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
 from alma.steps.callables import call_function
-from alma.tools.process import Programs, wait_for
+from alma.system.programs import Programs, wait_for
 from alma.tools.terraform import PROGRAMS, Ended, Terraform, UninitialisedError, clean
 from alma.tools.tfstate import State
 

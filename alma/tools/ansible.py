@@ -17,7 +17,7 @@ from alma.core.events import Failure
 from alma.core.redaction import Redactor
 from alma.core.secret import unwrap
 from alma.errors import ToolError
-from alma.tools.process import Command, Programs
+from alma.system.programs import Command, Programs
 
 PROGRAMS: Final = ("ansible-playbook", "play.py")
 """What works for an operation, as its process list shows it."""

@@ -18,8 +18,8 @@ from typing import Any, Final
 from alma.core.redaction import Redactor
 from alma.core.secret import Secret, unwrap
 from alma.errors import BackendError, ToolError
+from alma.system.programs import Command, Programs, read
 from alma.tools import tfstate, tfui
-from alma.tools.process import Command, Programs, read
 from alma.tools.tflock import is_proven_dead
 
 PROGRAMS: Final = ("terraform", "tofu")

@@ -7,8 +7,8 @@ from typing import Final
 
 import psutil
 
-from alma.engine import processes as live
-from alma.tools.process import named
+from alma.system import processes as live
+from alma.system.programs import named
 from alma.tools.tfui import Lock
 
 _CLOCK: Final = 2.0

@@ -14,10 +14,11 @@ import psutil
 import pytest
 
 from alma.core.events import Process
-from alma.engine import processes, settle
+from alma.engine import settle
 from alma.engine.pool import PulumiEngine
 from alma.engine.protocol import OperationResult, Watch
 from alma.errors import RefusedError
+from alma.system import processes
 from tests.engine import programs
 from tests.engine.conftest import Place, environment, python, until
 

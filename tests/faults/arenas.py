@@ -14,9 +14,9 @@ from uuid import uuid4
 import pulumi
 
 from alma.core.events import Process
-from alma.engine.processes import family, kill
 from alma.engine.protocol import Engine, OperationResult, StackRef, UpRequest, Watch
 from alma.engine.ship import ship
+from alma.system.processes import family, kill
 from alma.testing import FakeEngine, FakeProgram, Fault
 from tests.engine import programs
 

@@ -14,8 +14,8 @@ import pytest
 
 from alma import Context, DefinitionError, Saga, SagaFailed, Secret, destroy, rollback
 from alma.core.events import Process
-from alma.engine.processes import find
 from alma.preview import preview
+from alma.system.processes import find
 from tests.services.localstack import LocalStack
 from tests.steps.conftest import CANARY, Place, until
 from tests.steps.modules import S3_BACKEND, SAGA, module

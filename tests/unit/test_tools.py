@@ -16,8 +16,8 @@ import pytest
 
 from alma import Request, Secret
 from alma.core.redaction import Redactor
-from alma.engine.processes import HOST
 from alma.errors import BackendError
+from alma.system.processes import HOST
 from alma.tools import tfstate, tfui
 from alma.tools.http import UnfilledError, _seconds, fill, shown
 from alma.tools.tflock import is_proven_dead

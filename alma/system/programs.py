@@ -22,9 +22,9 @@ import psutil
 
 from alma.core.events import Failure, Process
 from alma.core.run import OpenOperation
-from alma.engine import processes as live
 from alma.engine.protocol import Watch
 from alma.errors import RefusedError
+from alma.system import processes as live
 
 _PATIENCE: Final = 3600.0
 """Seconds that a program gets to end by itself after its caller died, as a Pulumi CLI does."""
