@@ -11,9 +11,9 @@ from alma.core.run import RunStatus, SagaState
 from alma.core.struct import Frozen
 from alma.engine.protocol import StackRef
 from alma.errors import RunNotFoundError
-from alma.journal import Journal
+from alma.journal.journal import Journal
+from alma.journal.reading import folded
 from alma.snapshots import Snapshots
-from alma.view import folded
 
 Moment = Literal["before", "after"]
 

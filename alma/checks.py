@@ -12,11 +12,11 @@ from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.engine import checkpoint
 from alma.engine.protocol import StackRef
 from alma.errors import AlmaError
-from alma.journal import Journal
-from alma.lease import may_live
+from alma.journal.journal import Journal
+from alma.journal.lease import may_live
+from alma.journal.reading import View, view
 from alma.reach import trouble
 from alma.system.processes import find
-from alma.view import View, view
 
 Level = Literal["ok", "warn", "fail"]
 

@@ -12,8 +12,9 @@ from alma.core.run import RunStatus
 from alma.ending import conclude
 from alma.errors import JournalError, SagaInterrupted
 from alma.inputs import from_earlier_runs
-from alma.journal import Journal
-from alma.lease import Lease
+from alma.journal.journal import Journal
+from alma.journal.lease import Lease
+from alma.journal.reading import folded
 from alma.operation import Operations
 from alma.prepare import Prepared, from_definition
 from alma.recorder import Recorder
@@ -21,7 +22,6 @@ from alma.runner import Runner
 from alma.settings import Settings, open_engine
 from alma.snapshots import Snapshots, directory_of
 from alma.steps.base import StepAdapter
-from alma.view import folded
 
 
 async def drive(

@@ -8,7 +8,7 @@ from typing import Any
 from alma.core.outputs import is_whole
 from alma.core.run import RunStatus, SagaState
 from alma.core.state import fold
-from alma.journal import Journal
+from alma.journal.journal import Journal
 from alma.step import Output
 
 Reveal = Callable[[str], Awaitable[Mapping[str, Any]]]

@@ -18,14 +18,14 @@ from alma.core.run import RunStatus, SagaState
 from alma.drive import drive
 from alma.ending import conclude, way_on
 from alma.errors import DefinitionError, RefusedError, SagaFailed
-from alma.journal import Journal
+from alma.journal.journal import Journal
+from alma.journal.reading import folded
 from alma.loading import hand_over
 from alma.prepare import from_saga
 from alma.reach import require_target
 from alma.saga import Saga
 from alma.settings import Settings, open_engine
 from alma.step import StackStep
-from alma.view import folded
 
 T = TypeVar("T")
 

@@ -7,9 +7,9 @@ from typing import Final
 
 from alma.core.events import RunCreated, StepStarted
 from alma.core.run import SagaState
-from alma.journal import Journal
+from alma.journal.journal import Journal
+from alma.journal.reading import folded
 from alma.snapshots import Snapshots, directory_of
-from alma.view import folded
 
 JUST_NOW: Final = 600.0
 """Seconds in which a runner has surely journaled a snapshot that it has written."""

@@ -18,8 +18,8 @@ from alma.core.redaction import Redactor
 from alma.core.run import RunStatus
 from alma.core.state import apply
 from alma.errors import RefusedError
-from alma.journal import Journal
-from alma.lease import Lease
+from alma.journal.journal import Journal
+from alma.journal.lease import Lease
 
 PATIENCE: Final = 0.005
 """Seconds that what was noted waits for the next intent: to decide on it, and to read the state of

@@ -12,13 +12,13 @@ from alma.core.result import Result
 from alma.drive import drive
 from alma.engine.protocol import Engine, RestoreForeseen, RestoreRequest, StackRef, Watch
 from alma.errors import DefinitionError, RefusedError, RunNotFoundError
+from alma.journal.reading import folded
 from alma.launch import refuse_unfinished, where_it_went
 from alma.prepare import Prepared, from_saga
 from alma.reach import require_target
 from alma.saga import Saga
 from alma.settings import Settings, open_engine
 from alma.snapshots import Snapshots, directory_of
-from alma.view import folded
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from alma.core.identity import versions
 from alma.core.localstack import LocalStack
 from alma.core.struct import Frozen, field
 from alma.engine.protocol import Engine
-from alma.journal import Journal
+from alma.journal.journal import Journal
 from alma.recorder import Reporter
 
 DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"

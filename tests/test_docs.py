@@ -241,8 +241,8 @@ def test_arrows_between_modules_point_one_way() -> None:
 
 OWNERS = {
     "pulumi": ("alma.engine.*",),
-    "sqlite3": ("alma.journal", "alma._journal_*", "alma.testing.*"),
-    "sqlite_utils": ("alma.journal", "alma._journal_*"),
+    "sqlite3": ("alma.journal.*", "alma.testing.*"),
+    "sqlite_utils": ("alma.journal.*",),
     "click": ("alma.cli.*",),
     "rich": ("alma.cli.*",),
 }

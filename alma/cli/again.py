@@ -5,10 +5,10 @@ from __future__ import annotations
 from alma.cli.options import Shared
 from alma.core.run import RunStatus, SagaState
 from alma.errors import DefinitionError
+from alma.journal.reading import look
 from alma.recorder import Reporter
 from alma.settings import Settings
 from alma.target import Loaded, load
-from alma.view import look
 
 
 def saga_for(shared: Shared, reference: str, target: str | None, *, back: bool) -> Loaded | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def command(shared: Shared, run: str) -> None:
     """Show every event of a run, in order."""
     from alma.cli.narrate import summary
-    from alma.journal import Journal
+    from alma.journal.journal import Journal
 
     with Journal.open(shared.journal_path, write=False) as journal:
         entries = journal.events(journal.resolve(run))

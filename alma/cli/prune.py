@@ -26,7 +26,7 @@ def command(shared: Shared, keep: int) -> None:
     A run that is not over needs its own, and so does a FAILED one: it can still be rolled back.
     """
     from alma.errors import RunNotFoundError
-    from alma.journal import Journal
+    from alma.journal.journal import Journal
     from alma.pruning import prune
 
     path = shared.journal_path

@@ -11,7 +11,7 @@ from alma.cli.options import Shared, pass_shared, shared_options
 from alma.cli.output import say
 
 if TYPE_CHECKING:
-    from alma.view import View
+    from alma.journal.reading import View
 
 
 @click.command("runs")
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 @pass_shared
 def command(shared: Shared, limit: int) -> None:
     """List the runs, newest first."""
-    from alma.journal import Journal
-    from alma.view import view
+    from alma.journal.journal import Journal
+    from alma.journal.reading import view
 
     with Journal.open(shared.journal_path, write=False) as journal:
         views = [view(journal, row.run) for row in journal.runs(limit=limit)]

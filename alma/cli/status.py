@@ -12,7 +12,7 @@ from alma.cli.output import say
 
 if TYPE_CHECKING:
     from alma.core.events import Leftover
-    from alma.view import View
+    from alma.journal.reading import View
 
 
 @click.command("status")
@@ -24,7 +24,7 @@ def command(shared: Shared, run: str) -> None:
 
     RUN is by default the latest.
     """
-    from alma.view import look
+    from alma.journal.reading import look
 
     view = look(shared.journal_path, run)
     gone = _gone(view, shared)
@@ -39,8 +39,8 @@ def _gone(view: View, shared: Shared) -> dict[Leftover, str]:
     """Which leftovers a later run has proven gone; only a run that has any is looked into."""
     if not view.run.leftovers:
         return {}
-    from alma.journal import Journal
-    from alma.leftovers import proven_gone
+    from alma.journal.journal import Journal
+    from alma.journal.leftovers import proven_gone
 
     with Journal.open(shared.journal_path, write=False) as journal:
         return proven_gone(journal, view.run)

@@ -11,14 +11,14 @@ from alma.cli.options import Shared, pass_shared, shared_options
 from alma.cli.output import say
 
 if TYPE_CHECKING:
-    from alma.journal import Head
+    from alma.journal.journal import Head
 
 
 def _head(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Head | None:
     """A `Head` from `POSITION:HASH`; a usage error for anything else."""
     if value is None:
         return None
-    from alma.journal import Head
+    from alma.journal.journal import Head
 
     match = re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", value)
     if match is None:
@@ -41,7 +41,7 @@ def command(shared: Shared, head: Head | None) -> int:
     Exit codes: 0 whole, 11 broken (the first break is named), 6 no journal.
     """
     from alma.errors import JournalError, RunNotFoundError
-    from alma.journal import Journal
+    from alma.journal.journal import Journal
 
     path = shared.journal_path
     if not path.exists() and not path.is_symlink():

@@ -20,12 +20,12 @@ from alma.core.localstack import LocalStack
 from alma.core.result import Result
 from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError, SagaEndedError
-from alma.journal import Journal
-from alma.leftovers import proven_gone
+from alma.journal.journal import Journal
+from alma.journal.leftovers import proven_gone
+from alma.journal.reading import folded
 from alma.saga import Saga
 from alma.settings import Settings
 from alma.step import StackStep
-from alma.view import folded
 
 
 @dataclass(frozen=True, kw_only=True)

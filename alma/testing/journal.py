@@ -11,8 +11,8 @@ from pathlib import Path
 
 from alma.core.events import Recorded, RunCreated
 from alma.core.identity import utc_now
-from alma.journal import Journal
-from alma.lease import Lease
+from alma.journal.journal import Journal
+from alma.journal.lease import Lease
 from alma.testing.faults import JournalFault
 from alma.testing.life import Life
 

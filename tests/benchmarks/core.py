@@ -12,7 +12,7 @@ from pathlib import Path
 from alma.core import events as ev
 from alma.core.definition import Definition
 from alma.core.state import fold
-from alma.journal import Journal
+from alma.journal.journal import Journal
 from alma.saga import Saga
 
 BATCH = 100

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from alma.journal import Journal
+from alma.journal.journal import Journal
 from alma.launch import up
 from alma.saga import Saga
 from alma.settings import Settings
@@ -91,7 +91,7 @@ def journals(house: House, place: Path, sizes: tuple[int, ...] = RUNS) -> dict[s
 def _fill(path: Path, begin: int, end: int) -> None:
     """Add finished runs; not durably, which would take hours and is not what is measured."""
     from alma.core import events as ev
-    from alma.journal import Journal as Opened
+    from alma.journal.journal import Journal as Opened
 
     definition = core.small()
     with Opened.open(path, write=True) as journal:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from alma import Saga, destroy, operation, recorder, resume
-from alma._journal_store import Store
 from alma.engine.ahead import take, worker_ahead
+from alma.journal.sqlite.connection import Store
 from tests.benchmarks.arms.stage import stage
 from tests.benchmarks.room import Room, projects
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 
 from alma.cli import options
-from alma.journal import Journal
+from alma.journal.journal import Journal
 from tests.cli.tools import WAITING, wait_for
 
 Write = Callable[..., Path]

@@ -54,7 +54,7 @@ MUTANTS: Final = (
     ),
     _one(
         "commits are not synced to disk",
-        "_journal_store.py",
+        "journal/sqlite/connection.py",
         "PRAGMA synchronous = FULL",
         "PRAGMA synchronous = OFF",
         JOURNAL,
@@ -104,7 +104,12 @@ MUTANTS: Final = (
         "if run.takes_back or step.started is not None",
         "if run.takes_back or (step.started is not None and step.state is not FAILED)",
     ),
-    _one("the epoch is not checked", "journal.py", "            _check_epoch(lease, epoch)\n", ""),
+    _one(
+        "the epoch is not checked",
+        "journal/journal.py",
+        "            _check_epoch(lease, epoch)\n",
+        "",
+    ),
     _one(
         "pending operations are ignored",
         "engine/protocol.py",
@@ -145,7 +150,7 @@ MUTANTS: Final = (
     ),
     _one(
         "the lease is released at once",
-        "lease.py",
+        "journal/lease.py",
         "        raise\n    return descriptor\n",
         "        raise\n    fcntl.flock(descriptor, fcntl.LOCK_UN)\n    return descriptor\n",
     ),
@@ -228,7 +233,7 @@ MUTANTS: Final = (
     ),
     _one(
         "the chain is not followed",
-        "chain.py",
+        "journal/chain.py",
         "if row.prev != self.head.hash:",
         "if row.prev is None:",
         CHAIN,

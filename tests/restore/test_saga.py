@@ -20,7 +20,7 @@ from alma import Retry, Saga, SagaState
 from alma.core import events as ev
 from alma.core.result import Result
 from alma.errors import SagaEndedError
-from alma.journal import Journal
+from alma.journal.journal import Journal
 from alma.launch import resume, rollback, up
 from alma.preview import preview
 from alma.settings import Settings

@@ -11,7 +11,7 @@ from typing import Any
 from alma.core.events import Recorded
 from alma.core.result import Result
 from alma.errors import SagaEndedError
-from alma.journal import Journal
+from alma.journal.journal import Journal
 from alma.settings import Settings
 from alma.testing import FakeEngine
 

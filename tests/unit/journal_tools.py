@@ -13,8 +13,8 @@ from pathlib import Path
 
 from alma.core.definition import Definition, StepDefinition
 from alma.core.events import Leftover, OperationIntended, OperationSucceeded, RunCreated, RunFailed
-from alma.journal import Journal
-from alma.lease import Lease
+from alma.journal.journal import Journal
+from alma.journal.lease import Lease
 
 ROOT = Path(__file__).parents[2]
 START = datetime(2026, 1, 31, 14, 25, tzinfo=UTC)

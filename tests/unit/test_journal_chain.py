@@ -13,9 +13,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from alma.chain import GENESIS, EventRow, LeaseRow, link
 from alma.errors import JournalError
-from alma.journal import Break, Head, Journal, Verdict
+from alma.journal.chain import GENESIS, EventRow, LeaseRow, link
+from alma.journal.journal import Break, Head, Journal, Verdict
 from tests.unit.journal_tools import content, fill, tampered
 
 EVENTS = 8

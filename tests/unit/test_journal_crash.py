@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from alma.core import events as ev
 from alma.errors import JournalError
-from alma.journal import Journal
+from alma.journal.journal import Journal
 from tests.unit.journal_tools import Clock, a_run, child, created, ended, intended
 
 APPEND = """
 import sys
 from pathlib import Path
-from alma.journal import Journal
+from alma.journal.journal import Journal
 from tests.unit.journal_tools import created, intended
 
 path, run, saga, count = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
@@ -182,7 +182,7 @@ FILL = """
 import resource, sys
 from pathlib import Path
 from alma.errors import JournalError
-from alma.journal import Journal
+from alma.journal.journal import Journal
 from tests.unit.journal_tools import Clock, a_run, intended
 
 path = Path(sys.argv[1])

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from alma._journal_schema import APPLICATION_ID
-from alma._journal_store import create
 from alma.core.events import Event, Failure, Leftover, Process, ResourceChange
+from alma.journal.sqlite.connection import create
+from alma.journal.sqlite.schema import APPLICATION_ID
 from tests.unit.journal_tools import ROOT, fill
 
 PAGE = (ROOT / "docs" / "journal.md").read_text(encoding="utf-8")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from alma._journal_schema import APPLICATION_ID, VERSION
 from alma.errors import JournalError
-from alma.journal import Journal
+from alma.journal.journal import Journal
+from alma.journal.sqlite.schema import APPLICATION_ID, VERSION
 from tests.unit.journal_tools import a_run, child, content, ended, files_of, fill, intended
 
 
@@ -270,7 +270,7 @@ def test_a_journal_removed_while_it_is_open_is_noticed(path: Path, suffix: str) 
 MAKE = """
 import sys
 from pathlib import Path
-from alma.journal import Journal
+from alma.journal.journal import Journal
 from tests.unit.journal_tools import created
 
 sys.stdin.readline()

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from alma import _journal_leases
 from alma.core.events import Process
 from alma.errors import JournalError, RunnerBusyError, StaleEpochError
-from alma.journal import Journal
-from alma.lease import Lease, is_locked, lock_path, try_lock
+from alma.journal.journal import Journal
+from alma.journal.lease import Lease, is_locked, lock_path, try_lock
+from alma.journal.sqlite import leases as _journal_leases
 from tests.unit.journal_tools import START, Clock, a_run, child, created, intended
 
 TARGET = "shop/dev"
@@ -226,7 +226,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from alma.errors import RunnerBusyError
-from alma.journal import Journal
+from alma.journal.journal import Journal
 
 print("ready", flush=True)
 sys.stdin.readline()

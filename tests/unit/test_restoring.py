@@ -14,7 +14,7 @@ from alma import Retry, Saga, SagaState
 from alma.core import events as ev
 from alma.core.result import Result
 from alma.engine.protocol import StackRef
-from alma.journal import Journal
+from alma.journal.journal import Journal
 from alma.launch import resume, rollback, up
 from alma.pruning import prune
 from alma.snapshots import SnapshotError, Snapshots

@@ -16,9 +16,9 @@ from alma import Context, Retry, Saga, SagaFailed, SagaInterrupted, SagaState, S
 from alma.core import events as ev
 from alma.core.state import fold
 from alma.errors import DefinitionError, JournalError, RefusedError, RunnerBusyError
-from alma.journal import Journal
+from alma.journal.journal import Journal
+from alma.journal.leftovers import proven_gone
 from alma.launch import destroy, resume, rollback, up
-from alma.leftovers import proven_gone
 from alma.operator import abandon, skip
 from alma.testing import Crash, FakeEngine, FakeProgram, Fault
 from tests.unit.helpers import ended, history, program, settings, types, until

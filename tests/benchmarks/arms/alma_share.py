@@ -13,7 +13,7 @@ from typing import Any
 from stage import stage
 
 from alma import Saga
-from alma.journal import Journal
+from alma.journal.journal import Journal
 
 spent = {"all": 0.0, "waited": 0.0}
 

@@ -18,7 +18,7 @@ from alma.core.result import Result
 from alma.core.state import fold
 from alma.engine.protocol import StackRef
 from alma.errors import AlmaError, RunnerBusyError, SagaEndedError
-from alma.journal import Journal
+from alma.journal.journal import Journal
 from alma.launch import destroy, resume, rollback, up
 from alma.operator import abandon, skip
 from alma.settings import Settings

@@ -13,7 +13,7 @@ from typing import Any, Final
 from alma import SagaState
 from alma.core.run import RunStatus
 from alma.core.state import fold
-from alma.journal import Journal
+from alma.journal.journal import Journal
 from tests.faults.stub.bench import Bench, kill, living
 from tests.faults.stub.runner import SAGA
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alma.core.events import DOUBTFUL, Leftover
 from alma.core.run import RunStatus
-from alma.journal import Journal
-from alma.view import folded
+from alma.journal.journal import Journal
+from alma.journal.reading import folded
 
 PROOFS = frozenset({"destroyed", "nothing", "called"})
 """How a later run's undo ends that leaves nothing of its step."""

@@ -1,10 +1,10 @@
-"""The journal's tables and their guards as SQL: text only, run by `alma._journal_store`."""
+"""The journal's tables and their guards as SQL: text only, run by `alma.journal.sqlite.connection`."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from alma.chain import GENESIS
+from alma.journal.chain import GENESIS
 
 VERSION: Final = 1
 """The schema version that this alma writes, in `PRAGMA user_version`.

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Final, TypeVar
 from uuid import uuid4
 
-from alma import _journal_file as files
-from alma import _journal_schema as schema
-from alma._journal_errors import ERRORS, not_ours, translated
-from alma._journal_views import VIEWS
 from alma.errors import JournalError
+from alma.journal.sqlite import files, schema
+from alma.journal.sqlite.errors import ERRORS, not_ours, translated
+from alma.journal.sqlite.views import VIEWS
 
 ATTEMPTS: Final = 5
 """How often a read is begun anew because the file changed meanwhile."""

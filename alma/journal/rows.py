@@ -6,10 +6,10 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from alma.chain import EventRow, LeaseRow, RunRow, decode_problem, hash_problem
 from alma.core.events import Event, Process, Recorded, decode, encode
 from alma.errors import JournalError
-from alma.lease import Holder
+from alma.journal.chain import EventRow, LeaseRow, RunRow, decode_problem, hash_problem
+from alma.journal.lease import Holder
 
 # Names of our own, never a user's: no values are put into SQL as text anywhere.
 EVENTS: Final = f"SELECT {', '.join(EventRow._fields)} FROM events"

@@ -15,16 +15,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from alma import _journal_leases, _journal_verify
-from alma import _journal_rows as rows
-from alma._journal_schema import LAST
-from alma._journal_store import Store
-from alma._journal_verify import Verdict
-from alma.chain import Break, EventRow, Head, RunRow, link
 from alma.core.events import Event, Process, Recorded, RunCreated
 from alma.core.identity import utc_now
 from alma.errors import JournalError, RunNotFoundError, StaleEpochError
-from alma.lease import Holder, Lease, current_process
+from alma.journal import rows
+from alma.journal import verify as _journal_verify
+from alma.journal.chain import Break, EventRow, Head, RunRow, link
+from alma.journal.lease import Holder, Lease, current_process
+from alma.journal.sqlite import leases as _journal_leases
+from alma.journal.sqlite.connection import Store
+from alma.journal.sqlite.schema import LAST
+from alma.journal.verify import Verdict
 
 __all__ = ["Break", "Head", "Holder", "Journal", "Lease", "RunRow", "Verdict"]
 
@@ -81,7 +82,7 @@ class Journal:
     ) -> None:
         self.close()
 
-    # -- leases: see alma._journal_leases ----------------------------------------------------
+    # -- leases: see alma.journal.sqlite.leases ----------------------------------------------------
 
     def acquire(
         self, target: str, run: str, *, actor: str = "", process: Process | None = None

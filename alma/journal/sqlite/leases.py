@@ -7,13 +7,13 @@ import time
 from datetime import datetime
 from typing import Any, Final
 
-from alma import _journal_file as files
-from alma import _journal_rows as rows
-from alma._journal_store import Store
-from alma.chain import GENESIS, LeaseRow, link
 from alma.core.events import Process
 from alma.errors import RunnerBusyError
-from alma.lease import Holder, Lease, is_locked, lock_path, may_live, try_lock
+from alma.journal import rows
+from alma.journal.chain import GENESIS, LeaseRow, link
+from alma.journal.lease import Holder, Lease, is_locked, lock_path, may_live, try_lock
+from alma.journal.sqlite import files
+from alma.journal.sqlite.connection import Store
 
 HOLDER_SECONDS: Final = 1.0
 """How long to wait for the name of a holder that has its lock and not yet its row."""

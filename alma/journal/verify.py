@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 
-from alma._journal_errors import ERRORS, is_passing
-from alma._journal_rows import EVENTS, LEASES, RUNS, to_run
-from alma._journal_store import create
-from alma.chain import Break, EventRow, Head, LeaseRow, Walk, lease_break
 from alma.core.struct import Frozen
+from alma.journal.chain import Break, EventRow, Head, LeaseRow, Walk, lease_break
+from alma.journal.rows import EVENTS, LEASES, RUNS, to_run
+from alma.journal.sqlite.connection import create
+from alma.journal.sqlite.errors import ERRORS, is_passing
 
 
 class Verdict(Frozen):

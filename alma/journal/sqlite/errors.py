@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from alma import _journal_schema as schema
 from alma.errors import JournalError
+from alma.journal.sqlite import schema
 
 ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
 """What reading a file can raise; the second where SQLite names a damaged schema in its message."""

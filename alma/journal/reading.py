@@ -10,8 +10,8 @@ from alma.core.run import RunStatus
 from alma.core.state import IllegalTransitionError, fold
 from alma.core.struct import Frozen
 from alma.errors import JournalError
-from alma.journal import Journal
-from alma.lease import Holder
+from alma.journal.journal import Journal
+from alma.journal.lease import Holder
 
 
 class View(Frozen):
