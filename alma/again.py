@@ -9,9 +9,9 @@ from alma.core import events as ev
 from alma.core.definition import Definition
 from alma.core.localstack import LocalStack
 from alma.core.run import RunStatus
-from alma.engine.protocol import Engine
 from alma.errors import DefinitionError
 from alma.prepare import Prepared, check_bound, from_definition, from_saga
+from alma.pulumi.engine import Engine
 from alma.saga import Saga
 from alma.settings import Settings
 

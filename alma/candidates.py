@@ -9,11 +9,11 @@ from typing import Literal
 from alma.core.events import RunKind, StepStarted
 from alma.core.run import RunStatus, SagaState
 from alma.core.struct import Frozen
-from alma.engine.protocol import StackRef
 from alma.errors import RunNotFoundError
 from alma.journal.journal import Journal
 from alma.journal.reading import folded
-from alma.snapshots import Snapshots
+from alma.pulumi.engine import StackRef
+from alma.pulumi.snapshots import Snapshots
 
 Moment = Literal["before", "after"]
 

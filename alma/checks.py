@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from alma.core.run import RunStatus, SagaState, StepStatus
-from alma.engine import checkpoint
-from alma.engine.protocol import StackRef
 from alma.errors import AlmaError
 from alma.journal.journal import Journal
 from alma.journal.lease import may_live
 from alma.journal.reading import View, view
+from alma.pulumi import checkpoint
+from alma.pulumi.engine import StackRef
 from alma.reach import trouble
 from alma.system.processes import find
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from alma.checks import Check, check_journal
-from alma.engine.backend import Backend
-from alma.engine.locate import Cli, locate, parse
-from alma.engine.locks import locks_of
-from alma.engine.protocol import StackRef
 from alma.equipment import check_equipment
 from alma.errors import AlmaError
+from alma.pulumi.backend import Backend
+from alma.pulumi.cli import Cli, locate, parse
+from alma.pulumi.engine import StackRef
+from alma.pulumi.locks import locks_of
 
 _PLUGINS: Final = {
     "pulumi-resource-pulumi-python": "programs with dynamic providers",
@@ -95,7 +95,7 @@ def _installed(plugins: Path, name: str) -> Iterator[str]:
 
 
 async def _backend(backend: Backend, cli: Cli | None, environ: Mapping[str, str]) -> Check:
-    from alma.engine.reading import Reader
+    from alma.pulumi.reading import Reader
 
     try:
         backend.check(environ)

@@ -17,10 +17,10 @@ from alma.journal.lease import Lease
 from alma.journal.reading import folded
 from alma.operation import Operations
 from alma.prepare import Prepared, from_definition
+from alma.pulumi.snapshots import Snapshots, directory_of
 from alma.recorder import Recorder
 from alma.runner import Runner
 from alma.settings import Settings, open_engine
-from alma.snapshots import Snapshots, directory_of
 from alma.steps.base import StepAdapter
 
 

@@ -12,10 +12,10 @@ from alma.core.definition import Definition
 from alma.core.localstack import LocalStack
 from alma.core.redaction import Redactor
 from alma.core.struct import Frozen
-from alma.engine.protocol import Engine, StackRef
 from alma.errors import DefinitionError
+from alma.pulumi.engine import Engine, StackRef
+from alma.pulumi.snapshots import Snapshots
 from alma.saga import Saga
-from alma.snapshots import Snapshots
 from alma.steps.base import StepAdapter
 from alma.steps.stack import StackAdapter
 from alma.values import without

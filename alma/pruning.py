@@ -9,7 +9,7 @@ from alma.core.events import RunCreated, StepStarted
 from alma.core.run import SagaState
 from alma.journal.journal import Journal
 from alma.journal.reading import folded
-from alma.snapshots import Snapshots, directory_of
+from alma.pulumi.snapshots import Snapshots, directory_of
 
 JUST_NOW: Final = 600.0
 """Seconds in which a runner has surely journaled a snapshot that it has written."""

@@ -10,15 +10,15 @@ from alma.core import events as ev
 from alma.core.identity import actor, new_run_id, utc_now
 from alma.core.result import Result
 from alma.drive import drive
-from alma.engine.protocol import Engine, RestoreForeseen, RestoreRequest, StackRef, Watch
 from alma.errors import DefinitionError, RefusedError, RunNotFoundError
 from alma.journal.reading import folded
 from alma.launch import refuse_unfinished, where_it_went
 from alma.prepare import Prepared, from_saga
+from alma.pulumi.engine import Engine, RestoreForeseen, RestoreRequest, StackRef, Watch
+from alma.pulumi.snapshots import Snapshots, directory_of
 from alma.reach import require_target
 from alma.saga import Saga
 from alma.settings import Settings, open_engine
-from alma.snapshots import Snapshots, directory_of
 
 
 @dataclass(frozen=True, kw_only=True)

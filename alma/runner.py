@@ -14,9 +14,9 @@ from typing import Any
 from alma.core import events as ev
 from alma.core.decide import Act, Command, Finish, Reconcile, Suspend, TurnBack, Undo, decide
 from alma.core.run import RunStatus, SagaState, StepStatus
-from alma.engine.protocol import Watch
 from alma.errors import AlmaError, RefusedError
 from alma.operation import Operations
+from alma.pulumi.engine import Watch
 from alma.signals import catch_signals
 from alma.steps.base import Outcome, Retained, StepAdapter, Undone
 from alma.survey import survey

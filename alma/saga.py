@@ -256,7 +256,7 @@ class Saga:
         FAILED, SagaInterrupted when stopped half way, and other AlmaErrors when nothing was
         started. `journal` is the journal's path (default `.alma/journal.db`).
         """
-        from alma.engine.ahead import worker_ahead
+        from alma.pulumi.prewarm import worker_ahead
 
         with worker_ahead(self.steps):
             from alma.launch import up
@@ -265,7 +265,7 @@ class Saga:
 
     def run(self, *, journal: str | Path | None = None) -> Result:
         """`execute`, for a script: makes an event loop of its own. Raises as `execute` does."""
-        from alma.engine.ahead import worker_ahead
+        from alma.pulumi.prewarm import worker_ahead
 
         with worker_ahead(self.steps):
             from alma.launch import run_sync, up

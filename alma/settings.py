@@ -11,8 +11,8 @@ from typing import Final, Protocol
 from alma.core.identity import versions
 from alma.core.localstack import LocalStack
 from alma.core.struct import Frozen, field
-from alma.engine.protocol import Engine
 from alma.journal.journal import Journal
+from alma.pulumi.engine import Engine
 from alma.recorder import Reporter
 
 DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
@@ -58,7 +58,7 @@ async def open_engine(
     if settings.engine is not None or not needed:
         yield settings.engine
         return
-    from alma.engine.pool import PulumiEngine
+    from alma.pulumi.local import PulumiEngine
 
     engine = PulumiEngine(parallelism=parallelism)
     try:

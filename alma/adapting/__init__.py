@@ -10,7 +10,7 @@ from types import ModuleType
 
 from alma.core.definition import Kind, StepDefinition
 from alma.core.redaction import Redactor
-from alma.engine.protocol import Engine
+from alma.pulumi.engine import Engine
 from alma.step import ActionStep, StackStep, Step
 from alma.steps.base import StepAdapter
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from alma.core.secret import mask
-from alma.engine.ship import code_digest
+from alma.pulumi.programs import code_digest
 from alma.step import Output
 
 LARGEST_PROJECT_FILE: Final = 1024 * 1024

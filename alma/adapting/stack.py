@@ -7,8 +7,8 @@ from types import ModuleType
 from alma.adapting.digest import code, digest, plain, project_digest
 from alma.core.definition import StepDefinition
 from alma.core.redaction import Redactor
-from alma.engine.protocol import Engine, StackRef
-from alma.engine.ship import ship
+from alma.pulumi.engine import Engine, StackRef
+from alma.pulumi.programs import ship
 from alma.step import StackStep
 from alma.steps.callables import takes_context
 from alma.steps.stack import StackAdapter

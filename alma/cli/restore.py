@@ -14,7 +14,7 @@ from alma.cli.output import say
 
 if TYPE_CHECKING:
     from alma.candidates import Candidate
-    from alma.engine.protocol import Difference
+    from alma.pulumi.engine import Difference
     from alma.restore import Plan
     from alma.saga import Saga
 

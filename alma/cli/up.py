@@ -24,7 +24,7 @@ def command(shared: Shared, target: str, localstack: LocalStack | None) -> int:
 
     Exit codes: 0 completed, 4 failed and undone, 10 failed with leftovers, 8 interrupted.
     """
-    from alma.engine.ahead import worker_ahead
+    from alma.pulumi.prewarm import worker_ahead
     from alma.target import load
 
     loaded = load(target)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from alma.core.events import Leftover, StepStarted
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Struct, field
-from alma.engine.protocol import Settled, Watch
+from alma.pulumi.engine import Settled, Watch
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
 from alma.steps.callables import call_function
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alma.engine.protocol import Checkpoint, Difference, OperationResult
+from alma.pulumi.engine import Checkpoint, Difference, OperationResult
 
 AGAIN = "it can only be made again then, with a new id and without what it holds"
 

@@ -12,7 +12,7 @@ from alma.core.outputs import NotJsonError, check_json
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.core.taint import taint
-from alma.engine.protocol import Settled, Watch
+from alma.pulumi.engine import Settled, Watch
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
 from alma.system.programs import Programs, wait_for
 from alma.tools.ansible import PROGRAMS, Played, clean, play

@@ -14,7 +14,7 @@ from alma.core.events import Failure, Leftover, OperationKind, ResourceChange, R
 from alma.core.operation import Context
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Frozen, field
-from alma.engine.protocol import Difference, Settled, Watch
+from alma.pulumi.engine import Difference, Settled, Watch
 
 
 class Outcome(Frozen):

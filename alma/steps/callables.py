@@ -14,8 +14,8 @@ from typing import Any
 from alma.core.events import Failure
 from alma.core.operation import Context
 from alma.core.outputs import NotJsonError, check_json
-from alma.engine.protocol import Watch
 from alma.errors import DefinitionError
+from alma.pulumi.engine import Watch
 from alma.steps.base import Outcome
 from alma.steps.threads import Ended, in_thread
 

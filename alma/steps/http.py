@@ -16,7 +16,7 @@ from alma.core.redaction import Redactor
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.core.taint import taint
-from alma.engine.protocol import Settled, Watch
+from alma.pulumi.engine import Settled, Watch
 from alma.request import Asked, Request
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
 from alma.steps.callables import takes_context

@@ -9,8 +9,8 @@ from typing import Any
 
 from alma.core.events import Failure
 from alma.core.operation import PendingCreate
-from alma.engine.mending import CREATING
-from alma.engine.protocol import Checkpoint, PendingOperation
+from alma.pulumi.engine import Checkpoint, PendingOperation
+from alma.pulumi.mending import CREATING
 from alma.step import Resolver
 
 

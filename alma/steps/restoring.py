@@ -6,9 +6,9 @@ from typing import Any
 
 from alma.core.events import Failure, Leftover
 from alma.core.struct import Frozen
-from alma.engine.protocol import Checkpoint, Engine, RestoreRequest, RestoreResult, StackRef, Watch
 from alma.errors import AlmaError, AuthenticationError, RefusedError
-from alma.snapshots import SnapshotError, Snapshots
+from alma.pulumi.engine import Checkpoint, Engine, RestoreRequest, RestoreResult, StackRef, Watch
+from alma.pulumi.snapshots import SnapshotError, Snapshots
 from alma.steps.base import Call, Outcome, Undone
 
 SOMEBODY_ELSE = "it was changed by somebody else after this run's last operation on it"

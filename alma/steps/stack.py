@@ -13,7 +13,8 @@ from alma.core.operation import PendingCreate
 from alma.core.outputs import is_whole
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Struct, field
-from alma.engine.protocol import (
+from alma.errors import BackendError
+from alma.pulumi.engine import (
     Checkpoint,
     Engine,
     OperationResult,
@@ -24,8 +25,7 @@ from alma.engine.protocol import (
     UpRequest,
     Watch,
 )
-from alma.errors import BackendError
-from alma.snapshots import Snapshots
+from alma.pulumi.snapshots import Snapshots
 from alma.step import Resolver
 from alma.steps.ahead import at_risk
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way

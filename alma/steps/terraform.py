@@ -13,7 +13,7 @@ from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepSt
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import secrets_in
 from alma.core.taint import taint
-from alma.engine.protocol import Settled, Watch
+from alma.pulumi.engine import Settled, Watch
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
 from alma.steps.callables import call_function
 from alma.system.programs import Programs, wait_for

@@ -22,8 +22,8 @@ import psutil
 
 from alma.core.events import Failure, Process
 from alma.core.run import OpenOperation
-from alma.engine.protocol import Watch
 from alma.errors import RefusedError
+from alma.pulumi.engine import Watch
 from alma.system import processes as live
 
 _PATIENCE: Final = 3600.0

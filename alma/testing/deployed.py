@@ -161,7 +161,7 @@ class Deployed:
 
     @asynccontextmanager
     async def _settings(self, one: _Brought) -> AsyncIterator[Settings]:
-        from alma.engine.pool import PulumiEngine
+        from alma.pulumi.local import PulumiEngine
 
         settings = Settings(journal=self.journal, modules=self._modules, aws=self._aws)
         if not any(isinstance(step, StackStep) for step in one.saga.steps):

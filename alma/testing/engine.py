@@ -1,4 +1,4 @@
-"""A fake of Pulumi that keeps the promises of `alma.engine.protocol.Engine`."""
+"""A fake of Pulumi that keeps the promises of `alma.pulumi.engine.Engine`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from alma.core.events import IN_DOUBT, Failure, Process, ResourceChange
-from alma.engine.protocol import (
+from alma.errors import BackendError
+from alma.pulumi.engine import (
     Checkpoint,
     Difference,
     OperationResult,
@@ -23,7 +24,6 @@ from alma.engine.protocol import (
     UpRequest,
     Watch,
 )
-from alma.errors import BackendError
 from alma.testing.faults import Fault
 from alma.testing.life import Life
 from alma.testing.world import FakeProgram, FakeWorld, Key, resource_of, seal

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alma.core.secret import Secret
-from alma.engine.protocol import Checkpoint, PendingOperation, Resource, StackRef
+from alma.pulumi.engine import Checkpoint, PendingOperation, Resource, StackRef
 
 Key = tuple[str, str]
 """Project and stack."""

@@ -49,7 +49,7 @@ def _workers(parent: int) -> list[str]:
     """The children that are alma's workers."""
     try:
         pids = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        return [pid for pid in pids if b"alma.engine.worker" in _words(pid)]
+        return [pid for pid in pids if b"alma.pulumi.automation" in _words(pid)]
     except OSError:
         return []
 

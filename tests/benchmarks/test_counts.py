@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from alma import Saga, destroy, operation, recorder, resume
-from alma.engine.ahead import take, worker_ahead
 from alma.journal.sqlite.connection import Store
+from alma.pulumi.prewarm import take, worker_ahead
 from tests.benchmarks.arms.stage import stage
 from tests.benchmarks.room import Room, projects
 
@@ -195,7 +195,7 @@ def test_modules_that_a_run_of_actions_imports() -> None:
     Path("saga.py").write_text(ACTIONS)
     modules("up")
     loaded = modules("up")
-    assert not loaded & {"pulumi", "grpc", "rich", "sqlite_utils", "alma.engine.pool"}
+    assert not loaded & {"pulumi", "grpc", "rich", "sqlite_utils", "alma.pulumi.local"}
 
 
 @pytest.mark.usefixtures("pulumi_cli")
@@ -205,10 +205,10 @@ def test_modules_that_a_run_of_projects_imports() -> None:
     projects(Room(Path.cwd(), {}), 1)
     modules("up")
     loaded = modules("up")
-    assert "alma.engine.pool" in loaded
+    assert "alma.pulumi.local" in loaded
     assert not loaded & {"pulumi", "grpc", "importlib.metadata", "http.client"}
     assert not {name for name in loaded if name.startswith("alma.tools.")}
-    listing = "import sys, alma.engine.operation; print(*sys.modules)"
+    listing = "import sys, alma.pulumi.automation.operation; print(*sys.modules)"
     said = subprocess.check_output([sys.executable, "-c", listing], text=True)
     assert not set(said.split()) & {"pulumi", "grpc", "google.protobuf", "cloudpickle"}
 

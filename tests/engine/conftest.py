@@ -17,9 +17,9 @@ from uuid import uuid4
 import pytest
 
 from alma.core.events import Process
-from alma.engine.pool import PulumiEngine
-from alma.engine.protocol import OperationResult, StackRef, UpRequest, Watch
-from alma.engine.ship import ship
+from alma.pulumi.engine import OperationResult, StackRef, UpRequest, Watch
+from alma.pulumi.local import PulumiEngine
+from alma.pulumi.programs import ship
 from tests.engine import programs
 
 WRAPPER = """#!/bin/sh

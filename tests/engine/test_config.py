@@ -12,8 +12,8 @@ from urllib.parse import quote
 import psutil
 
 from alma.core.secret import Secret
-from alma.engine.project import write_settings
-from alma.engine.protocol import StackRef
+from alma.pulumi.engine import StackRef
+from alma.pulumi.project import write_settings
 from tests.engine import programs
 from tests.engine.conftest import Place
 

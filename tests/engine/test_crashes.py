@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from alma.core.events import Process
-from alma.engine import settle
-from alma.engine.pool import PulumiEngine
-from alma.engine.protocol import OperationResult, Watch
 from alma.errors import RefusedError
+from alma.pulumi import recovery as settle
+from alma.pulumi.engine import OperationResult, Watch
+from alma.pulumi.local import PulumiEngine
 from alma.system import processes
 from tests.engine import programs
 from tests.engine.conftest import Place, environment, python, until
@@ -136,9 +136,9 @@ async def test_a_cancelled_task_leaves_a_cli_that_drains(place: Place) -> None:
 
 RUNNER = """
 import asyncio, json, sys
-from alma.engine.pool import PulumiEngine
-from alma.engine.protocol import StackRef, UpRequest, Watch
-from alma.engine.ship import ship
+from alma.pulumi.local import PulumiEngine
+from alma.pulumi.engine import StackRef, UpRequest, Watch
+from alma.pulumi.programs import ship
 from tests.engine import programs
 
 def told(role, process):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from alma.engine.eventlog import EventLog
+from alma.pulumi.automation.eventlog import EventLog
 from tests.engine import programs
 from tests.engine.conftest import Place
 

@@ -13,8 +13,8 @@ import pytest
 
 from alma.core.events import Failure
 from alma.core.secret import Secret
-from alma.engine.pool import PulumiEngine
 from alma.errors import AuthenticationError, BackendError, DefinitionError, ToolError
+from alma.pulumi.local import PulumiEngine
 from tests.engine import programs
 from tests.engine.conftest import Place, until
 

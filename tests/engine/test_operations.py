@@ -8,9 +8,9 @@ import subprocess
 import psutil
 import pytest
 
-from alma.engine import workers
-from alma.engine.pool import PulumiEngine
-from alma.engine.protocol import OperationResult
+from alma.pulumi import workers
+from alma.pulumi.engine import OperationResult
+from alma.pulumi.local import PulumiEngine
 from tests.engine import programs
 from tests.engine.conftest import Place, environment, python, until
 
@@ -135,7 +135,7 @@ async def test_a_worker_serves_operation_after_operation(place: Place) -> None:
 def test_hundreds_of_dynamic_resources_fit_into_one_process() -> None:
     """Stock pulumi ends in a RecursionError after 319; and each is written the same way."""
     script = (
-        "from alma.engine import dynamic as ours\n"
+        "from alma.pulumi import dynamic as ours\n"
         "ours.mend()\n"
         "from pulumi.dynamic import dynamic\n"
         "from tests.engine import programs\n"

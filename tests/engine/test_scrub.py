@@ -8,7 +8,7 @@ from alma.core.events import Failure
 from alma.core.redaction import Redactor
 from alma.core.secret import Secret
 from alma.core.taint import taint
-from alma.engine.scrub import clean_failure, scrub
+from alma.pulumi.scrub import clean_failure, scrub
 
 if TYPE_CHECKING:
     from pathlib import Path

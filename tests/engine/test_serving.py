@@ -14,7 +14,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import resource_pb2_grpc
 from pulumi.runtime.settings import Settings
 
-import alma.engine.serving
+import alma.pulumi.automation.serving
 
 
 class Monitor(resource_pb2_grpc.ResourceMonitorServicer):

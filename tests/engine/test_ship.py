@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from alma.engine.ship import code_digest, ship
 from alma.errors import DefinitionError
+from alma.pulumi.programs import code_digest, ship
 from tests.engine import programs
 from tests.engine.conftest import Place, environment, python
 
@@ -169,8 +169,8 @@ def test_looking_imports_no_pulumi() -> None:
     """`status` and `history` must not pay half a second for it."""
     modules = ["pool", "protocol", "ship", "checkpoint", "locate", "settle", "backend"]
     script = (
-        "import sys\nimport alma.engine\n"
-        + "".join(f"import alma.engine.{module}\n" for module in modules)
+        "import sys\nimport alma.pulumi\n"
+        + "".join(f"import alma.pulumi.{module}\n" for module in modules)
         + "print(sorted(m for m in sys.modules if m.split('.')[0] in ('pulumi', 'grpc')))"
     )
     answer = subprocess.run(
@@ -183,9 +183,9 @@ SCRIPT = """
 import asyncio
 import pulumi
 from pulumi.dynamic import CreateResult, Resource, ResourceProvider
-from alma.engine.pool import PulumiEngine
-from alma.engine.protocol import StackRef, UpRequest, Watch
-from alma.engine.ship import ship
+from alma.pulumi.local import PulumiEngine
+from alma.pulumi.engine import StackRef, UpRequest, Watch
+from alma.pulumi.programs import ship
 
 print("top level")
 

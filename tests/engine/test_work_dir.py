@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from alma.core.secret import Secret
-from alma.engine.protocol import OperationResult, StackRef
+from alma.pulumi.engine import OperationResult, StackRef
 from tests.engine.conftest import Place
 
 PROJECT = """name: shop

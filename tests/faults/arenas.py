@@ -14,8 +14,8 @@ from uuid import uuid4
 import pulumi
 
 from alma.core.events import Process
-from alma.engine.protocol import Engine, OperationResult, StackRef, UpRequest, Watch
-from alma.engine.ship import ship
+from alma.pulumi.engine import Engine, OperationResult, StackRef, UpRequest, Watch
+from alma.pulumi.programs import ship
 from alma.system.processes import family, kill
 from alma.testing import FakeEngine, FakeProgram, Fault
 from tests.engine import programs

@@ -112,7 +112,7 @@ MUTANTS: Final = (
     ),
     _one(
         "pending operations are ignored",
-        "engine/protocol.py",
+        "pulumi/engine.py",
         "return not self.resources and not self.pending",
         "return not self.resources",
     ),

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from alma.engine.pool import PulumiEngine
+from alma.pulumi.local import PulumiEngine
 from alma.testing import FakeEngine
 from tests.faults.arenas import REF, Arena, FakeArena, RealArena, Shape, StubArena, Trouble
 from tests.faults.stub.bench import install

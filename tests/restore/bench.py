@@ -25,10 +25,10 @@ from typing import Any, Final
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
 
-from alma.engine.checkpoint import SECRET_SIGNATURE
-from alma.engine.conversation import Conversation
-from alma.engine.frames import Report
-from alma.engine.pool import PulumiEngine
+from alma.pulumi.checkpoint import SECRET_SIGNATURE
+from alma.pulumi.local import PulumiEngine
+from alma.pulumi.messages import Report
+from alma.pulumi.supervisor import Conversation
 from tests.engine.conftest import Place
 from tests.restore.conftest import Lab, described, differing
 from tests.restore.deployments import Deployment, cases, program_of

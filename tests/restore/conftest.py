@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from alma.engine.deployment import entries_of, opened
-from alma.engine.protocol import OperationResult, RestoreRequest, RestoreResult, StackRef
-from alma.engine.snapshot import open_current
+from alma.pulumi.deployment import entries_of, opened
+from alma.pulumi.engine import OperationResult, RestoreRequest, RestoreResult, StackRef
+from alma.pulumi.snapshot import open_current
 from tests.engine.conftest import Place, directory, place, pulumi  # noqa: F401 - fixtures
 from tests.restore.things import world_of
 from tests.restore.vault import empty_stack, vault

@@ -10,10 +10,10 @@ import pulumi
 import pytest
 from pulumi import Output, ResourceOptions
 
-from alma.engine.likeness import compare
-from alma.engine.pool import PulumiEngine
-from alma.engine.protocol import Difference, RestoreResult
 from alma.errors import AuthenticationError
+from alma.pulumi.engine import Difference, RestoreResult
+from alma.pulumi.local import PulumiEngine
+from alma.pulumi.restore.compare import compare
 from tests.restore.conftest import Lab
 from tests.restore.things import Provider, Thing
 

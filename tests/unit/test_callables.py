@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from alma.core.operation import Context
-from alma.engine.protocol import Watch
+from alma.pulumi.engine import Watch
 from alma.steps.base import Outcome
 from alma.steps.callables import call_function, takes_context
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from alma.engine.checkpoint import parse
+from alma.pulumi.checkpoint import parse
 
 URN = "urn:pulumi:dev::shop::cloud:index:{}::{}"
 NETWORK, GATEWAY = URN.format("Network", "net"), URN.format("Gateway", "gate")

@@ -19,11 +19,11 @@ from alma import DefinitionError, LocalStack, Saga, SagaState
 from alma.checks import check_journal
 from alma.core.definition import Definition
 from alma.core.localstack import SERVICES
-from alma.engine.project import write_settings
-from alma.engine.protocol import StackRef
 from alma.errors import UnreachableError
 from alma.launch import destroy, resume, rollback, up
 from alma.preview import preview
+from alma.pulumi.engine import StackRef
+from alma.pulumi.project import write_settings
 from alma.reach import trouble
 from alma.testing import FakeEngine, Fault
 from tests.unit.helpers import ended, history, program, settings

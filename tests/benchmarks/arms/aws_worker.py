@@ -16,8 +16,8 @@ import pulumi
 from pulumi.runtime import mocks, set_all_config
 
 # As the worker does before its first operation.
-importlib.import_module("alma.engine.worker")
-importlib.import_module("alma.engine.serving")
+importlib.import_module("alma.pulumi.automation.__main__")
+importlib.import_module("alma.pulumi.automation.serving")
 
 
 class Made(mocks.Mocks):

@@ -16,11 +16,11 @@ from typing import Any
 from alma import Retry, Saga, SagaState
 from alma.core.result import Result
 from alma.core.state import fold
-from alma.engine.protocol import StackRef
 from alma.errors import AlmaError, RunnerBusyError, SagaEndedError
 from alma.journal.journal import Journal
 from alma.launch import destroy, resume, rollback, up
 from alma.operator import abandon, skip
+from alma.pulumi.engine import StackRef
 from alma.settings import Settings
 from alma.testing import Crash, JournalFaults
 from alma.testing.world import resource_of

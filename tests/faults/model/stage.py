@@ -13,7 +13,7 @@ from typing import Any
 
 from alma import Context, Secret
 from alma.core.run import RunStatus
-from alma.engine.protocol import (
+from alma.pulumi.engine import (
     Checkpoint,
     OperationResult,
     RestoreRequest,

@@ -18,11 +18,11 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-import alma.engine.ahead
-import alma.engine.operation
-import alma.engine.pool
-import alma.engine.serving  # what a worker would import: pulumi, and a quarter of a second
-import alma.engine.worker
+import alma.pulumi.automation.__main__
+import alma.pulumi.automation.operation
+import alma.pulumi.automation.serving  # what a worker would import: pulumi, and a quarter of a second
+import alma.pulumi.local
+import alma.pulumi.prewarm
 from tests.faults.stub import runner
 
 
@@ -73,7 +73,7 @@ def _fork_runner(task: dict[str, Any]) -> int:
         os.chdir(task["directory"])
         os.environ.update(task["environ"])
         factory = Factory(Path(task["directory"]))
-        alma.engine.ahead.subprocess = factory  # type: ignore[assignment]
+        alma.pulumi.prewarm.subprocess = factory  # type: ignore[assignment]
         code = runner.run(task)
     except BaseException as error:  # noqa: BLE001 - the log is all that is left of it
         os.write(2, f"runner: {type(error).__name__}: {error}\n".encode())
@@ -109,7 +109,7 @@ class Factory:
         """A worker with the other end of its connection."""
         environ = {key: value for key, value in options["env"].items() if key != "PYTHONPATH"}
         body = json.dumps({"environ": environ}).encode()
-        descriptor = arguments[arguments.index("alma.engine.worker") + 1]
+        descriptor = arguments[arguments.index("alma.pulumi.automation") + 1]
         socket.send_fds(self._socket, [body], [int(descriptor)])
         return _Worker(self, int(json.loads(self._socket.recv(1024))["pid"]))
 
@@ -157,7 +157,7 @@ def _make_workers(connection: socket.socket, directory: Path) -> NoReturn:
             os.environ.update(task["environ"])
             (directory / "world" / "pids" / f"worker-{os.getpid()}").touch()
             try:
-                alma.engine.worker.main(descriptors[0], programs=True)
+                alma.pulumi.automation.__main__.main(descriptors[0], programs=True)
             finally:
                 os._exit(1)
         os.close(descriptors[0])

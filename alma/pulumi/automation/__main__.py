@@ -1,0 +1,189 @@
+"""The worker: `python -m alma.pulumi.automation FD`, where programs run and CLIs are started.
+
+A plain subprocess rather than multiprocessing, which would run a user's script without a
+`__main__` guard a second time. It serves one operation at a time over the socket FD, in a
+session of its own. With `programs` after FD it imports at once what serves a program: pulumi,
+and a quarter of a second; else that waits for the first program. When the runner dies the socket
+ends, and the worker ends at once: the CLI it started goes on alone, drains and unlocks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import os
+import queue
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
+
+from alma.core.events import Failure
+from alma.core.redaction import Redactor
+from alma.pulumi import messages as frames
+from alma.pulumi.messages import Report, Task
+from alma.system.processes import identify
+
+
+def main(descriptor: int, *, programs: bool) -> None:
+    """Serve until the other end of the socket is closed; never returns."""
+    connection = socket.socket(fileno=descriptor)
+    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    outbox: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+    running = Running()
+    _start(_listen, connection, tasks, running)
+    _start(_speak, connection, outbox)
+    outbox.put(("ready", identify(os.getpid())))
+    # Imports, while the runner still reads the journal and the state. What they make stays for
+    # good: looking for garbage in it would be a tenth of their time.
+    gc.disable()
+    from alma.pulumi.automation import operation
+
+    if programs:
+        import alma.pulumi.automation.serving  # noqa: F401
+    gc.freeze()
+    gc.enable()
+    while True:
+        task = tasks.get()
+        with _printing_to(f"{task.log_dir}/program.log", task):
+            report = _serve(operation.perform, task, outbox.put, running)
+        outbox.put(("done", report))
+
+
+class Running:
+    """What can be interrupted now, from the thread that listens; remembers that it was."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._interrupt: Callable[[], None] | None = None
+        self._asked = False
+
+    def begin(self, interrupt: Callable[[], None]) -> None:
+        """An operation begins; if it was asked to stop before, it is told so at once."""
+        with self._lock:
+            self._interrupt = interrupt
+            if self._asked:
+                interrupt()
+
+    def end(self) -> None:
+        """No operation runs any more."""
+        with self._lock:
+            self._interrupt, self._asked = None, False
+
+    def interrupt(self) -> None:
+        """Somebody asked the operation that runs, or the next one, to stop."""
+        with self._lock:
+            self._asked = True
+            if self._interrupt is not None:
+                self._interrupt()
+
+
+def _serve(
+    perform: Callable[..., Report], task: Task, tell: Callable[..., None], running: Running
+) -> Report:
+    try:
+        os.chdir(task.cwd)
+        sys.path[:] = list(task.search)
+        os.environ.clear()
+        os.environ.update(task.environment)
+        return perform(task, tell, running)
+    except BaseException as error:  # noqa: BLE001 - whatever it was, the runner must hear of it
+        traceback.print_exc()
+        failure = Failure(
+            kind="unknown",
+            message=f"alma's worker failed: {type(error).__name__}: {error}",
+            hint="This is a fault of alma; the traceback is in program.log beside the log.",
+        )
+        return Report(failure=failure, changes={}, resources=(), spent=True)
+    finally:
+        running.end()
+
+
+def _listen(connection: socket.socket, tasks: queue.SimpleQueue[Task], running: Running) -> None:
+    try:
+        while True:
+            frame = frames.receive(connection)
+            if frame[0] == "interrupt":
+                running.interrupt()
+            else:
+                tasks.put(frame[1])
+    finally:
+        # The runner is gone, or speaks nonsense. No clean-up: a user's threads may hang, and the
+        # CLI must be left alone.
+        os._exit(0)
+
+
+def _speak(connection: socket.socket, outbox: queue.SimpleQueue[tuple[Any, ...]]) -> None:
+    while True:
+        frame = outbox.get()
+        with contextlib.suppress(OSError):  # `_listen` sees the end of the connection.
+            connection.sendall(frames.encode(frame))
+
+
+@contextlib.contextmanager
+def _printing_to(path: str, task: Task) -> Iterator[None]:
+    """Send what the program and its children print to the operation's log directory.
+
+    What Python prints is redacted on its way, so that it is clean even if nobody lives to clean
+    it; what comes through the file descriptor is cleaned by the runner afterwards.
+    """
+    redact = Redactor()
+    redact.learn(task.secrets)
+    kept = [os.dup(1), os.dup(2)]
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        with (
+            contextlib.redirect_stdout(_Redacting(sys.stdout, redact)),
+            contextlib.redirect_stderr(_Redacting(sys.stderr, redact)),
+        ):
+            yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        os.dup2(kept[0], 1)
+        os.dup2(kept[1], 2)
+        for descriptor in (log, *kept):
+            os.close(descriptor)
+
+
+class _Redacting(io.TextIOBase):
+    """A text stream before another one, without known secrets in what is written at once."""
+
+    def __init__(self, stream: TextIO, redact: Redactor) -> None:
+        self._stream = stream
+        self._redact = redact
+
+    def write(self, text: str) -> int:
+        self._stream.write(self._redact(text))
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+
+def _start(function: Callable[..., None], *arguments: Any) -> None:
+    threading.Thread(target=function, args=arguments, daemon=True).start()
+
+
+if __name__ == "__main__":
+    # Under its own name, so that classes and state exist once, and `__main__` is not asked for
+    # what a user's script calls `__main__`.
+    from alma.pulumi.automation.__main__ import main as serve
+
+    serve(int(sys.argv[1]), programs="programs" in sys.argv[2:])

@@ -1,0 +1,217 @@
+"""The program of a restore: registers a replay's entries with the engine. Imports pulumi.
+
+It speaks to the engine's monitor itself rather than through resource classes: the state holds
+just what `RegisterResource` takes.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final
+
+import grpc
+from pulumi.automation._server import LanguageServer
+from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
+from pulumi.runtime.proto import language_pb2, resource_pb2, resource_pb2_grpc
+
+from alma.pulumi.automation.wire import from_struct, to_struct, to_value
+from alma.pulumi.deployment import (
+    Entry,
+    dependencies_of,
+    name_of,
+    provider_of,
+    without_defaults,
+)
+from alma.pulumi.restore.plan import Replay, default_plugin, internal
+from alma.pulumi.restore.substitution import Renewals, merged, renew, renewals, renewed_inputs
+
+_AT_ONCE: Final = 16
+"""Registrations under way: each waits in a thread; the engine has a limit of its own."""
+
+Register = resource_pb2.RegisterResourceRequest
+
+
+class FailedError(Exception):
+    """This entry, or one that it needs, could not be registered; the engine has said why."""
+
+
+def replay_host(replay: Replay) -> LanguageServer:
+    """What registers this replay with the engine in a program's place."""
+
+    class Host(LanguageServer):
+        def Run(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - gRPC's names
+            options = _GRPC_CHANNEL_OPTIONS
+            with grpc.insecure_channel(request.monitor_address, options=options) as channel:
+                said = Player(replay, resource_pb2_grpc.ResourceMonitorStub(channel)).play()
+            # An error without words: what failed has been told by the engine, with its URN.
+            return language_pb2.RunResponse(error="\n".join(said[:3]), bail=said == [""])
+
+    return Host(lambda: None)
+
+
+class Player:
+    """Registers entries, each after all that it needs, several at once."""
+
+    def __init__(self, replay: Replay, monitor: Any) -> None:
+        self._replay = replay
+        self._monitor = monitor
+        self._futures: dict[str, Future[str]] = {}
+        self._renewals: dict[str, Renewals] = {}
+        self._packages: dict[str, str] = {}
+
+    def play(self) -> list[str]:
+        """Register all; what went wrong, empty texts where the engine has said it itself.
+
+        The engine deletes nothing after a failure: an entry that was not registered because of
+        one is not taken for a resource that is not wanted.
+        """
+        used = {provider_of(entry)[0] for entry in self._replay.entries}
+        for urn, plugin in self._replay.plugins.items():
+            if urn in used:
+                self._register_package(urn, plugin)
+        # In order, and started in order: whatever an entry waits for is already under way.
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for entry in self._replay.entries:
+                self._futures[entry["urn"]] = pool.submit(self._register, entry)
+        failed = [future.exception() for future in self._futures.values()]
+        said = sorted({str(error) for error in failed if error is not None}, reverse=True)
+        if not said:
+            for entry in reversed(self._replay.entries):
+                if not entry.get("custom"):
+                    self._tell_outputs(entry)
+        return said
+
+    def _register(self, entry: Entry) -> str:
+        """Register one; its physical id."""
+        ids = {}
+        for urn in dependencies_of(entry):
+            if urn in self._futures:
+                try:
+                    ids[urn] = self._futures[urn].result()
+                except Exception as error:
+                    raise FailedError("") from error
+        if entry["urn"] in self._replay.unmade:
+            raise FailedError(f"{name_of(entry['urn'])}: {self._replay.unmade[entry['urn']]}")
+        try:
+            if entry.get("external"):
+                message = self._reading(entry, ids)
+                answer = self._monitor.ReadResource(message)
+                identity, outputs = entry["id"], from_struct(answer.properties)
+            else:
+                answer = self._monitor.RegisterResource(self._registration(entry, ids))
+                identity, outputs = answer.id, from_struct(answer.object)
+        except grpc.RpcError as error:
+            gone = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+            said = "" if gone else f"{name_of(entry['urn'])}: {error.details()}"
+            raise FailedError(said) from None
+        if not entry.get("external") and answer.result != resource_pb2.SUCCESS:
+            raise FailedError("")
+        self._renewals[entry["urn"]] = renewals(entry, identity, outputs)
+        return str(identity)
+
+    def _registration(self, entry: Entry, ids: Mapping[str, str]) -> Register:
+        urn = entry["urn"]
+        eased = urn in self._replay.eased
+        inputs = self._inputs(entry)
+        message = Register(
+            type=entry["type"],
+            name=name_of(urn),
+            parent=entry.get("parent", ""),
+            custom=bool(entry.get("custom")),
+            object=to_struct(inputs),
+            protect=bool(entry.get("protect")),
+            retainOnDelete=bool(entry.get("retainOnDelete")),
+            dependencies=entry.get("dependencies") or [],
+            additionalSecretOutputs=entry.get("additionalSecretOutputs") or [],
+            ignoreChanges=[] if eased else entry.get("ignoreChanges") or [],
+            replaceOnChanges=[] if eased else entry.get("replaceOnChanges") or [],
+            deletedWith=entry.get("deletedWith", ""),
+            replace_with=entry.get("replaceWith") or [],
+            hideDiffs=[_path(path) for path in entry.get("hideDiff") or []],
+            importId=self._replay.imported.get(urn, ""),
+            aliasURNs=[self._replay.aliases[urn]] if urn in self._replay.aliases else [],
+            aliasSpecs=True,
+            acceptSecrets=True,
+            acceptResources=True,
+            supportsPartialValues=True,
+            supportsResultReporting=True,
+            **self._provider(entry, ids),
+        )
+        for key in inputs:
+            # One for each, empty ones too: with none at all the engine takes all for dependencies.
+            known = (entry.get("propertyDependencies") or {}).get(key) or []
+            message.propertyDependencies[key].urns.extend(known)
+        for key, seconds in (entry.get("customTimeouts") or {}).items():
+            setattr(message.customTimeouts, key, f"{seconds:f}s")
+        if entry.get("replacementTrigger") is not None:
+            message.replacement_trigger.CopyFrom(to_value(entry["replacementTrigger"]))
+        return message
+
+    def _reading(self, entry: Entry, ids: Mapping[str, str]) -> Any:
+        return resource_pb2.ReadResourceRequest(
+            id=entry["id"],
+            type=entry["type"],
+            name=name_of(entry["urn"]),
+            parent=entry.get("parent", ""),
+            properties=to_struct(self._inputs(entry)),
+            dependencies=entry.get("dependencies") or [],
+            additionalSecretOutputs=entry.get("additionalSecretOutputs") or [],
+            acceptSecrets=True,
+            acceptResources=True,
+            **self._provider(entry, ids),
+        )
+
+    def _inputs(self, entry: Entry) -> Mapping[str, Any]:
+        inputs: Mapping[str, Any] = without_defaults(renewed_inputs(entry, self._renewals))
+        return inputs
+
+    def _provider(self, entry: Entry, ids: Mapping[str, str]) -> dict[str, Any]:
+        """A reference to an explicit provider, or what makes the engine choose the default one."""
+        urn, identity = provider_of(entry)
+        plugin = default_plugin(entry, self._replay)
+        if plugin is None:
+            return {"provider": f"{urn}::{ids.get(urn, identity)}"} if urn else {}
+        if urn in self._packages:
+            return {"packageRef": self._packages[urn]}
+        source = internal(plugin)
+        return {
+            "version": plugin.get("version", ""),
+            "pluginDownloadURL": source.get("pluginDownloadURL", ""),
+            "pluginChecksums": {
+                name: bytes.fromhex(digest)
+                for name, digest in (source.get("pluginChecksums") or {}).items()
+            },
+        }
+
+    def _register_package(self, urn: str, plugin: Mapping[str, Any]) -> None:
+        """A parameterized package is told to the engine first."""
+        source = internal(plugin)
+        if "parameterization" not in source:
+            return
+        request = resource_pb2.RegisterPackageRequest(
+            name=source["name"],
+            version=source.get("version", ""),
+            download_url=source.get("pluginDownloadURL", ""),
+        )
+        request.parameterization.name = urn.split("::")[2].rpartition(":")[2]
+        request.parameterization.version = plugin["version"]
+        request.parameterization.value = base64.b64decode(source["parameterization"])
+        self._packages[urn] = self._monitor.RegisterPackage(request).ref
+
+    def _tell_outputs(self, entry: Entry) -> None:
+        # The outputs of a stack or a component do not say what each of them came from.
+        texts = merged(self._renewals, self._renewals)
+        outputs = renew(entry.get("outputs") or {}, texts)
+        request = resource_pb2.RegisterResourceOutputsRequest(
+            urn=entry["urn"], outputs=to_struct(outputs)
+        )
+        self._monitor.RegisterResourceOutputs(request)
+
+
+def _path(path: Any) -> str:
+    """A property path in its text form, from the list that a state holds."""
+    if isinstance(path, str):
+        return path
+    return "".join(f"[{part}]" if isinstance(part, int) else f'["{part}"]' for part in path)

@@ -1,0 +1,245 @@
+"""What the rest of alma sees of Pulumi: plain data and one Protocol. Imports no pulumi.
+
+`alma.pulumi.local.PulumiEngine` is the real one; `alma.testing.FakeEngine` the public fake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from alma.core.events import Failure, Process, ResourceChange
+from alma.core.struct import Frozen, Struct, field
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class StackRef(Frozen):
+    """One Pulumi stack. `work_dir` is the user's project directory, or empty: inline program."""
+
+    project: str
+    stack: str
+    work_dir: str = ""
+
+
+class Resource(Frozen):
+    """A resource as a stack's state holds it; `id` is the provider's physical id."""
+
+    urn: str
+    type: str
+    id: str = ""
+    custom: bool = True
+    protect: bool = False
+    external: bool = False
+    """Only read by the program, not owned by the stack: a destroy does not delete it."""
+    retain_on_delete: bool = False
+
+
+class PendingOperation(Frozen):
+    """An operation that was under way when the CLI last wrote the state: creating, ...
+
+    `inputs` are what the resource was to be made of, with a sealed `Secret` for ciphertext.
+    """
+
+    urn: str
+    kind: str
+    id: str = ""
+    type: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The resource's name in its program."""
+        return self.urn.rpartition("::")[2]
+
+
+class Checkpoint(Frozen):
+    """A stack's state as read. `exists` is False when the backend has no record of it.
+
+    `resources` leaves out the root `pulumi:pulumi:Stack`. `outputs` hold a sealed `Secret`
+    wherever the state holds ciphertext. `fingerprint` changes when resources, their inputs or
+    outputs, or pending operations change.
+    """
+
+    exists: bool
+    resources: tuple[Resource, ...] = ()
+    pending: tuple[PendingOperation, ...] = ()
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """No resources and no pending operations: what a verified undo must show."""
+        return not self.resources and not self.pending
+
+
+class Watch(Struct):
+    """How an operation talks to whoever runs it, while it runs. Called on the event loop.
+
+    `interrupt`, once set, makes the engine send one SIGINT to the CLI, which drains.
+    `timeout` (seconds, None for none): at the deadline one SIGINT, after `grace` seconds more
+    the whole group is killed. Cancelling the task that awaits the operation abandons the CLI to
+    drain by itself.
+    """
+
+    operation: str
+    interrupt: asyncio.Event
+    timeout: float | None = None
+    grace: float = 30.0
+    on_process: Callable[[str, Process], None] = lambda _role, _process: None
+    """role `worker` or `cli`; called before the CLI is waited for."""
+    on_signal: Callable[[str, str], None] = lambda _signal, _why: None
+    on_resource: Callable[[str, str, bool], None] = lambda _urn, _op, _done: None
+    """urn, op, done: a resource's operation began or ended; for display only."""
+
+
+class UpRequest(Frozen):
+    """Bring a stack up. Exactly one of `program` (shipped) and `ref.work_dir` is set.
+
+    `config` maps a key (with or without namespace) to a JSON value or a `Secret`. `defaults` are
+    JSON values by full key, for what neither `config` nor the user's project says. `create`
+    says that the record was not there when last looked at: the engine makes it first.
+    """
+
+    ref: StackRef
+    program: bytes | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    create: bool = False
+    log_dir: str
+
+
+class OperationResult(Frozen):
+    """How an operation ended. `failure` is None exactly when it succeeded.
+
+    `outputs` come from the state, with a sealed `Secret` for ciphertext (up only).
+    """
+
+    failure: Failure | None = None
+    changes: Mapping[str, int] = field(default_factory=dict)
+    resources: tuple[ResourceChange, ...] = ()
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
+    """By URN, what the engine or a provider said of what failed."""
+    lasting: Mapping[str, str] = field(default_factory=dict)
+    """By URN of what it made, the option by which a destroy leaves it: protect, retainOnDelete."""
+    fingerprint: str = ""
+    """Of the stack as it was read afterwards (a successful up only); else empty."""
+
+
+class RestoreRequest(Frozen):
+    """Bring a stack back to a deployment that `Engine.export` gave earlier."""
+
+    ref: StackRef
+    document: Mapping[str, Any]
+    log_dir: str
+
+
+class Difference(Frozen):
+    """A resource that is not what a snapshot holds, or not the same one."""
+
+    urn: str
+    reason: str
+    id: str = ""
+
+
+class RestoreResult(OperationResult):
+    """How a restore ended, judged by the state that was read afterwards.
+
+    `unlike` is what could not be put back, with why; `renewed` was deleted meanwhile and is
+    there again with a new id.
+    """
+
+    renewed: tuple[Difference, ...] = ()
+    unlike: tuple[Difference, ...] = ()
+
+
+class RestoreForeseen(Frozen):
+    """What a restore would change, each named once, and what it could not put back, with why.
+
+    `renewed` would be made again: with a new id, and without what it held.
+    """
+
+    updated: tuple[Difference, ...] = ()
+    deleted: tuple[Difference, ...] = ()
+    renewed: tuple[Difference, ...] = ()
+    unlike: tuple[Difference, ...] = ()
+
+
+class Settled(Frozen):
+    """What `settle` found: `found` in words, and what was seen and done, for the journal."""
+
+    found: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """Pulumi, as alma needs it. Operations report failure in their result.
+
+    Only the inability to look raises: `ToolError`, `BackendError`, `AuthenticationError`.
+    """
+
+    async def check(self, refs: Sequence[StackRef] = ()) -> Mapping[str, str]:
+        """Make sure that the CLI, the backend and the passphrase work for these stacks.
+
+        Returns versions, and the backend's URL as `backend`. Writes nothing.
+        """
+        ...
+
+    async def inspect(self, ref: StackRef) -> Checkpoint:
+        """Read a stack's state, as it is now."""
+        ...
+
+    async def reveal(self, ref: StackRef) -> Mapping[str, Any]:
+        """The stack's outputs with opened `Secret`s: decrypts, so it costs a CLI process."""
+        ...
+
+    async def up(self, request: UpRequest, watch: Watch) -> OperationResult:
+        """Create the record if needed, then `pulumi up`."""
+        ...
+
+    async def preview(self, request: UpRequest, watch: Watch) -> OperationResult:
+        """What `up` would change; touches nothing, not even the stack's record."""
+        ...
+
+    async def destroy(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
+        """`pulumi destroy` from the state alone, without the program; keeps the record."""
+        ...
+
+    async def remove(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
+        """`pulumi stack rm`; a record that is already gone is success."""
+        ...
+
+    async def export(self, ref: StackRef) -> Mapping[str, Any] | None:
+        """The deployment as it stands, as a document of JSON; secrets stay encrypted in it."""
+        ...
+
+    async def restore(self, request: RestoreRequest, watch: Watch) -> RestoreResult:
+        """Bring the stack back, by an `up` that registers the old resources again.
+
+        Raises as the rest does when it cannot look, and `AuthenticationError` when what is
+        encrypted in the document cannot be decrypted any more: then nothing was done.
+        """
+        ...
+
+    async def foresee(self, request: RestoreRequest, watch: Watch) -> RestoreForeseen:
+        """What `restore` would do now; touches nothing. Raises as `restore` does."""
+        ...
+
+    async def mend(self, ref: StackRef, found: Mapping[str, str]) -> None:
+        """Resolve every pending create: URN to physical id; those not in `found` never happened.
+
+        Raises `BackendError` when the state cannot be exported or imported.
+        """
+        ...
+
+    async def settle(
+        self, ref: StackRef, operation: str, processes: tuple[Process, ...]
+    ) -> Settled:
+        """Wait for what still works for this operation; break a lock whose holder is dead."""
+        ...
+
+    async def close(self) -> None:
+        """End the workers."""
+        ...

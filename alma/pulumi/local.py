@@ -1,0 +1,326 @@
+"""The real engine: operations in worker processes, state read in this one. Imports no pulumi."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from alma.core.events import Failure, Process
+from alma.core.redaction import Redactor
+from alma.core.secret import secrets_in
+from alma.core.taint import taint
+from alma.errors import BackendError, RefusedError
+from alma.pulumi import checkpoint as checkpoints
+from alma.pulumi.backend import Backend
+from alma.pulumi.cli import Cli, locate
+from alma.pulumi.engine import (
+    Checkpoint,
+    OperationResult,
+    RestoreForeseen,
+    RestoreRequest,
+    RestoreResult,
+    Settled,
+    StackRef,
+    UpRequest,
+    Watch,
+)
+from alma.pulumi.messages import Report, Task, TaskKind
+from alma.pulumi.names import guard
+from alma.pulumi.passphrase import check_passphrase, remember_passphrase
+from alma.pulumi.reading import Reader
+from alma.pulumi.recovery import Settlement
+from alma.pulumi.restore.foreseeing import Foresight
+from alma.pulumi.restore.plan import Replay
+from alma.pulumi.restore.restore import Restoration
+from alma.pulumi.scrub import clean_failure, scrub
+from alma.pulumi.snapshot import take, write_state
+from alma.pulumi.stretch import salted
+from alma.pulumi.task import Tasking
+from alma.pulumi.workers import Workers
+
+
+class PulumiEngine:
+    """`alma.pulumi.engine.Engine` over the Pulumi CLI that PATH gives.
+
+    `cwd` is where programs and the default state live (the working directory). `environ` is what
+    the processes inherit, looked at anew for every operation. Use it in one event loop, and
+    `close` it. Constructing it starts nothing and writes nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        parallelism: int = 4,
+        cwd: str | os.PathLike[str] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._cwd = Path(cwd if cwd is not None else ".").absolute()
+        self._environ: Mapping[str, str] = os.environ if environ is None else environ
+        self._backend = Backend.choose(self._cwd, self._environ)
+        self._tasking = Tasking(backend=self._backend, cwd=self._cwd, environ=self._environ)
+        self._workers = Workers(parallelism, self._environ)
+        self._cli: Cli | None = None
+        self._proof: asyncio.Task[None] | None = None
+
+    @property
+    def backend_url(self) -> str:
+        """Where the state is kept, as the CLI is told."""
+        return self._backend.url
+
+    async def check(self, refs: Sequence[StackRef] = ()) -> Mapping[str, str]:
+        """See `Engine.check`; also starts the first worker, whose imports then overlap."""
+        cli = await self._tool()
+        self._backend.check(self._environ)
+        if self._backend.root is None:
+            await self._reader(cli).whoami()
+        self._workers.warm(programs=any(not ref.work_dir for ref in refs))
+        await self._check_passphrase(cli, refs)
+        python = ".".join(str(part) for part in sys.version_info[:3])
+        return {"pulumi": cli.version, "python": python, "backend": self._backend.url}
+
+    async def _remember_passphrase(self, task: Task) -> None:
+        """Of the first new stack, while others come up: it saves the next run a CLI process."""
+        root = self._backend.root
+        if root is not None and self._backend.own_passphrase is None:
+            ref = StackRef(project=task.project, stack=task.stack)
+            salt = await asyncio.to_thread(checkpoints.passphrase_salt, root, ref)
+            if salt:
+                word = self._backend.passphrase(task.environment)
+                await remember_passphrase(salt, word, task.environment)
+
+    async def _check_passphrase(self, cli: Cli, refs: Sequence[StackRef]) -> None:
+        """A passphrase of the user's own, against the first of these stacks that has secrets."""
+        found = await asyncio.to_thread(salted, self._backend, refs)
+        if found is not None:
+            word = self._backend.passphrase(self._environ)
+            await check_passphrase(self._reader(cli), *found, word, self._environ)
+
+    async def inspect(self, ref: StackRef) -> Checkpoint:
+        """See `Engine.inspect`; no process on a file backend."""
+        guard(ref)
+        root = self._backend.root
+        if root is not None:
+            if not root.is_dir() and not self._backend.is_default:
+                raise BackendError(f"The state directory {root} does not exist.")
+            try:
+                return await asyncio.to_thread(checkpoints.read, root, ref)
+            except checkpoints.NeedsCli:
+                pass
+        return await self._reader(await self._tool()).export(ref)
+
+    async def reveal(self, ref: StackRef) -> Mapping[str, Any]:
+        """See `Engine.reveal`; no process when nothing is encrypted."""
+        sealed = (await self.inspect(ref)).outputs
+        if not any(True for _ in secrets_in(sealed)):
+            return sealed
+        outputs = await self._reader(await self._tool()).outputs(ref)
+        return {key: checkpoints.fill(value, outputs.get(key)) for key, value in sealed.items()}
+
+    async def up(self, request: UpRequest, watch: Watch) -> OperationResult:
+        """See `Engine.up`; one CLI process, two for a new stack."""
+        guard(request.ref)
+        self._backend.prepare()
+        task = await self._task("up", request.ref, request.log_dir, watch, request=request)
+        result = await self._perform(task, watch)
+        if result.failure is not None:
+            return result
+        if request.create and self._proof is None:
+            self._proof = asyncio.create_task(self._remember_passphrase(task))
+        now = await self.inspect(request.ref)
+        outputs = taint(now.outputs, secrets_in(dict(request.config)))
+        return replace(result, outputs=outputs, fingerprint=now.fingerprint)
+
+    async def preview(self, request: UpRequest, watch: Watch) -> OperationResult:
+        """See `Engine.preview`; a stack without a record is previewed on a throw-away backend."""
+        guard(request.ref)
+        exists = (await self.inspect(request.ref)).exists
+        with tempfile.TemporaryDirectory(prefix="alma-preview-") as scratch:
+            logs = request.log_dir or f"{scratch}/log"
+            task = await self._task("preview", request.ref, logs, watch, request=request)
+            environment = dict(task.environment)
+            if not exists:
+                state = Path(scratch) / "state"
+                state.mkdir()
+                environment["PULUMI_BACKEND_URL"] = state.as_uri()
+                environment["PULUMI_CONFIG_PASSPHRASE"] = "preview"  # noqa: S105 - thrown away
+            task = replace(
+                task,
+                directory=str(Path(scratch) / "project"),
+                environment=environment,
+                create=not exists,
+            )
+            return await self._perform(task, watch)
+
+    async def destroy(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
+        """See `Engine.destroy`; one CLI process, none when there is no record."""
+        guard(ref)
+        if not (await self.inspect(ref)).exists:
+            return OperationResult()
+        self._backend.prepare()
+        return await self._perform(await self._task("destroy", ref, log_dir, watch), watch)
+
+    async def remove(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
+        """See `Engine.remove`; refuses while the state shows anything, pending operations too."""
+        guard(ref)
+        found = await self.inspect(ref)
+        if not found.exists:
+            return OperationResult()
+        if not found.is_empty:
+            what = f"{len(found.resources)} resources and {len(found.pending)} pending operations"
+            return OperationResult(
+                failure=Failure(
+                    kind="unverified",
+                    message=f"The record of {ref.project}/{ref.stack} still shows {what}.",
+                    hint="Removing it would erase the last evidence of them: destroy it first.",
+                )
+            )
+        return await self._perform(await self._task("remove", ref, log_dir, watch), watch)
+
+    async def export(self, ref: StackRef) -> Mapping[str, Any] | None:
+        """See `Engine.export`; no process on a file backend."""
+        guard(ref)
+        return await take(self._reader(await self._tool()), self._backend.root, ref)
+
+    async def restore(self, request: RestoreRequest, watch: Watch) -> RestoreResult:
+        """See `Engine.restore`; four CLI processes where there are secrets, else one."""
+        guard(request.ref)
+        reader, root = self._reader(await self._tool()), self._backend.root
+
+        async def play(replay: Replay, config: Mapping[str, Any]) -> OperationResult:
+            task = await self._replay_task("restore", request, watch, replay, config)
+            return await self._perform(task, watch)
+
+        async def look(document: Mapping[str, Any], urns: tuple[str, ...]) -> frozenset[str]:
+            task = await self._task("look", request.ref, request.log_dir, watch)
+            result = await self._aside(replace(task, targets=urns), document, request.ref, watch)
+            gone = {one.urn for one in result.resources if one.op == "delete"}
+            return frozenset(gone) & frozenset(urns)
+
+        directory = Path(request.ref.work_dir or self._cwd)
+        return await Restoration(
+            reader=reader, root=root, directory=directory, request=request, play=play, look=look
+        ).run()
+
+    async def foresee(self, request: RestoreRequest, watch: Watch) -> RestoreForeseen:
+        """See `Engine.foresee`; over a copy of the state, on a throw-away backend."""
+        guard(request.ref)
+        reader, root = self._reader(await self._tool()), self._backend.root
+
+        async def play(
+            replay: Replay, config: Mapping[str, Any], document: Mapping[str, Any]
+        ) -> OperationResult:
+            with tempfile.TemporaryDirectory(prefix="alma-preview-") as logs:
+                asked = replace(request, log_dir=request.log_dir or logs)
+                task = await self._replay_task("foresee", asked, watch, replay, config)
+                return await self._aside(task, document, request.ref, watch)
+
+        directory = Path(request.ref.work_dir or self._cwd)
+        return await Foresight(
+            reader=reader, root=root, directory=directory, request=request, play=play
+        ).run()
+
+    async def mend(self, ref: StackRef, found: Mapping[str, str]) -> None:
+        """See `Engine.mend`; two CLI processes."""
+        guard(ref)
+        await self._reader(await self._tool()).mend(ref, found)
+
+    async def settle(
+        self, ref: StackRef, operation: str, processes: tuple[Process, ...]
+    ) -> Settled:
+        """See `Engine.settle`. Raises `RefusedError` when somebody else holds the stack's lock."""
+        guard(ref)
+        return await Settlement(ref, operation, processes, self._backend.root).reach()
+
+    async def close(self) -> None:
+        """See `Engine.close`; operations that still run are abandoned to drain."""
+        if self._proof is not None:
+            await asyncio.gather(self._proof, return_exceptions=True)
+        await self._workers.close()
+
+    async def _tool(self) -> Cli:
+        if self._cli is None:
+            self._cli = await asyncio.to_thread(locate, self._environ)
+        return self._cli
+
+    def _reader(self, cli: Cli) -> Reader:
+        return Reader(cli=cli.path, environment=self._backend.environment(self._environ))
+
+    async def _task(
+        self,
+        kind: TaskKind,
+        ref: StackRef,
+        log_dir: str,
+        watch: Watch,
+        *,
+        request: UpRequest | None = None,
+    ) -> Task:
+        cli = await self._tool()
+        return self._tasking.task(kind, cli, ref, watch.operation, log_dir, request)
+
+    async def _replay_task(
+        self,
+        kind: TaskKind,
+        request: RestoreRequest,
+        watch: Watch,
+        replay: Replay,
+        config: Mapping[str, Any],
+    ) -> Task:
+        up = UpRequest(ref=request.ref, config=config, log_dir=request.log_dir)
+        task = await self._task(kind, request.ref, up.log_dir, watch, request=up)
+        # The values are for providers, and for the engine alone to know.
+        sealed = {**task.sealed, **task.injected}
+        secrets = (*task.secrets, *replay.secrets)
+        return replace(task, replay=replay, sealed=sealed, injected={}, secrets=secrets)
+
+    async def _aside(
+        self, task: Task, document: Mapping[str, Any], ref: StackRef, watch: Watch
+    ) -> OperationResult:
+        """Perform the task over a copy of the state, on a throw-away backend."""
+        with tempfile.TemporaryDirectory(prefix="alma-state-") as scratch:
+            write_state(Path(scratch), ref, document)
+            environment = {**task.environment, "PULUMI_BACKEND_URL": Path(scratch).as_uri()}
+            directory = str(Path(scratch) / "project")
+            return await self._perform(
+                replace(task, directory=directory, environment=environment), watch
+            )
+
+    async def _perform(self, task: Task, watch: Watch) -> OperationResult:
+        redact = Redactor()
+        redact.learn(task.secrets)
+        try:
+            report = await self._workers.serve(task, watch)
+            if report.unsettled:
+                report = await self._settle_own(task, report)
+        finally:
+            scrub(Path(task.log_dir), redact)
+        return OperationResult(
+            failure=clean_failure(report.failure, redact),
+            changes=report.changes,
+            resources=report.resources,
+            said={urn: redact(message) for urn, message in report.said.items()},
+            lasting=report.lasting,
+        )
+
+    async def _settle_own(self, task: Task, report: Report) -> Report:
+        """After a CLI was killed: its plugins come to rest and its lock goes, or nobody's does."""
+        ref = StackRef(project=task.project, stack=task.stack)
+        try:
+            settled = await Settlement(ref, task.operation, (), self._lock_root(task)).reach()
+            found = settled.found
+        except RefusedError as error:
+            found = str(error)
+        failure = report.failure
+        if failure is not None:
+            failure = replace(failure, hint=f"{failure.hint} Afterwards: {found}.".strip())
+        return replace(report, failure=failure)
+
+    def _lock_root(self, task: Task) -> Path | None:
+        """Where the operation's locks are; a preview on a throw-away backend takes none."""
+        same = task.environment["PULUMI_BACKEND_URL"] == self._backend.url
+        return self._backend.root if same else None

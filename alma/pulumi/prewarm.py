@@ -1,0 +1,89 @@
+"""A worker process started ahead of what runs the saga, so that the imports of both overlap.
+
+What checks a passphrase of the user's own begins here as well.
+
+Imports no pulumi, nor anything else that takes long: it comes before what does.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from alma.pulumi.engine import StackRef
+from alma.step import StackStep, Step
+
+
+class Spawned:
+    """A worker process, the runner's end of its connection, and what it says outside of tasks.
+
+    Starting it takes milliseconds; it then imports: for `programs` much more. It ends as soon as
+    the connection does.
+    """
+
+    def __init__(self, environ: Mapping[str, str], *, programs: bool) -> None:
+        ours, theirs = socket.socketpair()
+        self.socket = ours
+        self.words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
+        search = [entry or str(Path.cwd()) for entry in sys.path]
+        with theirs:
+            self.popen = subprocess.Popen(
+                [
+                    *(sys.executable, "-P", "-u", "-m", "alma.pulumi.automation"),
+                    *(str(theirs.fileno()), *(["programs"] if programs else [])),
+                ],
+                env={**environ, "PYTHONPATH": os.pathsep.join(search)},
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self.words,
+                stderr=self.words,
+                # Ctrl-C goes to the terminal's group: it is the runner that decides what it means.
+                start_new_session=True,
+            )
+
+    def discard(self) -> None:
+        """End it: it was given nothing to do."""
+        self.popen.kill()
+        self.popen.wait()
+        self.socket.close()
+        self.words.close()
+
+
+_waiting: list[Spawned] = []
+"""At most one: whoever runs first in this process takes it."""
+
+
+@contextmanager
+def worker_ahead(steps: Iterable[Step]) -> Iterator[None]:
+    """Start a worker now if there are stacks, for the first engine; it is ended if none took it."""
+    stacks = [step for step in steps if isinstance(step, StackStep)]
+    if stacks and not _waiting:
+        _waiting.append(Spawned(os.environ, programs=any(step.program for step in stacks)))
+        # Loaded once the worker has begun to load, too.
+        from alma.pulumi import stretch
+
+        stretch.begin([_ref(step) for step in stacks])
+    try:
+        yield
+    finally:
+        if (left := take()) is not None:
+            left.discard()
+
+
+def _ref(step: StackStep) -> StackRef:
+    return StackRef(project=step.project, stack=step.saga.stack, work_dir=str(step.work_dir or ""))
+
+
+def take() -> Spawned | None:
+    """The worker that waits, if there is one: it is the caller's from now on."""
+    try:
+        return _waiting.pop()
+    except IndexError:
+        return None

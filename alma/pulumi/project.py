@@ -1,0 +1,221 @@
+"""The project and settings files that a CLI process reads; made by alma, apart from the user's.
+
+Every stack has a directory of alma's own, outside the user's checkout (a work_dir in a git
+repository costs a `git status` an operation). It holds `Pulumi.yaml` and `Pulumi.<stack>.yaml`.
+
+A user's project directory is only read. `up` and `preview` run in it, with `--config-file`
+naming the settings here: the user's own `Pulumi.<stack>.yaml` with alma's config over it.
+`stack init` and `config set` run here, because they write the settings file; `destroy`, because
+the user's may be broken or gone. So Pulumi itself writes nothing in the user's directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from alma.errors import BackendError, DefinitionError
+from alma.pulumi.engine import StackRef
+
+_EXTENSIONS: Final = (".yaml", ".yml", ".json")
+_ENCRYPTION: Final = ("secretsprovider", "encryptedkey", "encryptionsalt")
+"""How a stack's secrets are encrypted: kept when the config is written anew."""
+
+
+def directory_of(ref: StackRef, backend_url: str, environ: Mapping[str, str]) -> Path:
+    """alma's directory for this project on this backend: always the same, not made here."""
+    home = environ.get("XDG_STATE_HOME") or f"{environ.get('HOME', '/var/lib')}/.local/state"
+    digest = hashlib.sha256(backend_url.encode()).hexdigest()[:12]
+    return Path(home) / "alma" / "work" / f"{ref.project}-{digest}"
+
+
+def settings_path(directory: Path, stack: str) -> Path:
+    """The stack's settings file there."""
+    return directory / f"Pulumi.{stack}.yaml"
+
+
+def write_project(directory: Path, ref: StackRef, cwd: str) -> None:
+    """Write `Pulumi.yaml`: the name, and what a plugin needs to start as it does for the user."""
+    project: dict[str, Any] = {"name": ref.project, "runtime": "python"}
+    main = ref.work_dir or cwd
+    if Path(main).is_dir():
+        project["main"] = main  # Plugins are started there, so relative paths in them hold.
+    if ref.work_dir:
+        project |= _borrowed(Path(ref.work_dir))
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace_file(directory / "Pulumi.yaml", yaml.safe_dump(project, sort_keys=False))
+    except OSError as error:
+        raise BackendError(
+            f"alma's directory {directory} cannot be written: {error.strerror}.",
+            hint="Make it writable, or set XDG_STATE_HOME.",
+        ) from error
+
+
+def require_project(ref: StackRef) -> None:
+    """Raise `DefinitionError` unless `ref.work_dir` is a Pulumi project of the step's name."""
+    found = _load(Path(ref.work_dir))
+    if found is None:
+        raise DefinitionError(
+            f"{ref.work_dir} holds no Pulumi project (there is no Pulumi.yaml).",
+            hint="Point work_dir at the directory of a Pulumi project.",
+        )
+    if found.get("name") != ref.project:
+        raise DefinitionError(
+            f"The project in {ref.work_dir} is named {found.get('name')!r}, "
+            f"but its step is for {ref.project!r}.",
+            hint=f"Add the step with project={found.get('name')!r}.",
+        )
+
+
+def write_settings(
+    directory: Path,
+    ref: StackRef,
+    plain: Mapping[str, Any],
+    *,
+    fresh: bool,
+    defaults: Mapping[str, Any] | None = None,
+    alone: bool = False,
+) -> Path:
+    """Write the stack's settings: the user's, with `plain` config (by full key) over them.
+
+    Under them are the `defaults`: for what neither the settings nor the project file configure.
+
+    The encryption settings are the user's, else those there before, unless `fresh`: a new stack
+    gets new ones. Values are kept as nodes, so that nothing of the user's is read as another
+    type and written back differently. With `alone` only what is for the engine itself is taken
+    from the user's config: `pulumi:autonaming` and its like.
+    """
+    path = settings_path(directory, ref.stack)
+    users = _compose(_users_settings(ref))
+    old = None if fresh else _compose(path)
+    merged = {key: node for key, node in users.items() if key != "config"}
+    if not any(key in merged for key in _ENCRYPTION):
+        merged |= {key: node for key, node in (old or {}).items() if key in _ENCRYPTION}
+    config = {
+        key: node
+        for key, node in _entries(users.get("config")).items()
+        if (key if ":" in key else f"{ref.project}:{key}") not in plain
+        and (not alone or key.startswith("pulumi:"))
+    }
+    config |= {key: _node(value) for key, value in plain.items()}
+    known = {*config, *_users_config(ref)}
+    config |= {key: _node(value) for key, value in (defaults or {}).items() if key not in known}
+    if config:
+        merged["config"] = _mapping(config)
+    text = yaml.serialize(_mapping(merged), allow_unicode=False) if merged else ""
+    replace_file(path, text)
+    return path
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Make the file (0600) hold the text, at once or not at all; untouched when it does."""
+    try:
+        if path.read_text(encoding="utf-8") == text:
+            return
+    except (FileNotFoundError, UnicodeDecodeError):
+        pass
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def _borrowed(work_dir: Path) -> dict[str, Any]:
+    """What a destroy needs of a user's project file: runtime options and plugin paths."""
+    found = _load(work_dir) or {}
+    borrowed: dict[str, Any] = {}
+    runtime = found.get("runtime")
+    if isinstance(runtime, dict):
+        options = dict(runtime.get("options") or {})
+        if isinstance(options.get("virtualenv"), str):
+            options["virtualenv"] = str(work_dir / options["virtualenv"])
+        borrowed["runtime"] = {**runtime, "options": options}
+    elif runtime:
+        borrowed["runtime"] = runtime
+    plugins = found.get("plugins")
+    if isinstance(plugins, dict):
+        borrowed["plugins"] = {
+            kind: [
+                {**entry, "path": str(work_dir / entry["path"])} if "path" in entry else entry
+                for entry in entries or []
+            ]
+            for kind, entries in plugins.items()
+        }
+    if "packages" in found:
+        borrowed["packages"] = found["packages"]
+    return borrowed
+
+
+def _load(work_dir: Path) -> dict[str, Any] | None:
+    for extension in _EXTENSIONS:
+        path = work_dir / f"Pulumi{extension}"
+        if path.is_file():
+            try:
+                found = yaml.safe_load(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, yaml.YAMLError) as error:
+                raise DefinitionError(f"{path} cannot be read: {error}.") from error
+            return found if isinstance(found, dict) else {}
+    return None
+
+
+def _users_settings(ref: StackRef) -> Path | None:
+    """The user's own settings file of this stack: beside the project file, or where it says."""
+    if not ref.work_dir:
+        return None
+    folder = Path(ref.work_dir) / str((_load(Path(ref.work_dir)) or {}).get("stackConfigDir", ""))
+    candidates = (folder / f"Pulumi.{ref.stack}{extension}" for extension in _EXTENSIONS)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _users_config(ref: StackRef) -> frozenset[str]:
+    """The keys that the user's project file itself configures, for all of its stacks."""
+    found = (_load(Path(ref.work_dir)) or {}).get("config") if ref.work_dir else None
+    return frozenset(found) if isinstance(found, dict) else frozenset()
+
+
+def _compose(path: Path | None) -> dict[str, yaml.Node]:
+    if path is None or not path.is_file():
+        return {}
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise DefinitionError(f"{path} cannot be read: {error}.") from error
+    return _entries(node)
+
+
+def _entries(node: yaml.Node | None) -> dict[str, yaml.Node]:
+    if not isinstance(node, yaml.MappingNode):
+        return {}
+    return {key.value: value for key, value in node.value}
+
+
+def _mapping(entries: Mapping[str, yaml.Node]) -> yaml.MappingNode:
+    pairs = [(_node(key), value) for key, value in entries.items()]
+    return yaml.MappingNode("tag:yaml.org,2002:map", pairs, flow_style=False)
+
+
+class _Quoting(yaml.SafeDumper):
+    """Quotes every string: YAML 1.1 and the CLI's YAML disagree on what else is a number."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+_Quoting.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+)
+
+
+def _node(value: Any) -> yaml.Node:
+    text = yaml.dump(value, Dumper=_Quoting, width=float("inf"))
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    if node is None:
+        raise ValueError("a value has no YAML form")  # Never: `dump` writes a node for each.
+    return node

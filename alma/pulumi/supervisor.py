@@ -1,0 +1,174 @@
+"""One operation seen from the runner: frames, the interrupt, the deadline, and sudden deaths."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import Any, Final
+
+from alma.core.events import Failure, Process
+from alma.pulumi.client import WorkerClient
+from alma.pulumi.engine import Watch
+from alma.pulumi.messages import Report, Task
+from alma.system import processes
+
+_LAST_REPORT: Final = 5.0
+"""Seconds for a worker to report after its CLI was killed; then it is ended as well."""
+
+
+class Conversation:
+    """Sends a task to a worker and follows it to its end, whatever that is."""
+
+    def __init__(self, client: WorkerClient, task: Task, watch: Watch) -> None:
+        self.client = client
+        self.task = task
+        self.watch = watch
+        self.cli: Process | None = None
+        self.worker_died = False
+        self._signalled = ""
+        self._deadline = None if watch.timeout is None else time.monotonic() + watch.timeout
+        self._timed_out = False
+        self._killed: list[str] = []
+
+    async def hold(self) -> Report:
+        """The worker's report, or the one that is made of its silence.
+
+        When it is cancelled, nobody is signalled: whoever cancels closes the worker, and the CLI
+        is left to drain.
+        """
+        if self.watch.interrupt.is_set():
+            return self._failed("cancelled", "The operation was interrupted before it began.")
+        await self.client.send("task", self.task)
+        reading = asyncio.create_task(self.client.receive())
+        interrupted = asyncio.create_task(self.watch.interrupt.wait())
+        try:
+            while True:
+                await asyncio.wait(
+                    {reading} if interrupted.done() else {reading, interrupted},
+                    timeout=self._remaining(),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if reading.done():
+                    try:
+                        frame = reading.result()
+                    except EOFError:
+                        return await self._orphaned()
+                    if frame[0] == "done":
+                        return self._judge(frame[1])
+                    self._hear(frame)
+                    reading = asyncio.create_task(self.client.receive())
+                elif not await self._nudge():
+                    return await self._last_report(reading)
+        finally:
+            for task in (reading, interrupted):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, EOFError):
+                    await task
+
+    def _hear(self, frame: tuple[Any, ...]) -> None:
+        if frame[0] == "ready":
+            self.client.process = frame[1]
+            self.watch.on_process("worker", frame[1])
+        elif frame[0] == "process":
+            self.cli = frame[1]
+            self.watch.on_process("cli", frame[1])
+        elif frame[0] == "resource":
+            urn, operation, done = frame[1:]
+            self.watch.on_resource(str(urn), str(operation), bool(done))
+
+    async def _nudge(self) -> bool:
+        """An interrupt or a deadline: signal once, later kill. False when all was killed."""
+        if self.watch.interrupt.is_set() and not self._signalled:
+            await self._signal("interrupt")
+        if self._remaining() == 0.0:
+            if self._timed_out:
+                self.watch.on_signal("SIGKILL", "deadline")
+                family = processes.family(self.task.operation, self.cli)
+                self._killed = processes.kill(family)
+                return False
+            if not self._signalled:
+                await self._signal("deadline")
+            self._timed_out = True
+            self._deadline = time.monotonic() + self.watch.grace
+        return True
+
+    async def _signal(self, why: str) -> None:
+        # Told first, as everything is: a second signal would stop the CLI without draining.
+        self.watch.on_signal("SIGINT", why)
+        self._signalled = why
+        await self.client.send("interrupt")
+        if self.worker_died and self.cli is not None:
+            processes.interrupt(self.cli)
+
+    def _remaining(self) -> float | None:
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    async def _last_report(self, reading: asyncio.Task[tuple[Any, ...]]) -> Report:
+        """After the kill: what the worker still says, for what had been done until then."""
+        until = time.monotonic() + _LAST_REPORT
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.wait({reading}, timeout=left)
+            if not reading.done():
+                break
+            try:
+                frame = reading.result()
+            except EOFError:
+                break
+            if frame[0] == "done" and isinstance(frame[1], Report):
+                return self._judge(frame[1])
+            reading = asyncio.create_task(self.client.receive())
+        reading.cancel()
+        return self._judge(Report(failure=None, changes={}, resources=(), spent=True))
+
+    def _judge(self, report: Report) -> Report:
+        if not self._timed_out or (report.failure is None and not self._killed):
+            return report  # It may well have succeeded between the deadline and the signal.
+        how = "killed with its plugins" if self._killed else "interrupted"
+        detail = report.failure
+        failure = Failure(
+            kind="timeout",
+            message=f"The operation took longer than {self.watch.timeout:g} seconds and was {how}.",
+            urn=detail.urn if detail else "",
+            hint="Give the step a longer timeout, or see in the log what it waited for.",
+            log=f"{self.task.log_dir}/pulumi.log",
+        )
+        return Report(
+            failure=failure,
+            changes=report.changes,
+            resources=report.resources,
+            spent=True,
+            unsettled=bool(self._killed),
+        )
+
+    async def _orphaned(self) -> Report:
+        """The worker died: its CLI drains by itself, and is waited for before anything else."""
+        self.worker_died = True
+        family = processes.family(self.task.operation, self.cli)
+        clis = [process for process in family if processes.is_cli(process)]
+        if self.cli is None and clis:
+            self.cli = processes.identify(clis[0].pid)
+            self.watch.on_process("cli", self.cli)
+        while not await processes.wait_gone(clis, 0.1):
+            if (self.watch.interrupt.is_set() or self._remaining() == 0.0) and (
+                not await self._nudge()
+            ):
+                break
+        if self._timed_out:
+            return self._judge(Report(failure=None, changes={}, resources=(), spent=True))
+        code = self.client.wait()
+        ended = f"was killed by signal {-code}" if code and code < 0 else f"ended with code {code}"
+        return self._failed(
+            "worker",
+            f"The worker process (pid {self.client.pid}) {ended} during the operation.",
+            hint=self.client.last_words()[-300:]
+            or "The CLI finished alone what it had begun; the state is what it recorded.",
+        )
+
+    def _failed(self, kind: str, message: str, *, hint: str = "") -> Report:
+        failure = Failure(
+            kind=kind, message=message, hint=hint, log=f"{self.task.log_dir}/pulumi.log"
+        )
+        return Report(
+            failure=failure, changes={}, resources=(), spent=True, unsettled=self.worker_died
+        )
