@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from alma.core.secret import Secret
     from alma.errors import AlmaError, DefinitionError, SagaFailed, SagaInterrupted
     from alma.launch import destroy, resume, rollback
-    from alma.request import Request
     from alma.saga import Saga
-    from alma.step import Output
+    from alma.steps.http.request import Request
+    from alma.steps.step import Output
 
 __all__ = [
     "AlmaError",
@@ -43,11 +43,11 @@ _HOMES = {
     "core.events": ("Leftover",),
     "launch": ("destroy", "resume", "rollback"),
     "core.localstack": ("LocalStack",),
-    "request": ("Request",),
+    "steps.http.request": ("Request",),
     "saga": ("Saga",),
     "core.secret": ("Secret",),
     "core.run": ("SagaState",),
-    "step": ("Output",),
+    "steps.step": ("Output",),
 }
 
 

@@ -15,7 +15,7 @@ from alma.journal.lease import may_live
 from alma.journal.reading import View, view
 from alma.pulumi import checkpoint
 from alma.pulumi.engine import StackRef
-from alma.reach import trouble
+from alma.steps.stack.localstack import trouble
 from alma.system.processes import find
 
 Level = Literal["ok", "warn", "fail"]

@@ -8,7 +8,8 @@ from importlib import metadata
 
 from alma.checks import Check
 from alma.errors import ToolError
-from alma.tools import ansible, terraform
+from alma.steps.ansible import playbook as ansible
+from alma.steps.terraform import cli as terraform
 
 
 def check_equipment(environ: Mapping[str, str]) -> Iterator[Check]:

@@ -9,7 +9,7 @@ from alma.core.outputs import is_whole
 from alma.core.run import RunStatus, SagaState
 from alma.core.state import fold
 from alma.journal.journal import Journal
-from alma.step import Output
+from alma.steps.step import Output
 
 Reveal = Callable[[str], Awaitable[Mapping[str, Any]]]
 

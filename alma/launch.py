@@ -22,10 +22,10 @@ from alma.journal.journal import Journal
 from alma.journal.reading import folded
 from alma.loading import hand_over
 from alma.prepare import from_saga
-from alma.reach import require_target
 from alma.saga import Saga
 from alma.settings import Settings, open_engine
-from alma.step import StackStep
+from alma.steps.stack.localstack import require_target
+from alma.steps.step import StackStep
 
 T = TypeVar("T")
 

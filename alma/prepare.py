@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import ModuleType
 
-from alma.adapting import from_plan, from_step
-from alma.adapting.stack import stack_ref
 from alma.core.definition import Definition
 from alma.core.localstack import LocalStack
 from alma.core.redaction import Redactor
@@ -17,8 +15,10 @@ from alma.pulumi.engine import Engine, StackRef
 from alma.pulumi.snapshots import Snapshots
 from alma.saga import Saga
 from alma.steps.base import StepAdapter
-from alma.steps.stack import StackAdapter
-from alma.values import without
+from alma.steps.registry import from_plan, from_step
+from alma.steps.stack.binding import stack_ref
+from alma.steps.stack.handler import StackAdapter
+from alma.steps.values import without
 
 
 class Prepared(Frozen):

@@ -9,11 +9,11 @@ from typing import Any, Final
 from alma.core.dag import topological
 from alma.core.definition import Definition
 from alma.prepare import Prepared, from_saga
-from alma.reach import require_target
 from alma.saga import Saga
 from alma.settings import Settings, open_engine
-from alma.step import Output, StackStep
 from alma.steps.base import Foreseen, Way
+from alma.steps.stack.localstack import require_target
+from alma.steps.step import Output, StackStep
 
 LATER: Final = "known only during up"
 _SAME: Final = {"same", "read", "refresh"}

@@ -11,15 +11,15 @@ from alma.core.definition import Definition, FailurePolicy
 from alma.core.localstack import LocalStack
 from alma.core.validation import check_choice, check_key, check_name, check_value
 from alma.errors import DefinitionError
-from alma.options import StepOptions, step_options
-from alma.project import find_project
-from alma.step import ActionStep, Resolver, StackCompensation, StackStep, Step
+from alma.steps.options import StepOptions, step_options
+from alma.steps.stack.project import find_project
+from alma.steps.step import ActionStep, Resolver, StackCompensation, StackStep, Step
 
 if TYPE_CHECKING:
-    from alma.ansible import AnsibleStep
     from alma.core.result import Result
-    from alma.request import Asked, HttpStep
-    from alma.terraform import TerraformCompensation, TerraformStep
+    from alma.steps.ansible.step import AnsibleStep
+    from alma.steps.http.request import Asked, HttpStep
+    from alma.steps.terraform.step import TerraformCompensation, TerraformStep
 
 S = TypeVar("S", bound=Step)
 
@@ -169,7 +169,7 @@ class Saga:
         terraform or tofu, whichever is on PATH. Resources that the state held before the run are
         never destroyed. A callable `compensation` is called before the destroy.
         """
-        from alma.terraform import terraform_step
+        from alma.steps.terraform.step import terraform_step
 
         return self._add(
             terraform_step(self, name, Path(work_dir), variables, program, compensation, options)
@@ -193,7 +193,7 @@ class Saga:
         outputs are what the playbook says by `set_stats`; those in `secret_outputs` are
         `Secret`s. Both playbooks must be idempotent. Without an undo the step is a leftover.
         """
-        from alma.ansible import ansible_step
+        from alma.steps.ansible.step import ansible_step
 
         playbooks = (playbook, undo_playbook)
         return self._add(
@@ -218,7 +218,7 @@ class Saga:
         it is gone already. `check` is asked after the undo, and must be answered so. `undo` is
         "none" or None as an action's compensation is.
         """
-        from alma.request import http_step
+        from alma.steps.http.request import http_step
 
         return self._add(http_step(self, name, do, undo, check, secret_outputs, options))
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from alma.pulumi.engine import StackRef
-from alma.step import StackStep, Step
+from alma.steps.step import StackStep, Step
 
 
 class Spawned:

@@ -25,7 +25,7 @@ from alma.journal.leftovers import proven_gone
 from alma.journal.reading import folded
 from alma.saga import Saga
 from alma.settings import Settings
-from alma.step import StackStep
+from alma.steps.step import StackStep
 
 
 @dataclass(frozen=True, kw_only=True)

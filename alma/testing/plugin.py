@@ -60,7 +60,7 @@ def alma_localstack(request: pytest.FixtureRequest) -> LocalStack:
 
     They fail when it does not answer.
     """
-    from alma.reach import trouble
+    from alma.steps.stack.localstack import trouble
 
     localstack = _asked(request.config)
     if localstack is None:

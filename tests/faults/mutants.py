@@ -94,7 +94,7 @@ MUTANTS: Final = (
     ),
     _one(
         "destroy's exit code is trusted",
-        "steps/stack.py",
+        "steps/stack/handler.py",
         "if after.is_empty:",
         "if result.failure is None:",
     ),
@@ -118,7 +118,7 @@ MUTANTS: Final = (
     ),
     _one(
         "a stack that existed before is destroyed",
-        "steps/stack.py",
+        "steps/stack/handler.py",
         "            if status.started and status.started.held:\n",
         "            if status.started is None:\n",
     ),
@@ -138,13 +138,13 @@ MUTANTS: Final = (
     ),
     _one(
         "that a record is gone is not verified",
-        "steps/stack.py",
+        "steps/stack/handler.py",
         "if not (await self.engine.inspect(self.ref)).exists:",
         "if result.failure is None:",
     ),
     _one(
         "a record that was there before is removed",
-        "steps/stack.py",
+        "steps/stack/handler.py",
         "ours = started is not None and not started.record_existed",
         "ours = started is not None",
     ),
@@ -194,13 +194,13 @@ MUTANTS: Final = (
     ),
     _one(
         "a create with a lost provider is forgotten",
-        "steps/stack.py",
+        "steps/stack/handler.py",
         "lost = {change.urn: change.op for change in status.resources if change.op in DOUBTFUL}",
         "lost: dict[str, str] = {}",
     ),
     _one(
         "what hangs in the state is not named",
-        "steps/stack.py",
+        "steps/stack/handler.py",
         "return (*self._leftovers(_owned(checkpoint), reason), *pending)",
         "return self._leftovers(_owned(checkpoint), reason)",
     ),

@@ -24,7 +24,7 @@ from alma.launch import destroy, resume, rollback, up
 from alma.preview import preview
 from alma.pulumi.engine import StackRef
 from alma.pulumi.project import write_settings
-from alma.reach import trouble
+from alma.steps.stack.localstack import trouble
 from alma.testing import FakeEngine, Fault
 from tests.unit.helpers import ended, history, program, settings
 

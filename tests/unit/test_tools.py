@@ -17,11 +17,12 @@ import pytest
 from alma import Request, Secret
 from alma.core.redaction import Redactor
 from alma.errors import BackendError
+from alma.steps.http.client import UnfilledError, _seconds, fill, shown
+from alma.steps.terraform import output as tfui
+from alma.steps.terraform import state as tfstate
+from alma.steps.terraform.lock import is_proven_dead
+from alma.steps.values import UNDO, kept, without
 from alma.system.processes import HOST
-from alma.tools import tfstate, tfui
-from alma.tools.http import UnfilledError, _seconds, fill, shown
-from alma.tools.tflock import is_proven_dead
-from alma.values import UNDO, kept, without
 
 # -- Terraform's state ----------------------------------------------------------------------------
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from alma.adapting.digest import code, digest, plain
 from alma.core.definition import StepDefinition
-from alma.step import ActionStep
 from alma.steps.action import ActionAdapter
 from alma.steps.callables import takes_context
+from alma.steps.digests import code, digest, plain
+from alma.steps.step import ActionStep
 
 
 def from_plan(step: StepDefinition) -> ActionAdapter:

@@ -13,9 +13,9 @@ from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.core.taint import taint
 from alma.pulumi.engine import Settled, Watch
+from alma.steps.ansible.playbook import PROGRAMS, Played, clean, play
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
 from alma.system.programs import Programs, wait_for
-from alma.tools.ansible import PROGRAMS, Played, clean, play
 
 
 @dataclass(kw_only=True)

@@ -7,9 +7,9 @@ from typing import Final
 
 import psutil
 
+from alma.steps.terraform.output import Lock
 from alma.system import processes as live
 from alma.system.programs import named
-from alma.tools.tfui import Lock
 
 _CLOCK: Final = 2.0
 """Seconds by which a start time may be off (see `processes`), and the lock's own second."""

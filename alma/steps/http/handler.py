@@ -17,10 +17,10 @@ from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.core.taint import taint
 from alma.pulumi.engine import Settled, Watch
-from alma.request import Asked, Request
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
 from alma.steps.callables import takes_context
-from alma.tools.http import Answer, UnansweredError, UnfilledError, fill, send, shown
+from alma.steps.http.client import Answer, UnansweredError, UnfilledError, fill, send, shown
+from alma.steps.http.request import Asked, Request
 
 
 class _NoRequestError(Exception):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from alma.adapting.digest import code, digest, plain, project_digest
 from alma.core.definition import StepDefinition
 from alma.core.redaction import Redactor
 from alma.pulumi.engine import Engine, StackRef
 from alma.pulumi.programs import ship
-from alma.step import StackStep
 from alma.steps.callables import takes_context
-from alma.steps.stack import StackAdapter
+from alma.steps.digests import code, digest, plain, project_digest
+from alma.steps.stack.handler import StackAdapter
+from alma.steps.step import StackStep
 
 
 def from_plan(step: StepDefinition, stack: str, engine: Engine | None) -> StackAdapter:

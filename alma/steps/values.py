@@ -8,7 +8,7 @@ from typing import Any, Final
 from alma.core.definition import StepDefinition
 from alma.core.redaction import Redactor
 from alma.core.secret import secrets_in
-from alma.step import Output
+from alma.steps.step import Output
 
 UNDO: Final = "undo itself"
 """Among the secrets of a definition: the undo holds one, and so is not kept."""

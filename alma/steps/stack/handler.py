@@ -26,12 +26,12 @@ from alma.pulumi.engine import (
     Watch,
 )
 from alma.pulumi.snapshots import Snapshots
-from alma.step import Resolver
-from alma.steps.ahead import at_risk
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
 from alma.steps.callables import call_function
-from alma.steps.pending import creates_in, described, evidence, resolve, unresolved
-from alma.steps.restoring import Restoring
+from alma.steps.stack.pending import creates_in, described, evidence, resolve, unresolved
+from alma.steps.stack.preview import at_risk
+from alma.steps.stack.restoring import Restoring
+from alma.steps.step import Resolver
 
 
 class StackAdapter(Struct):

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from alma.core.secret import Secret, secrets_in
 from alma.core.validation import check_name, check_value
 from alma.errors import DefinitionError
-from alma.options import StepOptions, step_options
-from alma.step import Step
-from alma.values import UNDO, kept
+from alma.steps.options import StepOptions, step_options
+from alma.steps.step import Step
+from alma.steps.values import UNDO, kept
 
 if TYPE_CHECKING:
     from alma.saga import Saga

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from alma.adapting.digest import code, digest, plain
 from alma.core.definition import StepDefinition
 from alma.core.redaction import Redactor
 from alma.core.secret import mask
-from alma.request import HttpStep, Request
 from alma.steps.callables import takes_context
-from alma.steps.http import HttpAdapter
-from alma.tools.http import require
-from alma.values import sources
+from alma.steps.digests import code, digest, plain
+from alma.steps.http.client import require
+from alma.steps.http.handler import HttpAdapter
+from alma.steps.http.request import HttpStep, Request
+from alma.steps.values import sources
 
 _ASKED: Final = ("undo", "check")
 

@@ -16,9 +16,9 @@ from alma.core.taint import taint
 from alma.pulumi.engine import Settled, Watch
 from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
 from alma.steps.callables import call_function
+from alma.steps.terraform.cli import PROGRAMS, Ended, Terraform, UninitialisedError, clean
+from alma.steps.terraform.state import State
 from alma.system.programs import Programs, wait_for
-from alma.tools.terraform import PROGRAMS, Ended, Terraform, UninitialisedError, clean
-from alma.tools.tfstate import State
 
 
 @dataclass(kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from alma.core.secret import mask
 from alma.pulumi.programs import code_digest
-from alma.step import Output
+from alma.steps.step import Output
 
 LARGEST_PROJECT_FILE: Final = 1024 * 1024
 """Bytes up to which a file of a `work_dir` counts for the digest: larger ones are no source."""

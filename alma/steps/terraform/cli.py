@@ -18,9 +18,10 @@ from typing import Any, Final
 from alma.core.redaction import Redactor
 from alma.core.secret import Secret, unwrap
 from alma.errors import BackendError, ToolError
+from alma.steps.terraform import output as tfui
+from alma.steps.terraform import state as tfstate
+from alma.steps.terraform.lock import is_proven_dead
 from alma.system.programs import Command, Programs, read
-from alma.tools import tfstate, tfui
-from alma.tools.tflock import is_proven_dead
 
 PROGRAMS: Final = ("terraform", "tofu")
 """What is looked for on PATH, in this order."""

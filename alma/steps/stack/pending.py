@@ -11,7 +11,7 @@ from alma.core.events import Failure
 from alma.core.operation import PendingCreate
 from alma.pulumi.engine import Checkpoint, PendingOperation
 from alma.pulumi.mending import CREATING
-from alma.step import Resolver
+from alma.steps.step import Resolver
 
 
 def creates_in(checkpoint: Checkpoint) -> tuple[PendingOperation, ...]:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from alma.adapting.digest import code, digest, files_digest, plain
 from alma.core.definition import StepDefinition
 from alma.core.redaction import Redactor
 from alma.steps.callables import takes_context
-from alma.steps.terraform import TerraformAdapter
-from alma.terraform import TerraformStep, configuration
-from alma.tools.terraform import Terraform
-from alma.values import sources
+from alma.steps.digests import code, digest, files_digest, plain
+from alma.steps.terraform.cli import Terraform
+from alma.steps.terraform.handler import TerraformAdapter
+from alma.steps.terraform.step import TerraformStep, configuration
+from alma.steps.values import sources
 
 
 def from_plan(step: StepDefinition, names: frozenset[str]) -> TerraformAdapter:

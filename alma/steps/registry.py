@@ -11,8 +11,8 @@ from types import ModuleType
 from alma.core.definition import Kind, StepDefinition
 from alma.core.redaction import Redactor
 from alma.pulumi.engine import Engine
-from alma.step import ActionStep, StackStep, Step
 from alma.steps.base import StepAdapter
+from alma.steps.step import ActionStep, StackStep, Step
 
 
 def from_plan(
@@ -23,11 +23,11 @@ def from_plan(
     `names` are those of all steps of the saga.
     """
     if step.kind == "stack":
-        from alma.adapting import stack as stacks
+        from alma.steps.stack import binding as stacks
 
         return stacks.from_plan(step, stack, engine)
     if step.kind == "action":
-        from alma.adapting import action
+        from alma.steps import action_binding as action
 
         return action.from_plan(step)
     adapter: StepAdapter = _tool(step.kind).from_plan(step, names)
@@ -43,11 +43,11 @@ def from_step(
     """
     redactor.learn(step.inputs)
     if isinstance(step, StackStep):
-        from alma.adapting import stack as stacks
+        from alma.steps.stack import binding as stacks
 
         return stacks.from_step(step, engine, modules, redactor)
     if isinstance(step, ActionStep):
-        from alma.adapting import action
+        from alma.steps import action_binding as action
 
         return action.from_step(step)
     adapter: StepAdapter = _tool(step.kind).from_step(step, redactor)
@@ -56,13 +56,13 @@ def from_step(
 
 def _tool(kind: Kind) -> ModuleType:
     if kind == "terraform":
-        from alma.adapting import terraform
+        from alma.steps.terraform import binding as terraform
 
         return terraform
     if kind == "ansible":
-        from alma.adapting import ansible
+        from alma.steps.ansible import binding as ansible
 
         return ansible
-    from alma.adapting import http
+    from alma.steps.http import binding as http
 
     return http

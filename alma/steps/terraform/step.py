@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from alma.core.validation import check_choice, check_name
 from alma.errors import DefinitionError
-from alma.options import StepOptions, check_variables, step_options
-from alma.step import Step
-from alma.values import kept
+from alma.steps.options import StepOptions, check_variables, step_options
+from alma.steps.step import Step
+from alma.steps.values import kept
 
 if TYPE_CHECKING:
     from alma.saga import Saga

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from alma.adapting.digest import digest, files_digest, plain
-from alma.ansible import AnsibleStep
 from alma.core.definition import StepDefinition
 from alma.core.redaction import Redactor
-from alma.steps.ansible import AnsibleAdapter
-from alma.tools.ansible import require
-from alma.values import sources
+from alma.steps.ansible.handler import AnsibleAdapter
+from alma.steps.ansible.playbook import require
+from alma.steps.ansible.step import AnsibleStep
+from alma.steps.digests import digest, files_digest, plain
+from alma.steps.values import sources
 
 
 def from_plan(step: StepDefinition, names: frozenset[str]) -> AnsibleAdapter:

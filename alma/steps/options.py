@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from alma.core.definition import Retry
 from alma.core.validation import check_key, check_name, check_seconds, check_value
 from alma.errors import DefinitionError
-from alma.step import Output, Step
+from alma.steps.step import Output, Step
 
 if TYPE_CHECKING:
     from alma.saga import Saga

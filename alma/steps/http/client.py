@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 from alma.core.outputs import is_whole
 from alma.core.secret import Secret, unwrap
 from alma.errors import ToolError
-from alma.request import PLACEHOLDER, Request
+from alma.steps.http.request import PLACEHOLDER, Request
 
 KEY_HEADER: Final = "Idempotency-Key"
 """https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/"""
