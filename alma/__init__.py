@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from alma.core.secret import Secret
     from alma.errors import AlmaError, DefinitionError, SagaFailed, SagaInterrupted
     from alma.launch import destroy, resume, rollback
-    from alma.saga import Saga
+    from alma.saga.saga import Saga
     from alma.steps.http.request import Request
     from alma.steps.step import Output
 
@@ -44,7 +44,7 @@ _HOMES = {
     "launch": ("destroy", "resume", "rollback"),
     "core.localstack": ("LocalStack",),
     "steps.http.request": ("Request",),
-    "saga": ("Saga",),
+    "saga.saga": ("Saga",),
     "core.secret": ("Secret",),
     "core.run": ("SagaState",),
     "steps.step": ("Output",),

@@ -12,7 +12,7 @@ from alma.core.run import RunStatus
 from alma.errors import DefinitionError
 from alma.prepare import Prepared, check_bound, from_definition, from_saga
 from alma.pulumi.engine import Engine
-from alma.saga import Saga
+from alma.saga.saga import Saga
 from alma.settings import Settings
 
 

@@ -20,9 +20,9 @@ from alma.ending import conclude, way_on
 from alma.errors import DefinitionError, RefusedError, SagaFailed
 from alma.journal.journal import Journal
 from alma.journal.reading import folded
-from alma.loading import hand_over
 from alma.prepare import from_saga
-from alma.saga import Saga
+from alma.saga.python_file import hand_over
+from alma.saga.saga import Saga
 from alma.settings import Settings, open_engine
 from alma.steps.stack.localstack import require_target
 from alma.steps.step import StackStep

@@ -13,7 +13,7 @@ from alma.core.struct import Frozen
 from alma.errors import DefinitionError
 from alma.pulumi.engine import Engine, StackRef
 from alma.pulumi.snapshots import Snapshots
-from alma.saga import Saga
+from alma.saga.saga import Saga
 from alma.steps.base import StepAdapter
 from alma.steps.registry import from_plan, from_step
 from alma.steps.stack.binding import stack_ref

@@ -16,7 +16,7 @@ from alma.launch import refuse_unfinished, where_it_went
 from alma.prepare import Prepared, from_saga
 from alma.pulumi.engine import Engine, RestoreForeseen, RestoreRequest, StackRef, Watch
 from alma.pulumi.snapshots import Snapshots, directory_of
-from alma.saga import Saga
+from alma.saga.saga import Saga
 from alma.settings import Settings, open_engine
 from alma.steps.stack.localstack import require_target
 

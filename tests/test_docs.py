@@ -220,8 +220,8 @@ def imports(path: Path) -> set[str]:
 
 
 UPWARDS = {
-    ("alma.saga", "alma.launch"),
-    ("alma.saga", "alma.pulumi.prewarm"),
+    ("alma.saga.saga", "alma.launch"),
+    ("alma.saga.saga", "alma.pulumi.prewarm"),
     ("alma", "alma.launch"),
 }
 """Inside functions: `saga.run()` is the convenience of whoever defines one."""

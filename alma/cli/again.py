@@ -7,8 +7,8 @@ from alma.core.run import RunStatus, SagaState
 from alma.errors import DefinitionError
 from alma.journal.reading import look
 from alma.recorder import Reporter
+from alma.saga.target import Loaded, load
 from alma.settings import Settings
-from alma.target import Loaded, load
 
 
 def saga_for(shared: Shared, reference: str, target: str | None, *, back: bool) -> Loaded | None:

@@ -12,7 +12,7 @@ from alma.cli.options import Shared, pass_shared, shared_options, target_argumen
 
 if TYPE_CHECKING:
     from alma.core.localstack import LocalStack
-    from alma.saga import Saga
+    from alma.saga.saga import Saga
 
 
 @click.command("destroy", cls=Command)
@@ -28,8 +28,8 @@ def command(
     """Take the whole saga down, in reverse order, as a journaled run of its own."""
     from alma import launch
     from alma.cli.ending import conduct
+    from alma.saga.target import load
     from alma.settings import Settings
-    from alma.target import load
 
     loaded = load(target)
     if not (yes or shared.json):

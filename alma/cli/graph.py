@@ -23,7 +23,7 @@ from alma.cli.output import say
 def command(shared: Shared, target: str, form: str) -> None:
     """Draw the steps and what they pass on: each comes after those that point to it."""
     from alma.cli.drawing import arrows, dot, mermaid
-    from alma.target import load
+    from alma.saga.target import load
 
     definition = load(target).saga.definition()
     if shared.json:

@@ -30,8 +30,8 @@ def command(shared: Shared, target: str, localstack: LocalStack | None) -> int:
     import asyncio
 
     from alma.preview import preview
+    from alma.saga.target import load
     from alma.settings import Settings
-    from alma.target import load
 
     loaded = load(target)
     settings = Settings(aws=localstack, origin=loaded.origin, modules=loaded.modules)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from alma.candidates import Candidate
     from alma.pulumi.engine import Difference
     from alma.restore import Plan
-    from alma.saga import Saga
+    from alma.saga.saga import Saga
 
 
 @click.command("restore")
@@ -45,8 +45,8 @@ def command(
     from alma.errors import DefinitionError
     from alma.launch import run_sync
     from alma.restore import foresee, restorable, restore
+    from alma.saga.target import load
     from alma.settings import Settings
-    from alma.target import load
 
     loaded = load(target)
     name = step or _only_stack(loaded.saga)

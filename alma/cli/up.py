@@ -11,7 +11,7 @@ from alma.cli.options import Shared, pass_shared, shared_options, target_argumen
 
 if TYPE_CHECKING:
     from alma.core.localstack import LocalStack
-    from alma.target import Loaded
+    from alma.saga.target import Loaded
 
 
 @click.command("up", cls=Command)
@@ -25,7 +25,7 @@ def command(shared: Shared, target: str, localstack: LocalStack | None) -> int:
     Exit codes: 0 completed, 4 failed and undone, 10 failed with leftovers, 8 interrupted.
     """
     from alma.pulumi.prewarm import worker_ahead
-    from alma.target import load
+    from alma.saga.target import load
 
     loaded = load(target)
     # Only now: for a target that is refused, nothing is started.

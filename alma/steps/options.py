@@ -11,7 +11,7 @@ from alma.errors import DefinitionError
 from alma.steps.step import Output, Step
 
 if TYPE_CHECKING:
-    from alma.saga import Saga
+    from alma.saga.saga import Saga
 
 
 class StepOptions(TypedDict, total=False):

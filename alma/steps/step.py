@@ -11,7 +11,7 @@ from alma.core.definition import Kind, Retry, StepDefinition
 from alma.core.operation import PendingCreate
 
 if TYPE_CHECKING:
-    from alma.saga import Saga
+    from alma.saga.saga import Saga
 
 Resolver = Callable[[PendingCreate], Any]
 StackCompensation = Literal["destroy", "restore", "retain"] | Callable[..., Any]

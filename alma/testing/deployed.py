@@ -23,7 +23,7 @@ from alma.errors import AlmaError, SagaEndedError
 from alma.journal.journal import Journal
 from alma.journal.leftovers import proven_gone
 from alma.journal.reading import folded
-from alma.saga import Saga
+from alma.saga.saga import Saga
 from alma.settings import Settings
 from alma.steps.step import StackStep
 

@@ -13,7 +13,7 @@ from alma.core import events as ev
 from alma.core.definition import Definition
 from alma.core.state import fold
 from alma.journal.journal import Journal
-from alma.saga import Saga
+from alma.saga.saga import Saga
 
 BATCH = 100
 """Appends or commits in a row; then it is the other one's turn."""

@@ -11,7 +11,7 @@ from statistics import median
 
 from alma.journal.journal import Journal
 from alma.launch import up
-from alma.saga import Saga
+from alma.saga.saga import Saga
 from alma.settings import Settings
 from alma.testing import FakeEngine
 from tests.benchmarks import core

@@ -163,7 +163,7 @@ HEAVY = {"pulumi", "grpc", "rich", "sqlite_utils", "yaml", "psutil", "cloudpickl
 
 READS_WITHOUT = {
     *("importlib.metadata", "socket", "random", "shutil", "graphlib"),
-    *("alma.saga", "alma.launch", "alma.runner", "alma.core.decide", "alma.core.localstack"),
+    *("alma.saga.saga", "alma.launch", "alma.runner", "alma.core.decide", "alma.core.localstack"),
 }
 """What only a command that runs something has to load."""
 OURS = 28

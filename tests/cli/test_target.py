@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 
 from alma.errors import DefinitionError
-from alma.target import load
+from alma.saga.target import load
 from tests.cli.tools import SAGA, names
 
 Write = Callable[..., Path]

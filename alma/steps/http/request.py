@@ -16,7 +16,7 @@ from alma.steps.step import Step
 from alma.steps.values import UNDO, kept
 
 if TYPE_CHECKING:
-    from alma.saga import Saga
+    from alma.saga.saga import Saga
 
 PLACEHOLDER: Final = re.compile(r"\{(inputs|outputs)\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\}")
 _CREDENTIALS: Final = re.compile(r"auth|cookie|token|secret|password|api-?key", re.IGNORECASE)

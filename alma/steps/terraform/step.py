@@ -16,7 +16,7 @@ from alma.steps.step import Step
 from alma.steps.values import kept
 
 if TYPE_CHECKING:
-    from alma.saga import Saga
+    from alma.saga.saga import Saga
 
 TerraformCompensation = Literal["destroy", "retain"] | Callable[..., Any]
 

@@ -7,8 +7,8 @@ from types import ModuleType
 
 from alma.core.struct import Frozen
 from alma.errors import DefinitionError
-from alma.loading import load_file, load_module
-from alma.saga import Saga
+from alma.saga.python_file import load_file, load_module
+from alma.saga.saga import Saga
 
 
 class Loaded(Frozen):

@@ -19,7 +19,7 @@ from types import CodeType, ModuleType
 from typing import Final
 
 from alma.errors import AlmaError, DefinitionError
-from alma.saga import Saga
+from alma.saga.saga import Saga
 
 DEFAULT: Final = "saga.py"
 """The TARGET where none is given."""
