@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from alma.core.run import SagaState
     from alma.core.secret import Secret
     from alma.errors import AlmaError, DefinitionError, SagaFailed, SagaInterrupted
-    from alma.launch import destroy, resume, rollback
+    from alma.runner.start import destroy, resume, rollback
     from alma.saga.saga import Saga
     from alma.steps.http.request import Request
     from alma.steps.step import Output
@@ -41,7 +41,7 @@ _HOMES = {
     "core.definition": ("Retry",),
     "errors": ("AlmaError", "DefinitionError", "SagaFailed", "SagaInterrupted"),
     "core.events": ("Leftover",),
-    "launch": ("destroy", "resume", "rollback"),
+    "runner.start": ("destroy", "resume", "rollback"),
     "core.localstack": ("LocalStack",),
     "steps.http.request": ("Request",),
     "saga.saga": ("Saga",),

@@ -220,9 +220,9 @@ def imports(path: Path) -> set[str]:
 
 
 UPWARDS = {
-    ("alma.saga.saga", "alma.launch"),
+    ("alma.saga.saga", "alma.runner.start"),
     ("alma.saga.saga", "alma.pulumi.prewarm"),
-    ("alma", "alma.launch"),
+    ("alma", "alma.runner.start"),
 }
 """Inside functions: `saga.run()` is the convenience of whoever defines one."""
 

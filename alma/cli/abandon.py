@@ -22,8 +22,8 @@ def command(shared: Shared, run: str, reason: str) -> int:
 
     from alma.cli import report, words
     from alma.core.result import document
-    from alma.operator import abandon
-    from alma.settings import Settings
+    from alma.runner.intervene import abandon
+    from alma.runner.settings import Settings
 
     settings = Settings(journal=shared.journal)
     result = asyncio.run(abandon(run, reason=reason, settings=settings))

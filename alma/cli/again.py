@@ -6,9 +6,9 @@ from alma.cli.options import Shared
 from alma.core.run import RunStatus, SagaState
 from alma.errors import DefinitionError
 from alma.journal.reading import look
-from alma.recorder import Reporter
+from alma.runner.recorder import Reporter
+from alma.runner.settings import Settings
 from alma.saga.target import Loaded, load
-from alma.settings import Settings
 
 
 def saga_for(shared: Shared, reference: str, target: str | None, *, back: bool) -> Loaded | None:

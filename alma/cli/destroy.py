@@ -26,10 +26,10 @@ def command(
     shared: Shared, target: str, *, localstack: LocalStack | None, remove: bool, yes: bool
 ) -> int:
     """Take the whole saga down, in reverse order, as a journaled run of its own."""
-    from alma import launch
     from alma.cli.ending import conduct
+    from alma.runner import start as launch
+    from alma.runner.settings import Settings
     from alma.saga.target import load
-    from alma.settings import Settings
 
     loaded = load(target)
     if not (yes or shared.json):

@@ -21,7 +21,7 @@ def command(shared: Shared) -> int:
     """
     import asyncio
 
-    from alma.doctor import examine
+    from alma.runner.doctor import examine
 
     checks = asyncio.run(examine(shared.journal_path))
     code = 1 if any(check.level == "fail" for check in checks) else 0

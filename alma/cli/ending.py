@@ -12,8 +12,8 @@ from alma.cli.progress import progress
 from alma.core.result import Result, document
 from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError, SagaEndedError
-from alma.launch import run_sync
-from alma.recorder import Reporter
+from alma.runner.recorder import Reporter
+from alma.runner.start import run_sync
 
 _MOST: Final = 20
 """Leftovers that a report names; `status` names all."""

@@ -13,7 +13,7 @@ from alma.core.run import RunStatus
 
 
 class Lines:
-    """An `alma.recorder.Reporter` that prints lines such as `[12.3s] database: up started`."""
+    """An `alma.runner.recorder.Reporter` that prints lines such as `[12.3s] database: up started`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -41,7 +41,7 @@ class Row:
 
 
 class LiveView:
-    """An `alma.recorder.Reporter` and a context manager: the cursor is back after it.
+    """An `alma.runner.recorder.Reporter` and a context manager: the cursor is back after it.
 
     What is drawn is taken away at the end; the report that follows says it all, and in full.
     """

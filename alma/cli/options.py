@@ -12,7 +12,7 @@ import click
 from alma.cli import output
 
 DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
-"""As in `alma.launch`, which only commands that run something load."""
+"""As in `alma.runner.start`, which only commands that run something load."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 

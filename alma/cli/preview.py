@@ -14,7 +14,7 @@ from alma.cli.output import say
 
 if TYPE_CHECKING:
     from alma.core.localstack import LocalStack
-    from alma.preview import Preview, StepPreview
+    from alma.runner.preview import Preview, StepPreview
 
 
 @click.command("preview", cls=Command)
@@ -29,9 +29,9 @@ def command(shared: Shared, target: str, localstack: LocalStack | None) -> int:
     """
     import asyncio
 
-    from alma.preview import preview
+    from alma.runner.preview import preview
+    from alma.runner.settings import Settings
     from alma.saga.target import load
-    from alma.settings import Settings
 
     loaded = load(target)
     settings = Settings(aws=localstack, origin=loaded.origin, modules=loaded.modules)
@@ -116,7 +116,7 @@ def _undo(step: StepPreview) -> str:
 
 
 def _would_do(step: StepPreview) -> list[str]:
-    from alma.preview import LATER
+    from alma.runner.preview import LATER
 
     foreseen = step.foreseen
     stack = f" (stack {step.stack})" if step.stack else ""

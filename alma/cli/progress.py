@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from alma.cli.options import Shared
-from alma.recorder import Reporter
+from alma.runner.recorder import Reporter
 
 
 @contextmanager

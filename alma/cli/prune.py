@@ -27,7 +27,7 @@ def command(shared: Shared, keep: int) -> None:
     """
     from alma.errors import RunNotFoundError
     from alma.journal.journal import Journal
-    from alma.pruning import prune
+    from alma.runner.pruning import prune
 
     path = shared.journal_path
     if not path.exists():

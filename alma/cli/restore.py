@@ -13,9 +13,9 @@ from alma.cli.options import Shared, pass_shared, shared_options, target_argumen
 from alma.cli.output import say
 
 if TYPE_CHECKING:
-    from alma.candidates import Candidate
     from alma.pulumi.engine import Difference
-    from alma.restore import Plan
+    from alma.runner.restore import Plan
+    from alma.runner.restore_points import Candidate
     from alma.saga.saga import Saga
 
 
@@ -43,10 +43,10 @@ def command(
     """Put a stack back to what it was before an earlier run, as a journaled run of its own."""
     from alma.cli.ending import conduct
     from alma.errors import DefinitionError
-    from alma.launch import run_sync
-    from alma.restore import foresee, restorable, restore
+    from alma.runner.restore import foresee, restorable, restore
+    from alma.runner.settings import Settings
+    from alma.runner.start import run_sync
     from alma.saga.target import load
-    from alma.settings import Settings
 
     loaded = load(target)
     name = step or _only_stack(loaded.saga)

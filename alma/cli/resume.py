@@ -30,9 +30,9 @@ def command(
     accept_changes: bool,
 ) -> int:
     """Go on with an interrupted or failed run, in the direction it had."""
-    from alma import launch
     from alma.cli.again import saga_for, settings
     from alma.cli.ending import conduct
+    from alma.runner import start as launch
 
     loaded = saga_for(shared, run, target, back=False)
     return conduct(

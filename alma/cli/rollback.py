@@ -14,9 +14,9 @@ from alma.cli.options import Shared, pass_shared, run_argument, shared_options
 @pass_shared
 def command(shared: Shared, run: str, target: str | None) -> int:
     """Undo an interrupted or failed run, and verify that it is undone."""
-    from alma import launch
     from alma.cli.again import saga_for, settings
     from alma.cli.ending import conduct
+    from alma.runner import start as launch
 
     loaded = saga_for(shared, run, target, back=True)
     return conduct(

@@ -22,8 +22,8 @@ def command(shared: Shared, run: str, step: str, reason: str) -> None:
     import asyncio
 
     from alma.core.result import document
-    from alma.operator import skip
-    from alma.settings import Settings
+    from alma.runner.intervene import skip
+    from alma.runner.settings import Settings
 
     settings = Settings(journal=shared.journal)
     result = asyncio.run(skip(run, step, reason=reason, settings=settings))

@@ -34,9 +34,9 @@ def command(shared: Shared, target: str, localstack: LocalStack | None) -> int:
 
 
 def _up(shared: Shared, loaded: Loaded, localstack: LocalStack | None) -> int:
-    from alma import launch
     from alma.cli.ending import conduct
-    from alma.settings import Settings
+    from alma.runner import start as launch
+    from alma.runner.settings import Settings
 
     return conduct(
         shared,

@@ -2,7 +2,7 @@
 
 The module is never `__main__`. A script that runs its saga at top level can be loaded all the
 same: while a file is being loaded, a run is not started but its saga handed over (`hand_over`,
-called by `alma.launch`), and the rest of the file is skipped.
+called by `alma.runner.start`), and the rest of the file is skipped.
 """
 
 from __future__ import annotations

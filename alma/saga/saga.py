@@ -259,7 +259,7 @@ class Saga:
         from alma.pulumi.prewarm import worker_ahead
 
         with worker_ahead(self.steps):
-            from alma.launch import up
+            from alma.runner.start import up
 
             return await up(self, journal=journal)
 
@@ -268,7 +268,7 @@ class Saga:
         from alma.pulumi.prewarm import worker_ahead
 
         with worker_ahead(self.steps):
-            from alma.launch import run_sync, up
+            from alma.runner.start import run_sync, up
 
             return run_sync(lambda: up(self, journal=journal))
 

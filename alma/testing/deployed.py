@@ -14,7 +14,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from alma import launch, operator
 from alma.core.events import Leftover
 from alma.core.localstack import LocalStack
 from alma.core.result import Result
@@ -23,8 +22,10 @@ from alma.errors import AlmaError, SagaEndedError
 from alma.journal.journal import Journal
 from alma.journal.leftovers import proven_gone
 from alma.journal.reading import folded
+from alma.runner import intervene as operator
+from alma.runner import start as launch
+from alma.runner.settings import Settings
 from alma.saga.saga import Saga
-from alma.settings import Settings
 from alma.steps.step import StackStep
 
 

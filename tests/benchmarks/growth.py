@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import median
 
 from alma.journal.journal import Journal
-from alma.launch import up
+from alma.runner.settings import Settings
+from alma.runner.start import up
 from alma.saga.saga import Saga
-from alma.settings import Settings
 from alma.testing import FakeEngine
 from tests.benchmarks import core
 from tests.benchmarks.room import House, script

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from alma import Saga, destroy, operation, recorder, resume
+from alma import Saga, destroy, resume
 from alma.journal.sqlite.connection import Store
 from alma.pulumi.prewarm import take, worker_ahead
+from alma.runner import executor as operation
+from alma.runner import recorder
 from tests.benchmarks.arms.stage import stage
 from tests.benchmarks.room import Room, projects
 
@@ -163,7 +165,13 @@ HEAVY = {"pulumi", "grpc", "rich", "sqlite_utils", "yaml", "psutil", "cloudpickl
 
 READS_WITHOUT = {
     *("importlib.metadata", "socket", "random", "shutil", "graphlib"),
-    *("alma.saga.saga", "alma.launch", "alma.runner", "alma.core.decide", "alma.core.localstack"),
+    *(
+        "alma.saga.saga",
+        "alma.runner.start",
+        "alma.runner.runner",
+        "alma.core.decide",
+        "alma.core.localstack",
+    ),
 }
 """What only a command that runs something has to load."""
 OURS = 28

@@ -49,7 +49,7 @@ def test_help_imports_nothing_heavy(environment: dict[str, str], words: list[str
     modules = imported(environment, *words)
     assert not modules & {
         *HEAVY,
-        "alma.launch",
+        "alma.runner.start",
         "alma.journal.journal",
         "sqlite3",
         "asyncio.base_events",

@@ -26,7 +26,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 def test_the_default_journal_is_the_librarys() -> None:
-    from alma.settings import DEFAULT_JOURNAL
+    from alma.runner.settings import DEFAULT_JOURNAL
 
     assert options.DEFAULT_JOURNAL == DEFAULT_JOURNAL
 

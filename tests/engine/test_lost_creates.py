@@ -15,11 +15,11 @@ from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 
 from alma import PendingCreate, Saga, SagaState
 from alma.core.result import Result
-from alma.doctor import examine
 from alma.errors import SagaEndedError
-from alma.launch import up
 from alma.pulumi import recovery as settle
-from alma.settings import Settings
+from alma.runner.doctor import examine
+from alma.runner.settings import Settings
+from alma.runner.start import up
 from tests.engine.conftest import until
 from tests.unit.helpers import ended
 

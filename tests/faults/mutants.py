@@ -48,7 +48,7 @@ def _one(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
 MUTANTS: Final = (
     _one(
         "the intent is not recorded",
-        "operation.py",
+        "runner/executor.py",
         "        self.recorder.record(\n            ev.OperationIntended(",
         "        (lambda _event: None)(\n            ev.OperationIntended(",
     ),
@@ -82,7 +82,7 @@ MUTANTS: Final = (
     ),
     _one(
         "the intent is committed after its effect",
-        "operation.py",
+        "runner/executor.py",
         "        self.recorder.record(\n            ev.OperationIntended(",
         "        self.recorder.note(\n            ev.OperationIntended(",
     ),
@@ -212,14 +212,14 @@ MUTANTS: Final = (
     ),
     _one(
         "a new run starts over an interrupted one",
-        "launch.py",
+        "runner/start.py",
         "                refuse_unfinished(journal, definition)\n",
         "",
         RUN,
     ),
     _one(
         "a second signal leaves no trace",
-        "runner.py",
+        "runner/runner.py",
         "            if step.open is not None:\n                self._recorder",
         "            if step.open is None:\n                self._recorder",
         RUN,

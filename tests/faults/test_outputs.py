@@ -8,7 +8,7 @@ import pytest
 
 from alma import Context, Saga, SagaState
 from alma.core.outputs import DIGEST_KEY
-from alma.launch import up
+from alma.runner.start import up
 
 
 def _size(directory: Path) -> int:

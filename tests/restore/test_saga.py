@@ -21,9 +21,9 @@ from alma.core import events as ev
 from alma.core.result import Result
 from alma.errors import SagaEndedError
 from alma.journal.journal import Journal
-from alma.launch import resume, rollback, up
-from alma.preview import preview
-from alma.settings import Settings
+from alma.runner.preview import preview
+from alma.runner.settings import Settings
+from alma.runner.start import resume, rollback, up
 from tests.engine.conftest import Place, environment, until
 from tests.restore.conftest import Lab
 from tests.restore.things import Thing
@@ -141,7 +141,7 @@ async def test_a_stack_changed_by_somebody_else_is_named(lab: Lab) -> None:
 
 RUNNER = """
 import asyncio, sys
-from alma.launch import up
+from alma.runner.start import up
 from tests.restore.test_saga import ended, saga
 
 asyncio.run(ended(up(saga(2, "x", "y", fail="at the end"))))

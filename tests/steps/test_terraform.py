@@ -14,7 +14,7 @@ import pytest
 
 from alma import Context, DefinitionError, Saga, SagaFailed, Secret, destroy, rollback
 from alma.core.events import Process
-from alma.preview import preview
+from alma.runner.preview import preview
 from alma.system.processes import find
 from tests.services.localstack import LocalStack
 from tests.steps.conftest import CANARY, Place, until

@@ -12,7 +12,7 @@ from alma.core.events import Recorded
 from alma.core.result import Result
 from alma.errors import SagaEndedError
 from alma.journal.journal import Journal
-from alma.settings import Settings
+from alma.runner.settings import Settings
 from alma.testing import FakeEngine
 
 

@@ -16,14 +16,14 @@ import pytest
 import yaml
 
 from alma import DefinitionError, LocalStack, Saga, SagaState
-from alma.checks import check_journal
 from alma.core.definition import Definition
 from alma.core.localstack import SERVICES
 from alma.errors import UnreachableError
-from alma.launch import destroy, resume, rollback, up
-from alma.preview import preview
 from alma.pulumi.engine import StackRef
 from alma.pulumi.project import write_settings
+from alma.runner.checks import check_journal
+from alma.runner.preview import preview
+from alma.runner.start import destroy, resume, rollback, up
 from alma.steps.stack.localstack import trouble
 from alma.testing import FakeEngine, Fault
 from tests.unit.helpers import ended, history, program, settings

@@ -14,10 +14,10 @@ from alma import Retry, Saga, SagaState
 from alma.core import events as ev
 from alma.core.result import Result
 from alma.journal.journal import Journal
-from alma.launch import resume, rollback, up
-from alma.pruning import prune
 from alma.pulumi.engine import StackRef
 from alma.pulumi.snapshots import SnapshotError, Snapshots
+from alma.runner.pruning import prune
+from alma.runner.start import resume, rollback, up
 from alma.testing import Crash, FakeEngine, FakeProgram, Fault
 from alma.testing.world import resource_of
 from tests.unit.helpers import ended, history, program, settings

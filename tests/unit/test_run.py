@@ -18,8 +18,8 @@ from alma.core.state import fold
 from alma.errors import DefinitionError, JournalError, RefusedError, RunnerBusyError
 from alma.journal.journal import Journal
 from alma.journal.leftovers import proven_gone
-from alma.launch import destroy, resume, rollback, up
-from alma.operator import abandon, skip
+from alma.runner.intervene import abandon, skip
+from alma.runner.start import destroy, resume, rollback, up
 from alma.testing import Crash, FakeEngine, FakeProgram, Fault
 from tests.unit.helpers import ended, history, program, settings, types, until
 

@@ -18,10 +18,10 @@ from alma.core.result import Result
 from alma.core.state import fold
 from alma.errors import AlmaError, RunnerBusyError, SagaEndedError
 from alma.journal.journal import Journal
-from alma.launch import destroy, resume, rollback, up
-from alma.operator import abandon, skip
 from alma.pulumi.engine import StackRef
-from alma.settings import Settings
+from alma.runner.intervene import abandon, skip
+from alma.runner.settings import Settings
+from alma.runner.start import destroy, resume, rollback, up
 from alma.testing import Crash, JournalFaults
 from alma.testing.world import resource_of
 from tests.faults.model import stage as stages

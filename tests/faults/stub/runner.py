@@ -9,8 +9,8 @@ from typing import Any
 
 from alma import Saga
 from alma.errors import AlmaError, SagaEndedError
-from alma.launch import destroy, resume, rollback, up
-from alma.settings import Settings
+from alma.runner.settings import Settings
+from alma.runner.start import destroy, resume, rollback, up
 from tests.faults.real import things
 
 SAGA, STACK = "k", "dev"

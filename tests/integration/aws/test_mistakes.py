@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from alma import Saga
-from alma.preview import preview
+from alma.runner.preview import preview
 from stacks.aws import messaging
 from tests.integration.aws.account import Account
 from tests.services.proxy import Proxy

@@ -17,9 +17,9 @@ from alma.core.run import SagaState
 from alma.core.state import FORWARD
 from alma.core.struct import Struct, field
 from alma.errors import AlmaError, RefusedError
-from alma.inputs import MissingOutputError, resolve
 from alma.pulumi.engine import Watch
-from alma.recorder import UNTIL_ITS_CLI, Recorder
+from alma.runner.inputs import MissingOutputError, resolve
+from alma.runner.recorder import UNTIL_ITS_CLI, Recorder
 from alma.steps.base import Call, Outcome, StepAdapter, Work
 
 

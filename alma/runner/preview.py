@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from alma.core.dag import topological
 from alma.core.definition import Definition
-from alma.prepare import Prepared, from_saga
+from alma.runner.binding import Prepared, from_saga
+from alma.runner.settings import Settings, open_engine
 from alma.saga.saga import Saga
-from alma.settings import Settings, open_engine
 from alma.steps.base import Foreseen, Way
 from alma.steps.stack.localstack import require_target
 from alma.steps.step import Output, StackStep

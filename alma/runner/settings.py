@@ -13,7 +13,7 @@ from alma.core.localstack import LocalStack
 from alma.core.struct import Frozen, field
 from alma.journal.journal import Journal
 from alma.pulumi.engine import Engine
-from alma.recorder import Reporter
+from alma.runner.recorder import Reporter
 
 DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
 

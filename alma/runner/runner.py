@@ -15,11 +15,11 @@ from alma.core import events as ev
 from alma.core.decide import Act, Command, Finish, Reconcile, Suspend, TurnBack, Undo, decide
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.errors import AlmaError, RefusedError
-from alma.operation import Operations
 from alma.pulumi.engine import Watch
-from alma.signals import catch_signals
+from alma.runner.executor import Operations
+from alma.runner.leftovers import survey
+from alma.runner.signals import catch_signals
 from alma.steps.base import Outcome, Retained, StepAdapter, Undone
-from alma.survey import survey
 
 
 class Runner:

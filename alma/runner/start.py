@@ -8,22 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
-from alma.again import choose_direction, place, prepare_again
 from alma.core import events as ev
 from alma.core.definition import Definition
 from alma.core.identity import actor, new_run_id, utc_now
 from alma.core.localstack import LocalStack
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, SagaState
-from alma.drive import drive
-from alma.ending import conclude, way_on
 from alma.errors import DefinitionError, RefusedError, SagaFailed
 from alma.journal.journal import Journal
 from alma.journal.reading import folded
-from alma.prepare import from_saga
+from alma.runner.again import choose_direction, place, prepare_again
+from alma.runner.binding import from_saga
+from alma.runner.ending import conclude, way_on
+from alma.runner.leased_run import drive
+from alma.runner.settings import Settings, open_engine
 from alma.saga.python_file import hand_over
 from alma.saga.saga import Saga
-from alma.settings import Settings, open_engine
 from alma.steps.stack.localstack import require_target
 from alma.steps.step import StackStep
 

@@ -10,10 +10,10 @@ from alma.core.definition import Definition
 from alma.core.localstack import LocalStack
 from alma.core.run import RunStatus
 from alma.errors import DefinitionError
-from alma.prepare import Prepared, check_bound, from_definition, from_saga
 from alma.pulumi.engine import Engine
+from alma.runner.binding import Prepared, check_bound, from_definition, from_saga
+from alma.runner.settings import Settings
 from alma.saga.saga import Saga
-from alma.settings import Settings
 
 
 def choose_direction(run: RunStatus, asked: ev.Direction | None) -> ev.Direction:

@@ -9,18 +9,18 @@ from alma.core import events as ev
 from alma.core.identity import actor
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus
-from alma.ending import conclude
 from alma.errors import JournalError, SagaInterrupted
-from alma.inputs import from_earlier_runs
 from alma.journal.journal import Journal
 from alma.journal.lease import Lease
 from alma.journal.reading import folded
-from alma.operation import Operations
-from alma.prepare import Prepared, from_definition
 from alma.pulumi.snapshots import Snapshots, directory_of
-from alma.recorder import Recorder
-from alma.runner import Runner
-from alma.settings import Settings, open_engine
+from alma.runner.binding import Prepared, from_definition
+from alma.runner.ending import conclude
+from alma.runner.executor import Operations
+from alma.runner.inputs import from_earlier_runs
+from alma.runner.recorder import Recorder
+from alma.runner.runner import Runner
+from alma.runner.settings import Settings, open_engine
 from alma.steps.base import StepAdapter
 
 
@@ -32,7 +32,7 @@ async def drive(
     settings: Settings,
     resumed: ev.RunResumed | None = None,
 ) -> Result:
-    """Drive the run; returns or raises as `alma.ending.conclude` does."""
+    """Drive the run; returns or raises as `alma.runner.ending.conclude` does."""
     recorder = Recorder(run, journal, lease, prepared.redactor, settings.reporter)
     operations = Operations(
         recorder=recorder,

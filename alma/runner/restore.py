@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 
-from alma.candidates import Candidate, Moment, Passage, candidates, choose, passages
 from alma.core import events as ev
 from alma.core.identity import actor, new_run_id, utc_now
 from alma.core.result import Result
-from alma.drive import drive
 from alma.errors import DefinitionError, RefusedError, RunNotFoundError
 from alma.journal.reading import folded
-from alma.launch import refuse_unfinished, where_it_went
-from alma.prepare import Prepared, from_saga
 from alma.pulumi.engine import Engine, RestoreForeseen, RestoreRequest, StackRef, Watch
 from alma.pulumi.snapshots import Snapshots, directory_of
+from alma.runner.binding import Prepared, from_saga
+from alma.runner.leased_run import drive
+from alma.runner.restore_points import Candidate, Moment, Passage, candidates, choose, passages
+from alma.runner.settings import Settings, open_engine
+from alma.runner.start import refuse_unfinished, where_it_went
 from alma.saga.saga import Saga
-from alma.settings import Settings, open_engine
 from alma.steps.stack.localstack import require_target
 
 

@@ -9,13 +9,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from alma.checks import Check, check_journal
-from alma.equipment import check_equipment
 from alma.errors import AlmaError
 from alma.pulumi.backend import Backend
 from alma.pulumi.cli import Cli, locate, parse
 from alma.pulumi.engine import StackRef
 from alma.pulumi.locks import locks_of
+from alma.runner.checks import Check, check_journal
+from alma.runner.equipment import check_equipment
 
 _PLUGINS: Final = {
     "pulumi-resource-pulumi-python": "programs with dynamic providers",

@@ -6,8 +6,8 @@ import importlib.util
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 
-from alma.checks import Check
 from alma.errors import ToolError
+from alma.runner.checks import Check
 from alma.steps.ansible import playbook as ansible
 from alma.steps.terraform import cli as terraform
 
