@@ -20,8 +20,9 @@ def command(shared: Shared, run: str, reason: str) -> int:
     """
     import asyncio
 
-    from alma.cli import report, words
     from alma.core.result import document
+    from alma.reports import report
+    from alma.reports import text as words
     from alma.runner.intervene import abandon
     from alma.runner.settings import Settings
 

@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 import click
 
-from alma.cli import words
 from alma.cli.options import Shared, pass_shared, shared_options
 from alma.cli.output import say
+from alma.reports import text as words
 
 
 @click.command("doctor")

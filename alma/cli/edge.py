@@ -13,8 +13,8 @@ import click
 
 from alma.cli.options import Shared
 from alma.cli.output import say
-from alma.cli.words import plain
 from alma.errors import AlmaError
+from alma.reports.text import plain
 
 USAGE: Final = 2
 CANCELLED: Final = 8

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from alma.cli import report, words
 from alma.cli.options import Shared
 from alma.cli.output import say
 from alma.cli.progress import progress
 from alma.core.result import Result, document
 from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError, SagaEndedError
+from alma.reports import report
+from alma.reports import text as words
 from alma.runner.recorder import Reporter
 from alma.runner.start import run_sync
 

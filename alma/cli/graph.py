@@ -22,7 +22,7 @@ from alma.cli.output import say
 @pass_shared
 def command(shared: Shared, target: str, form: str) -> None:
     """Draw the steps and what they pass on: each comes after those that point to it."""
-    from alma.cli.drawing import arrows, dot, mermaid
+    from alma.reports.graph import arrows, dot, mermaid
     from alma.saga.target import load
 
     definition = load(target).saga.definition()
@@ -37,7 +37,7 @@ def command(shared: Shared, target: str, form: str) -> None:
         shared.answer({"saga": definition.saga, "nodes": nodes, "edges": edges})
         return
     if form == "svg":
-        from alma.cli.svg import svg
+        from alma.reports.svg import svg
 
         say(svg(definition))
         return

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alma.cli import words
 from alma.cli.options import Shared, pass_shared, run_argument, shared_options
 from alma.cli.output import say
+from alma.reports import text as words
 
 if TYPE_CHECKING:
     from alma.core.events import Recorded
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 @pass_shared
 def command(shared: Shared, run: str) -> None:
     """Show every event of a run, in order."""
-    from alma.cli.narrate import summary
     from alma.journal.journal import Journal
+    from alma.reports.summary import summary
 
     with Journal.open(shared.journal_path, write=False) as journal:
         entries = journal.events(journal.resolve(run))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from alma.cli import words
-from alma.cli.narrate import is_progress, summary
 from alma.cli.output import say
 from alma.core import events as ev
 from alma.core.run import RunStatus
+from alma.reports import text as words
+from alma.reports.summary import is_progress, summary
 
 
 class Lines:

@@ -12,9 +12,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from alma.cli import words
 from alma.core import events as ev
 from alma.core.run import RunStatus, SagaState, StepStatus
+from alma.reports import text as words
 
 _LOOK: Final = {
     SagaState.PENDING: ("·", "dim"),

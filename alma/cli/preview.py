@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alma.cli import words
 from alma.cli.localstack import Command, localstack_option
 from alma.cli.options import Shared, pass_shared, shared_options, target_argument
 from alma.cli.output import say
+from alma.reports import text as words
 
 if TYPE_CHECKING:
     from alma.core.localstack import LocalStack

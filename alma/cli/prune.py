@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from alma.cli import words
 from alma.cli.options import Shared, pass_shared, shared_options
 from alma.cli.output import say
+from alma.reports import text as words
 
 
 @click.command("prune")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alma.cli import words
 from alma.cli.options import Shared, pass_shared, shared_options, target_argument
 from alma.cli.output import say
+from alma.reports import text as words
 
 if TYPE_CHECKING:
     from alma.pulumi.engine import Difference

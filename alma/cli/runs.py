@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alma.cli import words
 from alma.cli.options import Shared, pass_shared, shared_options
 from alma.cli.output import say
+from alma.reports import text as words
 
 if TYPE_CHECKING:
     from alma.journal.reading import View
@@ -54,7 +54,7 @@ def _entry(view: View) -> dict[str, Any]:
 
 
 def _row(view: View) -> tuple[str, ...]:
-    from alma.cli.report import seconds
+    from alma.reports.report import seconds
 
     run = view.run
     took = seconds(run)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alma.cli import words
 from alma.cli.options import Shared, pass_shared, shared_options
 from alma.cli.output import say
+from alma.reports import text as words
 
 if TYPE_CHECKING:
     from alma.core.events import Leftover
@@ -47,8 +47,8 @@ def _gone(view: View, shared: Shared) -> dict[Leftover, str]:
 
 
 def _document(view: View, shared: Shared, gone: dict[Leftover, str]) -> dict[str, Any]:
-    from alma.cli.report import ways_on
     from alma.core.result import document
+    from alma.reports.report import ways_on
 
     runner = view.runner
     described = document(view.run, interrupted=view.interrupted)
@@ -68,7 +68,7 @@ def _document(view: View, shared: Shared, gone: dict[Leftover, str]) -> dict[str
 
 
 def _lines(view: View, shared: Shared, gone: dict[Leftover, str]) -> list[str]:
-    from alma.cli import report
+    from alma.reports import report
 
     run = view.run
     took = report.seconds(run)

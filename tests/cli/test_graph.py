@@ -9,8 +9,8 @@ import pytest
 from click.testing import Result
 
 from alma import Saga
-from alma.cli.drawing import dot, mermaid
-from alma.cli.svg import svg
+from alma.reports.graph import dot, mermaid
+from alma.reports.svg import svg
 
 Write = Callable[..., Path]
 Call = Callable[..., Result]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from alma.cli.narrate import summary
 from alma.core import events as ev
+from alma.reports.summary import summary
 from tests.cli.tools import names
 
 Write = Callable[..., Path]

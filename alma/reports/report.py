@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from alma.cli import words
 from alma.cli.options import Shared, quoted
 from alma.core.events import Failure, Leftover
 from alma.core.run import RunStatus, SagaState, StepStatus
+from alma.reports import text as words
 
 _WAY = {
     "destroyed": "destroyed",

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from alma.cli.drawing import arrows
 from alma.core.dag import topological
 from alma.core.definition import Definition
+from alma.reports.graph import arrows
 
 _LETTER: Final = 8
 """Pixels that a letter of 13 px monospace takes."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from alma.cli import words
 from alma.core import events as ev
+from alma.reports import text as words
 
 _BEGUN = {
     "up": "up started",
