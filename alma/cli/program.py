@@ -9,26 +9,26 @@ from typing import Any, Final
 
 import click
 
-from alma.cli import edge
+from alma.cli import error_handler as edge
 from alma.cli.options import Shared, shared_options
 from alma.cli.output import answer_stream
 
 COMMANDS: Final = {
-    "up": "alma.cli.up",
-    "preview": "alma.cli.preview",
-    "destroy": "alma.cli.destroy",
-    "restore": "alma.cli.restore",
-    "runs": "alma.cli.runs",
-    "status": "alma.cli.status",
-    "history": "alma.cli.history",
-    "resume": "alma.cli.resume",
-    "rollback": "alma.cli.rollback",
-    "skip": "alma.cli.skip",
-    "abandon": "alma.cli.abandon",
-    "graph": "alma.cli.graph",
-    "verify": "alma.cli.verify",
-    "prune": "alma.cli.prune",
-    "doctor": "alma.cli.doctor",
+    "up": "alma.cli.commands.up",
+    "preview": "alma.cli.commands.preview",
+    "destroy": "alma.cli.commands.destroy",
+    "restore": "alma.cli.commands.restore",
+    "runs": "alma.cli.commands.runs",
+    "status": "alma.cli.commands.status",
+    "history": "alma.cli.commands.history",
+    "resume": "alma.cli.commands.resume",
+    "rollback": "alma.cli.commands.rollback",
+    "skip": "alma.cli.commands.skip",
+    "abandon": "alma.cli.commands.abandon",
+    "graph": "alma.cli.commands.graph",
+    "verify": "alma.cli.commands.verify",
+    "prune": "alma.cli.commands.prune",
+    "doctor": "alma.cli.commands.doctor",
 }
 """Each module has its command as `command`; in the order in which `--help` lists them."""
 

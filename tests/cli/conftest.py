@@ -54,7 +54,7 @@ def spawn(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Pope
 
     def start(*words: str, **options: Any) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "alma.cli", *words],
+            [sys.executable, "-m", "alma", *words],
             **{
                 "env": environment,
                 "stdin": subprocess.DEVNULL,
@@ -83,7 +83,7 @@ def terminal(environment: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
     started: list[Terminal] = []
 
     def start(*words: str, columns: int = 80, rows: int = 24, **more: str) -> Terminal:
-        command = [sys.executable, "-m", "alma.cli", *words]
+        command = [sys.executable, "-m", "alma", *words]
         variables = {**environment, "TERM": "xterm-256color", "LANG": "C.UTF-8", **more}
         started.append(Terminal(command, variables, columns, rows))
         return started[-1]

@@ -13,7 +13,7 @@ import pytest
 from click.testing import Result
 
 from alma import errors
-from alma.cli import edge
+from alma.cli import error_handler as edge
 from alma.cli.program import COMMANDS, program
 from alma.core.result import exit_code
 from alma.core.run import SagaState

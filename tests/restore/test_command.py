@@ -235,7 +235,7 @@ def test_cut_off_half_way_resume_comes_to_the_same_end(shell: Shell, how: int) -
     begun.unlink()
     words = ["restore", "--step", "only", "--to", two, "--yes"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "alma.cli", *words], env=environment(), stderr=subprocess.PIPE
+        [sys.executable, "-m", "alma", *words], env=environment(), stderr=subprocess.PIPE
     )
     try:
         wait_for(begun, 60)

@@ -30,7 +30,7 @@ def command(
     accept_changes: bool,
 ) -> int:
     """Go on with an interrupted or failed run, in the direction it had."""
-    from alma.cli.again import saga_for, settings
+    from alma.cli.commands.again import saga_for, settings
     from alma.cli.ending import conduct
     from alma.runner import start as launch
 

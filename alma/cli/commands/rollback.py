@@ -14,7 +14,7 @@ from alma.cli.options import Shared, pass_shared, run_argument, shared_options
 @pass_shared
 def command(shared: Shared, run: str, target: str | None) -> int:
     """Undo an interrupted or failed run, and verify that it is undone."""
-    from alma.cli.again import saga_for, settings
+    from alma.cli.commands.again import saga_for, settings
     from alma.cli.ending import conduct
     from alma.runner import start as launch
 
