@@ -1,4 +1,4 @@
-"""The journal's tables and their guards as SQL: text only, run by `alma.journal.sqlite.connection`."""
+"""The tables and their guards as SQL: text only, run by `alma.journal.sqlite.connection`."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 import alma.pulumi.automation.__main__
 import alma.pulumi.automation.operation
-import alma.pulumi.automation.serving  # what a worker would import: pulumi, and a quarter of a second
+import alma.pulumi.automation.serving  # as a worker does: pulumi, a quarter of a second
 import alma.pulumi.local
 import alma.pulumi.prewarm
 from tests.faults.stub import runner
