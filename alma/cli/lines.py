@@ -13,7 +13,7 @@ from alma.reports.summary import is_progress, summary
 
 
 class Lines:
-    """An `alma.runner.recorder.Reporter` that prints lines such as `[12.3s] database: up started`."""
+    """A `Reporter` that prints lines such as `[12.3s] database: up started`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

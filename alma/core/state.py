@@ -1,4 +1,4 @@
-"""The rule book: how events make a state. Pure, no I/O; `alma.core.decide` says what follows from it.
+"""The rule book: how events make a state. Pure; `alma.core.decide` says what follows from it.
 
 `TRANSITIONS` is the whole table of a run's states; `apply` goes through it, so a pair that is
 not in it cannot happen. FAILED is the one end that can be taken up again, by somebody who asks:
