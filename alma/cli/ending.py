@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from alma.cli.options import Shared
+from alma.cli.options import Invocation
 from alma.cli.output import say
 from alma.cli.progress import progress
 from alma.core.result import Result, document
@@ -20,7 +20,7 @@ _MOST: Final = 20
 """Leftovers that a report names; `status` names all."""
 
 
-def conduct(shared: Shared, start: Callable[[Reporter | None], Awaitable[Result]]) -> int:
+def conduct(shared: Invocation, start: Callable[[Reporter | None], Awaitable[Result]]) -> int:
     """Run it under a display, report how it ended; the exit code."""
     ended: SagaEndedError | None = None
     with progress(shared) as reporter:
@@ -53,7 +53,7 @@ def _completed(run: RunStatus) -> None:
     say(f"{report.title(run)}: {done}{within}, {steps} (run {run.run})")
 
 
-def _interrupted(run: RunStatus, shared: Shared, error: SagaEndedError) -> None:
+def _interrupted(run: RunStatus, shared: Invocation, error: SagaEndedError) -> None:
     say(f"error: {words.plain(error.message)}", err=True)
     say(f"{report.title(run)} is {run.state.value} (interrupted).", err=True)
     # Stopped by something else than a signal: then its own way out comes first.
@@ -61,7 +61,7 @@ def _interrupted(run: RunStatus, shared: Shared, error: SagaEndedError) -> None:
     say(f"hint: {words.plain(own) or report.after_words(run, shared, interrupted=True)}", err=True)
 
 
-def _failed(run: RunStatus, shared: Shared) -> None:
+def _failed(run: RunStatus, shared: Invocation) -> None:
     say(f"error: {_sentence(run)}", err=True)
     if not shared.json:
         for line in _details(run, shared):
@@ -79,7 +79,7 @@ def _sentence(run: RunStatus) -> str:
     return f"{name} {failed}{why}; it is FAILED, with {left}."
 
 
-def _details(run: RunStatus, shared: Shared) -> list[str]:
+def _details(run: RunStatus, shared: Invocation) -> list[str]:
     lines = ["", *report.failures(run)]
     if done := report.undone(run):
         lines += ["", "Undone, and verified:", *done]

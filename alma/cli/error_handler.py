@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from alma.cli.options import Shared
+from alma.cli.options import Invocation
 from alma.cli.output import say
 from alma.errors import AlmaError
 from alma.reports.text import plain
@@ -21,7 +21,7 @@ CANCELLED: Final = 8
 BUG: Final = 255
 
 
-def guarded(call: Callable[[], Any], shared: Shared) -> int:
+def guarded(call: Callable[[], Any], shared: Invocation) -> int:
     """Call it; the exit code. Only here is a catch-all, and it reports a bug of ours."""
     try:
         with _terminate_as_interrupt():
@@ -42,7 +42,7 @@ def guarded(call: Callable[[], Any], shared: Shared) -> int:
         return _bug(error, shared)
 
 
-def tell(message: str, hint: str, code: int, shared: Shared) -> int:
+def tell(message: str, hint: str, code: int, shared: Invocation) -> int:
     """Say what is wrong and the way out, on stderr; with `--json` as a document too."""
     if shared.json:
         shared.answer({"error": message, "hint": hint or None, "exit_code": code})
@@ -52,7 +52,7 @@ def tell(message: str, hint: str, code: int, shared: Shared) -> int:
     return code
 
 
-def _usage(error: click.ClickException, shared: Shared) -> int:
+def _usage(error: click.ClickException, shared: Invocation) -> int:
     message = error.format_message()
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         say(message, err=True)
@@ -62,7 +62,7 @@ def _usage(error: click.ClickException, shared: Shared) -> int:
     return tell(message, f"{path} --help", USAGE, shared)
 
 
-def _bug(error: Exception, shared: Shared) -> int:
+def _bug(error: Exception, shared: Invocation) -> int:
     import traceback
 
     trace = "".join(traceback.format_exception(error))

@@ -17,7 +17,7 @@ DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Shared:
+class Invocation:
     """What every command is told: which journal, and in which form to answer."""
 
     def __init__(
@@ -53,7 +53,7 @@ def quoted(text: str) -> str:
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     """Given before the command or after it, an option means the same; after it counts."""
     if value:
-        setattr(context.ensure_object(Shared), str(parameter.name), value)
+        setattr(context.ensure_object(Invocation), str(parameter.name), value)
 
 
 _SHARED: Final = (
@@ -83,13 +83,13 @@ _SHARED: Final = (
 
 
 def shared_options(function: F) -> F:
-    """`--journal`, `--json` and `--debug`; kept in `Shared`, not passed on."""
+    """`--journal`, `--json` and `--debug`; kept in `Invocation`, not passed on."""
     for option in reversed(_SHARED):
         function = option(function)
     return function
 
 
-pass_shared = click.make_pass_decorator(Shared, ensure=True)
+pass_shared = click.make_pass_decorator(Invocation, ensure=True)
 
 target_argument = click.argument("target", default="saga.py")
 run_argument = click.argument("run")

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from alma.cli import error_handler as edge
-from alma.cli.options import Shared, shared_options
+from alma.cli.options import Invocation, shared_options
 from alma.cli.output import answer_stream
 
 COMMANDS: Final = {
@@ -54,7 +54,7 @@ class Program(click.Group):
         words = list(sys.argv[1:] if args is None else args)
         as_json = "--json" in words[: words.index("--") if "--" in words else None]
         with answer_stream(reserved=as_json) as stream:
-            shared = Shared(json=as_json, debug="--debug" in words, stream=stream)
+            shared = Invocation(json=as_json, debug="--debug" in words, stream=stream)
 
             def call() -> Any:
                 return super(Program, self).main(

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from alma.cli.options import Shared
+from alma.cli.options import Invocation
 from alma.runner.recorder import Reporter
 
 
 @contextmanager
-def progress(shared: Shared) -> Iterator[Reporter | None]:
+def progress(shared: Invocation) -> Iterator[Reporter | None]:
     """A reporter for as long as the run goes on; the terminal is as before after it."""
     if shared.json:
         yield None

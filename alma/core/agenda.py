@@ -8,7 +8,7 @@ from alma.core.dag import topological
 from alma.core.run import RunStatus, SagaState, StepStatus
 
 
-class Agenda:
+class ReadySet:
     """Made of a run's state, then told of each step that an event has changed (`follow`).
 
     `ready` are the steps that are not completed and wait for none that is not, as places in

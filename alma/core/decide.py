@@ -18,14 +18,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alma.core.agenda import Agenda
+from alma.core.agenda import ReadySet
 from alma.core.dag import topological
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.core.state import COMPENSATED, COMPLETED, FAILED, PENDING, RUNNING
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class Execute:
     """Run the step's action; wait `delay` seconds first."""
 
     step: str
@@ -34,7 +34,7 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
-class Undo:
+class Compensate:
     """Undo the step and verify it; wait `delay` seconds first."""
 
     step: str
@@ -50,7 +50,7 @@ class Reconcile:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnBack:
+class StartCompensation:
     """Record that the run turns back."""
 
     reason: str
@@ -72,7 +72,7 @@ class Suspend:
     reason: str
 
 
-Command = Act | Undo | Reconcile | TurnBack | Finish | Suspend
+Command = Execute | Compensate | Reconcile | StartCompensation | Finish | Suspend
 
 
 def decide(run: RunStatus, busy: frozenset[str] = frozenset()) -> tuple[Command, ...]:
@@ -82,16 +82,16 @@ def decide(run: RunStatus, busy: frozenset[str] = frozenset()) -> tuple[Command,
     """
     if run.state.is_final:
         return ()
-    run.agenda = agenda = run.agenda or Agenda(run)
+    run.agenda = agenda = run.agenda or ReadySet(run)
     if agenda.doubtful:
         doubtful = (name for name in run.steps if name in agenda.doubtful)
         return tuple(Reconcile(name) for name in doubtful if name not in busy)
-    if run.interrupts and run.takes_back:
+    if run.interrupts and run.backward_only:
         return () if busy else (Suspend("interrupted by a signal"),)
     return _forward(run, agenda, busy) if run.direction == "forward" else _back(run, busy)
 
 
-def _forward(run: RunStatus, agenda: Agenda, busy: frozenset[str]) -> tuple[Command, ...]:
+def _forward(run: RunStatus, agenda: ReadySet, busy: frozenset[str]) -> tuple[Command, ...]:
     if not agenda.ready:
         return (Finish(COMPLETED),)
     if not agenda.failed and not run.interrupts:
@@ -106,10 +106,10 @@ def _forward(run: RunStatus, agenda: Agenda, busy: frozenset[str]) -> tuple[Comm
         return (Finish(FAILED, f"{reason} past the point of no return"),)
     if run.plan.on_failure == "stop":
         return (Finish(FAILED, f"{reason}; on_failure is stop: all is left as it is"),)
-    return (TurnBack(reason, name),)
+    return (StartCompensation(reason, name),)
 
 
-def _starts(run: RunStatus, agenda: Agenda, busy: frozenset[str]) -> tuple[Command, ...]:
+def _starts(run: RunStatus, agenda: ReadySet, busy: frozenset[str]) -> tuple[Command, ...]:
     free = run.plan.parallelism - len(busy)
     commands: list[Command] = []
     for name in (agenda.order[place] for place in agenda.ready):
@@ -120,7 +120,7 @@ def _starts(run: RunStatus, agenda: Agenda, busy: frozenset[str]) -> tuple[Comma
             continue
         attempt = max(step.attempts, 1) if step.in_doubt else step.attempts + 1
         delay = 0.0 if step.in_doubt else step.definition.retry.wait_before(attempt)
-        commands.append(Act(name, attempt, delay))
+        commands.append(Execute(name, attempt, delay))
     return tuple(commands)
 
 
@@ -130,9 +130,11 @@ def _opaque(step: StepStatus) -> bool:
 
 
 def _back(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
-    done = COMPLETED if run.takes_back else COMPENSATED
+    done = COMPLETED if run.backward_only else COMPENSATED
     scope = {
-        step.name: step for step in run.steps.values() if run.takes_back or step.started is not None
+        step.name: step
+        for step in run.steps.values()
+        if run.backward_only or step.started is not None
     }
     order = [name for name in reversed(topological(run.plan)) if name in scope]
     order.sort(key=lambda name: name != run.failed_step)
@@ -147,7 +149,7 @@ def _back(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
         if all(other.state is done or other.skipped or _opaque(other) for other in dependents):
             attempt = max(step.undo_attempts, 1) if step.in_doubt else step.undo_attempts + 1
             delay = step.definition.compensation_retry.wait_before(attempt)
-            commands.append(Undo(name, attempt, 0.0 if step.in_doubt else delay))
+            commands.append(Compensate(name, attempt, 0.0 if step.in_doubt else delay))
     if commands or busy:
         return tuple(commands[: run.plan.parallelism - len(busy)])
     left = [name for name in order if scope[name].state is not done]

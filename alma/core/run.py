@@ -24,7 +24,7 @@ from alma.core.events import (
 from alma.core.struct import Struct, field
 
 if TYPE_CHECKING:
-    from alma.core.agenda import Agenda
+    from alma.core.agenda import ReadySet
 
 
 class SagaState(Enum):
@@ -129,7 +129,7 @@ class RunStatus(Struct):
     """restore runs only: digest of the deployment that is brought back."""
     created_at: datetime | None = None
     ended_at: datetime | None = None
-    agenda: Agenda | None = field(default=None, repr=False, compare=False)
+    agenda: ReadySet | None = field(default=None, repr=False, compare=False)
     """Of `alma.core.decide.decide`, from its first call on; `apply` keeps it up."""
 
     @property
@@ -140,7 +140,7 @@ class RunStatus(Struct):
         return self.definition
 
     @property
-    def takes_back(self) -> bool:
+    def backward_only(self) -> bool:
         """Whether it goes back from its first event, over all its steps: a destroy, a restore."""
         return self.kind != "up"
 

@@ -71,7 +71,7 @@ def _created(run: RunStatus, entry: ev.Recorded, event: ev.RunCreated) -> None:
     run.run, run.kind, run.created_at = entry.run, event.kind, entry.at
     run.backend, run.origin = event.backend, event.origin
     run.remove_records, run.snapshot = event.remove_records, event.snapshot
-    run.direction = "back" if run.takes_back else "forward"
+    run.direction = "back" if run.backward_only else "forward"
     run.definition = Definition.from_json(event.definition)
     run.steps = {step.name: StepStatus(definition=step) for step in run.definition.steps}
 
@@ -99,7 +99,7 @@ def _resumed(run: RunStatus, _entry: ev.Recorded, event: ev.RunResumed) -> None:
     run.ended_at, run.leftovers = None, ()
     if event.direction == "forward":
         run.failed_step = run.reason = ""
-    forward_state = RUNNING if run.takes_back or event.direction == "forward" else None
+    forward_state = RUNNING if run.backward_only or event.direction == "forward" else None
     if over or event.direction == "back":
         _move(run, forward_state or COMPENSATING)
     if over:
@@ -136,8 +136,8 @@ def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -
         step.tries += 1
     else:
         step.undo_attempts, step.in_doubt = event.attempt, False
-        step.state = RUNNING if run.takes_back else COMPENSATING
-        step.tries += run.takes_back and event.kind != "remove"
+        step.state = RUNNING if run.backward_only else COMPENSATING
+        step.tries += run.backward_only and event.kind != "remove"
         step.keeps = tuple(dict.fromkeys((*step.keeps, *event.keeps)))
 
 
@@ -168,7 +168,7 @@ def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded)
         step.resources = (*doubtful, *event.resources)
         return
     step.destroyed = step.destroyed or event.kind == "destroy"
-    if run.takes_back and event.changes:
+    if run.backward_only and event.changes:
         step.changes = event.changes
 
 
@@ -186,7 +186,7 @@ def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> No
             run.reason = run.reason or event.failure.message
         return
     step.undo_failure, step.leftovers = event.failure, event.leftovers
-    if run.takes_back:
+    if run.backward_only:
         step.failure = event.failure
         if event.failure.kind == "cancelled":
             return  # By a signal, which suspends the run: it is not over, and goes on from here.
@@ -197,7 +197,7 @@ def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> No
 
 def _only_reveals(run: RunStatus, kind: ev.OperationKind) -> bool:
     """An action that a destroy repeats for its secrets does not say that its step is undone."""
-    return run.takes_back and kind in FORWARD
+    return run.backward_only and kind in FORWARD
 
 
 def _may_retry(attempts: int, made: int, failure: ev.Failure) -> bool:
@@ -227,10 +227,10 @@ def _turned(run: RunStatus, _entry: ev.Recorded, event: ev.CompensationStarted) 
 
 def _compensated(run: RunStatus, entry: ev.Recorded, event: ev.StepCompensated) -> None:
     step = run.steps[event.step]
-    step.state = COMPLETED if run.takes_back else COMPENSATED
+    step.state = COMPLETED if run.backward_only else COMPENSATED
     step.how, step.leftovers, step.ended_at = event.how, (), entry.at
     step.undo_failure, step.in_doubt = None, False
-    if run.takes_back:
+    if run.backward_only:
         step.failure = None
 
 

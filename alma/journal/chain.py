@@ -117,7 +117,7 @@ def decode_problem(row: EventRow) -> str:
     return ""
 
 
-class Walk:
+class ChainWalk:
     """A walk along the events in the order of their positions, one row at a time."""
 
     def __init__(self, runs: Mapping[str, RunRow], leases: Mapping[tuple[str, int], str]) -> None:

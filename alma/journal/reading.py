@@ -14,7 +14,7 @@ from alma.journal.journal import Journal
 from alma.journal.lease import Holder
 
 
-class View(Frozen):
+class RunView(Frozen):
     """A run, and the live runner that drives it; None when nobody does."""
 
     run: RunStatus
@@ -31,13 +31,13 @@ class View(Frozen):
         return f"{self.run.state.value} (interrupted)" if self.interrupted else self.run.state.value
 
 
-def look(path: Path, reference: str) -> View:
+def look(path: Path, reference: str) -> RunView:
     """The run that RUN means; raises RunNotFoundError, JournalError."""
     with Journal.open(path, write=False) as journal:
         return view(journal, journal.resolve(reference))
 
 
-def view(journal: Journal, run_id: str) -> View:
+def view(journal: Journal, run_id: str) -> RunView:
     """One run, its events and its lease seen at one moment.
 
     A runner writes its last event, then lets go of the lease: seen in the other order, a run
@@ -48,11 +48,11 @@ def view(journal: Journal, run_id: str) -> View:
         held = journal.is_held(target)
         run = folded(journal, journal.events(run_id))
         if run.state.is_final:
-            return View(run=run, runner=None)
+            return RunView(run=run, runner=None)
         if held == journal.is_held(target):
             break
     holder = journal.holder(target) if held else None
-    return View(run=run, runner=holder if holder and holder.run == run_id else None)
+    return RunView(run=run, runner=holder if holder and holder.run == run_id else None)
 
 
 def folded(journal: Journal, events: Iterable[Recorded]) -> RunStatus:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from alma.core.struct import Frozen
-from alma.journal.chain import Break, EventRow, Head, LeaseRow, Walk, lease_break
+from alma.journal.chain import Break, ChainWalk, EventRow, Head, LeaseRow, lease_break
 from alma.journal.rows import EVENTS, LEASES, RUNS, to_run
 from alma.journal.sqlite.connection import create
 from alma.journal.sqlite.errors import ERRORS, is_passing
@@ -27,11 +27,11 @@ class Verdict(Frozen):
 
 def verify(connection: sqlite3.Connection, expected: Head | None) -> Verdict:
     """Walk the chain inside the caller's read transaction. Raises sqlite3.Error for a lock."""
-    walk, runs = Walk({}, {}), 0
+    walk, runs = ChainWalk({}, {}), 0
     try:
         listed = {row[1]: to_run(row) for row in connection.execute(RUNS)}
         leases = [LeaseRow._make(row) for row in connection.execute(f"{LEASES} ORDER BY number")]
-        walk = Walk(listed, {(lease.target, lease.epoch): lease.run for lease in leases})
+        walk = ChainWalk(listed, {(lease.target, lease.epoch): lease.run for lease in leases})
         runs = len(listed)
         broken = _along_the_chain(connection, walk, expected) or _around_it(connection, leases)
     except ERRORS as error:
@@ -42,7 +42,7 @@ def verify(connection: sqlite3.Connection, expected: Head | None) -> Verdict:
 
 
 def _along_the_chain(
-    connection: sqlite3.Connection, walk: Walk, expected: Head | None
+    connection: sqlite3.Connection, walk: ChainWalk, expected: Head | None
 ) -> Break | None:
     try:
         for values in connection.execute(f"{EVENTS} ORDER BY position"):

@@ -9,7 +9,7 @@ from typing import Any
 
 from alma.core.events import Process
 from alma.pulumi import messages as frames
-from alma.pulumi.prewarm import Spawned, take
+from alma.pulumi.prewarm import WorkerProcess, take
 
 
 class WorkerClient:
@@ -21,7 +21,7 @@ class WorkerClient:
     def __init__(self, environ: Mapping[str, str], *, programs: bool) -> None:
         # One that waits has this process's environment; each task brings its own as well.
         waits = take() if environ is os.environ else None
-        spawned = waits or Spawned(environ, programs=programs)
+        spawned = waits or WorkerProcess(environ, programs=programs)
         self.served = 0
         self.process: Process | None = None
         self._socket = spawned.socket

@@ -155,7 +155,7 @@ class RestoreResult(OperationResult):
     unlike: tuple[Difference, ...] = ()
 
 
-class RestoreForeseen(Frozen):
+class RestorePreview(Frozen):
     """What a restore would change, each named once, and what it could not put back, with why.
 
     `renewed` would be made again: with a new id, and without what it held.
@@ -167,7 +167,7 @@ class RestoreForeseen(Frozen):
     unlike: tuple[Difference, ...] = ()
 
 
-class Settled(Frozen):
+class Reconciled(Frozen):
     """What `settle` found: `found` in words, and what was seen and done, for the journal."""
 
     found: str
@@ -223,7 +223,7 @@ class Engine(Protocol):
         """
         ...
 
-    async def foresee(self, request: RestoreRequest, watch: Watch) -> RestoreForeseen:
+    async def foresee(self, request: RestoreRequest, watch: Watch) -> RestorePreview:
         """What `restore` would do now; touches nothing. Raises as `restore` does."""
         ...
 
@@ -236,7 +236,7 @@ class Engine(Protocol):
 
     async def settle(
         self, ref: StackRef, operation: str, processes: tuple[Process, ...]
-    ) -> Settled:
+    ) -> Reconciled:
         """Wait for what still works for this operation; break a lock whose holder is dead."""
         ...
 

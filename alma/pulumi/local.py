@@ -22,10 +22,10 @@ from alma.pulumi.cli import Cli, locate
 from alma.pulumi.engine import (
     Checkpoint,
     OperationResult,
-    RestoreForeseen,
+    Reconciled,
+    RestorePreview,
     RestoreRequest,
     RestoreResult,
-    Settled,
     StackRef,
     UpRequest,
     Watch,
@@ -33,10 +33,10 @@ from alma.pulumi.engine import (
 from alma.pulumi.messages import Report, Task, TaskKind
 from alma.pulumi.names import guard
 from alma.pulumi.passphrase import check_passphrase, remember_passphrase
-from alma.pulumi.reading import Reader
-from alma.pulumi.recovery import Settlement
-from alma.pulumi.restore.foreseeing import Foresight
-from alma.pulumi.restore.plan import Replay
+from alma.pulumi.reading import PulumiCli
+from alma.pulumi.recovery import Reconciliation
+from alma.pulumi.restore.foreseeing import RestorePreviewer
+from alma.pulumi.restore.plan import RestorePlan
 from alma.pulumi.restore.restore import Restoration
 from alma.pulumi.scrub import clean_failure, scrub
 from alma.pulumi.snapshot import take, write_state
@@ -192,7 +192,7 @@ class PulumiEngine:
         guard(request.ref)
         reader, root = self._reader(await self._tool()), self._backend.root
 
-        async def play(replay: Replay, config: Mapping[str, Any]) -> OperationResult:
+        async def play(replay: RestorePlan, config: Mapping[str, Any]) -> OperationResult:
             task = await self._replay_task("restore", request, watch, replay, config)
             return await self._perform(task, watch)
 
@@ -207,13 +207,13 @@ class PulumiEngine:
             reader=reader, root=root, directory=directory, request=request, play=play, look=look
         ).run()
 
-    async def foresee(self, request: RestoreRequest, watch: Watch) -> RestoreForeseen:
+    async def foresee(self, request: RestoreRequest, watch: Watch) -> RestorePreview:
         """See `Engine.foresee`; over a copy of the state, on a throw-away backend."""
         guard(request.ref)
         reader, root = self._reader(await self._tool()), self._backend.root
 
         async def play(
-            replay: Replay, config: Mapping[str, Any], document: Mapping[str, Any]
+            replay: RestorePlan, config: Mapping[str, Any], document: Mapping[str, Any]
         ) -> OperationResult:
             with tempfile.TemporaryDirectory(prefix="alma-preview-") as logs:
                 asked = replace(request, log_dir=request.log_dir or logs)
@@ -221,7 +221,7 @@ class PulumiEngine:
                 return await self._aside(task, document, request.ref, watch)
 
         directory = Path(request.ref.work_dir or self._cwd)
-        return await Foresight(
+        return await RestorePreviewer(
             reader=reader, root=root, directory=directory, request=request, play=play
         ).run()
 
@@ -232,10 +232,10 @@ class PulumiEngine:
 
     async def settle(
         self, ref: StackRef, operation: str, processes: tuple[Process, ...]
-    ) -> Settled:
+    ) -> Reconciled:
         """See `Engine.settle`. Raises `RefusedError` when somebody else holds the stack's lock."""
         guard(ref)
-        return await Settlement(ref, operation, processes, self._backend.root).reach()
+        return await Reconciliation(ref, operation, processes, self._backend.root).reach()
 
     async def close(self) -> None:
         """See `Engine.close`; operations that still run are abandoned to drain."""
@@ -248,8 +248,8 @@ class PulumiEngine:
             self._cli = await asyncio.to_thread(locate, self._environ)
         return self._cli
 
-    def _reader(self, cli: Cli) -> Reader:
-        return Reader(cli=cli.path, environment=self._backend.environment(self._environ))
+    def _reader(self, cli: Cli) -> PulumiCli:
+        return PulumiCli(cli=cli.path, environment=self._backend.environment(self._environ))
 
     async def _task(
         self,
@@ -268,7 +268,7 @@ class PulumiEngine:
         kind: TaskKind,
         request: RestoreRequest,
         watch: Watch,
-        replay: Replay,
+        replay: RestorePlan,
         config: Mapping[str, Any],
     ) -> Task:
         up = UpRequest(ref=request.ref, config=config, log_dir=request.log_dir)
@@ -311,7 +311,7 @@ class PulumiEngine:
         """After a CLI was killed: its plugins come to rest and its lock goes, or nobody's does."""
         ref = StackRef(project=task.project, stack=task.stack)
         try:
-            settled = await Settlement(ref, task.operation, (), self._lock_root(task)).reach()
+            settled = await Reconciliation(ref, task.operation, (), self._lock_root(task)).reach()
             found = settled.found
         except RefusedError as error:
             found = str(error)

@@ -18,7 +18,7 @@ from alma.core.events import Failure, ResourceChange
 from alma.core.struct import Frozen
 
 if TYPE_CHECKING:
-    from alma.pulumi.restore.plan import Replay
+    from alma.pulumi.restore.plan import RestorePlan
 
 LENGTH: Final = struct.Struct(">Q")
 """Of a frame, in front of it."""
@@ -55,7 +55,7 @@ class Task:
     sealed: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[Any, ...] = ()
     """Values to keep out of logs and messages, as `Secret`s."""
-    replay: Replay | None = None
+    replay: RestorePlan | None = None
     """What a restore registers again."""
     targets: tuple[str, ...] = ()
     """URNs of the resources that a `look` is for."""

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from alma.pulumi.engine import StackRef
 from alma.pulumi.project import replace_file
-from alma.pulumi.reading import Reader
+from alma.pulumi.reading import PulumiCli
 from alma.pulumi.stretch import stretched
 
 
 async def check_passphrase(
-    reader: Reader, ref: StackRef, salt: str, passphrase: str, environ: Mapping[str, str]
+    reader: PulumiCli, ref: StackRef, salt: str, passphrase: str, environ: Mapping[str, str]
 ) -> None:
     """Raise `AuthenticationError` when the passphrase is not the one that made the salt."""
     known = _known(salt, environ)

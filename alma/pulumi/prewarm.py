@@ -21,7 +21,7 @@ from alma.pulumi.engine import StackRef
 from alma.steps.step import StackStep, Step
 
 
-class Spawned:
+class WorkerProcess:
     """A worker process, the runner's end of its connection, and what it says outside of tasks.
 
     Starting it takes milliseconds; it then imports: for `programs` much more. It ends as soon as
@@ -56,16 +56,16 @@ class Spawned:
         self.words.close()
 
 
-_waiting: list[Spawned] = []
+_waiting: list[WorkerProcess] = []
 """At most one: whoever runs first in this process takes it."""
 
 
 @contextmanager
-def worker_ahead(steps: Iterable[Step]) -> Iterator[None]:
+def prewarm(steps: Iterable[Step]) -> Iterator[None]:
     """Start a worker now if there are stacks, for the first engine; it is ended if none took it."""
     stacks = [step for step in steps if isinstance(step, StackStep)]
     if stacks and not _waiting:
-        _waiting.append(Spawned(os.environ, programs=any(step.program for step in stacks)))
+        _waiting.append(WorkerProcess(os.environ, programs=any(step.program for step in stacks)))
         # Loaded once the worker has begun to load, too.
         from alma.pulumi import stretch
 
@@ -81,7 +81,7 @@ def _ref(step: StackStep) -> StackRef:
     return StackRef(project=step.project, stack=step.saga.stack, work_dir=str(step.work_dir or ""))
 
 
-def take() -> Spawned | None:
+def take() -> WorkerProcess | None:
     """The worker that waits, if there is one: it is the caller's from now on."""
     try:
         return _waiting.pop()

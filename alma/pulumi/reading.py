@@ -22,7 +22,7 @@ _NOT_FOUND = 6
 """The CLI's exit code for a stack that does not exist (a contract since 3.226)."""
 
 
-class Reader(Frozen):
+class PulumiCli(Frozen):
     """Runs CLI commands in a directory that is gone afterwards."""
 
     cli: str

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from alma.core.events import Process
 from alma.core.struct import Struct, field
 from alma.errors import RefusedError
-from alma.pulumi.engine import Settled, StackRef
+from alma.pulumi.engine import Reconciled, StackRef
 from alma.pulumi.locks import break_lock, locks_of
 from alma.system import processes as live
 
@@ -28,7 +28,7 @@ class _Evidence(Struct):
     elsewhere: list[str] = field(default_factory=list)
 
 
-class Settlement:
+class Reconciliation:
     """Brings one operation in doubt to rest. `root` is the file backend's directory, or None."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Settlement:
         self._root = root
         self._evidence = _Evidence()
 
-    async def reach(self) -> Settled:
+    async def reach(self) -> Reconciled:
         """Wait, end what hangs, break proven dead locks. Raises `RefusedError` for a live one."""
         self._evidence.elsewhere = [
             f"{process.host} (pid {process.pid})"
@@ -90,7 +90,7 @@ class Settlement:
                 found[process.pid] = process
         return list(found.values())
 
-    def _report(self) -> Settled:
+    def _report(self) -> Reconciled:
         seen = self._evidence
         words = []
         if seen.waited_for:
@@ -105,4 +105,4 @@ class Settlement:
             "locks_broken": seen.broken,
             "other_hosts": seen.elsewhere,
         }
-        return Settled(found="; ".join(words) or "nothing was left at work", evidence=evidence)
+        return Reconciled(found="; ".join(words) or "nothing was left at work", evidence=evidence)

@@ -17,13 +17,13 @@ from alma.errors import BackendError
 from alma.pulumi import checkpoint as checkpoints
 from alma.pulumi.deployment import has_ciphertext
 from alma.pulumi.engine import StackRef
-from alma.pulumi.reading import Reader
+from alma.pulumi.reading import PulumiCli
 
 _LAYOUT: Final = "version: 1\n"
 """Of a file backend with a directory for each project: the only one alma writes."""
 
 
-async def take(reader: Reader, root: Path | None, ref: StackRef) -> dict[str, Any] | None:
+async def take(reader: PulumiCli, root: Path | None, ref: StackRef) -> dict[str, Any] | None:
     """The stack's deployment as it stands; no process on a file backend. None: no such stack."""
     if root is not None:
         try:
@@ -33,7 +33,7 @@ async def take(reader: Reader, root: Path | None, ref: StackRef) -> dict[str, An
     return await reader.deployment(ref, show_secrets=False)
 
 
-async def open_current(reader: Reader, root: Path | None, ref: StackRef) -> dict[str, Any]:
+async def open_current(reader: PulumiCli, root: Path | None, ref: StackRef) -> dict[str, Any]:
     """The stack's own deployment with its secrets open."""
     document = await take(reader, root, ref)
     if document is not None and has_ciphertext(document["deployment"]):
@@ -57,7 +57,9 @@ def write_state(directory: Path, ref: StackRef, document: Mapping[str, Any]) -> 
     path.write_text(json.dumps({"version": document["version"], "checkpoint": checkpoint}))
 
 
-async def open_kept(reader: Reader, ref: StackRef, document: Mapping[str, Any]) -> dict[str, Any]:
+async def open_kept(
+    reader: PulumiCli, ref: StackRef, document: Mapping[str, Any]
+) -> dict[str, Any]:
     """A kept deployment with its secrets open, whatever the stack is by now.
 
     The CLI decrypts it as the state of a stack on a throw-away backend: it knows every kind of

@@ -17,7 +17,7 @@ _LAST_REPORT: Final = 5.0
 """Seconds for a worker to report after its CLI was killed; then it is ended as well."""
 
 
-class Conversation:
+class Supervisor:
     """Sends a task to a worker and follows it to its end, whatever that is."""
 
     def __init__(self, client: WorkerClient, task: Task, watch: Watch) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from alma.pulumi.client import WorkerClient
 from alma.pulumi.engine import Watch
 from alma.pulumi.messages import Report, Task
-from alma.pulumi.supervisor import Conversation
+from alma.pulumi.supervisor import Supervisor
 
 RECYCLE_AFTER: Final = 32
 """Operations of one worker: what the SDK and users' modules gather in a process stays small."""
@@ -44,7 +44,7 @@ class Workers:
             try:
                 if client.process is not None:
                     watch.on_process("worker", client.process)
-                report = await Conversation(client, task, watch).hold()
+                report = await Supervisor(client, task, watch).hold()
                 reported = True
                 client.served += 1
                 good = not report.spent and client.served < RECYCLE_AFTER

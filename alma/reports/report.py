@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from alma.cli.options import Shared, quoted
+from alma.cli.options import Invocation, quoted
 from alma.core.events import Failure, Leftover
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.reports import text as words
@@ -134,7 +134,7 @@ def leftovers(left: tuple[Leftover, ...], gone: Mapping[Leftover, str] | None = 
     return lines
 
 
-def ways_on(run: RunStatus, shared: Shared, *, interrupted: bool) -> list[str]:
+def ways_on(run: RunStatus, shared: Invocation, *, interrupted: bool) -> list[str]:
     """The commands that go on from here; empty when there is nothing to do."""
     resume, rollback = (shared.command(f"{word} {run.run}") for word in ("resume", "rollback"))
     if interrupted:
@@ -143,7 +143,7 @@ def ways_on(run: RunStatus, shared: Shared, *, interrupted: bool) -> list[str]:
         return [resume, rollback]
     if run.state is not SagaState.FAILED:
         return []
-    if run.takes_back or run.past_pivot:
+    if run.backward_only or run.past_pivot:
         return [resume]
     if run.direction == "forward":
         return [resume, rollback]
@@ -151,7 +151,7 @@ def ways_on(run: RunStatus, shared: Shared, *, interrupted: bool) -> list[str]:
     return [] if all(step.skipped for step in stuck) else [rollback]
 
 
-def after_words(run: RunStatus, shared: Shared, *, interrupted: bool) -> str:
+def after_words(run: RunStatus, shared: Invocation, *, interrupted: bool) -> str:
     """The way out as a hint, in one sentence."""
     on = " or ".join(f"`{words}`" for words in ways_on(run, shared, interrupted=interrupted))
     if interrupted:

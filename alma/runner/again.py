@@ -11,7 +11,7 @@ from alma.core.localstack import LocalStack
 from alma.core.run import RunStatus
 from alma.errors import DefinitionError
 from alma.pulumi.engine import Engine
-from alma.runner.binding import Prepared, check_bound, from_definition, from_saga
+from alma.runner.binding import BoundSaga, check_bound, from_definition, from_saga
 from alma.runner.settings import Settings
 from alma.saga.saga import Saga
 
@@ -50,7 +50,7 @@ def prepare_again(
     settings: Settings,
     *,
     accept_changes: bool,
-) -> tuple[Prepared, Mapping[str, Any] | None]:
+) -> tuple[BoundSaga, Mapping[str, Any] | None]:
     """Adapters for a run that exists, and the new definition if a changed one is accepted.
 
     AWS steps go where they went, whatever the saga says by now, unless `settings` ask for another
@@ -76,7 +76,7 @@ def prepare_again(
     if missing and direction == "back":
         old = from_definition(run.plan, engine)
         adapters = {**{name: old.adapters[name] for name in missing}, **prepared.adapters}
-        both = Prepared(definition=run.plan, adapters=adapters, redactor=prepared.redactor)
+        both = BoundSaga(definition=run.plan, adapters=adapters, redactor=prepared.redactor)
         check_bound(both, started)
         return both, None
     if new.digest == run.plan.digest or direction == "back":

@@ -14,18 +14,18 @@ from alma.errors import DefinitionError
 from alma.pulumi.engine import Engine, StackRef
 from alma.pulumi.snapshots import Snapshots
 from alma.saga.saga import Saga
-from alma.steps.base import StepAdapter
+from alma.steps.base import StepHandler
 from alma.steps.registry import from_plan, from_step
 from alma.steps.stack.binding import stack_ref
-from alma.steps.stack.handler import StackAdapter
+from alma.steps.stack.handler import StackHandler
 from alma.steps.values import without
 
 
-class Prepared(Frozen):
+class BoundSaga(Frozen):
     """A definition with its digests, an adapter for each step, and the secrets known so far."""
 
     definition: Definition
-    adapters: Mapping[str, StepAdapter]
+    adapters: Mapping[str, StepHandler]
     redactor: Redactor
 
     @property
@@ -39,7 +39,7 @@ class Prepared(Frozen):
     def keep_snapshots(self, snapshots: Snapshots) -> None:
         """Have stack steps keep what their stacks are before they change them."""
         for adapter in self.adapters.values():
-            if isinstance(adapter, StackAdapter):
+            if isinstance(adapter, StackHandler):
                 adapter.snapshots = snapshots
 
 
@@ -48,7 +48,7 @@ def from_saga(
     engine: Engine | None,
     modules: tuple[ModuleType, ...] = (),
     aws: LocalStack | None = None,
-) -> Prepared:
+) -> BoundSaga:
     """Check everything that can be checked before a run, and ship the programs.
 
     `modules` are modules that a worker could not import: what they define travels by value.
@@ -59,7 +59,7 @@ def from_saga(
     redactor = Redactor()
     adapters = {step.name: from_step(step, engine, modules, redactor) for step in saga.steps}
     for adapter in adapters.values():
-        if isinstance(adapter, StackAdapter) and definition.aws is not None:
+        if isinstance(adapter, StackHandler) and definition.aws is not None:
             adapter.defaults = definition.aws.config()
     for name, adapter in adapters.items():
         # Taken once: what a function has closed over may change while it runs.
@@ -73,19 +73,19 @@ def from_saga(
         for step in definition.steps
     )
     definition = replace(definition, steps=steps)
-    return Prepared(definition=definition, adapters=adapters, redactor=redactor)
+    return BoundSaga(definition=definition, adapters=adapters, redactor=redactor)
 
 
-def from_definition(definition: Definition, engine: Engine | None) -> Prepared:
+def from_definition(definition: Definition, engine: Engine | None) -> BoundSaga:
     """Adapters that can undo stacks without the saga's file; not its actions."""
     names = frozenset(step.name for step in definition.steps)
     adapters = {
         step.name: from_plan(step, definition.stack, names, engine) for step in definition.steps
     }
-    return Prepared(definition=definition, adapters=adapters, redactor=Redactor())
+    return BoundSaga(definition=definition, adapters=adapters, redactor=Redactor())
 
 
-def check_bound(prepared: Prepared, started: frozenset[str]) -> None:
+def check_bound(prepared: BoundSaga, started: frozenset[str]) -> None:
     """Refuse to go back over what no journal keeps and is not at hand; the error names the step."""
     for name in started:
         step = prepared.definition.step(name)

@@ -12,7 +12,7 @@ from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.errors import AlmaError
 from alma.journal.journal import Journal
 from alma.journal.lease import may_live
-from alma.journal.reading import View, view
+from alma.journal.reading import RunView, view
 from alma.pulumi import checkpoint
 from alma.pulumi.engine import StackRef
 from alma.steps.stack.localstack import trouble
@@ -66,7 +66,7 @@ def _runs(journal: Journal, root: Path | None) -> Iterator[Check]:
             yield from _doubts(found.run, root)
 
 
-def _run(found: View, target: str) -> Iterator[Check]:
+def _run(found: RunView, target: str) -> Iterator[Check]:
     run = found.run
     name = f"run {run.run} of {target}"
     if found.interrupted:

@@ -95,12 +95,12 @@ def _installed(plugins: Path, name: str) -> Iterator[str]:
 
 
 async def _backend(backend: Backend, cli: Cli | None, environ: Mapping[str, str]) -> Check:
-    from alma.pulumi.reading import Reader
+    from alma.pulumi.reading import PulumiCli
 
     try:
         backend.check(environ)
         if backend.root is None and cli is not None:
-            await Reader(cli=cli.path, environment=backend.environment(environ)).whoami()
+            await PulumiCli(cli=cli.path, environment=backend.environment(environ)).whoami()
     except AlmaError as error:
         return Check(name="backend", level="fail", message=error.message, mend=error.hint)
     later = " (made by the first run)" if backend.root and not backend.root.exists() else ""

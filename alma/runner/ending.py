@@ -43,7 +43,7 @@ def conclude(run: RunStatus, result: Result, causes: Mapping[str, BaseException]
 
 def way_on(run: RunStatus) -> str:
     """How an interrupted run goes on, in one sentence."""
-    undo = "" if run.takes_back else f", or undo it with `alma-pulumi rollback {run.run}`"
+    undo = "" if run.backward_only else f", or undo it with `alma-pulumi rollback {run.run}`"
     return f"Go on with `alma-pulumi resume {run.run}`{undo}."
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alma.core import events as ev
-from alma.core.decide import Act, Undo
+from alma.core.decide import Compensate, Execute
 from alma.core.operation import Context
 from alma.core.outputs import for_journal
 from alma.core.run import SagaState
@@ -20,10 +20,10 @@ from alma.errors import AlmaError, RefusedError
 from alma.pulumi.engine import Watch
 from alma.runner.inputs import MissingOutputError, resolve
 from alma.runner.recorder import UNTIL_ITS_CLI, Recorder
-from alma.steps.base import Call, Outcome, StepAdapter, Work
+from alma.steps.base import Outcome, StepContext, StepHandler, Work
 
 
-class Operations(Struct):
+class Executor(Struct):
     """Makes the operations of one run. `drain` is set by a first signal; `grace` in seconds.
 
     `live` are outputs of the steps that completed in this process, with their secrets; `causes`
@@ -31,7 +31,7 @@ class Operations(Struct):
     """
 
     recorder: Recorder
-    adapters: Mapping[str, StepAdapter]
+    adapters: Mapping[str, StepHandler]
     logs: Path
     grace: float
     drain: asyncio.Event = field(default_factory=asyncio.Event)
@@ -42,7 +42,7 @@ class Operations(Struct):
     _reveals: dict[str, asyncio.Lock] = field(default_factory=dict)
     _revealed: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def call(self, command: Act | Undo) -> Call:
+    def call(self, command: Execute | Compensate) -> StepContext:
         """What the step's adapter needs for this turn."""
         run, adapter = self.recorder.run, self.adapters[command.step]
         status = run.steps[command.step]
@@ -77,7 +77,7 @@ class Operations(Struct):
                 result=self.live.get(status.name, status.outputs),
             )
 
-        return Call(
+        return StepContext(
             kind=run.kind,
             status=status,
             perform=perform,
@@ -90,7 +90,7 @@ class Operations(Struct):
 
     async def perform(
         self,
-        command: Act | Undo,
+        command: Execute | Compensate,
         kind: ev.OperationKind,
         work: Work,
         keeps: tuple[ev.Leftover, ...] = (),
@@ -159,12 +159,12 @@ class Operations(Struct):
             )
         self.recorder.note(event)
 
-    def _watch(self, command: Act | Undo, operation: str) -> Watch:
+    def _watch(self, command: Execute | Compensate, operation: str) -> Watch:
         run, step = self.recorder.run, command.step
         definition = run.plan.step(step)
-        acting = isinstance(command, Act)
+        acting = isinstance(command, Execute)
         # An undo is what a first signal asks for: it is not disturbed by it.
-        drains = acting or run.takes_back
+        drains = acting or run.backward_only
         return Watch(
             operation=operation,
             interrupt=self.drain if drains else asyncio.Event(),
@@ -192,7 +192,7 @@ class Operations(Struct):
         async with self._reveals.setdefault(step, asyncio.Lock()):
             if not self._revealed.get(step):
                 attempt = max(self.recorder.run.steps[step].attempts, 1)
-                call = self.call(Act(step, attempt))
+                call = self.call(Execute(step, attempt))
                 self._revealed[step] = await self.adapters[step].reveal(call)
             return self._revealed[step]
 

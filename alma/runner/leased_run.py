@@ -14,27 +14,27 @@ from alma.journal.journal import Journal
 from alma.journal.lease import Lease
 from alma.journal.reading import folded
 from alma.pulumi.snapshots import Snapshots, directory_of
-from alma.runner.binding import Prepared, from_definition
+from alma.runner.binding import BoundSaga, from_definition
 from alma.runner.ending import conclude
-from alma.runner.executor import Operations
+from alma.runner.executor import Executor
 from alma.runner.inputs import from_earlier_runs
 from alma.runner.recorder import Recorder
 from alma.runner.runner import Runner
 from alma.runner.settings import Settings, open_engine
-from alma.steps.base import StepAdapter
+from alma.steps.base import StepHandler
 
 
 async def drive(
     run: RunStatus,
     journal: Journal,
     lease: Lease,
-    prepared: Prepared,
+    prepared: BoundSaga,
     settings: Settings,
     resumed: ev.RunResumed | None = None,
 ) -> Result:
     """Drive the run; returns or raises as `alma.runner.ending.conclude` does."""
     recorder = Recorder(run, journal, lease, prepared.redactor, settings.reporter)
-    operations = Operations(
+    operations = Executor(
         recorder=recorder,
         adapters=prepared.adapters,
         logs=(journal.path.parent / "logs" / run.run).absolute(),
@@ -70,7 +70,7 @@ async def drive(
 @asynccontextmanager
 async def existing_run(
     reference: str, settings: Settings
-) -> AsyncIterator[tuple[Recorder, Mapping[str, StepAdapter]]]:
+) -> AsyncIterator[tuple[Recorder, Mapping[str, StepHandler]]]:
     """A run under a lease of our own, to be looked at and written to, but not driven.
 
     Raises RunNotFoundError, RunnerBusyError while somebody drives it, JournalError.

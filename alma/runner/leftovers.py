@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from alma.core.events import Leftover
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.errors import AlmaError
-from alma.steps.base import StepAdapter
+from alma.steps.base import StepHandler
 
 
 async def survey(
-    run: RunStatus, adapters: Mapping[str, StepAdapter], reason: str
+    run: RunStatus, adapters: Mapping[str, StepHandler], reason: str
 ) -> tuple[Leftover, ...]:
     """Look once more at every such step; one that cannot be looked at is named for that.
 
@@ -61,6 +61,6 @@ def _as_it_is(run: RunStatus, step: StepStatus, reason: str) -> Leftover:
 
 
 def _not_undone(run: RunStatus) -> list[StepStatus]:
-    steps = run.steps.values() if run.takes_back else run.started()
-    done = SagaState.COMPLETED if run.takes_back else SagaState.COMPENSATED
+    steps = run.steps.values() if run.backward_only else run.started()
+    done = SagaState.COMPLETED if run.backward_only else SagaState.COMPENSATED
     return [step for step in steps if step.state is not done]

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from alma.core.dag import topological
 from alma.core.definition import Definition
-from alma.runner.binding import Prepared, from_saga
+from alma.runner.binding import BoundSaga, from_saga
 from alma.runner.settings import Settings, open_engine
 from alma.saga.saga import Saga
-from alma.steps.base import Foreseen, Way
+from alma.steps.base import StepPreview, Way
 from alma.steps.stack.localstack import require_target
 from alma.steps.step import Output, StackStep
 
@@ -20,13 +20,13 @@ _SAME: Final = {"same", "read", "refresh"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepPreview:
+class PreviewedStep:
     """One step. `unknown` names the inputs (`database.url`) that only a run can know."""
 
     name: str
     kind: str
     stack: str
-    foreseen: Foreseen
+    foreseen: StepPreview
     unknown: tuple[str, ...] = ()
 
     @property
@@ -44,7 +44,7 @@ class StepPreview:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preview:
+class SagaPreview:
     """`steps` in the order of `up`; `undo` names them in the order in which all would be undone.
 
     `pivots`: once one of these steps has completed, nothing is undone any more. `policy` is
@@ -53,7 +53,7 @@ class Preview:
 
     saga: str
     stack: str
-    steps: tuple[StepPreview, ...]
+    steps: tuple[PreviewedStep, ...]
     undo: tuple[str, ...]
     pivots: tuple[str, ...]
     policy: str
@@ -73,7 +73,7 @@ class Preview:
         )
 
 
-async def preview(saga: Saga, settings: Settings | None = None) -> Preview:
+async def preview(saga: Saga, settings: Settings | None = None) -> SagaPreview:
     """Look at every step, one after the other.
 
     What a step consumes is taken from the outputs as they are now: of a stack that is not there
@@ -90,7 +90,7 @@ async def preview(saga: Saga, settings: Settings | None = None) -> Preview:
         order = topological(prepared.definition)
         steps = [await _look(name, prepared) for name in order]
     definition = prepared.definition
-    return Preview(
+    return SagaPreview(
         saga=definition.saga,
         stack=definition.stack,
         steps=tuple(steps),
@@ -100,11 +100,11 @@ async def preview(saga: Saga, settings: Settings | None = None) -> Preview:
     )
 
 
-async def _look(name: str, prepared: Prepared) -> StepPreview:
+async def _look(name: str, prepared: BoundSaga) -> PreviewedStep:
     adapter = prepared.adapters[name]
     inputs, unknown = await _inputs(adapter.sources, prepared)
     foreseen = await adapter.foresee(None if unknown else inputs)
-    return StepPreview(
+    return PreviewedStep(
         name=name,
         kind=prepared.definition.step(name).kind,
         stack=_label(prepared.definition, name),
@@ -119,7 +119,7 @@ def _label(definition: Definition, name: str) -> str:
 
 
 async def _inputs(
-    sources: Mapping[str, Any], prepared: Prepared
+    sources: Mapping[str, Any], prepared: BoundSaga
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The inputs as far as they are known now, and the outputs that are not."""
     wanted: dict[str, set[str]] = {}

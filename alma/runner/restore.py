@@ -10,11 +10,11 @@ from alma.core.identity import actor, new_run_id, utc_now
 from alma.core.result import Result
 from alma.errors import DefinitionError, RefusedError, RunNotFoundError
 from alma.journal.reading import folded
-from alma.pulumi.engine import Engine, RestoreForeseen, RestoreRequest, StackRef, Watch
+from alma.pulumi.engine import Engine, RestorePreview, RestoreRequest, StackRef, Watch
 from alma.pulumi.snapshots import Snapshots, directory_of
-from alma.runner.binding import Prepared, from_saga
+from alma.runner.binding import BoundSaga, from_saga
 from alma.runner.leased_run import drive
-from alma.runner.restore_points import Candidate, Moment, Passage, candidates, choose, passages
+from alma.runner.restore_points import Moment, RestorePoint, StackRun, candidates, choose, passages
 from alma.runner.settings import Settings, open_engine
 from alma.runner.start import refuse_unfinished, where_it_went
 from alma.saga.saga import Saga
@@ -27,12 +27,12 @@ class Plan:
 
     step: str
     label: str
-    candidate: Candidate
+    candidate: RestorePoint
     fingerprint: str
-    foreseen: RestoreForeseen
+    foreseen: RestorePreview
 
 
-async def restorable(saga: Saga, *, step: str, settings: Settings) -> tuple[Candidate, ...]:
+async def restorable(saga: Saga, *, step: str, settings: Settings) -> tuple[RestorePoint, ...]:
     """What the step's stack can be put back to, newest first."""
     async with open_engine(settings, 1, needed=True) as engine:
         known = await _known(_narrow(saga, step, engine, settings), engine, settings)
@@ -131,7 +131,7 @@ async def _refuse_changed(engine: Engine, ref: StackRef, plan: Plan) -> None:
         )
 
 
-def _narrow(saga: Saga, name: str, engine: Engine | None, settings: Settings) -> Prepared:
+def _narrow(saga: Saga, name: str, engine: Engine | None, settings: Settings) -> BoundSaga:
     """The saga's one step as a definition of its own, which waits for no other."""
     aws = where_it_went(saga, settings)
     prepared = from_saga(saga, engine, settings.modules, aws)
@@ -151,8 +151,8 @@ def _narrow(saga: Saga, name: str, engine: Engine | None, settings: Settings) ->
 
 
 async def _known(
-    prepared: Prepared, engine: Engine | None, settings: Settings
-) -> tuple[Passage, ...]:
+    prepared: BoundSaga, engine: Engine | None, settings: Settings
+) -> tuple[StackRun, ...]:
     assert engine is not None  # noqa: S101 - one is needed
     facts = await engine.check(prepared.refs)
     with settings.open_journal(settings.journal_path, write=False) as journal:

@@ -18,7 +18,7 @@ from alma.pulumi.snapshots import Snapshots
 Moment = Literal["before", "after"]
 
 
-class Candidate(Frozen):
+class RestorePoint(Frozen):
     """What the stack was `before` or `after` a run: `held` resources, seen at `at`."""
 
     run: str
@@ -30,7 +30,7 @@ class Candidate(Frozen):
     snapshot: str
 
 
-class Passage(Frozen):
+class StackRun(Frozen):
     """One run over the stack. `left` is the fingerprint of what it left; empty if unknown."""
 
     run: RunStatus
@@ -39,7 +39,7 @@ class Passage(Frozen):
     left: str
 
 
-def passages(journal: Journal, target: str, ref: StackRef, backend: str) -> tuple[Passage, ...]:
+def passages(journal: Journal, target: str, ref: StackRef, backend: str) -> tuple[StackRun, ...]:
     """The runs of this target over this stack, oldest first."""
     found = []
     for row in reversed(journal.runs(limit=None, target=target)):
@@ -51,11 +51,11 @@ def passages(journal: Journal, target: str, ref: StackRef, backend: str) -> tupl
             if step.definition.project != ref.project or not (step.started or step.tries):
                 continue
             at = next((one.at for one in recorded if one.event is step.started), None)
-            found.append(Passage(run=run, started=step.started, at=at, left=step.fingerprint))
+            found.append(StackRun(run=run, started=step.started, at=at, left=step.fingerprint))
     return tuple(found)
 
 
-def candidates(known: Sequence[Passage], snapshots: Snapshots) -> tuple[Candidate, ...]:
+def candidates(known: Sequence[StackRun], snapshots: Snapshots) -> tuple[RestorePoint, ...]:
     """All that can be put back, newest first.
 
     What a stack was before a run is that run's own snapshot. What it was after a run is the
@@ -73,8 +73,8 @@ def candidates(known: Sequence[Passage], snapshots: Snapshots) -> tuple[Candidat
 
 
 def choose(
-    known: Sequence[Passage], snapshots: Snapshots, run: str, moment: Moment, label: str
-) -> Candidate:
+    known: Sequence[StackRun], snapshots: Snapshots, run: str, moment: Moment, label: str
+) -> RestorePoint:
     """The one of this run and moment; `RunNotFoundError` says why there is none, and which are."""
     found = candidates(known, snapshots)
     for one in found:
@@ -87,10 +87,10 @@ def choose(
     )
 
 
-def _candidate(passage: Passage, seen: Passage, moment: Moment) -> Candidate:
+def _candidate(passage: StackRun, seen: StackRun, moment: Moment) -> RestorePoint:
     started, at = seen.started, seen.at
     assert started is not None and at is not None  # noqa: S101, PT018 - `_has` has looked
-    return Candidate(
+    return RestorePoint(
         run=passage.run.run,
         kind=passage.run.kind,
         state=passage.run.state,
@@ -101,16 +101,16 @@ def _candidate(passage: Passage, seen: Passage, moment: Moment) -> Candidate:
     )
 
 
-def _has(passage: Passage, kept: set[str]) -> bool:
+def _has(passage: StackRun, kept: set[str]) -> bool:
     return passage.started is not None and passage.started.snapshot in kept
 
 
-def _went_on(passage: Passage, after: Passage) -> bool:
+def _went_on(passage: StackRun, after: StackRun) -> bool:
     started = after.started
     return started is not None and bool(passage.left) and passage.left == started.fingerprint
 
 
-def _why(known: Sequence[Passage], run: str, moment: Moment) -> str:
+def _why(known: Sequence[StackRun], run: str, moment: Moment) -> str:
     index = next((place for place, one in enumerate(known) if one.run.run == run), None)
     if index is None:
         return "that run did nothing to this stack"

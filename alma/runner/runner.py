@@ -12,20 +12,29 @@ from contextlib import suppress
 from typing import Any
 
 from alma.core import events as ev
-from alma.core.decide import Act, Command, Finish, Reconcile, Suspend, TurnBack, Undo, decide
+from alma.core.decide import (
+    Command,
+    Compensate,
+    Execute,
+    Finish,
+    Reconcile,
+    StartCompensation,
+    Suspend,
+    decide,
+)
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.errors import AlmaError, RefusedError
 from alma.pulumi.engine import Watch
-from alma.runner.executor import Operations
+from alma.runner.executor import Executor
 from alma.runner.leftovers import survey
 from alma.runner.signals import catch_signals
-from alma.steps.base import Outcome, Retained, StepAdapter, Undone
+from alma.steps.base import Compensated, Outcome, Retained, StepHandler
 
 
 class Runner:
     """Drives one run to its end, or until it is suspended or stopped."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Executor) -> None:
         self._operations = operations
         self._recorder = operations.recorder
         self.run: RunStatus = operations.recorder.run
@@ -58,9 +67,9 @@ class Runner:
     def _begin(self, commands: tuple[Command, ...]) -> None:
         for command in commands:
             match command:
-                case Act() | Undo() | Reconcile():
+                case Execute() | Compensate() | Reconcile():
                     self._start(command.step, self._turn(command))
-                case TurnBack(reason, failed_step):
+                case StartCompensation(reason, failed_step):
                     self._recorder.note(
                         ev.CompensationStarted(reason=reason, failed_step=failed_step)
                     )
@@ -92,7 +101,7 @@ class Runner:
         if count <= 2:  # noqa: PLR2004 - once drains, twice stops; more says nothing new
             with suppress(RefusedError):  # the step under way finds the same, and ends the run
                 self._recorder.record(ev.InterruptReceived(signal=signal, count=count))
-        if self.run.direction == "forward" or self.run.takes_back:
+        if self.run.direction == "forward" or self.run.backward_only:
             self._operations.drain.set()
         if count > 1:
             self._stop.set()
@@ -118,7 +127,7 @@ class Runner:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         self._tasks.clear()
 
-    async def _turn(self, command: Act | Undo | Reconcile) -> None:
+    async def _turn(self, command: Execute | Compensate | Reconcile) -> None:
         status = self.run.steps[command.step]
         adapter = self._operations.adapters[command.step]
         if isinstance(command, Reconcile):
@@ -137,7 +146,7 @@ class Runner:
             return
         if command.delay and await self._interrupted_within(command.delay):
             return
-        if isinstance(command, Act):
+        if isinstance(command, Execute):
             await self._act(command, status, adapter)
             return
         kind: ev.OperationKind = "restore" if self.run.kind == "restore" else "destroy"
@@ -150,7 +159,7 @@ class Runner:
         except AlmaError as error:
             await self._could_not_look(command, kind, error)
             return
-        if isinstance(undone, Undone):
+        if isinstance(undone, Compensated):
             self._recorder.note(
                 ev.StepCompensated(step=status.name, how=undone.how, evidence=undone.evidence)
             )
@@ -160,7 +169,7 @@ class Runner:
                 ev.StepRetained(step=status.name, reason=undone.reason, leftovers=leftovers)
             )
 
-    async def _act(self, command: Act, status: StepStatus, adapter: StepAdapter) -> None:
+    async def _act(self, command: Execute, status: StepStatus, adapter: StepHandler) -> None:
         if status.started is None:
             try:
                 started = await adapter.probe()
@@ -176,7 +185,7 @@ class Runner:
             await self._could_not_look(command, "up", error)
 
     async def _could_not_look(
-        self, command: Act | Undo, kind: ev.OperationKind, error: AlmaError
+        self, command: Execute | Compensate, kind: ev.OperationKind, error: AlmaError
     ) -> None:
         """The state cannot be read: nothing was done, and the attempt counts as failed."""
         failure = ev.Failure(kind="backend", message=error.message, hint=error.hint)
@@ -188,7 +197,9 @@ class Runner:
         )
 
         async def work(_watch: Watch) -> Outcome:
-            return Outcome(failure=failure, leftovers=() if isinstance(command, Act) else (left,))
+            return Outcome(
+                failure=failure, leftovers=() if isinstance(command, Execute) else (left,)
+            )
 
         await self._operations.perform(command, kind, work, ())
 

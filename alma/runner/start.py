@@ -22,7 +22,7 @@ from alma.runner.binding import from_saga
 from alma.runner.ending import conclude, way_on
 from alma.runner.leased_run import drive
 from alma.runner.settings import Settings, open_engine
-from alma.saga.python_file import hand_over
+from alma.saga.python_file import capture_if_loading
 from alma.saga.saga import Saga
 from alma.steps.stack.localstack import require_target
 from alma.steps.step import StackStep
@@ -63,7 +63,7 @@ async def up(
     made: one that went forward is resumed, and that is all; one that went back is undone to its
     end, and then a new run begins.
     """
-    hand_over(saga)  # a file that is being loaded for its saga does not run it
+    capture_if_loading(saga)  # a file that is being loaded for its saga does not run it
     settings = settings or Settings(journal=journal)
     interrupted = _interrupted(saga, settings)
     if interrupted is not None and interrupted.kind == "up":
@@ -133,7 +133,7 @@ async def rollback(
 async def _start(
     saga: Saga, kind: ev.RunKind, settings: Settings, *, remove: bool = False
 ) -> Result:
-    hand_over(saga)
+    capture_if_loading(saga)
     needed = any(isinstance(step, StackStep) for step in saga.steps)
     async with open_engine(settings, saga.parallelism, needed=needed) as engine:
         prepared = from_saga(saga, engine, settings.modules, settings.aws)

@@ -1,8 +1,8 @@
 """Executing a saga's file as a module, without the run that it may start itself.
 
 The module is never `__main__`. A script that runs its saga at top level can be loaded all the
-same: while a file is being loaded, a run is not started but its saga handed over (`hand_over`,
-called by `alma.runner.start`), and the rest of the file is skipped.
+same: while a file is being loaded, a run is not started but its saga handed over
+(`capture_if_loading`, called by `alma.runner.start`), and the rest of the file is skipped.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _LONGEST: Final = 300
 _handed: ContextVar[list[Saga] | None] = ContextVar("alma_handed", default=None)
 
 
-class HandedOver(BaseException):
+class SagaCaptured(BaseException):
     """Out of the file that is being loaded; no `except Exception` in it may stop that."""
 
 
-def hand_over(saga: Saga) -> None:
+def capture_if_loading(saga: Saga) -> None:
     """Called where a run would start: while a file is being loaded, do not start one."""
     handed = _handed.get()
     if handed is not None:
         handed.append(saga)
-        raise HandedOver
+        raise SagaCaptured
 
 
 def load_file(where: str) -> tuple[ModuleType, Saga | None]:
@@ -111,7 +111,7 @@ def _execute(
     token = _handed.set(handed)
     try:
         exec(code, module.__dict__)  # noqa: S102 - to run the user's file is what was asked for
-    except HandedOver:
+    except SagaCaptured:
         pass
     except BaseException as error:
         sys.modules.pop(spec.name, None)

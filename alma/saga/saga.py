@@ -256,18 +256,18 @@ class Saga:
         FAILED, SagaInterrupted when stopped half way, and other AlmaErrors when nothing was
         started. `journal` is the journal's path (default `.alma/journal.db`).
         """
-        from alma.pulumi.prewarm import worker_ahead
+        from alma.pulumi.prewarm import prewarm
 
-        with worker_ahead(self.steps):
+        with prewarm(self.steps):
             from alma.runner.start import up
 
             return await up(self, journal=journal)
 
     def run(self, *, journal: str | Path | None = None) -> Result:
         """`execute`, for a script: makes an event loop of its own. Raises as `execute` does."""
-        from alma.pulumi.prewarm import worker_ahead
+        from alma.pulumi.prewarm import prewarm
 
-        with worker_ahead(self.steps):
+        with prewarm(self.steps):
             from alma.runner.start import run_sync, up
 
             return run_sync(lambda: up(self, journal=journal))

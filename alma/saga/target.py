@@ -11,7 +11,7 @@ from alma.saga.python_file import load_file, load_module
 from alma.saga.saga import Saga
 
 
-class Loaded(Frozen):
+class LoadedSaga(Frozen):
     """A saga and where it came from.
 
     `origin` loads it again (`/path/saga.py:name`); `modules` are what a worker cannot import.
@@ -22,7 +22,7 @@ class Loaded(Frozen):
     modules: tuple[ModuleType, ...]
 
 
-def load(target: str) -> Loaded:
+def load(target: str) -> LoadedSaga:
     """The saga that TARGET means; DefinitionError, in one sentence, where there is none."""
     where, name = _split(target)
     if _is_module(where):
@@ -33,7 +33,7 @@ def load(target: str) -> Loaded:
         module, handed = load_file(where)
         origin = str(Path(where).absolute())
     name, saga = _choose(where, name, module, handed)
-    return Loaded(saga=saga, origin=f"{origin}:{name}" if name else origin, modules=(module,))
+    return LoadedSaga(saga=saga, origin=f"{origin}:{name}" if name else origin, modules=(module,))
 
 
 def _split(target: str) -> tuple[str, str]:

@@ -10,12 +10,12 @@ from typing import Any, Literal
 from alma.core.events import Leftover, StepStarted
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Struct, field
-from alma.pulumi.engine import Settled, Watch
-from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
+from alma.pulumi.engine import Reconciled, Watch
+from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way
 from alma.steps.callables import call_function
 
 
-class ActionAdapter(Struct):
+class ActionHandler(Struct):
     """`action` or `compensation` may be None when only the other can be needed.
 
     A `compensation` of "none" is the author's word that there is nothing to undo.
@@ -31,17 +31,17 @@ class ActionAdapter(Struct):
         """Nothing can be seen of an action from outside."""
         return StepStarted(step=self.name)
 
-    async def act(self, call: Call) -> None:
+    async def act(self, call: StepContext) -> None:
         """Call the action."""
         await call.perform("action", self._work(call, self.action, "action"))
 
-    async def undo(self, call: Call) -> Undone | Retained | None:
+    async def undo(self, call: StepContext) -> Compensated | Retained | None:
         """Call the compensation; its return is the evidence."""
         if self.compensation == "none":
-            return Undone(how="nothing", evidence={"compensation": "there is nothing to undo"})
+            return Compensated(how="nothing", evidence={"compensation": "there is nothing to undo"})
         if self.compensation is None:
             if call.kind == "destroy":
-                return Undone(how="nothing", evidence={"compensation": "none"})
+                return Compensated(how="nothing", evidence={"compensation": "none"})
             reason = "the step has no compensation"
             return Retained(reason=reason, leftovers=self._leftover(reason))
         outcome = await call.perform(
@@ -49,9 +49,9 @@ class ActionAdapter(Struct):
         )
         if outcome.failure is not None:
             return None
-        return Undone(how="called", evidence={"compensation": "returned"})
+        return Compensated(how="called", evidence={"compensation": "returned"})
 
-    async def reveal(self, call: Call) -> Mapping[str, Any]:
+    async def reveal(self, call: StepContext) -> Mapping[str, Any]:
         """Repeat the action with its key: its secrets are in no journal, and it is idempotent."""
         outcome = await call.perform("action", self._work(call, self.action, "action"))
         return outcome.outputs
@@ -62,7 +62,7 @@ class ActionAdapter(Struct):
             return ()
         return status.leftovers or self._leftover(reason)
 
-    async def foresee(self, inputs: Mapping[str, Any] | None) -> Foreseen:  # noqa: ARG002
+    async def foresee(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """An action is opaque: it is called, and that is all that can be said."""
         undoable = self.compensation is not None
         name = getattr(self.compensation, "__name__", "its compensation")
@@ -71,18 +71,18 @@ class ActionAdapter(Struct):
             undo = "nothing to undo"
         called = getattr(self.action, "__name__", "its action")
         way: Way | None = "nothing" if self.compensation == "none" else None
-        return Foreseen(what=f"call {called}", undo=undo, undoable=undoable, way=way)
+        return StepPreview(what=f"call {called}", undo=undo, undoable=undoable, way=way)
 
     async def current(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
         """Only a run knows what an action returned."""
         return {}
 
-    async def settle(self, operation: OpenOperation) -> Settled:  # noqa: ARG002 - one Protocol
+    async def settle(self, operation: OpenOperation) -> Reconciled:  # noqa: ARG002 - one Protocol
         """The action ended with the process that ran it."""
-        return Settled(found="the process that ran it is gone; it is repeated with the same key")
+        return Reconciled(found="the process that ran it is gone; it is repeated with the same key")
 
     def _work(
-        self, call: Call, function: Callable[..., Any] | None, what: str
+        self, call: StepContext, function: Callable[..., Any] | None, what: str
     ) -> Callable[[Watch], Any]:
         async def work(watch: Watch) -> Outcome:
             assert function is not None  # noqa: S101 - launch refuses a run that lacks it

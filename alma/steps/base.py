@@ -14,7 +14,7 @@ from alma.core.events import Failure, Leftover, OperationKind, ResourceChange, R
 from alma.core.operation import Context
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Frozen, field
-from alma.pulumi.engine import Difference, Settled, Watch
+from alma.pulumi.engine import Difference, Reconciled, Watch
 
 
 class Outcome(Frozen):
@@ -50,7 +50,7 @@ class Perform(Protocol):
         ...
 
 
-class Call(Frozen):
+class StepContext(Frozen):
     """One turn of one step: what the adapter needs to act or to undo.
 
     `inputs` resolves the step's inputs, secrets as opened `Secret`s; `context` makes the
@@ -73,7 +73,7 @@ class Call(Frozen):
         return f"{self.log_dir}/{watch.operation}"
 
 
-class Undone(Frozen):
+class Compensated(Frozen):
     """Verified undone: how, and what was seen."""
 
     how: str
@@ -87,7 +87,7 @@ class Retained(Frozen):
     leftovers: tuple[Leftover, ...]
 
 
-class Foreseen(Frozen):
+class StepPreview(Frozen):
     """What would happen to a step. `changes` is None when that cannot be known yet."""
 
     what: str
@@ -102,7 +102,7 @@ class Foreseen(Frozen):
     """What an undo would not bring back as it is now, or would leave behind, with why."""
 
 
-class StepAdapter(Protocol):
+class StepHandler(Protocol):
     """One kind of step."""
 
     digest: str
@@ -115,15 +115,15 @@ class StepAdapter(Protocol):
         """What is there before the first operation; touches nothing."""
         ...
 
-    async def act(self, call: Call) -> None:
+    async def act(self, call: StepContext) -> None:
         """Go forward: one operation, its outcome recorded by `call.perform`."""
         ...
 
-    async def undo(self, call: Call) -> Undone | Retained | None:
+    async def undo(self, call: StepContext) -> Compensated | Retained | None:
         """Undo and verify. None when it failed: then the failure is already recorded."""
         ...
 
-    async def reveal(self, call: Call) -> Mapping[str, Any]:
+    async def reveal(self, call: StepContext) -> Mapping[str, Any]:
         """The step's outputs with opened secrets, after it has completed."""
         ...
 
@@ -131,7 +131,7 @@ class StepAdapter(Protocol):
         """Name what exists of this step now; empty when it is seen that nothing does."""
         ...
 
-    async def foresee(self, inputs: Mapping[str, Any] | None) -> Foreseen:
+    async def foresee(self, inputs: Mapping[str, Any] | None) -> StepPreview:
         """What `act` would change and how it would be undone; touches nothing.
 
         `inputs` is None when they are known only once other steps have run.
@@ -142,6 +142,6 @@ class StepAdapter(Protocol):
         """Outputs as they are now, those of `names` with opened secrets; empty if unknown."""
         ...
 
-    async def settle(self, operation: OpenOperation) -> Settled:
+    async def settle(self, operation: OpenOperation) -> Reconciled:
         """Wait until nothing works for this operation in doubt any more."""
         ...

@@ -11,13 +11,13 @@ from types import ModuleType
 from alma.core.definition import Kind, StepDefinition
 from alma.core.redaction import Redactor
 from alma.pulumi.engine import Engine
-from alma.steps.base import StepAdapter
+from alma.steps.base import StepHandler
 from alma.steps.step import ActionStep, StackStep, Step
 
 
 def from_plan(
     step: StepDefinition, stack: str, names: frozenset[str], engine: Engine | None
-) -> StepAdapter:
+) -> StepHandler:
     """An adapter that can undo the step without the saga's file, as far as that is possible.
 
     `names` are those of all steps of the saga.
@@ -30,13 +30,13 @@ def from_plan(
         from alma.steps import action_binding as action
 
         return action.from_plan(step)
-    adapter: StepAdapter = _tool(step.kind).from_plan(step, names)
+    adapter: StepHandler = _tool(step.kind).from_plan(step, names)
     return adapter
 
 
 def from_step(
     step: Step, engine: Engine | None, modules: tuple[ModuleType, ...], redactor: Redactor
-) -> StepAdapter:
+) -> StepHandler:
     """An adapter that can do and undo the step; its secrets are made known to `redactor`.
 
     Raises DefinitionError for what cannot be run.
@@ -50,7 +50,7 @@ def from_step(
         from alma.steps import action_binding as action
 
         return action.from_step(step)
-    adapter: StepAdapter = _tool(step.kind).from_step(step, redactor)
+    adapter: StepHandler = _tool(step.kind).from_step(step, redactor)
     return adapter
 
 

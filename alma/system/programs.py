@@ -51,7 +51,7 @@ class Command:
     stdin: bytes | None = None
 
 
-class Programs:
+class ProgramRunner:
     """The programs of one operation, one after the other, under its one deadline.
 
     `why` is "interrupt" or "deadline" once one was told to end; from then on none is started.

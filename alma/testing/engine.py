@@ -15,11 +15,11 @@ from alma.pulumi.engine import (
     Checkpoint,
     Difference,
     OperationResult,
+    Reconciled,
     Resource,
-    RestoreForeseen,
+    RestorePreview,
     RestoreRequest,
     RestoreResult,
-    Settled,
     StackRef,
     UpRequest,
     Watch,
@@ -172,12 +172,12 @@ class FakeEngine:
             ),
         )
 
-    async def foresee(self, request: RestoreRequest, watch: Watch) -> RestoreForeseen:  # noqa: ARG002
+    async def foresee(self, request: RestoreRequest, watch: Watch) -> RestorePreview:  # noqa: ARG002
         """What is missing, and what was not there."""
         self._check()
         held = self.reality.state(_key(request.ref)).resources
         wanted, _ = self.reality.kept[request.document["kept"]]
-        return RestoreForeseen(
+        return RestorePreview(
             deleted=tuple(
                 Difference(urn=one.urn, id=one.id, reason="")
                 for one in held
@@ -200,12 +200,12 @@ class FakeEngine:
         ref: StackRef,
         operation: str,  # noqa: ARG002
         processes: tuple[Process, ...],  # noqa: ARG002
-    ) -> Settled:
+    ) -> Reconciled:
         """Wait for a CLI that has outlived its runner."""
         self._check()
         waited = self.reality.land(_key(ref))
         found = "waited for pulumi to end" if waited else "nothing is at work any more"
-        return Settled(found=found)
+        return Reconciled(found=found)
 
     async def close(self) -> None:
         """Nothing to end."""

@@ -12,7 +12,7 @@ import pytest
 
 from alma import Saga, destroy, resume
 from alma.journal.sqlite.connection import Store
-from alma.pulumi.prewarm import take, worker_ahead
+from alma.pulumi.prewarm import prewarm, take
 from alma.runner import executor as operation
 from alma.runner import recorder
 from tests.benchmarks.arms.stage import stage
@@ -228,7 +228,7 @@ def test_a_worker_imports_pulumi_for_programs_alone(*, programs: bool) -> None:
     saga.add_stack("project", work_dir=".")
     if programs:
         saga.add_stack("program", program=lambda: None)
-    with worker_ahead(saga.steps):
+    with prewarm(saga.steps):
         worker = take()
     assert worker is not None
     worker.discard()

@@ -107,10 +107,10 @@ def bug(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     (tmp_path / "traces").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "traces"))
 
-    def broken(_shared: options.Shared) -> Path:
+    def broken(_shared: options.Invocation) -> Path:
         raise KeyError("a bug \x1b[31mof ours")
 
-    monkeypatch.setattr(options.Shared, "journal_path", property(broken))
+    monkeypatch.setattr(options.Invocation, "journal_path", property(broken))
     return tmp_path / "traces"
 
 

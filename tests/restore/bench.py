@@ -28,7 +28,7 @@ from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from alma.pulumi.checkpoint import SECRET_SIGNATURE
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.messages import Report
-from alma.pulumi.supervisor import Conversation
+from alma.pulumi.supervisor import Supervisor
 from tests.engine.conftest import Place
 from tests.restore.conftest import Lab, described, differing
 from tests.restore.deployments import Deployment, cases, program_of
@@ -106,7 +106,7 @@ def bench(root: Path) -> Iterator[Bench]:
     port = provider.stdout.readline().strip()
     with vault() as url, pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(repository)
-        patch.setattr(Conversation, "hold", _not_spent(Conversation.hold))
+        patch.setattr(Supervisor, "hold", _not_spent(Supervisor.hold))
         patch.setenv("GOGC", "off")
         # It is on no PATH: each CLI would ask the internet for it, most of a second where there is
         # none, and go on without.
@@ -130,7 +130,7 @@ def bench(root: Path) -> Iterator[Bench]:
 def _not_spent(hold: Any) -> Any:
     """A worker that goes on after a failure: half a second less for most cases."""
 
-    async def held(self: Conversation) -> Report:
+    async def held(self: Supervisor) -> Report:
         report: Report = await hold(self)
         return replace(report, spent=False)
 

@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alma.core import events as ev
-from alma.core.decide import Act, Finish, Reconcile, Suspend, TurnBack, Undo, decide
+from alma.core.decide import (
+    Compensate,
+    Execute,
+    Finish,
+    Reconcile,
+    StartCompensation,
+    Suspend,
+    decide,
+)
 from alma.core.definition import Definition, Retry, StepDefinition
 from alma.core.run import RunStatus, SagaState
 from alma.core.state import fold
@@ -111,9 +119,9 @@ class World:
                 self.attach()
             return
         match self.data.draw(st.sampled_from(commands)):
-            case Act(step, attempt):
+            case Execute(step, attempt):
                 self.act(step, attempt, "up")
-            case Undo(step, attempt):
+            case Compensate(step, attempt):
                 self.undo(step, attempt)
             case Reconcile(step):
                 operation = run.steps[step].open
@@ -121,7 +129,7 @@ class World:
                 self.record(
                     ev.OperationReconciled(step=step, operation=operation.id, found="nothing")
                 )
-            case TurnBack(reason, failed):
+            case StartCompensation(reason, failed):
                 self.record(ev.CompensationStarted(reason=reason, failed_step=failed))
             case Finish(state, reason):
                 left = tuple(each for step in run.steps.values() for each in step.leftovers)

@@ -9,8 +9,16 @@ import pytest
 
 from alma import Retry, Saga
 from alma.core import events as ev
-from alma.core.agenda import Agenda
-from alma.core.decide import Act, Finish, Reconcile, Suspend, TurnBack, Undo, decide
+from alma.core.agenda import ReadySet
+from alma.core.decide import (
+    Compensate,
+    Execute,
+    Finish,
+    Reconcile,
+    StartCompensation,
+    Suspend,
+    decide,
+)
 from alma.core.run import RunStatus, SagaState
 from alma.core.state import (
     COMPENSATED,
@@ -120,10 +128,10 @@ def names(commands: Any) -> list[str]:
 def test_a_plain_list_runs_in_order() -> None:
     """A step with neither after nor inputs waits for the one added before it."""
     history = History(chain("a", "b"))
-    assert decide(history.run) == (Act("a", 1),)
+    assert decide(history.run) == (Execute("a", 1),)
     history.start("a")
     assert decide(history.run, frozenset({"a"})) == ()
-    assert decide(history.succeed("a")) == (Act("b", 1),)
+    assert decide(history.succeed("a")) == (Execute("b", 1),)
 
 
 def test_independent_steps_start_together_up_to_parallelism() -> None:
@@ -151,7 +159,7 @@ def test_a_failure_waits_for_what_is_under_way_and_turns_back() -> None:
     history.start("right")
     history.fail("left")
     assert decide(history.run, frozenset({"right"})) == ()
-    assert decide(history.succeed("right")) == (TurnBack('step "left" failed', "left"),)
+    assert decide(history.succeed("right")) == (StartCompensation('step "left" failed', "left"),)
 
 
 def test_the_failed_step_is_undone_as_well_and_first() -> None:
@@ -160,8 +168,8 @@ def test_the_failed_step_is_undone_as_well_and_first() -> None:
     history.succeed("a")
     history.fail("b")
     history.turn()
-    assert decide(history.run) == (Undo("b", 1),)
-    assert decide(history.undo("b")) == (Undo("a", 1),)
+    assert decide(history.run) == (Compensate("b", 1),)
+    assert decide(history.undo("b")) == (Compensate("a", 1),)
     assert decide(history.undo("a")) == (Finish(COMPENSATED),)
     assert history.run.steps["c"].state is PENDING
 
@@ -201,11 +209,11 @@ def test_a_failed_action_is_retried_with_growing_delays() -> None:
     saga.add_stack("a", program=print, retry=Retry(attempts=3, delay=2, factor=3, max_delay=5))
     history = History(saga)
     history.fail("a", 1)
-    assert decide(history.run) == (Act("a", 2, 2.0),)
+    assert decide(history.run) == (Execute("a", 2, 2.0),)
     history.fail("a", 2)
-    assert decide(history.run) == (Act("a", 3, 5.0),)
+    assert decide(history.run) == (Execute("a", 3, 5.0),)
     history.fail("a", 3)
-    assert decide(history.run) == (TurnBack('step "a" failed', "a"),)
+    assert decide(history.run) == (StartCompensation('step "a" failed', "a"),)
 
 
 def test_an_undo_has_retries_of_its_own() -> None:
@@ -216,7 +224,7 @@ def test_an_undo_has_retries_of_its_own() -> None:
     history.fail("a")
     history.turn()
     history.fail_undo("a", 1)
-    assert decide(history.run) == (Undo("a", 2),)
+    assert decide(history.run) == (Compensate("a", 2),)
     history.fail_undo("a", 2)
     assert decide(history.run)[0] == Finish(FAILED, "not undone: a")
 
@@ -228,7 +236,7 @@ def test_what_another_attempt_cannot_mend_is_not_retried(kind: str) -> None:
     saga.add_stack("a", program=print, retry=Retry(attempts=3))
     history = History(saga)
     history.fail("a", 1, kind=kind)
-    assert isinstance(decide(history.run)[0], TurnBack)
+    assert isinstance(decide(history.run)[0], StartCompensation)
 
 
 def test_policy_stop_leaves_all_as_it_is() -> None:
@@ -242,7 +250,7 @@ def test_policy_stop_leaves_all_as_it_is() -> None:
     history.add(ev.RunFailed(reason=finish.reason))
     history.add(ev.RunResumed(direction="back", actor="a"))
     assert history.run.state is COMPENSATING
-    assert decide(history.run) == (Undo("b", 1),)
+    assert decide(history.run) == (Compensate("b", 1),)
 
 
 def test_resume_of_a_stopped_run_tries_the_failed_step_again() -> None:
@@ -252,7 +260,7 @@ def test_resume_of_a_stopped_run_tries_the_failed_step_again() -> None:
     history.fail("b")
     history.add(ev.RunFailed(reason="stopped"), ev.RunResumed(direction="forward", actor="a"))
     assert history.run.state is RUNNING
-    assert decide(history.run) == (Act("b", 1),)
+    assert decide(history.run) == (Execute("b", 1),)
 
 
 def test_past_the_pivot_nothing_is_undone() -> None:
@@ -278,7 +286,7 @@ def test_a_failing_pivot_is_undone() -> None:
     history = History(saga)
     history.succeed("a")
     history.fail("b")
-    assert isinstance(decide(history.run)[0], TurnBack)
+    assert isinstance(decide(history.run)[0], StartCompensation)
 
 
 def test_a_first_signal_starts_nothing_more_and_applies_the_policy() -> None:
@@ -289,7 +297,7 @@ def test_a_first_signal_starts_nothing_more_and_applies_the_policy() -> None:
     history.add(ev.InterruptReceived(signal="SIGINT", count=1))
     assert decide(history.run, frozenset({"b"})) == ()
     history.fail("b", kind="cancelled")
-    assert isinstance(decide(history.run)[0], TurnBack)
+    assert isinstance(decide(history.run)[0], StartCompensation)
 
 
 def test_a_signal_past_the_pivot_suspends() -> None:
@@ -313,7 +321,7 @@ def test_an_operation_of_an_earlier_runner_is_in_doubt_and_reconciled_first() ->
     assert decide(history.run) == (Reconcile("left"),)
     assert decide(history.run, frozenset({"left"})) == ()
     history.add(ev.OperationReconciled(step="left", operation="left", found="nothing"))
-    assert decide(history.run) == (Act("left", 1), Act("right", 1))
+    assert decide(history.run) == (Execute("left", 1), Execute("right", 1))
 
 
 def test_an_undo_in_doubt_is_repeated_without_counting() -> None:
@@ -325,7 +333,7 @@ def test_an_undo_in_doubt_is_repeated_without_counting() -> None:
     history.epoch = 2
     history.attach()
     history.add(ev.OperationReconciled(step="a", operation="a", found="nothing"))
-    assert decide(history.run) == (Undo("a", 1),)
+    assert decide(history.run) == (Compensate("a", 1),)
 
 
 def test_a_crash_between_failure_and_turning_back_changes_nothing() -> None:
@@ -335,14 +343,14 @@ def test_a_crash_between_failure_and_turning_back_changes_nothing() -> None:
     history.epoch = 2
     history.attach()
     history.add(ev.RunResumed(direction="forward", actor="a"))
-    assert isinstance(decide(history.run)[0], TurnBack)
+    assert isinstance(decide(history.run)[0], StartCompensation)
 
 
 def test_a_destroy_run_takes_everything_down_in_reverse() -> None:
     """It goes back from its first event, over all steps, and ends COMPLETED."""
     history = History(chain("a", "b"), kind="destroy")
-    assert decide(history.run) == (Undo("b", 1),)
-    assert decide(history.undo("b")) == (Undo("a", 1),)
+    assert decide(history.run) == (Compensate("b", 1),)
+    assert decide(history.undo("b")) == (Compensate("a", 1),)
     assert decide(history.undo("a")) == (Finish(COMPLETED),)
 
 
@@ -373,7 +381,7 @@ def test_a_failed_run_can_be_rolled_back_again() -> None:
     history.add(ev.RunFailed(reason="not undone: a"))
     assert decide(history.run) == ()
     history.add(ev.RunResumed(direction="back", actor="a"))
-    assert decide(history.run) == (Undo("a", 1),)
+    assert decide(history.run) == (Compensate("a", 1),)
     assert decide(history.undo("a")) == (Finish(COMPENSATED),)
 
 
@@ -411,7 +419,7 @@ def test_the_agenda_is_kept_up_as_if_it_were_made_anew() -> None:
                 decide(self.run)
                 super().add(event)
                 kept = self.run.agenda
-                assert kept is None or vars(kept) == vars(Agenda(self.run)), event
+                assert kept is None or vars(kept) == vars(ReadySet(self.run)), event
             return self.run
 
     run = Checked()

@@ -70,7 +70,7 @@ def _error(summary: str, detail: str = "", **more: Any) -> dict[str, Any]:
     return {"type": "diagnostic", "@message": f"Error: {summary}", "diagnostic": found}
 
 
-def _read(*entries: Any, quiet: bool = False) -> tfui.Account:
+def _read(*entries: Any, quiet: bool = False) -> tfui.TerraformLog:
     lines = [entry if isinstance(entry, str) else json.dumps(entry) for entry in entries]
     return tfui.read("\n".join(lines), quiet=quiet)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from alma.cli.options import Shared, pass_shared, run_argument, shared_options
+from alma.cli.options import Invocation, pass_shared, run_argument, shared_options
 from alma.cli.output import say
 
 
@@ -13,7 +13,7 @@ from alma.cli.output import say
 @click.option("--reason", required=True, help="Why: it is kept in the journal, with your name.")
 @shared_options
 @pass_shared
-def command(shared: Shared, run: str, reason: str) -> int:
+def command(shared: Invocation, run: str, reason: str) -> int:
     """Give a run up: it ends FAILED, with all that is left of it named.
 
     Exit code: 10, as for every run that ends so; it is never counted as clean.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from alma.cli.options import Shared
+from alma.cli.options import Invocation
 from alma.core.run import RunStatus, SagaState
 from alma.errors import DefinitionError
 from alma.journal.reading import look
 from alma.runner.recorder import Reporter
 from alma.runner.settings import Settings
-from alma.saga.target import Loaded, load
+from alma.saga.target import LoadedSaga, load
 
 
-def saga_for(shared: Shared, reference: str, target: str | None, *, back: bool) -> Loaded | None:
+def saga_for(
+    shared: Invocation, reference: str, target: str | None, *, back: bool
+) -> LoadedSaga | None:
     """From `target`, else from the file that the journal names; None where none is needed.
 
     A way back over stacks alone needs only the journal: broken code is a common cause of the
@@ -39,11 +41,11 @@ def _is_needed(run: RunStatus, *, back: bool) -> bool:
     return any(
         step.definition.compensation == "callable" or step.definition.settings.get("secrets")
         for step in run.steps.values()
-        if step.started is not None or run.takes_back
+        if step.started is not None or run.backward_only
     )
 
 
-def settings(shared: Shared, loaded: Loaded | None, reporter: Reporter | None) -> Settings:
+def settings(shared: Invocation, loaded: LoadedSaga | None, reporter: Reporter | None) -> Settings:
     """The settings of a run that is taken up again."""
     return Settings(
         journal=shared.journal,

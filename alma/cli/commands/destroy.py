@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alma.cli.localstack import Command, localstack_option
-from alma.cli.options import Shared, pass_shared, shared_options, target_argument
+from alma.cli.options import Invocation, pass_shared, shared_options, target_argument
 
 if TYPE_CHECKING:
     from alma.core.localstack import LocalStack
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @shared_options
 @pass_shared
 def command(
-    shared: Shared, target: str, *, localstack: LocalStack | None, remove: bool, yes: bool
+    shared: Invocation, target: str, *, localstack: LocalStack | None, remove: bool, yes: bool
 ) -> int:
     """Take the whole saga down, in reverse order, as a journaled run of its own."""
     from alma.cli.ending import conduct

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from alma.cli.options import Shared, pass_shared, shared_options
+from alma.cli.options import Invocation, pass_shared, shared_options
 from alma.cli.output import say
 from alma.reports import text as words
 
@@ -14,7 +14,7 @@ from alma.reports import text as words
 @click.command("doctor")
 @shared_options
 @pass_shared
-def command(shared: Shared) -> int:
+def command(shared: Invocation) -> int:
     """Check CLI, plugins, backend, journal and locks; say what is wrong, and the mend.
 
     Exit codes: 0 nothing that would stop a run, 1 something would.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from alma.cli.options import Shared, pass_shared, shared_options, target_argument
+from alma.cli.options import Invocation, pass_shared, shared_options, target_argument
 from alma.cli.output import say
 
 
@@ -20,7 +20,7 @@ from alma.cli.output import say
 )
 @shared_options
 @pass_shared
-def command(shared: Shared, target: str, form: str) -> None:
+def command(shared: Invocation, target: str, form: str) -> None:
     """Draw the steps and what they pass on: each comes after those that point to it."""
     from alma.reports.graph import arrows, dot, mermaid
     from alma.saga.target import load

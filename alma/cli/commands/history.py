@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alma.cli.options import Shared, pass_shared, run_argument, shared_options
+from alma.cli.options import Invocation, pass_shared, run_argument, shared_options
 from alma.cli.output import say
 from alma.reports import text as words
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @run_argument
 @shared_options
 @pass_shared
-def command(shared: Shared, run: str) -> None:
+def command(shared: Invocation, run: str) -> None:
     """Show every event of a run, in order."""
     from alma.journal.journal import Journal
     from alma.reports.summary import summary

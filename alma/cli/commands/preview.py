@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alma.cli.localstack import Command, localstack_option
-from alma.cli.options import Shared, pass_shared, shared_options, target_argument
+from alma.cli.options import Invocation, pass_shared, shared_options, target_argument
 from alma.cli.output import say
 from alma.reports import text as words
 
 if TYPE_CHECKING:
     from alma.core.localstack import LocalStack
-    from alma.runner.preview import Preview, StepPreview
+    from alma.runner.preview import PreviewedStep, SagaPreview
 
 
 @click.command("preview", cls=Command)
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @localstack_option
 @shared_options
 @pass_shared
-def command(shared: Shared, target: str, localstack: LocalStack | None) -> int:
+def command(shared: Invocation, target: str, localstack: LocalStack | None) -> int:
     """Show what `up` would do, and what a failure would undo. Changes and writes nothing.
 
     Exit codes: 0 foreseen, 1 a stack's preview failed.
@@ -50,7 +50,7 @@ def command(shared: Shared, target: str, localstack: LocalStack | None) -> int:
     return 0 if found.ok else 1
 
 
-def _document(found: Preview) -> dict[str, Any]:
+def _document(found: SagaPreview) -> dict[str, Any]:
     return {
         "saga": found.saga,
         "stack": found.stack,
@@ -63,7 +63,7 @@ def _document(found: Preview) -> dict[str, Any]:
     }
 
 
-def _step(step: StepPreview) -> dict[str, Any]:
+def _step(step: PreviewedStep) -> dict[str, Any]:
     foreseen = step.foreseen
     changes = foreseen.changes
     return {
@@ -82,7 +82,7 @@ def _step(step: StepPreview) -> dict[str, Any]:
     }
 
 
-def _lines(found: Preview) -> list[str]:
+def _lines(found: SagaPreview) -> list[str]:
     lines = [f"Preview of {found.saga}/{found.stack}: nothing is changed.", ""]
     for step in found.steps:
         lines += _would_do(step)
@@ -101,7 +101,7 @@ def _lines(found: Preview) -> list[str]:
     return lines
 
 
-def _at_risk(found: Preview) -> list[str]:
+def _at_risk(found: SagaPreview) -> list[str]:
     lines = []
     for step in found.steps:
         for one in step.foreseen.at_risk:
@@ -111,11 +111,11 @@ def _at_risk(found: Preview) -> list[str]:
     return ["", "It could not bring back as it is:", *lines] if lines else []
 
 
-def _undo(step: StepPreview) -> str:
+def _undo(step: PreviewedStep) -> str:
     return "nothing to undo, as nothing changes" if step.changes_nothing else step.foreseen.undo
 
 
-def _would_do(step: StepPreview) -> list[str]:
+def _would_do(step: PreviewedStep) -> list[str]:
     from alma.runner.preview import LATER
 
     foreseen = step.foreseen

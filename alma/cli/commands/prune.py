@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from alma.cli.options import Shared, pass_shared, shared_options
+from alma.cli.options import Invocation, pass_shared, shared_options
 from alma.cli.output import say
 from alma.reports import text as words
 
@@ -20,7 +20,7 @@ from alma.reports import text as words
 )
 @shared_options
 @pass_shared
-def command(shared: Shared, keep: int) -> None:
+def command(shared: Invocation, keep: int) -> None:
     """Remove the snapshots that no run needs any more.
 
     A run that is not over needs its own, and so does a FAILED one: it can still be rolled back.

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alma.cli.options import Shared, pass_shared, shared_options, target_argument
+from alma.cli.options import Invocation, pass_shared, shared_options, target_argument
 from alma.cli.output import say
 from alma.reports import text as words
 
 if TYPE_CHECKING:
     from alma.pulumi.engine import Difference
     from alma.runner.restore import Plan
-    from alma.runner.restore_points import Candidate
+    from alma.runner.restore_points import RestorePoint
     from alma.saga.saga import Saga
 
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @shared_options
 @pass_shared
 def command(
-    shared: Shared,
+    shared: Invocation,
     target: str,
     step: str | None,
     to: str | None,
@@ -106,7 +106,7 @@ def _only_stack(saga: Saga) -> str:
     )
 
 
-def _tell_candidates(shared: Shared, found: tuple[Candidate, ...]) -> None:
+def _tell_candidates(shared: Invocation, found: tuple[RestorePoint, ...]) -> None:
     if shared.json:
         shared.answer(
             [{**asdict(one), "state": one.state.value, "at": one.at.isoformat()} for one in found]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alma.cli.localstack import Command, localstack_option
-from alma.cli.options import Shared, pass_shared, run_argument, shared_options
+from alma.cli.options import Invocation, pass_shared, run_argument, shared_options
 
 if TYPE_CHECKING:
     from alma.core.localstack import LocalStack
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @shared_options
 @pass_shared
 def command(
-    shared: Shared,
+    shared: Invocation,
     run: str,
     target: str | None,
     *,

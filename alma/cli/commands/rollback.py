@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from alma.cli.options import Shared, pass_shared, run_argument, shared_options
+from alma.cli.options import Invocation, pass_shared, run_argument, shared_options
 
 
 @click.command("rollback")
@@ -12,7 +12,7 @@ from alma.cli.options import Shared, pass_shared, run_argument, shared_options
 @click.option("--target", metavar="TARGET", help="The saga's file, if not the journaled one.")
 @shared_options
 @pass_shared
-def command(shared: Shared, run: str, target: str | None) -> int:
+def command(shared: Invocation, run: str, target: str | None) -> int:
     """Undo an interrupted or failed run, and verify that it is undone."""
     from alma.cli.commands.again import saga_for, settings
     from alma.cli.ending import conduct

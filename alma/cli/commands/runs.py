@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alma.cli.options import Shared, pass_shared, shared_options
+from alma.cli.options import Invocation, pass_shared, shared_options
 from alma.cli.output import say
 from alma.reports import text as words
 
 if TYPE_CHECKING:
-    from alma.journal.reading import View
+    from alma.journal.reading import RunView
 
 
 @click.command("runs")
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 )
 @shared_options
 @pass_shared
-def command(shared: Shared, limit: int) -> None:
+def command(shared: Invocation, limit: int) -> None:
     """List the runs, newest first."""
     from alma.journal.journal import Journal
     from alma.journal.reading import view
@@ -37,7 +37,7 @@ def command(shared: Shared, limit: int) -> None:
         say(f"No runs in {shared.journal_path} yet.")
 
 
-def _entry(view: View) -> dict[str, Any]:
+def _entry(view: RunView) -> dict[str, Any]:
     run = view.run
     return {
         "run": run.run,
@@ -53,7 +53,7 @@ def _entry(view: View) -> dict[str, Any]:
     }
 
 
-def _row(view: View) -> tuple[str, ...]:
+def _row(view: RunView) -> tuple[str, ...]:
     from alma.reports.report import seconds
 
     run = view.run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from alma.cli.options import Shared, pass_shared, run_argument, shared_options
+from alma.cli.options import Invocation, pass_shared, run_argument, shared_options
 from alma.cli.output import say
 
 
@@ -14,7 +14,7 @@ from alma.cli.output import say
 @click.option("--reason", required=True, help="Why: it is kept in the journal, with your name.")
 @shared_options
 @pass_shared
-def command(shared: Shared, run: str, step: str, reason: str) -> None:
+def command(shared: Invocation, run: str, step: str, reason: str) -> None:
     """Let the undo of a run go past a step that cannot be undone.
 
     What is left of the step stays a leftover, so the run can only end FAILED.

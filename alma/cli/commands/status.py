@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alma.cli.options import Shared, pass_shared, shared_options
+from alma.cli.options import Invocation, pass_shared, shared_options
 from alma.cli.output import say
 from alma.reports import text as words
 
 if TYPE_CHECKING:
     from alma.core.events import Leftover
-    from alma.journal.reading import View
+    from alma.journal.reading import RunView
 
 
 @click.command("status")
 @click.argument("run", default="latest")
 @shared_options
 @pass_shared
-def command(shared: Shared, run: str) -> None:
+def command(shared: Invocation, run: str) -> None:
     """Show how a run stands: its steps, outputs, leftovers, and how to go on.
 
     RUN is by default the latest.
@@ -35,7 +35,7 @@ def command(shared: Shared, run: str) -> None:
         say(line)
 
 
-def _gone(view: View, shared: Shared) -> dict[Leftover, str]:
+def _gone(view: RunView, shared: Invocation) -> dict[Leftover, str]:
     """Which leftovers a later run has proven gone; only a run that has any is looked into."""
     if not view.run.leftovers:
         return {}
@@ -46,7 +46,7 @@ def _gone(view: View, shared: Shared) -> dict[Leftover, str]:
         return proven_gone(journal, view.run)
 
 
-def _document(view: View, shared: Shared, gone: dict[Leftover, str]) -> dict[str, Any]:
+def _document(view: RunView, shared: Invocation, gone: dict[Leftover, str]) -> dict[str, Any]:
     from alma.core.result import document
     from alma.reports.report import ways_on
 
@@ -67,7 +67,7 @@ def _document(view: View, shared: Shared, gone: dict[Leftover, str]) -> dict[str
     }
 
 
-def _lines(view: View, shared: Shared, gone: dict[Leftover, str]) -> list[str]:
+def _lines(view: RunView, shared: Invocation, gone: dict[Leftover, str]) -> list[str]:
     from alma.reports import report
 
     run = view.run

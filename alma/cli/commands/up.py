@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from alma.cli.localstack import Command, localstack_option
-from alma.cli.options import Shared, pass_shared, shared_options, target_argument
+from alma.cli.options import Invocation, pass_shared, shared_options, target_argument
 
 if TYPE_CHECKING:
     from alma.core.localstack import LocalStack
-    from alma.saga.target import Loaded
+    from alma.saga.target import LoadedSaga
 
 
 @click.command("up", cls=Command)
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 @localstack_option
 @shared_options
 @pass_shared
-def command(shared: Shared, target: str, localstack: LocalStack | None) -> int:
+def command(shared: Invocation, target: str, localstack: LocalStack | None) -> int:
     """Run the saga: bring every step up, or undo them all.
 
     Exit codes: 0 completed, 4 failed and undone, 10 failed with leftovers, 8 interrupted.
     """
-    from alma.pulumi.prewarm import worker_ahead
+    from alma.pulumi.prewarm import prewarm
     from alma.saga.target import load
 
     loaded = load(target)
     # Only now: for a target that is refused, nothing is started.
-    with worker_ahead(loaded.saga.steps):
+    with prewarm(loaded.saga.steps):
         return _up(shared, loaded, localstack)
 
 
-def _up(shared: Shared, loaded: Loaded, localstack: LocalStack | None) -> int:
+def _up(shared: Invocation, loaded: LoadedSaga, localstack: LocalStack | None) -> int:
     from alma.cli.ending import conduct
     from alma.runner import start as launch
     from alma.runner.settings import Settings

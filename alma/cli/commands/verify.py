@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alma.cli.options import Shared, pass_shared, shared_options
+from alma.cli.options import Invocation, pass_shared, shared_options
 from alma.cli.output import say
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _head(_context: click.Context, _parameter: click.Parameter, value: str | Non
 )
 @shared_options
 @pass_shared
-def command(shared: Shared, head: Head | None) -> int:
+def command(shared: Invocation, head: Head | None) -> int:
     """Check the journal's chain, and print its head to be kept elsewhere.
 
     Exit codes: 0 whole, 11 broken (the first break is named), 6 no journal.

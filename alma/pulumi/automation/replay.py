@@ -24,8 +24,8 @@ from alma.pulumi.deployment import (
     provider_of,
     without_defaults,
 )
-from alma.pulumi.restore.plan import Replay, default_plugin, internal
-from alma.pulumi.restore.substitution import Renewals, merged, renew, renewals, renewed_inputs
+from alma.pulumi.restore.plan import RestorePlan, default_plugin, internal
+from alma.pulumi.restore.substitution import Substitutions, merged, renew, renewals, renewed_inputs
 
 _AT_ONCE: Final = 16
 """Registrations under way: each waits in a thread; the engine has a limit of its own."""
@@ -37,7 +37,7 @@ class FailedError(Exception):
     """This entry, or one that it needs, could not be registered; the engine has said why."""
 
 
-def replay_host(replay: Replay) -> LanguageServer:
+def replay_host(replay: RestorePlan) -> LanguageServer:
     """What registers this replay with the engine in a program's place."""
 
     class Host(LanguageServer):
@@ -54,11 +54,11 @@ def replay_host(replay: Replay) -> LanguageServer:
 class Player:
     """Registers entries, each after all that it needs, several at once."""
 
-    def __init__(self, replay: Replay, monitor: Any) -> None:
+    def __init__(self, replay: RestorePlan, monitor: Any) -> None:
         self._replay = replay
         self._monitor = monitor
         self._futures: dict[str, Future[str]] = {}
-        self._renewals: dict[str, Renewals] = {}
+        self._renewals: dict[str, Substitutions] = {}
         self._packages: dict[str, str] = {}
 
     def play(self) -> list[str]:

@@ -20,7 +20,7 @@ from alma.pulumi.deployment import (
     without_defaults,
 )
 from alma.pulumi.engine import Difference
-from alma.pulumi.restore.substitution import Renewals, merged, renew, renewals, renewed_inputs
+from alma.pulumi.restore.substitution import Substitutions, merged, renew, renewals, renewed_inputs
 
 _SAME: Final = (
     "type",
@@ -42,7 +42,7 @@ _PLUGIN: Final = ("version", "__internal")
 """Inputs of a provider that name its plugin: the engine adds them where the program has none."""
 
 
-class Likeness(Struct):
+class Comparison(Struct):
     """`renewed` is there again with another id; `unlike` is not as it was, and says why."""
 
     renewed: list[Difference] = field(default_factory=list)
@@ -54,15 +54,15 @@ def compare(
     after: Mapping[str, Any],
     said: Mapping[str, str],
     gone: frozenset[str] = frozenset(),
-) -> Likeness:
+) -> Comparison:
     """Two opened deployments; `said` is what the engine said of single resources, by URN.
 
     What was let go by `retainOnDelete` and is made again is there twice, unless it is `gone`.
     """
-    found = Likeness()
+    found = Comparison()
     old = {urn: entry for urn, entry in live(wanted).items() if is_registered(entry)}
     now = live(after)
-    known: dict[str, Renewals] = {
+    known: dict[str, Substitutions] = {
         urn: renewals(entry, now[urn].get("id", ""), now[urn].get("outputs"))
         for urn, entry in old.items()
         if urn in now and not is_root(entry)
@@ -87,7 +87,7 @@ def compare(
     return found
 
 
-def _unlike(entry: Entry, there: Entry, known: Mapping[str, Renewals]) -> Iterator[str]:
+def _unlike(entry: Entry, there: Entry, known: Mapping[str, Substitutions]) -> Iterator[str]:
     for name in _SAME:
         if (entry.get(name) or None) != (there.get(name) or None):
             yield name

@@ -16,32 +16,34 @@ from alma.pulumi.deployment import PROVIDER_TYPE, Entry, entries_of, is_register
 from alma.pulumi.engine import (
     Difference,
     OperationResult,
-    RestoreForeseen,
+    RestorePreview,
     RestoreRequest,
 )
-from alma.pulumi.reading import Reader
+from alma.pulumi.reading import PulumiCli
 from alma.pulumi.restore.assets import changed_files
-from alma.pulumi.restore.plan import Replay, plan, provider_config
+from alma.pulumi.restore.plan import RestorePlan, plan, provider_config
 from alma.pulumi.restore.replaced import reinstate
 from alma.pulumi.snapshot import open_kept, take
 
-Play = Callable[[Replay, Mapping[str, Any], Mapping[str, Any]], Awaitable[OperationResult]]
+RunReplay = Callable[
+    [RestorePlan, Mapping[str, Any], Mapping[str, Any]], Awaitable[OperationResult]
+]
 """Previews a replay, with this config, over this sealed document."""
 
 _AGAIN: Final = frozenset({"create", "create-replacement", "replace"})
 _AWAY: Final = frozenset({"delete", "delete-replaced"})
 
 
-class Foresight(Frozen):
+class RestorePreviewer(Frozen):
     """One look ahead. The fields are those of `alma.pulumi.restore.restore.Restoration`."""
 
-    reader: Reader
+    reader: PulumiCli
     root: Path | None
     directory: Path
     request: RestoreRequest
-    play: Play
+    play: RunReplay
 
-    async def run(self) -> RestoreForeseen:
+    async def run(self) -> RestorePreview:
         """Preview it, without what the engine refuses until it refuses nothing more."""
         ref = self.request.ref
         wanted = await open_kept(self.reader, ref, self.request.document)
@@ -77,7 +79,7 @@ def _sorted_out(
     current: Mapping[str, Any],
     result: OperationResult,
     reasons: Mapping[str, str],
-) -> RestoreForeseen:
+) -> RestorePreview:
     old, now = live(wanted), live(current)
     operations: dict[str, set[str]] = {}
     for change in result.resources:
@@ -94,7 +96,7 @@ def _sorted_out(
             updated.append(one)
         elif words & _AWAY:
             deleted.append(one)
-    return RestoreForeseen(
+    return RestorePreview(
         updated=tuple(updated),
         deleted=tuple(one for one in deleted if not now.get(one.urn, {}).get("retainOnDelete")),
         renewed=tuple(renewed),

@@ -28,7 +28,7 @@ _INTERNAL = "__internal"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Replay:
+class RestorePlan:
     """Opened entries in the order in which they are registered. Holds secrets: it has no repr.
 
     `plugins` are the inputs of default providers by URN. `aliases`: by URN, the one under which
@@ -48,7 +48,7 @@ class Replay:
     """The contents of all secrets in it, to be kept out of logs and messages."""
 
     @property
-    def strict(self) -> Replay:
+    def strict(self) -> RestorePlan:
         """The same with every option as it was: what is left to do after the eased one."""
         return replace(self, eased=frozenset())
 
@@ -58,7 +58,7 @@ def plan(
     current: Mapping[str, Any],
     stale: Mapping[str, str],
     refused: Mapping[str, str],
-) -> Replay:
+) -> RestorePlan:
     """The replay that brings a stack from `current` to `wanted`; both are opened deployments.
 
     What the update made and protected cannot be deleted by the engine, which would stop there:
@@ -74,7 +74,7 @@ def plan(
         *(referring(now[urn], {}) if urn in left else entry for urn, entry in old.items()),
         *extras,
     ]
-    return Replay(
+    return RestorePlan(
         entries=tuple(ordered(entries)),
         unmade={**{urn: why for urn, why in stale.items() if urn not in left}, **refused},
         plugins={
@@ -113,7 +113,7 @@ def internal(plugin: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def default_plugin(entry: Entry, replay: Replay) -> Mapping[str, Any] | None:
+def default_plugin(entry: Entry, replay: RestorePlan) -> Mapping[str, Any] | None:
     """The inputs of the entry's provider when that is a default one, which the engine chooses."""
     return replay.plugins.get(provider_of(entry)[0])
 

@@ -14,16 +14,16 @@ from alma.core.events import Failure
 from alma.core.struct import Frozen
 from alma.pulumi.deployment import dependencies_of, is_root, live
 from alma.pulumi.engine import OperationResult, RestoreRequest, RestoreResult
-from alma.pulumi.reading import Reader
+from alma.pulumi.reading import PulumiCli
 from alma.pulumi.restore.assets import changed_files
-from alma.pulumi.restore.compare import Likeness, compare
+from alma.pulumi.restore.compare import Comparison, compare
 from alma.pulumi.restore.matching import ordered
-from alma.pulumi.restore.plan import Replay, plan, provider_config
+from alma.pulumi.restore.plan import RestorePlan, plan, provider_config
 from alma.pulumi.restore.replaced import let_go, reinstate
 from alma.pulumi.snapshot import open_current, open_kept, take
 
-Play = Callable[[Replay, Mapping[str, Any]], Awaitable[OperationResult]]
-Look = Callable[[Mapping[str, Any], tuple[str, ...]], Awaitable[frozenset[str]]]
+RunReplay = Callable[[RestorePlan, Mapping[str, Any]], Awaitable[OperationResult]]
+AskProviders = Callable[[Mapping[str, Any], tuple[str, ...]], Awaitable[frozenset[str]]]
 """Which of these URNs of this sealed document are not there any more, by their providers."""
 
 
@@ -34,12 +34,12 @@ class Restoration(Frozen):
     a replay, `look` asks providers what there is.
     """
 
-    reader: Reader
+    reader: PulumiCli
     root: Path | None
     directory: Path
     request: RestoreRequest
-    play: Play
-    look: Look
+    play: RunReplay
+    look: AskProviders
 
     async def run(self) -> RestoreResult:
         """Do it, and judge by the state what came of it.
@@ -75,7 +75,7 @@ class Restoration(Frozen):
 
     async def _attempt(
         self, wanted: Mapping[str, Any], refused: Mapping[str, str]
-    ) -> tuple[OperationResult, Likeness]:
+    ) -> tuple[OperationResult, Comparison]:
         ref = self.request.ref
         gone = await self._reinstate()
         current = await open_current(self.reader, self.root, ref)
@@ -113,7 +113,7 @@ class Restoration(Frozen):
 def _in_the_way(
     wanted: Mapping[str, Any],
     result: OperationResult,
-    found: Likeness,
+    found: Comparison,
     refused: Mapping[str, str],
 ) -> dict[str, str]:
     """What was refused, when something that does not depend on it is not as it was either."""

@@ -20,7 +20,7 @@ _TELLING: Final = 8
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What a preview has in the place of a value to come (`UnknownStringValue` in Pulumi's SDKs)."""
 
-Renewals = Mapping[str, str]
+Substitutions = Mapping[str, str]
 
 
 def renewals(old: Entry, identity: str, outputs: Any) -> dict[str, str]:
@@ -32,7 +32,7 @@ def renewals(old: Entry, identity: str, outputs: Any) -> dict[str, str]:
     return found
 
 
-def renew(tree: Any, texts: Renewals) -> Any:
+def renew(tree: Any, texts: Substitutions) -> Any:
     """The tree with old texts replaced by new ones."""
     if not texts:
         return tree
@@ -48,7 +48,7 @@ def renew(tree: Any, texts: Renewals) -> Any:
     return tree
 
 
-def renewed_inputs(entry: Entry, known: Mapping[str, Renewals]) -> dict[str, Any]:
+def renewed_inputs(entry: Entry, known: Mapping[str, Substitutions]) -> dict[str, Any]:
     """The entry's inputs, each with the new values of what it depends on (`known` by URN)."""
     tracked: Mapping[str, Any] = entry.get("propertyDependencies") or {}
     all_of_it = entry.get("dependencies") or []
@@ -59,12 +59,12 @@ def renewed_inputs(entry: Entry, known: Mapping[str, Renewals]) -> dict[str, Any
     }
 
 
-def merged(known: Mapping[str, Renewals], urns: Iterable[str]) -> dict[str, str]:
+def merged(known: Mapping[str, Substitutions], urns: Iterable[str]) -> dict[str, str]:
     """All that is renewed of these resources."""
     return {old: new for urn in urns for old, new in known.get(urn, {}).items()}
 
 
-def _renewed(text: str, texts: Renewals) -> str:
+def _renewed(text: str, texts: Substitutions) -> str:
     if text in texts:
         return texts[text]
     telling = [old for old in texts if len(old) >= _TELLING and old in text]

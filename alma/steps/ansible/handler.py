@@ -12,14 +12,14 @@ from alma.core.outputs import NotJsonError, check_json
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.core.taint import taint
-from alma.pulumi.engine import Settled, Watch
-from alma.steps.ansible.playbook import PROGRAMS, Played, clean, play
-from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
-from alma.system.programs import Programs, wait_for
+from alma.pulumi.engine import Reconciled, Watch
+from alma.steps.ansible.playbook import PROGRAMS, PlaybookResult, clean, play
+from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
+from alma.system.programs import ProgramRunner, wait_for
 
 
 @dataclass(kw_only=True)
-class AnsibleAdapter:
+class AnsibleHandler:
     """`playbook` is None when only the undo can be needed. `sources` are all extra variables."""
 
     name: str
@@ -34,21 +34,21 @@ class AnsibleAdapter:
         """Nothing can be seen of a playbook from outside."""
         return StepStarted(step=self.name)
 
-    async def act(self, call: Call) -> None:
+    async def act(self, call: StepContext) -> None:
         """Play it; what it says by `set_stats` are the outputs."""
         await call.perform("action", self._acting(call))
 
-    async def undo(self, call: Call) -> Undone | Retained | None:
+    async def undo(self, call: StepContext) -> Compensated | Retained | None:
         """Play the undo; its evidence is that no host failed and none was unreachable."""
         undo = self.undo_playbook
         if undo is None:
             if call.kind == "destroy":
-                return Undone(how="nothing", evidence={"compensation": "none"})
+                return Compensated(how="nothing", evidence={"compensation": "none"})
             reason = "the step has no undo_playbook"
             return Retained(reason=reason, leftovers=self._leftover(reason))
 
         async def work(watch: Watch) -> Outcome:
-            programs = Programs(watch)
+            programs = ProgramRunner(watch)
             played = await self._play(undo, call, watch, programs)
             failure = played.failure and (programs.failure() or played.failure)
             left = self._leftover(f"{undo.name} failed: {failure.message}") if failure else ()
@@ -62,9 +62,9 @@ class AnsibleAdapter:
         outcome = await call.perform("compensation", work)
         if outcome.failure is not None:
             return None
-        return Undone(how="called", evidence={"playbook": undo.name, **outcome.evidence})
+        return Compensated(how="called", evidence={"playbook": undo.name, **outcome.evidence})
 
-    async def reveal(self, call: Call) -> Mapping[str, Any]:
+    async def reveal(self, call: StepContext) -> Mapping[str, Any]:
         """Play it again: its secrets are in no journal, and it is idempotent."""
         return (await call.perform("action", self._acting(call))).outputs
 
@@ -72,28 +72,28 @@ class AnsibleAdapter:
         """Whatever the playbook made, as far as alma can know."""
         return status.leftovers or self._leftover(reason)
 
-    async def foresee(self, inputs: Mapping[str, Any] | None) -> Foreseen:  # noqa: ARG002
+    async def foresee(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """A playbook is opaque: it is played, and that is all that can be said."""
         what = f"play {self.playbook.name if self.playbook else 'its playbook'}"
         if self.undo_playbook is None:
-            return Foreseen(what=what, undo="nothing: it has no undo_playbook", undoable=False)
-        return Foreseen(what=what, undo=f"play {self.undo_playbook.name}", undoable=True)
+            return StepPreview(what=what, undo="nothing: it has no undo_playbook", undoable=False)
+        return StepPreview(what=what, undo=f"play {self.undo_playbook.name}", undoable=True)
 
     async def current(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
         """Only a run knows what a playbook said."""
         return {}
 
-    async def settle(self, operation: OpenOperation) -> Settled:
+    async def settle(self, operation: OpenOperation) -> Reconciled:
         """Wait for Ansible, then remove what it was given; the playbook is played again."""
         words = await wait_for(operation, PROGRAMS)
         clean(Path(operation.log))
         found = f"waited for {', '.join(words)} to end" if words else "nothing was left at work"
-        return Settled(found=f"{found}; it is played again", evidence={"waited_for": words})
+        return Reconciled(found=f"{found}; it is played again", evidence={"waited_for": words})
 
-    def _acting(self, call: Call) -> Any:
+    def _acting(self, call: StepContext) -> Any:
         async def work(watch: Watch) -> Outcome:
             assert self.playbook is not None  # noqa: S101 - launch refuses a run that lacks it
-            programs = Programs(watch)
+            programs = ProgramRunner(watch)
             played = await self._play(self.playbook, call, watch, programs)
             # A signal that came when all was done has stopped nothing.
             failure = played.failure and (programs.failure() or played.failure)
@@ -107,7 +107,9 @@ class AnsibleAdapter:
 
         return work
 
-    async def _play(self, playbook: Path, call: Call, watch: Watch, programs: Programs) -> Played:
+    async def _play(
+        self, playbook: Path, call: StepContext, watch: Watch, programs: ProgramRunner
+    ) -> PlaybookResult:
         values = await call.inputs()
         return await play(playbook, self.inventory, values, Path(call.logs(watch)), programs)
 

@@ -17,7 +17,7 @@ from alma.core.events import Failure
 from alma.core.redaction import Redactor
 from alma.core.secret import unwrap
 from alma.errors import ToolError
-from alma.system.programs import Command, Programs
+from alma.system.programs import Command, ProgramRunner
 
 PROGRAMS: Final = ("ansible-playbook", "play.py")
 """What works for an operation, as its process list shows it."""
@@ -29,7 +29,7 @@ _COUNTS: Final = {"ok": "ok", "changed": "changed", "failures": "failed", "dark"
 
 
 @dataclass(kw_only=True)
-class Played:
+class PlaybookResult:
     """How a playbook ended: the stats of all hosts together, and what `set_stats` said."""
 
     code: int
@@ -64,8 +64,8 @@ def require(environ: Mapping[str, str]) -> None:
 
 
 async def play(
-    playbook: Path, inventory: str, values: Mapping[str, Any], logs: Path, programs: Programs
-) -> Played:
+    playbook: Path, inventory: str, values: Mapping[str, Any], logs: Path, programs: ProgramRunner
+) -> PlaybookResult:
     """Play it. What is secret is in `logs/private` (0700) as long as it runs, and removed then."""
     redact = Redactor()
     redact.learn(list(values.values()))
@@ -113,8 +113,8 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
         json.dump(content, file)
 
 
-def _read(private: Path, code: int) -> Played:
-    played = Played(code=code)
+def _read(private: Path, code: int) -> PlaybookResult:
+    played = PlaybookResult(code=code)
     items: dict[str, str] = {}
     for event in _events(private / "artifacts" / "play" / "job_events"):
         data = event.get("event_data") or {}

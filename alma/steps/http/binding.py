@@ -10,17 +10,17 @@ from alma.core.secret import mask
 from alma.steps.callables import takes_context
 from alma.steps.digests import code, digest, plain
 from alma.steps.http.client import require
-from alma.steps.http.handler import HttpAdapter
+from alma.steps.http.handler import HttpHandler
 from alma.steps.http.request import HttpStep, Request
 from alma.steps.values import sources
 
 _ASKED: Final = ("undo", "check")
 
 
-def from_plan(step: StepDefinition, names: frozenset[str]) -> HttpAdapter:
+def from_plan(step: StepDefinition, names: frozenset[str]) -> HttpHandler:
     """It can send what undoes, where that is a `Request`; `names` are those of all steps."""
     asked = {key: Request(**step.settings[key]) for key in _ASKED if key in step.settings}
-    return HttpAdapter(
+    return HttpHandler(
         name=step.name,
         undone_by="none" if step.compensation == "nothing" else asked.get("undo"),
         check=asked.get("check"),
@@ -29,7 +29,7 @@ def from_plan(step: StepDefinition, names: frozenset[str]) -> HttpAdapter:
     )
 
 
-def from_step(step: HttpStep, redactor: Redactor) -> HttpAdapter:
+def from_step(step: HttpStep, redactor: Redactor) -> HttpHandler:
     """It can do and undo. Raises ToolError where httpx is not installed."""
     require()
     parts: list[Any] = [plain(step.inputs), list(step.secret_outputs)]
@@ -41,7 +41,7 @@ def from_step(step: HttpStep, redactor: Redactor) -> HttpAdapter:
             parts.append(mask(asked.to_json()))
         else:
             parts.append(code(asked) if callable(asked) else asked)
-    return HttpAdapter(
+    return HttpHandler(
         name=step.name,
         do=step.do,
         undone_by=step.undo,

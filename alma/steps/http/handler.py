@@ -16,8 +16,8 @@ from alma.core.redaction import Redactor
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.core.taint import taint
-from alma.pulumi.engine import Settled, Watch
-from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone
+from alma.pulumi.engine import Reconciled, Watch
+from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
 from alma.steps.callables import takes_context
 from alma.steps.http.client import Answer, UnansweredError, UnfilledError, fill, send, shown
 from alma.steps.http.request import Asked, Request
@@ -33,7 +33,7 @@ class _NoRequestError(Exception):
 
 
 @dataclass(kw_only=True)
-class HttpAdapter:
+class HttpHandler:
     """`do` is None when only the undo can be needed. `longest` bounds what Retry-After asks for."""
 
     name: str
@@ -55,31 +55,33 @@ class HttpAdapter:
         """Nothing can be seen of a request before it is sent."""
         return StepStarted(step=self.name)
 
-    async def act(self, call: Call) -> None:
+    async def act(self, call: StepContext) -> None:
         """Send the request; what the answer says are the outputs."""
         await call.perform("action", self._acting(call))
 
-    async def undo(self, call: Call) -> Undone | Retained | None:
+    async def undo(self, call: StepContext) -> Compensated | Retained | None:
         """Send the undo; gone already is a success. Then ask whether it is gone, if one can."""
         undo, status = self.undone_by, call.status
         if undo == "none":
-            return Undone(how="nothing", evidence={"compensation": "there is nothing to undo"})
+            return Compensated(how="nothing", evidence={"compensation": "there is nothing to undo"})
         if undo is None:
             if call.kind == "destroy":
-                return Undone(how="nothing", evidence={"compensation": "none"})
+                return Compensated(how="nothing", evidence={"compensation": "none"})
             reason = "the step has no undo"
             return Retained(reason=reason, leftovers=self._leftover(reason))
         if call.kind == "up" and _had_no_effect(status):
-            return Undone(how="nothing", evidence={"request": "it was refused, or never arrived"})
+            return Compensated(
+                how="nothing", evidence={"request": "it was refused, or never arrived"}
+            )
         known = call.context("compensation", {}).result
         if call.kind == "destroy" and not known and _needs_outputs(undo):
-            return Undone(how="unchanged", evidence={"journal": "no run of it has left it up"})
+            return Compensated(how="unchanged", evidence={"journal": "no run of it has left it up"})
         outcome = await call.perform("compensation", self._undoing(call, undo))
         if outcome.failure is not None:
             return None
-        return Undone(how="called", evidence=outcome.evidence)
+        return Compensated(how="called", evidence=outcome.evidence)
 
-    async def reveal(self, call: Call) -> Mapping[str, Any]:
+    async def reveal(self, call: StepContext) -> Mapping[str, Any]:
         """Repeat the request with its key: its secrets are in no journal."""
         return (await call.perform("action", self._acting(call))).outputs
 
@@ -89,27 +91,29 @@ class HttpAdapter:
             return ()
         return status.leftovers or self._leftover(reason, status.outputs)
 
-    async def foresee(self, inputs: Mapping[str, Any] | None) -> Foreseen:  # noqa: ARG002
+    async def foresee(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """A request is sent, and that is all that can be said."""
         what = f"send {_pattern(self.do)}"
         if self.undone_by == "none":
-            return Foreseen(what=what, undo="nothing to undo", undoable=True, way="nothing")
+            return StepPreview(what=what, undo="nothing to undo", undoable=True, way="nothing")
         if self.undone_by is None:
-            return Foreseen(what=what, undo="nothing: it has no undo", undoable=False)
+            return StepPreview(what=what, undo="nothing: it has no undo", undoable=False)
         seen = f", then {_pattern(self.check)} must find nothing" if self.check else ""
-        return Foreseen(what=what, undo=f"send {_pattern(self.undone_by)}{seen}", undoable=True)
+        return StepPreview(what=what, undo=f"send {_pattern(self.undone_by)}{seen}", undoable=True)
 
     async def current(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
         """Only a run knows what was answered."""
         return {}
 
-    async def settle(self, operation: OpenOperation) -> Settled:  # noqa: ARG002 - one Protocol
+    async def settle(self, operation: OpenOperation) -> Reconciled:  # noqa: ARG002 - one Protocol
         """The request ended with the process that sent it."""
-        return Settled(found="the process that sent it is gone; it is repeated with the same key")
+        return Reconciled(
+            found="the process that sent it is gone; it is repeated with the same key"
+        )
 
     # -- the two kinds of work ---------------------------------------------------------------
 
-    def _acting(self, call: Call) -> Callable[[Watch], Any]:
+    def _acting(self, call: StepContext) -> Callable[[Watch], Any]:
         async def work(watch: Watch) -> Outcome:
             asked = self.do
             assert asked is not None  # noqa: S101 - launch refuses a run that lacks it
@@ -130,7 +134,7 @@ class HttpAdapter:
 
         return work
 
-    def _undoing(self, call: Call, undo: Asked) -> Callable[[Watch], Any]:
+    def _undoing(self, call: StepContext, undo: Asked) -> Callable[[Watch], Any]:
         async def work(watch: Watch) -> Outcome:
             context = call.context("compensation", await call.inputs())
             request, left = None, self._leftover

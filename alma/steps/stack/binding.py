@@ -10,13 +10,13 @@ from alma.pulumi.engine import Engine, StackRef
 from alma.pulumi.programs import ship
 from alma.steps.callables import takes_context
 from alma.steps.digests import code, digest, plain, project_digest
-from alma.steps.stack.handler import StackAdapter
+from alma.steps.stack.handler import StackHandler
 from alma.steps.step import StackStep
 
 
-def from_plan(step: StepDefinition, stack: str, engine: Engine | None) -> StackAdapter:
+def from_plan(step: StepDefinition, stack: str, engine: Engine | None) -> StackHandler:
     """It can destroy what the stack's state holds, or put it back."""
-    return StackAdapter(
+    return StackHandler(
         name=step.name,
         ref=stack_ref(step, stack),
         engine=_required(engine),
@@ -26,7 +26,7 @@ def from_plan(step: StepDefinition, stack: str, engine: Engine | None) -> StackA
 
 def from_step(
     step: StackStep, engine: Engine | None, modules: tuple[ModuleType, ...], redactor: Redactor
-) -> StackAdapter:
+) -> StackHandler:
     """It can do and undo."""
     redactor.learn(step.config)
     program = None
@@ -36,7 +36,7 @@ def from_step(
     if callable(undo):
         takes_context(undo, f'The compensation of step "{step.name}"')
     work_dir = str(step.work_dir or "")
-    return StackAdapter(
+    return StackHandler(
         name=step.name,
         ref=StackRef(project=step.project, stack=step.saga.stack, work_dir=work_dir),
         engine=_required(engine),

@@ -19,14 +19,14 @@ from alma.pulumi.engine import (
     Engine,
     OperationResult,
     PendingOperation,
+    Reconciled,
     Resource,
-    Settled,
     StackRef,
     UpRequest,
     Watch,
 )
 from alma.pulumi.snapshots import Snapshots
-from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
+from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way
 from alma.steps.callables import call_function
 from alma.steps.stack.pending import creates_in, described, evidence, resolve, unresolved
 from alma.steps.stack.preview import at_risk
@@ -34,7 +34,7 @@ from alma.steps.stack.restoring import Restoring
 from alma.steps.step import Resolver
 
 
-class StackAdapter(Struct):
+class StackHandler(Struct):
     """`program` is already shipped; None for a `work_dir` project, or when only undoing."""
 
     name: str
@@ -65,7 +65,7 @@ class StackAdapter(Struct):
             snapshot=snapshot,
         )
 
-    async def act(self, call: Call) -> None:
+    async def act(self, call: StepContext) -> None:
         """`pulumi up`; the record is made first when there is none."""
         doubtful = await self._clear_pending(call)
 
@@ -91,7 +91,7 @@ class StackAdapter(Struct):
 
         await call.perform("up", up)
 
-    async def undo(self, call: Call) -> Undone | Retained | None:
+    async def undo(self, call: StepContext) -> Compensated | Retained | None:
         """Destroy from the state; put back what was there before this run; verify either."""
         status = call.status
         if call.kind == "restore":
@@ -120,12 +120,12 @@ class StackAdapter(Struct):
         if keeps:
             return Retained(reason=keeps[0].reason, leftovers=keeps)
         record = "none" if not before.exists else "removed" if remove else "kept"
-        return Undone(
+        return Compensated(
             how="destroyed" if status.destroyed else "nothing",
             evidence={"resources": 0, "pending": 0, "record": record},
         )
 
-    async def reveal(self, call: Call) -> Mapping[str, Any]:  # noqa: ARG002 - no operation needed
+    async def reveal(self, call: StepContext) -> Mapping[str, Any]:  # noqa: ARG002 - no operation needed
         """Decrypt the outputs in the state."""
         return await self.engine.reveal(self.ref)
 
@@ -134,7 +134,7 @@ class StackAdapter(Struct):
         checkpoint = await self.engine.inspect(self.ref)
         return (*self._all(checkpoint, reason), *status.keeps, *await self._lost(status))
 
-    async def foresee(self, inputs: Mapping[str, Any] | None) -> Foreseen:
+    async def foresee(self, inputs: Mapping[str, Any] | None) -> StepPreview:
         """`pulumi preview`, and what a failure would mean for what is there now."""
         now = await self.engine.inspect(self.ref)
         held = len(now.resources) + len(now.pending)
@@ -142,7 +142,7 @@ class StackAdapter(Struct):
         undo, way = self._foreseen_undo(held)
         undoable = way != "retain"
         if inputs is None:
-            return Foreseen(what=what, undo=undo, undoable=undoable, way=way)
+            return StepPreview(what=what, undo=undo, undoable=undoable, way=way)
         request = UpRequest(
             ref=self.ref,
             program=self.program,
@@ -153,7 +153,7 @@ class StackAdapter(Struct):
         )
         watch = Watch(operation="preview", interrupt=asyncio.Event())
         result = await self.engine.preview(request, watch)
-        return Foreseen(
+        return StepPreview(
             what=what,
             undo=undo,
             undoable=undoable,
@@ -179,7 +179,7 @@ class StackAdapter(Struct):
             return outputs
         return await self.engine.reveal(self.ref)
 
-    async def settle(self, operation: OpenOperation) -> Settled:
+    async def settle(self, operation: OpenOperation) -> Reconciled:
         """Wait for the CLI, mend a lock whose holder is dead, and note what it has left."""
         found = await self.engine.settle(self.ref, operation.id, operation.processes)
         try:
@@ -195,7 +195,7 @@ class StackAdapter(Struct):
         reason = "the stack's record is gone from the backend, so nobody can see what is left"
         return Retained(reason=reason, leftovers=self._changed(status, now, reason))
 
-    async def _clear_pending(self, call: Call) -> tuple[PendingOperation, ...]:
+    async def _clear_pending(self, call: StepContext) -> tuple[PendingOperation, ...]:
         """Resolve the pending creates and mend the state; returns those that remain."""
         resolver = self.resolver
         creates = creates_in(await self.engine.inspect(self.ref))
@@ -254,14 +254,14 @@ class StackAdapter(Struct):
             if create.urn not in known or known[create.urn] is not None
         )
 
-    async def _not_ours(self, call: Call, now: Checkpoint) -> Undone | Retained | None:
+    async def _not_ours(self, call: StepContext, now: Checkpoint) -> Compensated | Retained | None:
         status, started = call.status, call.status.started
         held = started.held if started else 0
         if not held and self.compensation != "retain":
             return None
         lost = await self._lost(status)
         if held and started and now.fingerprint == started.fingerprint and not lost:
-            return Undone(how="unchanged", evidence={"fingerprint": now.fingerprint})
+            return Compensated(how="unchanged", evidence={"fingerprint": now.fingerprint})
         if held and self.compensation != "retain":
             why = self._restoring.refusal(call, now)
             if not why and now.exists:
@@ -275,11 +275,11 @@ class StackAdapter(Struct):
             reason = "the step asks for it: compensation is retain"
             return Retained(reason=reason, leftovers=self._changed(status, now, reason))
         if now.is_empty and not lost:
-            return Undone(how="nothing", evidence={"resources": 0, "pending": 0})
+            return Compensated(how="nothing", evidence={"resources": 0, "pending": 0})
         reason = "the step asks for it: compensation is retain"
         return Retained(reason=reason, leftovers=(*self._all(now, reason), *lost))
 
-    async def _put_back(self, call: Call) -> Undone | Retained | None:
+    async def _put_back(self, call: StepContext) -> Compensated | Retained | None:
         """Restore what the stack was; what nobody saw the end of is named.
 
         A delete or an update that was cut off may have taken effect: the state still shows what
@@ -312,14 +312,14 @@ class StackAdapter(Struct):
     def _restoring(self) -> Restoring:
         return Restoring(name=self.name, ref=self.ref, engine=self.engine, snapshots=self.snapshots)
 
-    async def _call(self, call: Call, function: Callable[..., Any]) -> bool:
+    async def _call(self, call: StepContext, function: Callable[..., Any]) -> bool:
         async def run(watch: Watch) -> Outcome:
             context = partial(call.context, "compensation", await call.inputs())
             return await call_function(function, context, watch)
 
         return (await call.perform("compensation", run)).failure is None
 
-    async def _destroy(self, call: Call, keeps: tuple[Leftover, ...]) -> bool:
+    async def _destroy(self, call: StepContext, keeps: tuple[Leftover, ...]) -> bool:
         async def destroy(watch: Watch) -> Outcome:
             result = await self.engine.destroy(self.ref, call.logs(watch), watch)
             after = await self.engine.inspect(self.ref)
@@ -341,7 +341,7 @@ class StackAdapter(Struct):
 
         return (await call.perform("destroy", destroy, keeps=keeps)).failure is None
 
-    async def _remove(self, call: Call) -> bool:
+    async def _remove(self, call: StepContext) -> bool:
         async def remove(watch: Watch) -> Outcome:
             result = await self.engine.remove(self.ref, call.logs(watch), watch)
             if not (await self.engine.inspect(self.ref)).exists:

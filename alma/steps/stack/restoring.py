@@ -9,7 +9,7 @@ from alma.core.struct import Frozen
 from alma.errors import AlmaError, AuthenticationError, RefusedError
 from alma.pulumi.engine import Checkpoint, Engine, RestoreRequest, RestoreResult, StackRef, Watch
 from alma.pulumi.snapshots import SnapshotError, Snapshots
-from alma.steps.base import Call, Outcome, Undone
+from alma.steps.base import Compensated, Outcome, StepContext
 
 SOMEBODY_ELSE = "it was changed by somebody else after this run's last operation on it"
 
@@ -32,7 +32,7 @@ class Restoring(Frozen):
         document = await self.engine.export(self.ref)
         return self.snapshots.keep(self.ref.project, self.ref.stack, document or {})
 
-    def refusal(self, call: Call, now: Checkpoint) -> str:
+    def refusal(self, call: StepContext, now: Checkpoint) -> str:
         """Why the stack cannot be put back; empty when it can."""
         if call.status.fingerprint and call.status.fingerprint != now.fingerprint:
             return SOMEBODY_ELSE
@@ -59,8 +59,8 @@ class Restoring(Frozen):
         )
 
     async def restore(
-        self, call: Call, named: tuple[Leftover, ...], cut: tuple[Leftover, ...]
-    ) -> Undone | None:
+        self, call: StepContext, named: tuple[Leftover, ...], cut: tuple[Leftover, ...]
+    ) -> Compensated | None:
         """Put it back and verify it; None when that failed, which is recorded then.
 
         `named` is what this run had changed: the leftovers where nothing could be done at all.
@@ -95,7 +95,7 @@ class Restoring(Frozen):
         outcome = await call.perform("restore", work, keeps=keeps)
         if outcome.failure is not None:
             return None
-        return Undone(how="restored", evidence=outcome.evidence)
+        return Compensated(how="restored", evidence=outcome.evidence)
 
     def load(self, digest: str) -> Any:
         """The kept deployment; `SnapshotError` says why there is none."""

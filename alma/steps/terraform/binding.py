@@ -11,14 +11,14 @@ from alma.core.redaction import Redactor
 from alma.steps.callables import takes_context
 from alma.steps.digests import code, digest, files_digest, plain
 from alma.steps.terraform.cli import Terraform
-from alma.steps.terraform.handler import TerraformAdapter
+from alma.steps.terraform.handler import TerraformHandler
 from alma.steps.terraform.step import TerraformStep, configuration
 from alma.steps.values import sources
 
 
-def from_plan(step: StepDefinition, names: frozenset[str]) -> TerraformAdapter:
+def from_plan(step: StepDefinition, names: frozenset[str]) -> TerraformHandler:
     """It can destroy what the module's state holds; `names` are those of all steps."""
-    return TerraformAdapter(
+    return TerraformHandler(
         name=step.name,
         terraform=_module(step.work_dir, step.settings),
         sources=sources(step, names),
@@ -26,7 +26,7 @@ def from_plan(step: StepDefinition, names: frozenset[str]) -> TerraformAdapter:
     )
 
 
-def from_step(step: TerraformStep, redactor: Redactor) -> TerraformAdapter:
+def from_step(step: TerraformStep, redactor: Redactor) -> TerraformHandler:
     """It can do and undo. Raises ToolError when there is no CLI for it."""
     redactor.learn(step.variables)
     undo = step.compensation
@@ -34,7 +34,7 @@ def from_step(step: TerraformStep, redactor: Redactor) -> TerraformAdapter:
         takes_context(undo, f'The compensation of step "{step.name}"')
     terraform = _module(str(step.work_dir), {"program": step.program})
     terraform.locate()
-    return TerraformAdapter(
+    return TerraformHandler(
         name=step.name,
         terraform=terraform,
         sources=step.values,

@@ -21,7 +21,7 @@ from alma.errors import BackendError, ToolError
 from alma.steps.terraform import output as tfui
 from alma.steps.terraform import state as tfstate
 from alma.steps.terraform.lock import is_proven_dead
-from alma.system.programs import Command, Programs, read
+from alma.system.programs import Command, ProgramRunner, read
 
 PROGRAMS: Final = ("terraform", "tofu")
 """What is looked for on PATH, in this order."""
@@ -53,10 +53,10 @@ class UninitialisedError(BackendError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
+class CommandResult:
     """How `apply`, `destroy` or `plan` ended. `broken` are holders of locks that were broken."""
 
-    account: tfui.Account
+    account: tfui.TerraformLog
     code: int
     command: str
     broken: tuple[str, ...] = ()
@@ -118,7 +118,7 @@ class Terraform:
             for name, entry in found.items()
         }
 
-    async def plan(self, values: Mapping[str, Any], logs: Path) -> tfui.Account | None:
+    async def plan(self, values: Mapping[str, Any], logs: Path) -> tfui.TerraformLog | None:
         """What `apply` would do; None in a directory that was never initialised."""
         link = _link(logs)
         code, out, err = await self._read(
@@ -146,8 +146,8 @@ class Terraform:
     # -- changing ----------------------------------------------------------------------------
 
     async def operate(
-        self, command: str, values: Mapping[str, Any], logs: Path, programs: Programs
-    ) -> Ended:
+        self, command: str, values: Mapping[str, Any], logs: Path, programs: ProgramRunner
+    ) -> CommandResult:
         """`init`, then `apply` or `destroy`; once more when a dead holder's lock was broken.
 
         `logs` is made; what the programs said is in `terraform.log` there, without secrets.
@@ -167,7 +167,9 @@ class Terraform:
                 return _not_started(command)
             lock = ended.account.lock
             if lock is None or lock.who in broken or not is_proven_dead(lock, began):
-                return Ended(account=ended.account, code=ended.code, command=command, broken=broken)
+                return CommandResult(
+                    account=ended.account, code=ended.code, command=command, broken=broken
+                )
             unlock = ("force-unlock", "-force", lock.id)
             await self._run(unlock, None, logs, programs, redact)
             broken = (*broken, lock.who)
@@ -177,9 +179,9 @@ class Terraform:
         arguments: tuple[str, ...],
         stdin: bytes | None,
         logs: Path,
-        programs: Programs,
+        programs: ProgramRunner,
         redact: Redactor,
-    ) -> Ended | None:
+    ) -> CommandResult | None:
         raw = logs / RAW
         command = Command(
             argv=[self.locate(), *arguments],
@@ -192,7 +194,7 @@ class Terraform:
         if code is None:
             return None
         account = clean(logs, redact)
-        return Ended(account=account, code=code, command=arguments[0])
+        return CommandResult(account=account, code=code, command=arguments[0])
 
 
 RAW: Final = "terraform.jsonl"
@@ -200,7 +202,7 @@ RAW: Final = "terraform.jsonl"
 _QUIET: Final = ("-input=false", "-no-color")
 
 
-def clean(logs: Path, redact: Redactor | None) -> tfui.Account:
+def clean(logs: Path, redact: Redactor | None) -> tfui.TerraformLog:
     """Take the raw output in, keep it as a log without secrets, and delete it.
 
     Without a redactor nobody knows the secrets any more: what could hold one is left out.
@@ -209,7 +211,7 @@ def clean(logs: Path, redact: Redactor | None) -> tfui.Account:
     try:
         text = raw.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        return tfui.Account()
+        return tfui.TerraformLog()
     account = tfui.read(text, quiet=redact is None)
     words = "".join(f"{line}\n" for line in account.lines)
     descriptor = os.open(logs / "terraform.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -219,8 +221,8 @@ def clean(logs: Path, redact: Redactor | None) -> tfui.Account:
     return account
 
 
-def _not_started(command: str) -> Ended:
-    return Ended(account=tfui.Account(), code=-1, command=command)
+def _not_started(command: str) -> CommandResult:
+    return CommandResult(account=tfui.TerraformLog(), code=-1, command=command)
 
 
 def _link(logs: Path) -> Path:

@@ -13,16 +13,16 @@ from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepSt
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import secrets_in
 from alma.core.taint import taint
-from alma.pulumi.engine import Settled, Watch
-from alma.steps.base import Call, Foreseen, Outcome, Retained, Undone, Way
+from alma.pulumi.engine import Reconciled, Watch
+from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way
 from alma.steps.callables import call_function
-from alma.steps.terraform.cli import PROGRAMS, Ended, Terraform, UninitialisedError, clean
+from alma.steps.terraform.cli import PROGRAMS, CommandResult, Terraform, UninitialisedError, clean
 from alma.steps.terraform.state import State
-from alma.system.programs import Programs, wait_for
+from alma.system.programs import ProgramRunner, wait_for
 
 
 @dataclass(kw_only=True)
-class TerraformAdapter:
+class TerraformHandler:
     """`sources` are all values of its variables, literal ones too."""
 
     name: str
@@ -41,14 +41,14 @@ class TerraformAdapter:
             fingerprint=state.fingerprint,
         )
 
-    async def act(self, call: Call) -> None:
+    async def act(self, call: StepContext) -> None:
         """`apply`, then the outputs."""
 
         async def up(watch: Watch) -> Outcome:
             doubtful = _doubtful(call.status, await self.terraform.state())
             if doubtful:
                 return Outcome(failure=_unresolved(doubtful))
-            programs = Programs(watch)
+            programs = ProgramRunner(watch)
             ended = await self._operate("apply", call, watch, programs)
             # A signal that came when all was done has stopped nothing.
             failure = None if ended.ok else programs.failure() or _failure(ended)
@@ -70,7 +70,7 @@ class TerraformAdapter:
 
         await call.perform("up", up)
 
-    async def undo(self, call: Call) -> Undone | Retained | None:
+    async def undo(self, call: StepContext) -> Compensated | Retained | None:
         """Destroy what this run made, and see the state empty; what was there before stays."""
         status, state = call.status, await self.terraform.state()
         if call.kind == "up":
@@ -88,9 +88,11 @@ class TerraformAdapter:
         lost = (*forgotten, *self._lost(status, state))
         if lost:
             return Retained(reason=lost[0].reason, leftovers=lost)
-        return Undone(how="destroyed" if status.destroyed else "nothing", evidence={"resources": 0})
+        return Compensated(
+            how="destroyed" if status.destroyed else "nothing", evidence={"resources": 0}
+        )
 
-    async def reveal(self, call: Call) -> Mapping[str, Any]:
+    async def reveal(self, call: StepContext) -> Mapping[str, Any]:
         """The outputs in the state."""
         return await self._outputs(call)
 
@@ -99,26 +101,26 @@ class TerraformAdapter:
         state = await self.terraform.state()
         return (*self._all(state, reason), *self._lost(status, state))
 
-    async def foresee(self, inputs: Mapping[str, Any] | None) -> Foreseen:
+    async def foresee(self, inputs: Mapping[str, Any] | None) -> StepPreview:
         """`terraform plan`, in a directory that was initialised."""
         try:
             state = await self.terraform.state(initialise=False)
         except UninitialisedError:
             what = f"apply {self._where}; more is known after `terraform init`"
             undo, undoable = self._foreseen_undo(0)
-            return Foreseen(what=what, undo=f"{undo}, if it holds nothing", undoable=undoable)
+            return StepPreview(what=what, undo=f"{undo}, if it holds nothing", undoable=undoable)
         held = len(state.instances)
         what = f"apply to {held} resources in {self._where}" if held else f"apply {self._where}"
         undo, undoable = self._foreseen_undo(held)
         way: Way | None = "destroy" if undoable else None
-        foreseen = Foreseen(what=what, undo=undo, undoable=undoable, way=way)
+        foreseen = StepPreview(what=what, undo=undo, undoable=undoable, way=way)
         if inputs is None:
             return foreseen
         with tempfile.TemporaryDirectory() as logs:
             account = await self.terraform.plan(inputs, Path(logs))
         if account is None:
             what = f"{what}; its changes are known after `terraform init`"
-            return Foreseen(what=what, undo=undo, undoable=undoable, way=way)
+            return StepPreview(what=what, undo=undo, undoable=undoable, way=way)
         resources = tuple(
             ResourceChange(urn=address, op=_word(action))
             for address, action in account.planned.items()
@@ -129,7 +131,7 @@ class TerraformAdapter:
         if not changes and held:
             changes = {"same": held}
         failure = account.failure("plan", 1) if account.errors else None
-        return Foreseen(
+        return StepPreview(
             what=what,
             undo=undo,
             undoable=undoable,
@@ -147,12 +149,12 @@ class TerraformAdapter:
             return {}
         return await self.terraform.outputs()
 
-    async def settle(self, operation: OpenOperation) -> Settled:
+    async def settle(self, operation: OpenOperation) -> Reconciled:
         """Wait for the CLI; what it had begun to create and did not end is in doubt."""
         words = await wait_for(operation, PROGRAMS)
         account = clean(Path(operation.log), None)
         state = await self.terraform.state()
-        return Settled(
+        return Reconciled(
             found=f"waited for {', '.join(words)} to end" if words else "nothing was left at work",
             evidence={
                 "waited_for": words,
@@ -163,17 +165,19 @@ class TerraformAdapter:
 
     # -- parts -------------------------------------------------------------------------------
 
-    async def _outputs(self, call: Call) -> dict[str, Any]:
+    async def _outputs(self, call: StepContext) -> dict[str, Any]:
         """Those that are sensitive, or hold a secret that the module was given, as `Secret`s."""
         return taint(await self.terraform.outputs(), secrets_in(await call.inputs()))
 
-    async def _operate(self, command: str, call: Call, watch: Watch, programs: Programs) -> Ended:
+    async def _operate(
+        self, command: str, call: StepContext, watch: Watch, programs: ProgramRunner
+    ) -> CommandResult:
         values = await call.inputs()
         return await self.terraform.operate(command, values, Path(call.logs(watch)), programs)
 
-    async def _destroy(self, call: Call) -> Outcome:
+    async def _destroy(self, call: StepContext) -> Outcome:
         async def destroy(watch: Watch) -> Outcome:
-            programs = Programs(watch)
+            programs = ProgramRunner(watch)
             ended = await self._operate("destroy", call, watch, programs)
             listed, state = await self.terraform.listed(), await self.terraform.state()
             evidence = {**_evidence(ended, state), "state list": list(listed)}
@@ -201,21 +205,21 @@ class TerraformAdapter:
 
         return await call.perform("destroy", destroy)
 
-    async def _call(self, call: Call, function: Callable[..., Any]) -> bool:
+    async def _call(self, call: StepContext, function: Callable[..., Any]) -> bool:
         async def run(watch: Watch) -> Outcome:
             context = partial(call.context, "compensation", await call.inputs())
             return await call_function(function, context, watch)
 
         return (await call.perform("compensation", run)).failure is None
 
-    def _not_ours(self, status: StepStatus, state: State) -> Undone | Retained | None:
+    def _not_ours(self, status: StepStatus, state: State) -> Compensated | Retained | None:
         """What speaks against a destroy: it is not this run's to take away, or not to be seen."""
         started = status.started
         held = started.held if started else 0
         before = started.fingerprint if started else ""
         lost = self._lost(status, state)
         if held and state.fingerprint == before and not lost:
-            return Undone(how="unchanged", evidence={"fingerprint": before})
+            return Compensated(how="unchanged", evidence={"fingerprint": before})
         known = (status.fingerprint or before).partition(":")[0]
         if known and state.lineage != known and not status.destroyed:
             reason = (
@@ -235,7 +239,7 @@ class TerraformAdapter:
         if self.compensation != "retain":
             return None
         if not state.instances and not lost:
-            return Undone(how="nothing", evidence={"resources": 0})
+            return Compensated(how="nothing", evidence={"resources": 0})
         reason = "the step asks for it: compensation is retain"
         return Retained(reason=reason, leftovers=(*self._all(state, reason), *lost))
 
@@ -291,7 +295,7 @@ def _unresolved(doubtful: tuple[str, ...]) -> Failure:
     )
 
 
-def _failure(ended: Ended) -> Failure:
+def _failure(ended: CommandResult) -> Failure:
     return ended.account.failure(ended.command, ended.code)
 
 
@@ -302,7 +306,7 @@ def _unverified(listed: tuple[str, ...]) -> Failure:
     )
 
 
-def _evidence(ended: Ended, state: State) -> dict[str, Any]:
+def _evidence(ended: CommandResult, state: State) -> dict[str, Any]:
     """What is left afterwards, for the next operation to compare with."""
     broken = {"locks_broken": list(ended.broken)} if ended.broken else {}
     return {"fingerprint": state.fingerprint, **broken}

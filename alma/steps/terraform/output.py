@@ -33,7 +33,7 @@ class Lock:
 
 
 @dataclass(kw_only=True)
-class Account:
+class TerraformLog:
     """What one command did, as far as it told."""
 
     done: dict[str, ResourceChange] = field(default_factory=dict)
@@ -98,9 +98,9 @@ class Account:
         return Failure(kind=kind, message=message, urn=address)
 
 
-def read(text: str, *, quiet: bool = False) -> Account:
+def read(text: str, *, quiet: bool = False) -> TerraformLog:
     """The account of a command's output; `quiet` leaves out what could hold a value."""
-    account = Account()
+    account = TerraformLog()
     for entry in _entries(text.splitlines(), account):
         kind = entry.get("type")
         if kind in _HOOKS:
@@ -129,7 +129,7 @@ def bare(text: str) -> str:
     return " ".join(line for line in lines if line).removeprefix("Error: ")
 
 
-def _entries(lines: Iterable[str], account: Account) -> Iterator[Mapping[str, Any]]:
+def _entries(lines: Iterable[str], account: TerraformLog) -> Iterator[Mapping[str, Any]]:
     for line in lines:
         try:
             entry = json.loads(line)
@@ -141,7 +141,7 @@ def _entries(lines: Iterable[str], account: Account) -> Iterator[Mapping[str, An
             account.plain.append(line)
 
 
-def _hook(account: Account, kind: str, hook: Mapping[str, Any]) -> None:
+def _hook(account: TerraformLog, kind: str, hook: Mapping[str, Any]) -> None:
     address, action = _address(hook), str(hook.get("action"))
     if kind == "apply_start":
         account.under_way[address] = action
