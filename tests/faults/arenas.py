@@ -18,7 +18,7 @@ from alma.pulumi.engine import Engine, OperationResult, StackRef, UpRequest, Wat
 from alma.pulumi.programs import ship
 from alma.system.processes import family, kill
 from alma.testing import FakeEngine, FakeProgram, Fault
-from tests.engine import programs
+from tests.pulumi import programs
 
 REF = StackRef(project="demo", stack="dev")
 

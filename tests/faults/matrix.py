@@ -27,12 +27,12 @@ _RANDOM: Final = "faults/model/test_model.py::test_invariants_hold"
 _KILLED: Final = "faults/real/test_moments.py::test_killed"
 _STUB: Final = "faults/stub/test_kills.py::test_whoever_is_killed_whenever_the_end_is_true"
 _REAL: Final = "faults/real/test_volume.py::test_whoever_is_killed_whenever_the_end_is_true"
-_CRASHES: Final = "engine/test_crashes.py::"
-_FAILURES: Final = "engine/test_failures.py::"
-_LOST: Final = "engine/test_lost_creates.py::"
-_CRASH: Final = "unit/test_journal_crash.py::"
-_CHAIN: Final = "unit/test_journal_chain.py::"
-_RUN: Final = "unit/test_run.py::"
+_CRASHES: Final = "pulumi/test_crashes.py::"
+_FAILURES: Final = "pulumi/test_failures.py::"
+_LOST: Final = "pulumi/test_lost_creates.py::"
+_CRASH: Final = "journal/test_journal_crash.py::"
+_CHAIN: Final = "journal/test_journal_chain.py::"
+_RUN: Final = "runner/test_run.py::"
 
 MATRIX: Final = (
     Row(1, "killed before the intent is written", "COMPLETED", (_STUB, _REAL), (_ROWS_MODEL,)),
@@ -153,7 +153,7 @@ MATRIX: Final = (
         "two runners on one target",
         "exactly one goes on",
         (
-            "unit/test_lease.py::test_of_ten_runners_at_once_exactly_one_goes_on",
+            "journal/test_lease.py::test_of_ten_runners_at_once_exactly_one_goes_on",
             "cli/test_runs.py::test_two_runs_at_once_one_is_refused_with_11",
         ),
         (_ROWS_MODEL,),
@@ -171,7 +171,7 @@ MATRIX: Final = (
         19,
         "clock steps",
         "same outcome, order by sequence",
-        ("unit/test_journal.py::test_order_does_not_depend_on_the_clock",),
+        ("journal/test_journal.py::test_order_does_not_depend_on_the_clock",),
         (_ROWS_MODEL,),
     ),
     Row(
@@ -186,7 +186,7 @@ MATRIX: Final = (
         "output of 1 and 16 MB",
         "the journal keeps a digest",
         (
-            "engine/test_operations.py::test_a_large_output_is_not_in_the_log",
+            "pulumi/test_operations.py::test_a_large_output_is_not_in_the_log",
             "faults/test_outputs.py::test_a_large_output_reaches_its_consumer_and_not_the_journal",
         ),
     ),
@@ -195,7 +195,7 @@ MATRIX: Final = (
         "secrets",
         "found nowhere",
         (
-            "engine/test_config.py::test_a_secret_input_is_in_no_file_and_no_argv",
+            "pulumi/test_config.py::test_a_secret_input_is_in_no_file_and_no_argv",
             f"{_FAILURES}test_a_secret_in_an_error_is_redacted",
             "restore/test_limits.py::test_no_secret_is_left_anywhere",
         ),
@@ -205,7 +205,7 @@ MATRIX: Final = (
         23,
         "journal of a newer alma",
         "REFUSED, file byte-identical",
-        ("unit/test_journal_files.py::test_what_is_no_journal_is_refused_untouched",),
+        ("journal/test_journal_files.py::test_what_is_no_journal_is_refused_untouched",),
     ),
     Row(
         24,

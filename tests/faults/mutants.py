@@ -25,10 +25,10 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 
 MODEL: Final = "tests/faults/model"
-RUN: Final = "tests/unit/test_run.py"
-STATE: Final = "tests/unit/test_state.py"
-JOURNAL: Final = "tests/unit/test_journal.py"
-CHAIN: Final = "tests/unit/test_journal_chain.py"
+RUN: Final = "tests/runner/test_run.py"
+STATE: Final = "tests/core/test_state.py"
+JOURNAL: Final = "tests/journal/test_journal.py"
+CHAIN: Final = "tests/journal/test_journal_chain.py"
 _UNDONE: Final = "other.state is done or other.skipped or _opaque(other)"
 
 

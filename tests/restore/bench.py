@@ -29,7 +29,7 @@ from alma.pulumi.checkpoint import SECRET_SIGNATURE
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.messages import Report
 from alma.pulumi.supervisor import Supervisor
-from tests.engine.conftest import Place
+from tests.pulumi.conftest import Place
 from tests.restore.conftest import Lab, described, differing
 from tests.restore.deployments import Deployment, cases, program_of
 from tests.restore.vault import empty_stack, opened, vault

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from alma.cli.program import program
 from tests.cli.tools import wait_for
-from tests.engine.conftest import environment
+from tests.pulumi.conftest import environment
 from tests.restore.conftest import Lab
 
 pytestmark = pytest.mark.timeout(400)

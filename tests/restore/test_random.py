@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import pulumi  # noqa: F401 - a fixture
+from tests.pulumi.conftest import pulumi  # noqa: F401 - a fixture
 from tests.restore.bench import CHUNK, bench
 
 SEEDS = int(os.environ.get("ALMA_RESTORE_SEEDS", "4"))

@@ -24,7 +24,7 @@ from alma.journal.journal import Journal
 from alma.runner.preview import preview
 from alma.runner.settings import Settings
 from alma.runner.start import resume, rollback, up
-from tests.engine.conftest import Place, environment, until
+from tests.pulumi.conftest import Place, environment, until
 from tests.restore.conftest import Lab
 from tests.restore.things import Thing
 

@@ -15,9 +15,9 @@ from alma import Retry, SagaState
 from alma.core import events as ev
 from alma.journal.journal import Journal
 from alma.runner.start import rollback
-from tests.engine.conftest import environment, until
 from tests.integration.docker.test_failures import failed
 from tests.integration.docker.world import ENDS, World
+from tests.pulumi.conftest import environment, until
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("stand_in")]
 

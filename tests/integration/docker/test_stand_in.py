@@ -10,7 +10,6 @@ import pytest
 from docker.errors import APIError
 from pulumi import Output
 
-from tests.engine.conftest import Place, directory, place, pulumi  # noqa: F401 - fixtures
 from tests.integration.docker.world import World
 from tests.providers.base import UNKNOWN
 from tests.providers.docker import errors
@@ -18,6 +17,7 @@ from tests.providers.docker.container import Container
 from tests.providers.docker.durations import nanoseconds
 from tests.providers.docker.network import Network
 from tests.providers.docker.volume import Volume
+from tests.pulumi.conftest import Place, directory, place, pulumi  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("stand_in")
 

@@ -20,8 +20,8 @@ from alma.pulumi import recovery as settle
 from alma.runner.doctor import examine
 from alma.runner.settings import Settings
 from alma.runner.start import up
-from tests.engine.conftest import until
-from tests.unit.helpers import ended
+from tests.pulumi.conftest import until
+from tests.runner.helpers import ended
 
 
 class FileProvider(ResourceProvider):

@@ -26,7 +26,7 @@ from alma.runner.preview import preview
 from alma.runner.start import destroy, resume, rollback, up
 from alma.steps.stack.localstack import trouble
 from alma.testing import FakeEngine, Fault
-from tests.unit.helpers import ended, history, program, settings
+from tests.runner.helpers import ended, history, program, settings
 
 HEALTHY = b'{"services": {"s3": "available"}, "edition": "community", "version": "4.9.2"}'
 

@@ -19,8 +19,8 @@ from alma.pulumi import recovery as settle
 from alma.pulumi.engine import OperationResult, Watch
 from alma.pulumi.local import PulumiEngine
 from alma.system import processes
-from tests.engine import programs
-from tests.engine.conftest import Place, environment, python, until
+from tests.pulumi import programs
+from tests.pulumi.conftest import Place, environment, python, until
 
 
 def _spawn(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
@@ -139,7 +139,7 @@ import asyncio, json, sys
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.engine import StackRef, UpRequest, Watch
 from alma.pulumi.programs import ship
-from tests.engine import programs
+from tests.pulumi import programs
 
 def told(role, process):
     print(json.dumps([role, process.host, process.pid, process.started]), flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from tests.engine.conftest import environment, python
+from tests.pulumi.conftest import environment, python
 
 TWO_ENGINES_AT_ONE_PORT = """
 from concurrent import futures

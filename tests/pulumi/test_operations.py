@@ -11,8 +11,8 @@ import pytest
 from alma.pulumi import workers
 from alma.pulumi.engine import OperationResult
 from alma.pulumi.local import PulumiEngine
-from tests.engine import programs
-from tests.engine.conftest import Place, environment, python, until
+from tests.pulumi import programs
+from tests.pulumi.conftest import Place, environment, python, until
 
 
 def _operations(result: OperationResult) -> dict[str, str]:
@@ -138,7 +138,7 @@ def test_hundreds_of_dynamic_resources_fit_into_one_process() -> None:
         "from alma.pulumi import dynamic as ours\n"
         "ours.mend()\n"
         "from pulumi.dynamic import dynamic\n"
-        "from tests.engine import programs\n"
+        "from tests.pulumi import programs\n"
         "provider = programs.ThingProvider()\n"
         "print(len({dynamic.serialize_provider(provider) for _ in range(400)}))\n"
     )

@@ -24,7 +24,7 @@ from alma.core.definition import Definition, Retry, StepDefinition
 from alma.core.run import RunStatus, SagaState
 from alma.core.state import fold
 from alma.journal.journal import Journal, Lease
-from tests.unit.journal_tools import Clock, a_run, intended, succeeded
+from tests.journal.tools import Clock, a_run, intended, succeeded
 
 PROCESS = ev.Process(host="here", pid=1, started=1.0)
 

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from alma.core import events as ev
 from alma.errors import JournalError
 from alma.journal.journal import Journal
-from tests.unit.journal_tools import Clock, a_run, child, created, ended, intended
+from tests.journal.tools import Clock, a_run, child, created, ended, intended
 
 APPEND = """
 import sys
 from pathlib import Path
 from alma.journal.journal import Journal
-from tests.unit.journal_tools import created, intended
+from tests.journal.tools import created, intended
 
 path, run, saga, count = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 with Journal.open(path, write=True) as journal, journal.acquire(f"{saga}/dev", run) as lease:
@@ -183,7 +183,7 @@ import resource, sys
 from pathlib import Path
 from alma.errors import JournalError
 from alma.journal.journal import Journal
-from tests.unit.journal_tools import Clock, a_run, intended
+from tests.journal.tools import Clock, a_run, intended
 
 path = Path(sys.argv[1])
 with a_run(path) as (journal, lease):

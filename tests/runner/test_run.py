@@ -21,7 +21,7 @@ from alma.journal.leftovers import proven_gone
 from alma.runner.intervene import abandon, skip
 from alma.runner.start import destroy, resume, rollback, up
 from alma.testing import Crash, FakeEngine, FakeProgram, Fault
-from tests.unit.helpers import ended, history, program, settings, types, until
+from tests.runner.helpers import ended, history, program, settings, types, until
 
 
 @pytest.fixture

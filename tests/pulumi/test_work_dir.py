@@ -11,7 +11,7 @@ import pytest
 
 from alma.core.secret import Secret
 from alma.pulumi.engine import OperationResult, StackRef
-from tests.engine.conftest import Place
+from tests.pulumi.conftest import Place
 
 PROJECT = """name: shop
 runtime: yaml

@@ -20,7 +20,7 @@ from alma.core.events import Process
 from alma.pulumi.engine import OperationResult, StackRef, UpRequest, Watch
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.programs import ship
-from tests.engine import programs
+from tests.pulumi import programs
 
 WRAPPER = """#!/bin/sh
 # Notes each Pulumi process that is started, then is that process.

@@ -6,7 +6,7 @@ from alma import Context, Saga
 from alma.core.run import SagaState
 from alma.runner.start import destroy, up
 from alma.testing import FakeEngine
-from tests.unit.helpers import program, settings
+from tests.runner.helpers import program, settings
 
 
 async def test_a_destroy_gives_compensations_what_the_run_before_gave_the_actions(

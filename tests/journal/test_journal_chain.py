@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from alma.errors import JournalError
 from alma.journal.chain import GENESIS, EventRow, LeaseRow, link
 from alma.journal.journal import Break, Head, Journal, Verdict
-from tests.unit.journal_tools import content, fill, tampered
+from tests.journal.tools import content, fill, tampered
 
 EVENTS = 8
 """How many events `fill` writes."""

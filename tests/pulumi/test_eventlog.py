@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from alma.pulumi.automation.eventlog import EventLog
-from tests.engine import programs
-from tests.engine.conftest import Place
+from tests.pulumi import programs
+from tests.pulumi.conftest import Place
 
 END = {"cancelEvent": {}}
 

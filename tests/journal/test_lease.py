@@ -17,7 +17,7 @@ from alma.errors import JournalError, RunnerBusyError, StaleEpochError
 from alma.journal.journal import Journal
 from alma.journal.lease import Lease, is_locked, lock_path, try_lock
 from alma.journal.sqlite import leases as _journal_leases
-from tests.unit.journal_tools import START, Clock, a_run, child, created, intended
+from tests.journal.tools import START, Clock, a_run, child, created, intended
 
 TARGET = "shop/dev"
 

@@ -13,7 +13,7 @@ import pytest
 from alma.errors import JournalError
 from alma.journal.journal import Journal
 from alma.journal.sqlite.schema import APPLICATION_ID, VERSION
-from tests.unit.journal_tools import a_run, child, content, ended, files_of, fill, intended
+from tests.journal.tools import a_run, child, content, ended, files_of, fill, intended
 
 
 @pytest.fixture
@@ -271,7 +271,7 @@ MAKE = """
 import sys
 from pathlib import Path
 from alma.journal.journal import Journal
-from tests.unit.journal_tools import created
+from tests.journal.tools import created
 
 sys.stdin.readline()
 with Journal.open(Path(sys.argv[1]), write=True) as journal:

@@ -15,8 +15,8 @@ import pytest
 
 from alma.errors import DefinitionError
 from alma.pulumi.programs import code_digest, ship
-from tests.engine import programs
-from tests.engine.conftest import Place, environment, python
+from tests.pulumi import programs
+from tests.pulumi.conftest import Place, environment, python
 
 GUARDED = threading.Lock()
 
@@ -67,7 +67,7 @@ def _defaults(handle: Any = threading.Event()) -> None:  # noqa: B008 - the poin
         (
             _captures_deeply(),
             (
-                '"client" (a tests.engine.test_ship._captures_deeply.<locals>.Client), '
+                '"client" (a tests.pulumi.test_ship._captures_deeply.<locals>.Client), '
                 'which holds "connection" (a _thread.RLock)'
             ),
         ),
@@ -149,7 +149,7 @@ def test_a_digest_sees_captured_values() -> None:
 def test_a_digest_is_the_same_in_another_process() -> None:
     """With another hash seed."""
     script = (
-        "from tests.engine import test_ship\n"
+        "from tests.pulumi import test_ship\n"
         "print(test_ship.code_digest(test_ship._module(test_ship.BASE).program))"
     )
     digests = {

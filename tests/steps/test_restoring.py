@@ -20,7 +20,7 @@ from alma.runner.pruning import prune
 from alma.runner.start import resume, rollback, up
 from alma.testing import Crash, FakeEngine, FakeProgram, Fault
 from alma.testing.world import resource_of
-from tests.unit.helpers import ended, history, program, settings
+from tests.runner.helpers import ended, history, program, settings
 
 
 @pytest.fixture

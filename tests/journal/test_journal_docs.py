@@ -17,7 +17,7 @@ import pytest
 from alma.core.events import Event, Failure, Leftover, Process, ResourceChange
 from alma.journal.sqlite.connection import create
 from alma.journal.sqlite.schema import APPLICATION_ID
-from tests.unit.journal_tools import ROOT, fill
+from tests.journal.tools import ROOT, fill
 
 PAGE = (ROOT / "docs" / "journal.md").read_text(encoding="utf-8")
 COMMANDS = [

@@ -14,7 +14,7 @@ from alma.core.events import Failure, OperationFailed, OperationSucceeded
 from alma.core.secret import Secret
 from alma.errors import JournalError, RunNotFoundError, StaleEpochError
 from alma.journal.journal import Journal
-from tests.unit.journal_tools import START, Clock, a_run, created, fill, intended, succeeded
+from tests.journal.tools import START, Clock, a_run, created, fill, intended, succeeded
 
 
 @pytest.fixture

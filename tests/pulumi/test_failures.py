@@ -15,8 +15,8 @@ from alma.core.events import Failure
 from alma.core.secret import Secret
 from alma.errors import AuthenticationError, BackendError, DefinitionError, ToolError
 from alma.pulumi.local import PulumiEngine
-from tests.engine import programs
-from tests.engine.conftest import Place, until
+from tests.pulumi import programs
+from tests.pulumi.conftest import Place, until
 
 
 def _read(path: str) -> str:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from alma.core import events
 from alma.core.events import Event, RunCreated
 from alma.journal.journal import Journal
-from tests.unit.journal_tools import a_run
+from tests.journal.tools import a_run
 
 JSON = st.recursive(
     st.none()

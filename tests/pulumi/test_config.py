@@ -14,8 +14,8 @@ import psutil
 from alma.core.secret import Secret
 from alma.pulumi.engine import StackRef
 from alma.pulumi.project import write_settings
-from tests.engine import programs
-from tests.engine.conftest import Place
+from tests.pulumi import programs
+from tests.pulumi.conftest import Place
 
 if TYPE_CHECKING:
     import pytest
