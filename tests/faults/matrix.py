@@ -30,8 +30,8 @@ _REAL: Final = "faults/real/test_volume.py::test_whoever_is_killed_whenever_the_
 _CRASHES: Final = "pulumi/test_crashes.py::"
 _FAILURES: Final = "pulumi/test_failures.py::"
 _LOST: Final = "pulumi/test_lost_creates.py::"
-_CRASH: Final = "journal/test_journal_crash.py::"
-_CHAIN: Final = "journal/test_journal_chain.py::"
+_CRASH: Final = "journal/test_crash.py::"
+_CHAIN: Final = "journal/test_chain.py::"
 _RUN: Final = "runner/test_run.py::"
 
 MATRIX: Final = (
@@ -205,7 +205,7 @@ MATRIX: Final = (
         23,
         "journal of a newer alma",
         "REFUSED, file byte-identical",
-        ("journal/test_journal_files.py::test_what_is_no_journal_is_refused_untouched",),
+        ("journal/test_files.py::test_what_is_no_journal_is_refused_untouched",),
     ),
     Row(
         24,

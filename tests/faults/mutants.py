@@ -28,7 +28,7 @@ MODEL: Final = "tests/faults/model"
 RUN: Final = "tests/runner/test_run.py"
 STATE: Final = "tests/core/test_state.py"
 JOURNAL: Final = "tests/journal/test_journal.py"
-CHAIN: Final = "tests/journal/test_journal_chain.py"
+CHAIN: Final = "tests/journal/test_chain.py"
 _UNDONE: Final = "other.state is done or other.skipped or _opaque(other)"
 
 
