@@ -32,7 +32,8 @@ _FAILURES: Final = "pulumi/test_failures.py::"
 _LOST: Final = "pulumi/test_lost_creates.py::"
 _CRASH: Final = "journal/test_crash.py::"
 _CHAIN: Final = "journal/test_chain.py::"
-_RUN: Final = "runner/test_run.py::"
+_CALLED: Final = "runner/test_actions.py::"
+_INTERRUPTS: Final = "runner/test_interrupts.py::"
 
 MATRIX: Final = (
     Row(1, "killed before the intent is written", "COMPLETED", (_STUB, _REAL), (_ROWS_MODEL,)),
@@ -73,7 +74,7 @@ MATRIX: Final = (
         "destroy fails, or lies",
         "FAILED, leftovers named",
         (f"{_FAILURES}test_a_failed_delete_is_told_and_what_is_left_is_in_the_state",),
-        (_ROWS_MODEL, f"{_RUN}test_a_lying_destroy_is_not_believed"),
+        (_ROWS_MODEL, "runner/test_undo.py::test_a_lying_destroy_is_not_believed"),
     ),
     Row(
         9,
@@ -126,7 +127,10 @@ MATRIX: Final = (
             "faults/real/test_disk.py::test_a_disk_that_fills_up_interrupts_and_resume_goes_on",
             f"{_CRASH}test_a_disk_that_takes_no_more_is_a_typed_error",
         ),
-        (_ROWS_MODEL, f"{_RUN}test_a_full_disk_in_the_middle_interrupts_with_an_emergency_record"),
+        (
+            _ROWS_MODEL,
+            f"{_INTERRUPTS}test_a_full_disk_in_the_middle_interrupts_with_an_emergency_record",
+        ),
     ),
     Row(
         15,
@@ -143,7 +147,7 @@ MATRIX: Final = (
         "journal damaged",
         "opens closed, the break named",
         (
-            f"{_CHAIN}test_a_flipped_bit_is_found_or_changes_nothing",
+            "journal/test_damage.py::test_a_flipped_bit_is_found_or_changes_nothing",
             f"{_CHAIN}test_any_edit_of_one_value_is_found",
             f"{_CRASH}test_a_torn_log_loses_only_its_tail",
         ),
@@ -178,7 +182,7 @@ MATRIX: Final = (
         20,
         "output that is no JSON",
         "typed failure, compensation",
-        (f"{_RUN}test_a_result_that_is_no_json_fails_the_step",),
+        (f"{_CALLED}test_a_result_that_is_no_json_fails_the_step",),
         (_ACTIONS,),
     ),
     Row(
@@ -199,7 +203,7 @@ MATRIX: Final = (
             f"{_FAILURES}test_a_secret_in_an_error_is_redacted",
             "restore/test_limits.py::test_no_secret_is_left_anywhere",
         ),
-        (_RANDOM, f"{_RUN}test_no_secret_reaches_the_journal"),
+        (_RANDOM, f"{_CALLED}test_no_secret_reaches_the_journal"),
     ),
     Row(
         23,

@@ -25,8 +25,10 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 
 MODEL: Final = "tests/faults/model"
-RUN: Final = "tests/runner/test_run.py"
-STATE: Final = "tests/core/test_state.py"
+ACTIONS: Final = "tests/runner/test_actions.py"
+RESUME: Final = "tests/runner/test_resume.py"
+INTERRUPTS: Final = "tests/runner/test_interrupts.py"
+DECIDE: Final = "tests/core/test_decide_forward.py"
 JOURNAL: Final = "tests/journal/test_journal.py"
 CHAIN: Final = "tests/journal/test_chain.py"
 _UNDONE: Final = "other.state is done or other.skipped or _opaque(other)"
@@ -101,8 +103,8 @@ MUTANTS: Final = (
     _one(
         "the failed step is not undone",
         "core/decide.py",
-        "if run.takes_back or step.started is not None",
-        "if run.takes_back or (step.started is not None and step.state is not FAILED)",
+        "if run.backward_only or step.started is not None",
+        "if run.backward_only or (step.started is not None and step.state is not FAILED)",
     ),
     _one(
         "the epoch is not checked",
@@ -127,8 +129,8 @@ MUTANTS: Final = (
         "core/decide.py",
         "attempt = max(step.attempts, 1) if step.in_doubt else step.attempts + 1",
         "attempt = step.attempts + 1",
-        RUN,
-        STATE,
+        ACTIONS,
+        DECIDE,
     ),
     _one(
         "a retained step counts as clean",
@@ -215,21 +217,21 @@ MUTANTS: Final = (
         "runner/start.py",
         "                refuse_unfinished(journal, definition)\n",
         "",
-        RUN,
+        RESUME,
     ),
     _one(
         "a second signal leaves no trace",
         "runner/runner.py",
         "            if step.open is not None:\n                self._recorder",
         "            if step.open is None:\n                self._recorder",
-        RUN,
+        INTERRUPTS,
     ),
     _one(
         "retries are not bounded",
         "core/state.py",
         "return made < attempts and failure.kind not in ev.NOT_RETRIED",
         "return failure.kind not in ev.NOT_RETRIED",
-        STATE,
+        DECIDE,
     ),
     _one(
         "the chain is not followed",

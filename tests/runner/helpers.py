@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from alma import Saga
+from alma.core import events as ev
 from alma.core.events import Recorded
 from alma.core.result import Result
-from alma.errors import SagaEndedError
+from alma.errors import JournalError, SagaEndedError
 from alma.journal.journal import Journal
 from alma.runner.settings import Settings
-from alma.testing import FakeEngine
+from alma.testing import FakeEngine, Fault
 
 
 def program() -> None:
@@ -50,3 +52,36 @@ async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true"
         await asyncio.sleep(0.002)
+
+
+def three(**options: Any) -> Saga:
+    saga = Saga("s", **options)
+    a = saga.add_stack("a", program=program)
+    b = saga.add_stack("b", program=program, inputs={"url": a.output("url")})
+    saga.add_stack("c", program=program, inputs={"url": b.output("url")})
+    return saga
+
+
+CRASHES = [
+    Fault(project="s-b", operation="up", effect="crash", after=0),
+    Fault(project="s-b", operation="up", effect="crash", after=1),
+    Fault(project="s-b", operation="up", effect="crash", after=2),
+    Fault(project="s-b", operation="inspect", effect="crash"),
+]
+
+
+class FullDisk(Journal):
+    """Refuses every commit from the nth event on."""
+
+    limit = 0
+
+    def commit(self, drafts: Sequence[ev.Recorded], lease: Any) -> list[ev.Recorded]:
+        """As `Journal.commit`, until the disk is full."""
+        if drafts[-1].seq >= self.limit:
+            raise JournalError("The journal cannot be written: the disk is full.")
+        return super().commit(drafts, lease)
+
+
+def full_disk_after(events: int) -> Any:
+    """An opener of journals whose disk is full from this event on."""
+    return type("FullDisk", (FullDisk,), {"limit": events}).open

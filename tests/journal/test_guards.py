@@ -1,0 +1,75 @@
+"""The file itself refuses edits, and a guard that is gone is found."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.journal.tampering import COLUMNS, first_break, verified
+from tests.journal.tools import content
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TRIGGER events_no_update",
+        "DROP TRIGGER leases_no_delete",
+        "DROP TRIGGER events_in_order",
+        "DROP VIEW steps",
+        "DROP INDEX runs_by_target",
+    ],
+)
+def test_a_dropped_guard_is_found(copy: Path, statement: str) -> None:
+    """The rows may be right: without its guards the journal is not what was made."""
+    connection = sqlite3.connect(copy)
+    connection.execute(statement)
+    connection.close()
+    assert f"{statement.rsplit(maxsplit=1)[-1]} is missing from the schema" in str(
+        first_break(copy)
+    )
+
+
+def test_what_others_add_is_left_alone(copy: Path) -> None:
+    """An index or a view of one's own is no break."""
+    connection = sqlite3.connect(copy)
+    connection.execute("CREATE VIEW mine AS SELECT * FROM history")
+    connection.execute("CREATE INDEX by_type ON events (type)")
+    connection.close()
+    assert verified(copy).ok
+
+
+@pytest.mark.parametrize("table", ["events", "runs", "leases"])
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE {} SET run = run", "DELETE FROM {}", "INSERT OR REPLACE INTO {} SELECT * FROM {}"],
+)
+def test_rows_are_only_ever_added(copy: Path, table: str, statement: str) -> None:
+    """The file refuses edits by whatever tool, REPLACE (which fires no DELETE) included."""
+    connection = sqlite3.connect(copy)
+    before = content(copy)
+    with pytest.raises(sqlite3.IntegrityError, match="only ever added"):
+        connection.execute(statement.format(table, table))
+    connection.close()
+    assert content(copy) == before
+
+
+@pytest.mark.parametrize(
+    ("table", "changes"),
+    [
+        ("events", {"position": 20, "seq": 3}),
+        ("events", {"position": 9, "seq": 9}),
+        ("runs", {"position": 20, "run": "'r9'"}),
+        ("leases", {"number": 20, "target": "'x'", "epoch": 1}),
+        ("leases", {"number": 5, "target": "'x'", "epoch": 2}),
+    ],
+)
+def test_rows_are_only_added_at_the_end(copy: Path, table: str, changes: dict[str, object]) -> None:
+    """A gap cannot be made, neither in the journal nor in a run nor in the epochs of a target."""
+    columns = ", ".join(str(changes.get(name, name)) for name in COLUMNS[table])
+    last = f"ORDER BY {COLUMNS[table][0]} DESC LIMIT 1"
+    connection = sqlite3.connect(copy)
+    with pytest.raises(sqlite3.IntegrityError, match="added at the end"):
+        connection.execute(f"INSERT INTO {table} SELECT {columns} FROM {table} {last}")  # noqa: S608
+    connection.close()

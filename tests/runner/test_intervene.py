@@ -1,0 +1,73 @@
+"""Ways out of a stuck undo: a step is skipped, a run is abandoned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alma import SagaState
+from alma.errors import DefinitionError
+from alma.runner.intervene import abandon, skip
+from alma.runner.start import rollback, up
+from alma.testing import Crash, FakeEngine, Fault
+from tests.runner.helpers import (
+    CRASHES,
+    ended,
+    settings,
+    three,
+    types,
+)
+
+
+def stuck() -> FakeEngine:
+    """c fails going up, and b cannot be destroyed, however often it is tried."""
+    faults = [Fault(project="s-c", operation="up", after=1)]
+    faults += [Fault(project="s-b", operation="destroy", nth=n, after=1) for n in range(1, 9)]
+    return FakeEngine(faults=faults)
+
+
+async def test_a_skipped_step_lets_the_undo_go_on_and_is_never_clean(journal: Path) -> None:
+    """What it depended on is undone; it stays a leftover, with the operator's reason."""
+    engine = stuck()
+    await ended(up(three(), settings=settings(engine, journal)))
+    await skip("latest", "b", reason="deleted by hand", settings=settings(engine, journal))
+    result = await ended(rollback(settings=settings(engine, journal)))
+    assert result.state is SagaState.FAILED
+    assert [left.step for left in result.leftovers] == ["b"]
+    assert "deleted by hand" in result.leftovers[0].reason
+    assert set(engine.world) == {("s-b", "dev")}
+    assert "StepSkipped" in types(journal)
+
+
+async def test_only_a_step_that_waits_to_be_undone_can_be_skipped(journal: Path) -> None:
+    """An unknown, an undone or a never started step is refused, and nothing is journaled."""
+    engine = stuck()
+    await ended(up(three(), settings=settings(engine, journal)))
+    before = types(journal)
+    for step in ("nope", "c"):
+        with pytest.raises(DefinitionError):
+            await skip("latest", step, reason="x", settings=settings(engine, journal))
+    with pytest.raises(DefinitionError, match="reason"):
+        await skip("latest", "b", reason=" ", settings=settings(engine, journal))
+    assert types(journal) == before
+
+
+async def test_an_abandoned_run_is_failed_and_frees_its_target(journal: Path) -> None:
+    """An interrupted run that nobody wants to go on with, with all that is left of it named."""
+    engine = FakeEngine(faults=[CRASHES[1]])
+    with pytest.raises(Crash):
+        await up(three(), settings=settings(engine, journal))
+    result = await abandon("latest", reason="moved elsewhere", settings=settings(engine, journal))
+    assert result.state is SagaState.FAILED
+    assert {left.step for left in result.leftovers} == {"a", "b"}
+    assert all("moved elsewhere" in left.reason for left in result.leftovers)
+    assert (await up(three(), settings=settings(engine, journal))).state is SagaState.COMPLETED
+
+
+async def test_a_run_that_left_nothing_cannot_be_abandoned(journal: Path) -> None:
+    """COMPLETED and COMPENSATED are never overwritten."""
+    engine = FakeEngine()
+    await up(three(), settings=settings(engine, journal))
+    with pytest.raises(DefinitionError, match="COMPLETED"):
+        await abandon("latest", reason="x", settings=settings(engine, journal))
