@@ -12,13 +12,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from alma.pulumi.engine import StackRef
-from alma.steps.step import StackStep, Step
 
 
 class WorkerProcess:
@@ -61,24 +60,19 @@ _waiting: list[WorkerProcess] = []
 
 
 @contextmanager
-def prewarm(steps: Iterable[Step]) -> Iterator[None]:
-    """Start a worker now if there are stacks, for the first engine; it is ended if none took it."""
-    stacks = [step for step in steps if isinstance(step, StackStep)]
-    if stacks and not _waiting:
-        _waiting.append(WorkerProcess(os.environ, programs=any(step.program for step in stacks)))
+def prewarm(stacks: Sequence[StackRef], *, programs: bool) -> Iterator[None]:
+    """Start a worker now, for the first engine; it is ended if none took it."""
+    if not _waiting:
+        _waiting.append(WorkerProcess(os.environ, programs=programs))
         # Loaded once the worker has begun to load, too.
         from alma.pulumi import stretch
 
-        stretch.begin([_ref(step) for step in stacks])
+        stretch.begin(stacks)
     try:
         yield
     finally:
         if (left := take()) is not None:
             left.discard()
-
-
-def _ref(step: StackStep) -> StackRef:
-    return StackRef(project=step.project, stack=step.saga.stack, work_dir=str(step.work_dir or ""))
 
 
 def take() -> WorkerProcess | None:

@@ -57,7 +57,9 @@ def from_saga(
     definition = saga.definition()
     definition = replace(definition, aws=aws or definition.aws)
     redactor = Redactor()
-    adapters = {step.name: from_step(step, engine, modules, redactor) for step in saga.steps}
+    adapters = {
+        step.name: from_step(step, saga.stack, engine, modules, redactor) for step in saga.steps
+    }
     for adapter in adapters.values():
         if isinstance(adapter, StackHandler) and definition.aws is not None:
             adapter.defaults = definition.aws.config()

@@ -13,7 +13,7 @@ from alma.core.validation import check_choice, check_key, check_name, check_valu
 from alma.errors import DefinitionError
 from alma.steps.options import StepOptions, step_options
 from alma.steps.stack.project import find_project
-from alma.steps.step import ActionStep, Resolver, StackCompensation, StackStep, Step
+from alma.steps.step import ActionStep, Resolver, StackCompensation, StackStep, Step, prewarmed
 
 if TYPE_CHECKING:
     from alma.core.result import Result
@@ -256,18 +256,14 @@ class Saga:
         FAILED, SagaInterrupted when stopped half way, and other AlmaErrors when nothing was
         started. `journal` is the journal's path (default `.alma/journal.db`).
         """
-        from alma.pulumi.prewarm import prewarm
-
-        with prewarm(self.steps):
+        with prewarmed(self.steps, self.stack):
             from alma.runner.start import up
 
             return await up(self, journal=journal)
 
     def run(self, *, journal: str | Path | None = None) -> Result:
         """`execute`, for a script: makes an event loop of its own. Raises as `execute` does."""
-        from alma.pulumi.prewarm import prewarm
-
-        with prewarm(self.steps):
+        with prewarmed(self.steps, self.stack):
             from alma.runner.start import run_sync, up
 
             return run_sync(lambda: up(self, journal=journal))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from alma.core.definition import Retry
 from alma.core.validation import check_key, check_name, check_seconds, check_value
 from alma.errors import DefinitionError
 from alma.steps.step import Output, Step
-
-if TYPE_CHECKING:
-    from alma.saga.saga import Saga
 
 
 class StepOptions(TypedDict, total=False):
@@ -41,7 +38,7 @@ def check_variables(where: str, variables: Mapping[str, Any], options: StepOptio
 
 
 def step_options(
-    saga: Saga,
+    owner: object,
     where: str,
     name: str,
     *,
@@ -58,19 +55,18 @@ def step_options(
         check_key(where, key)
         if not isinstance(value, Output):
             check_value(f"{where}: input {key!r}", value)
-        elif value.saga is not saga:
-            other = value.saga.name if value.saga else ""
+        elif value.owner is not owner:
             raise DefinitionError(
                 f"{where}: input {key!r} is an output of another saga "
-                f'("{other}"), not of "{saga.name}".'
+                f'("{_name(value.owner)}"), not of "{_name(owner)}".'
             )
     for what, policy in (("retry", retry), ("compensation_retry", compensation_retry)):
         if policy is not None and not isinstance(policy, Retry):
             raise DefinitionError(f"{where}: {what} must be a Retry, not {policy!r}.")
     return {
         "name": name,
-        "saga": saga,
-        "after": None if after is None else _names(saga, where, after),
+        "owner": owner,
+        "after": None if after is None else _names(owner, where, after),
         "inputs": dict(inputs or {}),
         "retry": retry or Retry(),
         "compensation_retry": compensation_retry or Retry(),
@@ -82,12 +78,16 @@ def step_options(
     }
 
 
-def _names(saga: Saga, where: str, after: Iterable[Step | str]) -> tuple[str, ...]:
+def _name(owner: object) -> str:
+    return getattr(owner, "name", "")
+
+
+def _names(owner: object, where: str, after: Iterable[Step | str]) -> tuple[str, ...]:
     if isinstance(after, str | Step):
         after = [after]
     names = []
     for entry in after:
-        if isinstance(entry, Step) and entry.saga is not saga:
+        if isinstance(entry, Step) and entry.owner is not owner:
             raise DefinitionError(f'{where}: after names "{entry.name}" of another saga.')
         names.append(entry.name if isinstance(entry, Step) else check_name("step", entry))
     return tuple(dict.fromkeys(names))

@@ -35,7 +35,11 @@ def from_plan(
 
 
 def from_step(
-    step: Step, engine: Engine | None, modules: tuple[ModuleType, ...], redactor: Redactor
+    step: Step,
+    stack: str,
+    engine: Engine | None,
+    modules: tuple[ModuleType, ...],
+    redactor: Redactor,
 ) -> StepHandler:
     """An adapter that can do and undo the step; its secrets are made known to `redactor`.
 
@@ -45,7 +49,7 @@ def from_step(
     if isinstance(step, StackStep):
         from alma.steps.stack import binding as stacks
 
-        return stacks.from_step(step, engine, modules, redactor)
+        return stacks.from_step(step, stack, engine, modules, redactor)
     if isinstance(step, ActionStep):
         from alma.steps import action_binding as action
 

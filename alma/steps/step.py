@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from alma.core.definition import Kind, Retry, StepDefinition
 from alma.core.operation import PendingCreate
-
-if TYPE_CHECKING:
-    from alma.saga.saga import Saga
+from alma.pulumi.engine import StackRef
 
 Resolver = Callable[[PendingCreate], Any]
 StackCompensation = Literal["destroy", "restore", "retain"] | Callable[..., Any]
@@ -23,8 +22,8 @@ class Output:
 
     step: str
     name: str
-    saga: Saga | None = field(repr=False, compare=False)
-    """Of whose step; None in a reference that is made from the journal."""
+    owner: object = field(default=None, repr=False, compare=False)
+    """Whose step it is of; None in a reference that is made from the journal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +32,8 @@ class Step:
 
     kind: ClassVar[Kind]
     name: str
-    saga: Saga = field(repr=False, compare=False)
+    owner: object = field(repr=False, compare=False)
+    """The saga that it is a step of: to a step no more than a token, the same one or another."""
     after: tuple[str, ...] | None
     inputs: Mapping[str, Any]
     retry: Retry
@@ -44,12 +44,18 @@ class Step:
 
     def output(self, name: str) -> Output:
         """The output of that name, for `inputs={"...": step.output("...")}` of another step."""
-        return Output(self.name, name, self.saga)
+        return Output(self.name, name, self.owner)
 
     @property
     def effects(self) -> tuple[tuple[str, str], ...]:
         """What this step alone may work on, as kind and name: no other step has the same."""
         return ()
+
+    @classmethod
+    @contextmanager
+    def prewarm(cls, steps: Sequence[Self], stack: str) -> Iterator[None]:  # noqa: ARG003 - one for all
+        """Start what takes long ahead of what runs these steps; by default there is nothing."""
+        yield
 
     def particulars(self) -> dict[str, Any]:
         """The fields of its `StepDefinition` that only this kind of step has."""
@@ -79,6 +85,16 @@ class Step:
         )
 
 
+@contextmanager
+def prewarmed(steps: Sequence[Step], stack: str) -> Iterator[None]:
+    """Whatever the kinds of these steps start ahead; `stack` is the saga's."""
+    with ExitStack() as begun:
+        for kind in dict.fromkeys(type(step) for step in steps):
+            own = [step for step in steps if type(step) is kind]
+            begun.enter_context(kind.prewarm(own, stack))
+        yield
+
+
 @dataclass(frozen=True, kw_only=True)
 class StackStep(Step):
     """A Pulumi stack: an inline `program` or a project in `work_dir`."""
@@ -90,6 +106,20 @@ class StackStep(Step):
     config: Mapping[str, Any]
     compensation: StackCompensation
     resolver: Resolver | None
+
+    @classmethod
+    @contextmanager
+    def prewarm(cls, steps: Sequence[Self], stack: str) -> Iterator[None]:
+        """A worker, for the first engine of this process."""
+        from alma.pulumi.prewarm import prewarm
+
+        refs = [step.ref(stack) for step in steps]
+        with prewarm(refs, programs=any(step.program for step in steps)):
+            yield
+
+    def ref(self, stack: str) -> StackRef:
+        """Its stack, of this name."""
+        return StackRef(project=self.project, stack=stack, work_dir=str(self.work_dir or ""))
 
     @property
     def effects(self) -> tuple[tuple[str, str], ...]:

@@ -48,5 +48,5 @@ def sources(step: StepDefinition, names: frozenset[str]) -> dict[str, Any]:
         owners = [name for name in names if source.startswith(f"{name}.")]
         if source != "value" and owners:
             owner = max(owners, key=len)
-            found[key] = Output(owner, source.removeprefix(f"{owner}."), saga=None)
+            found[key] = Output(owner, source.removeprefix(f"{owner}."))
     return found

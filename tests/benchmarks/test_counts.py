@@ -12,9 +12,10 @@ import pytest
 
 from alma import Saga, destroy, resume
 from alma.journal.sqlite.connection import Store
-from alma.pulumi.prewarm import prewarm, take
+from alma.pulumi.prewarm import take
 from alma.runner import executor as operation
 from alma.runner import recorder
+from alma.steps.step import prewarmed
 from tests.benchmarks.arms.stage import stage
 from tests.benchmarks.room import Room, projects
 
@@ -228,7 +229,7 @@ def test_a_worker_imports_pulumi_for_programs_alone(*, programs: bool) -> None:
     saga.add_stack("project", work_dir=".")
     if programs:
         saga.add_stack("program", program=lambda: None)
-    with prewarm(saga.steps):
+    with prewarmed(saga.steps, saga.stack):
         worker = take()
     assert worker is not None
     worker.discard()

@@ -24,12 +24,12 @@ def command(shared: Invocation, target: str, localstack: LocalStack | None) -> i
 
     Exit codes: 0 completed, 4 failed and undone, 10 failed with leftovers, 8 interrupted.
     """
-    from alma.pulumi.prewarm import prewarm
     from alma.saga.target import load
+    from alma.steps.step import prewarmed
 
-    loaded = load(target)
+    saga = (loaded := load(target)).saga
     # Only now: for a target that is refused, nothing is started.
-    with prewarm(loaded.saga.steps):
+    with prewarmed(saga.steps, saga.stack):
         return _up(shared, loaded, localstack)
 
 

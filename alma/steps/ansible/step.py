@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from alma.core.validation import check_name
 from alma.errors import DefinitionError
 from alma.steps.options import StepOptions, check_variables, step_options
 from alma.steps.step import Step
 from alma.steps.values import kept
-
-if TYPE_CHECKING:
-    from alma.saga.saga import Saga
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +43,7 @@ class AnsibleStep(Step):
 
 
 def ansible_step(
-    saga: Saga,
+    owner: object,
     name: str,
     playbooks: tuple[str | Path, str | Path | None],
     inventory: str | Path | None,
@@ -67,7 +64,7 @@ def ansible_step(
         inventory=find_inventory(where, inventory),
         variables=values,
         secret_outputs=tuple(secret_outputs),
-        **step_options(saga, where, name, **options),
+        **step_options(owner, where, name, **options),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from alma.core.secret import Secret, secrets_in
@@ -14,9 +14,6 @@ from alma.errors import DefinitionError
 from alma.steps.options import StepOptions, step_options
 from alma.steps.step import Step
 from alma.steps.values import UNDO, kept
-
-if TYPE_CHECKING:
-    from alma.saga.saga import Saga
 
 PLACEHOLDER: Final = re.compile(r"\{(inputs|outputs)\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\}")
 _CREDENTIALS: Final = re.compile(r"auth|cookie|token|secret|password|api-?key", re.IGNORECASE)
@@ -99,7 +96,7 @@ class HttpStep(Step):
 
 
 def http_step(
-    saga: Saga,
+    owner: object,
     name: str,
     do: Asked,
     undo: Asked | Literal["none"] | None,
@@ -119,7 +116,7 @@ def http_step(
         undo=undo,
         check=check,
         secret_outputs=tuple(secret_outputs),
-        **step_options(saga, where, name, **options),
+        **step_options(owner, where, name, **options),
     )
 
 

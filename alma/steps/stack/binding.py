@@ -25,7 +25,11 @@ def from_plan(step: StepDefinition, stack: str, engine: Engine | None) -> StackH
 
 
 def from_step(
-    step: StackStep, engine: Engine | None, modules: tuple[ModuleType, ...], redactor: Redactor
+    step: StackStep,
+    stack: str,
+    engine: Engine | None,
+    modules: tuple[ModuleType, ...],
+    redactor: Redactor,
 ) -> StackHandler:
     """It can do and undo."""
     redactor.learn(step.config)
@@ -35,10 +39,9 @@ def from_step(
     undo = step.compensation
     if callable(undo):
         takes_context(undo, f'The compensation of step "{step.name}"')
-    work_dir = str(step.work_dir or "")
     return StackHandler(
         name=step.name,
-        ref=StackRef(project=step.project, stack=step.saga.stack, work_dir=work_dir),
+        ref=step.ref(stack),
         engine=_required(engine),
         program=program,
         config=step.config,

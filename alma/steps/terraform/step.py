@@ -7,16 +7,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from alma.core.validation import check_choice, check_name
 from alma.errors import DefinitionError
 from alma.steps.options import StepOptions, check_variables, step_options
 from alma.steps.step import Step
 from alma.steps.values import kept
-
-if TYPE_CHECKING:
-    from alma.saga.saga import Saga
 
 TerraformCompensation = Literal["destroy", "retain"] | Callable[..., Any]
 
@@ -56,7 +53,7 @@ class TerraformStep(Step):
 
 
 def terraform_step(
-    saga: Saga,
+    owner: object,
     name: str,
     work_dir: Path,
     variables: Mapping[str, Any] | None,
@@ -77,7 +74,7 @@ def terraform_step(
         variables=values,
         program=program,
         compensation=compensation,
-        **step_options(saga, where, name, **options),
+        **step_options(owner, where, name, **options),
     )
 
 
