@@ -112,22 +112,21 @@ def test_a_full_disk_under_the_answer_is_told(spawn: Spawn, words: list[str]) ->
 
 def test_closed_standard_streams_are_no_crash(write: Write, environment: dict[str, str]) -> None:
     write()
-    command = f"exec {sys.executable} -m alma.cli up >&- 2>&- <&-"
+    command = f"exec {sys.executable} -m alma up >&- 2>&- <&-"
     done = subprocess.run(["sh", "-c", command], env=environment, timeout=60, check=False)
     assert done.returncode == 0
 
 
-def test_both_modules_can_be_run(environment: dict[str, str]) -> None:
-    for module in ("alma", "alma.cli"):
-        done = subprocess.run(
-            [sys.executable, "-m", module, "--version"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        assert done.stdout.startswith("alma-pulumi ")
+def test_the_package_can_be_run(environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "alma", "--version"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.startswith("alma-pulumi ")
 
 
 def test_every_error_of_alma_has_an_exit_code_of_the_contract() -> None:
