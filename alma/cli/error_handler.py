@@ -14,7 +14,6 @@ import click
 from alma.cli.options import Invocation
 from alma.cli.output import say
 from alma.errors import AlmaError
-from alma.reports.text import plain
 
 USAGE: Final = 2
 CANCELLED: Final = 8
@@ -33,7 +32,7 @@ def guarded(call: Callable[[], Any], shared: Invocation) -> int:
     except AlmaError as error:
         return tell(error.message, error.hint, error.exit_code, shared)
     except (KeyboardInterrupt, click.Abort):
-        hint = f"`{shared.command('status')}` tells how the last run stands."
+        hint = f"`{shared.command_line('status')}` tells how the last run stands."
         return tell("Interrupted.", hint, CANCELLED, shared)
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
@@ -44,8 +43,12 @@ def guarded(call: Callable[[], Any], shared: Invocation) -> int:
 
 def tell(message: str, hint: str, code: int, shared: Invocation) -> int:
     """Say what is wrong and the way out, on stderr; with `--json` as a document too."""
+    from alma.reports.text import plain
+
     if shared.json:
-        shared.answer({"error": message, "hint": hint or None, "exit_code": code})
+        from alma.reports import documents
+
+        shared.print_json(documents.error(message, hint, code))
     say(f"error: {plain(message)}", err=True)
     if hint:
         say(f"hint: {plain(hint)}", err=True)
@@ -69,8 +72,7 @@ def _bug(error: Exception, shared: Invocation) -> int:
     kept = _keep(trace)
     if shared.debug:
         say(trace, err=True)
-    what = plain(f"{type(error).__name__}: {error}")
-    message = f"This is a bug in alma ({what})."
+    message = f"This is a bug in alma ({type(error).__name__}: {error})."
     return tell(message, f"Please report it with the traceback in {kept}", BUG, shared)
 
 

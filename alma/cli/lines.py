@@ -9,7 +9,7 @@ from alma.cli.output import say
 from alma.core import events as ev
 from alma.core.run import RunStatus
 from alma.reports import text as words
-from alma.reports.summary import is_progress, summary
+from alma.reports.summary import is_progress, summarize
 
 
 class Lines:
@@ -27,7 +27,7 @@ class Lines:
             say(f"{run.plan.target}: {run.kind}, {steps} (run {run.run})")
         elif is_progress(event):
             who = f"{event.step}: " if event.step else ""
-            say(f"[{words.duration(self._clock() - self._began)}] {who}{summary(event)}")
+            say(f"[{words.duration(self._clock() - self._began)}] {who}{summarize(event)}")
 
     def resource(self, step: str, urn: str, op: str, done: bool) -> None:  # noqa: FBT001
         """Resources are many, and in the operation's log: no line for each."""

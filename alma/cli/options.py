@@ -33,21 +33,15 @@ class Invocation:
         """The journal's path."""
         return self.journal or DEFAULT_JOURNAL
 
-    def answer(self, value: Any) -> None:
+    def print_json(self, document: Any) -> None:
         """Print the one document of `--json`."""
-        output.document(value, self.stream)
+        output.print_json(document, self.stream)
 
-    def command(self, words: str) -> str:
-        """A command to be copied from a report: with this call's own `--journal`."""
-        chosen = f" --journal {quoted(str(self.journal))}" if self.journal else ""
-        return f"alma-pulumi {words}{chosen}"
+    def command_line(self, words: str) -> str:
+        """A command to be copied: with this call's own `--journal`."""
+        from alma.reports.text import command_line
 
-
-def quoted(text: str) -> str:
-    """As a shell takes it for one word."""
-    import shlex
-
-    return shlex.quote(text)
+        return command_line(words, self.journal)
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:

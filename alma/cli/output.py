@@ -7,10 +7,17 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import click
 
+_COLOURS: Final = {
+    "COMPLETED": "green",
+    "COMPENSATED": "yellow",
+    "FAILED": "red",
+    "RUNNING": "cyan",
+    "COMPENSATING": "magenta",
+}
 _GONE = (errno.EPIPE, errno.EIO, errno.ENXIO)
 """The reader has left (`| head`), or the terminal has: nobody is there to be told."""
 
@@ -20,11 +27,22 @@ def say(text: str = "", *, err: bool = False) -> None:
     _write(lambda: click.echo(text, err=err), sys.stderr if err else sys.stdout)
 
 
-def document(value: Any, stream: IO[str]) -> None:
+def state(word: str) -> str:
+    """The word in its colour, where colours are wanted."""
+    return click.style(word, fg=_COLOURS.get(word.partition(" ")[0])) if _coloured() else word
+
+
+def _coloured() -> bool:
+    """On a terminal, unless NO_COLOR says otherwise (https://no-color.org)."""
+    stream = sys.stdout
+    return not os.environ.get("NO_COLOR") and stream is not None and stream.isatty()
+
+
+def print_json(document: Any, stream: IO[str]) -> None:
     """Print the one JSON document. ASCII only: it fits every locale and terminal."""
     import json
 
-    _write(lambda: click.echo(json.dumps(value, indent=2), file=stream), stream)
+    _write(lambda: click.echo(json.dumps(document, indent=2), file=stream), stream)
 
 
 def _write(work: Any, stream: IO[str]) -> None:

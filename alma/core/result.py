@@ -1,13 +1,13 @@
-"""What a run ended with, and the one JSON document that describes it."""
+"""What a run ended with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from alma.core.events import Failure, Leftover
-from alma.core.run import RunStatus, SagaState, StepStatus
+from alma.core.run import RunStatus, SagaState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,46 +58,3 @@ def make_result(
         interrupted=interrupted,
         status=run,
     )
-
-
-def document(run: RunStatus, *, interrupted: bool) -> dict[str, Any]:
-    """The document of `up --json` and `status --json`; field names are never renamed."""
-    result = make_result(run, interrupted=interrupted)
-    return {
-        "run": run.run,
-        "saga": run.plan.saga,
-        "stack": run.plan.stack,
-        "kind": run.kind,
-        "state": run.state.value,
-        "interrupted": interrupted,
-        "exit_code": result.exit_code,
-        "created_at": run.created_at.isoformat() if run.created_at else None,
-        "ended_at": run.ended_at.isoformat() if run.ended_at else None,
-        "steps": [_step(step) for step in run.steps.values()],
-        "outputs": {name: dict(outputs) for name, outputs in result.outputs.items()},
-        "leftovers": [asdict(left) for left in run.leftovers],
-        "error": _sentence(result),
-        "failure": {"step": result.failed_step, **asdict(result.error)} if result.error else None,
-    }
-
-
-def _step(step: StepStatus) -> dict[str, Any]:
-    failure = step.undo_failure or step.failure
-    return {
-        "name": step.name,
-        "state": step.state.value,
-        "attempts": step.tries,
-        "seconds": round(step.seconds, 3),
-        "changes": dict(step.changes),
-        "error": failure.message if failure else None,
-        "kind": step.definition.kind,
-        "project": step.definition.project,
-        "undone": step.how,
-        "log": failure.log if failure else "",
-    }
-
-
-def _sentence(result: Result) -> str | None:
-    if result.error is None:
-        return result.status.reason or None
-    return f'step "{result.failed_step}": {result.error.message}'

@@ -1,11 +1,24 @@
-"""A definition as a drawing, in the languages of Mermaid and Graphviz."""
+"""A definition as a drawing: for Mermaid, for Graphviz, and as SVG, drawn here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
+from typing import Final
 
+from alma.core.dag import topological
 from alma.core.definition import Definition, StepDefinition
+
+_LETTER: Final = 8
+"""Pixels that a letter of 13 px monospace takes."""
+_SPACE: Final = "http://www.w3.org/2000/svg"
+_FONT: Final = 'font-family="monospace" font-size="13"'
+_ARROW: Final = (
+    '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" '
+    'markerHeight="8" orient="auto"><path d="M0 0 L8 4 L0 8 z"/></marker></defs>'
+)
+_HEIGHT, _GAP, _LAYER, _MARGIN = 36, 40, 96, 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,3 +92,75 @@ def dot(definition: Definition) -> str:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
+
+
+# -- SVG: layers from top to bottom, no tool and no dependency ---------------------------------
+
+
+@dataclass(frozen=True)
+class Box:
+    """A step's place: its left upper corner and its width."""
+
+    x: float
+    y: float
+    width: float
+
+    @property
+    def middle(self) -> float:
+        """Where arrows begin and end."""
+        return self.x + self.width / 2
+
+
+def svg(definition: Definition) -> str:
+    """The whole picture as one document."""
+    boxes, width, height = _place(definition)
+    lines = [
+        f'<svg xmlns="{_SPACE}" width="{width:g}" height="{height:g}" {_FONT}>',
+        f"<title>{escape(definition.saga)}</title>",
+        _ARROW,
+    ]
+    for arrow in arrows(definition):
+        begin, end = boxes[arrow.before], boxes[arrow.after]
+        top, bottom = begin.y + _HEIGHT, end.y
+        half = (top + bottom) / 2
+        lines.append(
+            f'<path d="M{begin.middle:g} {top:g} C{begin.middle:g} {half:g} {end.middle:g} '
+            f'{half:g} {end.middle:g} {bottom:g}" fill="none" stroke="black" '
+            'marker-end="url(#arrow)"/>'
+        )
+        if arrow.outputs:
+            x = (begin.middle + end.middle) / 2 + 6
+            text = escape(", ".join(arrow.outputs))
+            lines.append(f'<text x="{x:g}" y="{half + 4:g}" font-size="11">{text}</text>')
+    for step in definition.steps:
+        box = boxes[step.name]
+        corner = 4 if step.has_state else _HEIGHT / 2
+        thick = 3 if step.pivot else 1
+        lines.append(
+            f'<rect x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{_HEIGHT}" '
+            f'rx="{corner:g}" fill="white" stroke="black" stroke-width="{thick}"/>'
+            f'<text x="{box.middle:g}" y="{box.y + 23:g}" text-anchor="middle">'
+            f"{escape(step.name)}</text>"
+        )
+    return "\n".join([*lines, "</svg>"])
+
+
+def _place(definition: Definition) -> tuple[dict[str, Box], float, float]:
+    """Each step one layer below the lowest that it waits for; layers are centred."""
+    depth: dict[str, int] = {}
+    for name in topological(definition):
+        before = definition.step(name).dependencies
+        depth[name] = max((depth[other] + 1 for other in before), default=0)
+    layers = [[n for n in depth if depth[n] == d] for d in range(max(depth.values()) + 1)]
+    sizes = [[len(name) * _LETTER + 32 for name in layer] for layer in layers]
+    totals = [sum(row) + _GAP * (len(row) - 1) for row in sizes]
+    boxes: dict[str, Box] = {}
+    for level, (layer, row, total) in enumerate(zip(layers, sizes, totals, strict=True)):
+        x = _MARGIN + (max(totals) - total) / 2
+        for name, size in zip(layer, row, strict=True):
+            boxes[name] = Box(x, _MARGIN + level * _LAYER, size)
+            x += size + _GAP
+    # Room at the right for the label of the last arrow.
+    label = max((len(", ".join(a.outputs)) for a in arrows(definition)), default=0)
+    height = 2 * _MARGIN + (len(layers) - 1) * _LAYER + _HEIGHT
+    return boxes, max(totals) + 2 * _MARGIN + label * 7, height

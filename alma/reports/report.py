@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from alma.cli.options import Invocation, quoted
 from alma.core.events import Failure, Leftover
 from alma.core.run import RunStatus, SagaState, StepStatus
-from alma.reports import text as words
+from alma.reports import text
 
 _WAY = {
     "destroyed": "destroyed",
@@ -40,13 +40,13 @@ def steps(run: RunStatus) -> list[str]:
             step.name,
             step.state.value,
             str(step.tries or "-"),
-            words.duration(step.seconds) if step.seconds else "-",
-            words.changes(step.changes) or "-",
+            text.duration(step.seconds) if step.seconds else "-",
+            text.changes(step.changes) or "-",
             _remark(step),
         )
         for step in run.steps.values()
     ]
-    return words.table(("STEP", "STATE", "ATTEMPTS", "TIME", "CHANGES", ""), rows)
+    return text.table(("STEP", "STATE", "ATTEMPTS", "TIME", "CHANGES", ""), rows)
 
 
 def _remark(step: StepStatus) -> str:
@@ -59,7 +59,7 @@ def _remark(step: StepStatus) -> str:
         return _WAY.get(step.how, step.how)
     if step.in_doubt:
         return "in doubt: its last operation was cut off"
-    return words.one_line(failure.message, 80) if failure else ""
+    return text.one_line(failure.message, 80) if failure else ""
 
 
 def outputs(run: RunStatus) -> list[str]:
@@ -67,7 +67,7 @@ def outputs(run: RunStatus) -> list[str]:
     if run.kind != "up":
         return []
     return [
-        f"  {step.name}.{name}: {words.cut(_value(value), 300)}"
+        f"  {step.name}.{name}: {text.cut(_value(value), 300)}"
         for step in run.steps.values()
         if step.state is SagaState.COMPLETED
         for name, value in step.outputs.items()
@@ -75,7 +75,7 @@ def outputs(run: RunStatus) -> list[str]:
 
 
 def _value(value: Any) -> str:
-    return words.plain(json.dumps(value, ensure_ascii=False))
+    return text.plain(json.dumps(value, ensure_ascii=False))
 
 
 def failures(run: RunStatus) -> Iterator[str]:
@@ -92,10 +92,10 @@ def _failure(step: StepStatus, run: RunStatus, failure: Failure, what: str) -> I
     stack = f", stack {step.definition.project}/{run.plan.stack}" if step.definition.project else ""
     yield f'Step "{step.name}"{stack}, {what}:'
     if failure.urn:
-        yield f"  {words.resource(failure.urn)}"
-    yield from words.block(failure.message, "  ")
+        yield f"  {text.resource(failure.urn)}"
+    yield from text.block(failure.message, "  ")
     if failure.hint:
-        yield from words.block(f"hint: {failure.hint}", "  ")
+        yield from text.block(f"hint: {failure.hint}", "  ")
     if failure.log:
         yield f"  log: {short(failure.log)}"
 
@@ -123,20 +123,22 @@ def leftovers(left: tuple[Leftover, ...], gone: Mapping[Leftover, str] | None = 
         where = f" (stack {item.stack})" if item.stack else ""
         lines.append(f"  {item.step}{where}")
         if item.urn:
-            lines.append(f"    {words.resource(item.urn)}" + (f", id {item.id}" if item.id else ""))
-            if words.resource(item.urn) != words.plain(item.urn):  # a URN, and no address
-                lines.append(f"    {words.plain(item.urn)}")
+            lines.append(f"    {text.resource(item.urn)}" + (f", id {item.id}" if item.id else ""))
+            if text.resource(item.urn) != text.plain(item.urn):  # a URN, and no address
+                lines.append(f"    {text.plain(item.urn)}")
         elif item.id:
-            lines.append(f"    id {words.plain(item.id)}")
-        lines += words.block(item.reason, "    ", most=3)
+            lines.append(f"    id {text.plain(item.id)}")
+        lines += text.block(item.reason, "    ", most=3)
         if gone and item in gone:
             lines.append(f"    gone by now: run {gone[item]} has verified it")
     return lines
 
 
-def ways_on(run: RunStatus, shared: Invocation, *, interrupted: bool) -> list[str]:
+def next_commands(run: RunStatus, journal: Path | None, *, interrupted: bool) -> list[str]:
     """The commands that go on from here; empty when there is nothing to do."""
-    resume, rollback = (shared.command(f"{word} {run.run}") for word in ("resume", "rollback"))
+    resume, rollback = (
+        text.command_line(f"{word} {run.run}", journal) for word in ("resume", "rollback")
+    )
     if interrupted:
         if run.direction == "back" or run.past_pivot:
             return [resume]
@@ -151,13 +153,15 @@ def ways_on(run: RunStatus, shared: Invocation, *, interrupted: bool) -> list[st
     return [] if all(step.skipped for step in stuck) else [rollback]
 
 
-def after_words(run: RunStatus, shared: Invocation, *, interrupted: bool) -> str:
+def next_hint(run: RunStatus, journal: Path | None, *, interrupted: bool) -> str:
     """The way out as a hint, in one sentence."""
-    on = " or ".join(f"`{words}`" for words in ways_on(run, shared, interrupted=interrupted))
+    commands = next_commands(run, journal, interrupted=interrupted)
+    on = " or ".join(f"`{command}`" for command in commands)
     if interrupted:
         return f"Go on: {on}."
     if run.state is SagaState.COMPENSATED:
-        again = shared.command(f"up {quoted(short(run.origin))}") if run.origin else "up again"
+        up = f"up {text.quoted(short(run.origin))}"
+        again = text.command_line(up, journal) if run.origin else "up again"
         return f"Mend the cause, then `{again}`."
     if run.state is SagaState.FAILED:
         return f"Mend the cause, then {on}." if on else "What is left must be removed by hand."

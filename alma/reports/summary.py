@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alma.core import events as ev
-from alma.reports import text as words
+from alma.reports import text
 
 _BEGUN = {
     "up": "up started",
@@ -25,12 +25,12 @@ _ENDED = {
 }
 
 
-def summary(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an event
+def summarize(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an event
     """What happened, on one line, without the step's name."""
     match event:
         case ev.RunCreated():
             steps = len(event.definition.get("steps", ()))
-            return f"{event.kind} of {event.saga}/{event.stack}, {words.count(steps, 'step')}"
+            return f"{event.kind} of {event.saga}/{event.stack}, {text.count(steps, 'step')}"
         case ev.RunnerAttached():
             process = event.process
             return f"driven by {event.actor}, pid {process.pid} on {process.host}"
@@ -40,7 +40,7 @@ def summary(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an event
         case ev.InterruptReceived():
             return f"{event.signal}: {_interrupt(event.count)}"
         case ev.StepStarted():
-            held = f", holding {words.count(event.held, 'resource')}" if event.held else ""
+            held = f", holding {text.count(event.held, 'resource')}" if event.held else ""
             record = f" on stack {event.project}/{event.stack}{held}" if event.project else ""
             return f"started{record}"
         case ev.OperationIntended():
@@ -51,33 +51,33 @@ def summary(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an event
         case ev.SignalSent():
             return f"{event.signal} sent, because of the {event.why}"
         case ev.OperationSucceeded():
-            changes = words.changes(event.changes)
+            changes = text.changes(event.changes)
             return _ENDED[event.kind] + (f" ({changes})" if changes else "")
         case ev.OperationFailed():
-            return f"{event.kind} failed: {words.one_line(event.failure.message)}"
+            return f"{event.kind} failed: {text.one_line(event.failure.message)}"
         case ev.OperationLeftInDoubt():
-            return f"outcome not known: {words.one_line(event.reason)}"
+            return f"outcome not known: {text.one_line(event.reason)}"
         case ev.OperationReconciled():
-            return f"reconciled: {words.one_line(event.found)}"
+            return f"reconciled: {text.one_line(event.found)}"
         case ev.CompensationStarted():
-            return f"undoing everything, because {words.one_line(event.reason)}"
+            return f"undoing everything, because {text.one_line(event.reason)}"
         case ev.StepCompensated():
             return f"undone and verified ({event.how})"
         case ev.StepRetained():
-            return f"left as it is: {words.one_line(event.reason)}"
+            return f"left as it is: {text.one_line(event.reason)}"
         case ev.StepSkipped():
-            return f"skipped by {event.actor}: {words.one_line(event.reason)}"
+            return f"skipped by {event.actor}: {text.one_line(event.reason)}"
         case ev.RunAbandoned():
-            return f"abandoned by {event.actor}: {words.one_line(event.reason)}"
+            return f"abandoned by {event.actor}: {text.one_line(event.reason)}"
         case ev.RunCompleted():
             return "COMPLETED"
         case ev.RunCompensated():
             return "COMPENSATED"
         case ev.RunFailed():
-            left = words.count(len(event.leftovers), "leftover")
-            return f"FAILED, with {left}: {words.one_line(event.reason)}"
+            left = text.count(len(event.leftovers), "leftover")
+            return f"FAILED, with {left}: {text.one_line(event.reason)}"
         case ev.RunInterrupted():
-            return f"interrupted: {words.one_line(event.reason)}"
+            return f"interrupted: {text.one_line(event.reason)}"
     return event.type
 
 

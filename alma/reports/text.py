@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Final
-
-import click
 
 _CODES: Final = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours and cursor movement (ECMA-48, 5.4)
@@ -25,13 +23,6 @@ _DONE: Final = {
     "read": "read",
     "import": "imported",
     "discard": "discarded",
-}
-_COLOURS: Final = {
-    "COMPLETED": "green",
-    "COMPENSATED": "yellow",
-    "FAILED": "red",
-    "RUNNING": "cyan",
-    "COMPENSATING": "magenta",
 }
 
 
@@ -97,15 +88,17 @@ def resource(urn: str) -> str:
     return plain(f"{parts[2].rsplit('$', 1)[-1]} {parts[3]}")
 
 
-def state(word: str) -> str:
-    """The word in its colour, where colours are wanted."""
-    return click.style(word, fg=_COLOURS.get(word.partition(" ")[0])) if coloured() else word
+def command_line(words: str, journal: Path | None) -> str:
+    """A command to be copied from a report: with the `--journal` that this report is from."""
+    chosen = f" --journal {quoted(str(journal))}" if journal else ""
+    return f"alma-pulumi {words}{chosen}"
 
 
-def coloured() -> bool:
-    """On a terminal, unless NO_COLOR says otherwise (https://no-color.org)."""
-    stream = sys.stdout
-    return not os.environ.get("NO_COLOR") and stream is not None and stream.isatty()
+def quoted(text: str) -> str:
+    """As a shell takes it for one word."""
+    import shlex
+
+    return shlex.quote(text)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

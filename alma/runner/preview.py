@@ -15,7 +15,6 @@ from alma.steps.base import StepPreview, Way
 from alma.steps.stack.localstack import require_target
 from alma.steps.step import Output, StackStep
 
-LATER: Final = "known only during up"
 _SAME: Final = {"same", "read", "refresh"}
 
 
@@ -28,6 +27,11 @@ class PreviewedStep:
     stack: str
     foreseen: StepPreview
     unknown: tuple[str, ...] = ()
+
+    @property
+    def undo(self) -> str:
+        """The same in words."""
+        return "nothing to undo, as nothing changes" if self.changes_nothing else self.foreseen.undo
 
     @property
     def way(self) -> Way:

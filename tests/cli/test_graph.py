@@ -9,8 +9,7 @@ import pytest
 from click.testing import Result
 
 from alma import Saga
-from alma.reports.graph import dot, mermaid
-from alma.reports.svg import svg
+from alma.reports.graph import dot, mermaid, svg
 
 Write = Callable[..., Path]
 Call = Callable[..., Result]

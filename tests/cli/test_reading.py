@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 
 from alma.core import events as ev
-from alma.reports.summary import summary
+from alma.reports.summary import summarize
 from tests.cli.tools import names
 
 Write = Callable[..., Path]
@@ -49,7 +49,7 @@ SAMPLES: tuple[ev.Event, ...] = (
 def test_every_event_has_a_summary_of_its_own() -> None:
     assert {event.type for event in SAMPLES} == set(ev.Event.registry)
     for event in SAMPLES:
-        text = summary(event)
+        text = summarize(event)
         assert text
         assert text != event.type
         assert "\n" not in text

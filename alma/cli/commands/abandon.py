@@ -20,18 +20,16 @@ def command(shared: Invocation, run: str, reason: str) -> int:
     """
     import asyncio
 
-    from alma.core.result import document
-    from alma.reports import report
-    from alma.reports import text as words
+    from alma.reports import documents, report, text
     from alma.runner.intervene import abandon
     from alma.runner.settings import Settings
 
     settings = Settings(journal=shared.journal)
     result = asyncio.run(abandon(run, reason=reason, settings=settings))
     if shared.json:
-        shared.answer(document(result.status, interrupted=False))
+        shared.print_json(documents.run(result.status, interrupted=False))
         return result.exit_code
-    left = words.count(len(result.leftovers), "leftover")
+    left = text.count(len(result.leftovers), "leftover")
     say(f"Run {result.run_id} is abandoned: FAILED, with {left}.")
     for line in report.leftovers(result.leftovers):
         say(line)

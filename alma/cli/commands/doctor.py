@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
 from alma.cli.options import Invocation, pass_shared, shared_options
 from alma.cli.output import say
-from alma.reports import text as words
 
 
 @click.command("doctor")
@@ -21,15 +18,18 @@ def command(shared: Invocation) -> int:
     """
     import asyncio
 
+    from alma.reports.text import plain
     from alma.runner.doctor import examine
 
     checks = asyncio.run(examine(shared.journal_path))
     code = 1 if any(check.level == "fail" for check in checks) else 0
     if shared.json:
-        shared.answer({"checks": [asdict(check) for check in checks], "exit_code": code})
+        from alma.reports import documents
+
+        shared.print_json(documents.doctor(checks, code))
         return code
     for check in checks:
-        say(f"{check.level:4}  {check.name:10}  {words.plain(check.message)}")
+        say(f"{check.level:4}  {check.name:10}  {plain(check.message)}")
         if check.mend:
-            say(f"{'':18}mend: {words.plain(check.mend)}")
+            say(f"{'':18}mend: {plain(check.mend)}")
     return code

@@ -22,23 +22,13 @@ from alma.cli.output import say
 @pass_shared
 def command(shared: Invocation, target: str, form: str) -> None:
     """Draw the steps and what they pass on: each comes after those that point to it."""
-    from alma.reports.graph import arrows, dot, mermaid
+    from alma.reports.graph import dot, mermaid, svg
     from alma.saga.target import load
 
     definition = load(target).saga.definition()
     if shared.json:
-        edges = [
-            {"from": a.before, "to": a.after, "outputs": a.outputs} for a in arrows(definition)
-        ]
-        nodes = [
-            {"name": step.name, "kind": step.kind, "project": step.project, "pivot": step.pivot}
-            for step in definition.steps
-        ]
-        shared.answer({"saga": definition.saga, "nodes": nodes, "edges": edges})
-        return
-    if form == "svg":
-        from alma.reports.svg import svg
+        from alma.reports import documents
 
-        say(svg(definition))
+        shared.print_json(documents.graph(definition))
         return
-    say({"mermaid": mermaid, "dot": dot}[form](definition))
+    say({"mermaid": mermaid, "dot": dot, "svg": svg}[form](definition))

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from alma.cli.options import Invocation, pass_shared, run_argument, shared_options
 from alma.cli.output import say
-from alma.reports import text as words
-
-if TYPE_CHECKING:
-    from alma.core.events import Recorded
 
 
 @click.command("history")
@@ -21,12 +15,15 @@ if TYPE_CHECKING:
 def command(shared: Invocation, run: str) -> None:
     """Show every event of a run, in order."""
     from alma.journal.journal import Journal
-    from alma.reports.summary import summary
+    from alma.reports import text
+    from alma.reports.summary import summarize
 
     with Journal.open(shared.journal_path, write=False) as journal:
         entries = journal.events(journal.resolve(run))
     if shared.json:
-        shared.answer([_entry(entry) for entry in entries])
+        from alma.reports import documents
+
+        shared.print_json(documents.history(entries))
         return
     rows = [
         (
@@ -34,23 +31,9 @@ def command(shared: Invocation, run: str) -> None:
             f"{entry.at:%Y-%m-%d %H:%M:%S.%f}"[:-3],
             entry.event.type,
             entry.event.step or "-",
-            summary(entry.event),
+            summarize(entry.event),
         )
         for entry in entries
     ]
-    for line in words.table(("SEQ", "TIME (UTC)", "TYPE", "STEP", "SUMMARY"), rows):
+    for line in text.table(("SEQ", "TIME (UTC)", "TYPE", "STEP", "SUMMARY"), rows):
         say(line)
-
-
-def _entry(entry: Recorded) -> dict[str, Any]:
-    from alma.core.events import encode
-
-    return {
-        **encode(entry.event),
-        "seq": entry.seq,
-        "at": entry.at.isoformat(),
-        "type": entry.event.type,
-        "step": entry.event.step,
-        "epoch": entry.epoch,
-        "hash": entry.hash,
-    }

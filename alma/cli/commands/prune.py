@@ -6,7 +6,6 @@ import click
 
 from alma.cli.options import Invocation, pass_shared, shared_options
 from alma.cli.output import say
-from alma.reports import text as words
 
 
 @click.command("prune")
@@ -27,6 +26,7 @@ def command(shared: Invocation, keep: int) -> None:
     """
     from alma.errors import RunNotFoundError
     from alma.journal.journal import Journal
+    from alma.reports.text import count
     from alma.runner.pruning import prune
 
     path = shared.journal_path
@@ -35,6 +35,8 @@ def command(shared: Invocation, keep: int) -> None:
     with Journal.open(path, write=False) as journal:
         removed = prune(journal, keep=keep)
     if shared.json:
-        shared.answer({"removed": [str(path) for path in removed]})
+        from alma.reports import documents
+
+        shared.print_json(documents.prune(removed))
         return
-    say(f"{words.count(len(removed), 'snapshot')} removed")
+    say(f"{count(len(removed), 'snapshot')} removed")

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from alma.cli.options import Invocation, pass_shared, shared_options, target_argument
 from alma.cli.output import say
-from alma.reports import text as words
 
 if TYPE_CHECKING:
-    from alma.pulumi.engine import Difference
-    from alma.runner.restore import Plan
-    from alma.runner.restore_points import RestorePoint
     from alma.saga.saga import Saga
 
 
@@ -43,6 +38,8 @@ def command(
     """Put a stack back to what it was before an earlier run, as a journaled run of its own."""
     from alma.cli.ending import conduct
     from alma.errors import DefinitionError
+    from alma.reports import documents
+    from alma.reports import preview as report
     from alma.runner.restore import foresee, restorable, restore
     from alma.runner.settings import Settings
     from alma.runner.start import run_sync
@@ -53,7 +50,10 @@ def command(
     settings = Settings(journal=shared.journal, origin=loaded.origin, modules=loaded.modules)
     if to is None:
         found = run_sync(lambda: restorable(loaded.saga, step=name, settings=settings))
-        _tell_candidates(shared, found)
+        if shared.json:
+            shared.print_json(documents.restore_points(found))
+        else:
+            _print(report.restore_points(found))
         return 0
     asked = not (yes or preview_only)
     if asked and (sys.stdin is None or not sys.stdin.isatty()):
@@ -72,10 +72,9 @@ def command(
         )
     )
     if preview_only and shared.json:
-        shared.answer(_document(plan))
+        shared.print_json(documents.restore_preview(plan))
     elif not shared.json or asked:
-        for line in _lines(plan):
-            say(line, err=shared.json)
+        _print(report.restore_preview(plan), err=shared.json)
     if preview_only:
         return 0
     if asked:
@@ -95,6 +94,11 @@ def command(
     )
 
 
+def _print(lines: list[str], *, err: bool = False) -> None:
+    for line in lines:
+        say(line, err=err)
+
+
 def _only_stack(saga: Saga) -> str:
     from alma.errors import DefinitionError
 
@@ -104,53 +108,3 @@ def _only_stack(saga: Saga) -> str:
     raise DefinitionError(
         "Which stack? Name its step with --step.", hint=f"The saga has: {', '.join(names)}."
     )
-
-
-def _tell_candidates(shared: Invocation, found: tuple[RestorePoint, ...]) -> None:
-    if shared.json:
-        shared.answer(
-            [{**asdict(one), "state": one.state.value, "at": one.at.isoformat()} for one in found]
-        )
-        return
-    if not found:
-        say("There is nothing to put the stack back to: no run has left a snapshot of it.")
-        return
-    rows = [
-        (one.moment, one.run, one.kind, one.state.value, str(one.held), words.moment(one.at))
-        for one in found
-    ]
-    for line in words.table(("AS IT WAS", "RUN", "KIND", "STATE", "RESOURCES", "SEEN"), rows):
-        say(line)
-
-
-def _document(plan: Plan) -> dict[str, Any]:
-    foreseen = asdict(plan.foreseen)
-    return {
-        "step": plan.step,
-        "stack": plan.label,
-        "to": plan.candidate.run,
-        "moment": plan.candidate.moment,
-        "snapshot": plan.candidate.snapshot,
-        **{key: list(found) for key, found in foreseen.items()},
-        "exit_code": 0,
-    }
-
-
-def _lines(plan: Plan) -> list[str]:
-    foreseen, chosen = plan.foreseen, plan.candidate
-    held = words.count(chosen.held, "resource")
-    lines = [f"{plan.label}, as it was {chosen.moment} run {chosen.run} ({held}):"]
-    lines += _told("update", foreseen.updated)
-    lines += _told("delete", foreseen.deleted)
-    lines += _told("make again, with a new id and without what it held:", foreseen.renewed)
-    lines += _told("cannot put back:", foreseen.unlike)
-    return lines if len(lines) > 1 else [*lines, "  nothing would change"]
-
-
-def _told(what: str, found: tuple[Difference, ...]) -> list[str]:
-    lines = []
-    for one in found:
-        identity = f", id {words.plain(one.id)}" if one.id else ""
-        lines.append(f"  {what} {words.resource(one.urn)}{identity}")
-        lines += words.block(one.reason, "    ", most=3)
-    return lines

@@ -21,14 +21,14 @@ def command(shared: Invocation, run: str, step: str, reason: str) -> None:
     """
     import asyncio
 
-    from alma.core.result import document
+    from alma.reports import documents
     from alma.runner.intervene import skip
     from alma.runner.settings import Settings
 
     settings = Settings(journal=shared.journal)
     result = asyncio.run(skip(run, step, reason=reason, settings=settings))
     if shared.json:
-        shared.answer(document(result.status, interrupted=result.interrupted))
+        shared.print_json(documents.run(result.status, interrupted=result.interrupted))
         return
     say(f'Step "{step}" of run {result.run_id} is skipped, and stays a leftover.')
-    say(f"Go on with `{shared.command(f'rollback {result.run_id}')}`.")
+    say(f"Go on with `{shared.command_line(f'rollback {result.run_id}')}`.")

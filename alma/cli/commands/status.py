@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from alma.cli.options import Invocation, pass_shared, shared_options
-from alma.cli.output import say
-from alma.reports import text as words
+from alma.cli.output import say, state
 
 if TYPE_CHECKING:
     from alma.core.events import Leftover
@@ -25,13 +24,19 @@ def command(shared: Invocation, run: str) -> None:
     RUN is by default the latest.
     """
     from alma.journal.reading import look
+    from alma.reports import report
 
     view = look(shared.journal_path, run)
     gone = _gone(view, shared)
+    following = []
+    if not view.runner:
+        following = report.next_commands(view.run, shared.journal, interrupted=view.interrupted)
     if shared.json:
-        shared.answer(_document(view, shared, gone))
+        from alma.reports import documents
+
+        shared.print_json(documents.status(view, following, gone))
         return
-    for line in _lines(view, shared, gone):
+    for line in _lines(view, following, gone):
         say(line)
 
 
@@ -46,44 +51,23 @@ def _gone(view: RunView, shared: Invocation) -> dict[Leftover, str]:
         return proven_gone(journal, view.run)
 
 
-def _document(view: RunView, shared: Invocation, gone: dict[Leftover, str]) -> dict[str, Any]:
-    from alma.core.result import document
-    from alma.reports.report import ways_on
-
-    runner = view.runner
-    described = document(view.run, interrupted=view.interrupted)
-    for left, entry in zip(view.run.leftovers, described["leftovers"], strict=True):
-        entry["gone_by"] = gone.get(left)
-    return {
-        **described,
-        "runner": runner
-        and {
-            "pid": runner.process.pid,
-            "host": runner.process.host,
-            "actor": runner.actor,
-            "since": runner.acquired_at.isoformat(),
-        },
-        "next": [] if runner else ways_on(view.run, shared, interrupted=view.interrupted),
-    }
-
-
-def _lines(view: RunView, shared: Invocation, gone: dict[Leftover, str]) -> list[str]:
-    from alma.reports import report
+def _lines(view: RunView, following: list[str], gone: dict[Leftover, str]) -> list[str]:
+    from alma.reports import report, text
 
     run = view.run
     took = report.seconds(run)
     lines = [
         f"Run      {run.run} ({run.kind})",
         f"Saga     {run.plan.target}",
-        f"State    {words.state(view.state)}",
-        f"Started  {words.moment(run.created_at)}"
-        + (f", took {words.duration(took)}" if took is not None else ""),
+        f"State    {state(view.state)}",
+        f"Started  {text.moment(run.created_at)}"
+        + (f", took {text.duration(took)}" if took is not None else ""),
     ]
     if view.runner is not None:
         process = view.runner.process
         lines.append(
             f"Runner   running now, pid {process.pid} on {process.host} "
-            f"since {words.moment(view.runner.acquired_at)}"
+            f"since {text.moment(view.runner.acquired_at)}"
         )
     lines += ["", *report.steps(run)]
     for heading, part in (
@@ -93,7 +77,6 @@ def _lines(view: RunView, shared: Invocation, gone: dict[Leftover, str]) -> list
     ):
         if part:
             lines += ["", *filter(None, [heading]), *part]
-    on = [] if view.runner else report.ways_on(run, shared, interrupted=view.interrupted)
-    if on:
-        lines += ["", "Go on with:", *(f"  {command}" for command in on)]
+    if following:
+        lines += ["", "Go on with:", *(f"  {command}" for command in following)]
     return lines

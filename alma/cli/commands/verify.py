@@ -51,16 +51,9 @@ def command(shared: Invocation, head: Head | None) -> int:
     end = f"{verdict.head.position}:{verdict.head.hash}"
     broken = verdict.first_break
     if shared.json:
-        shared.answer(
-            {
-                "ok": verdict.ok,
-                "events": verdict.events,
-                "runs": verdict.runs,
-                "head": end,
-                "error": str(broken) if broken else None,
-                "exit_code": 0 if verdict.ok else JournalError.exit_code,
-            }
-        )
+        from alma.reports import documents
+
+        shared.print_json(documents.verify(verdict))
     if broken is None:
         if not shared.json:
             say(f"ok: {verdict.events} events of {verdict.runs} runs")

@@ -1,0 +1,230 @@
+"""Every document of `--json`. Field names are never renamed; docs/cli.md describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alma.core.result import Result, make_result
+from alma.core.run import RunStatus, StepStatus
+from alma.errors import JournalError
+
+if TYPE_CHECKING:
+    from alma.core.definition import Definition
+    from alma.core.events import Leftover, Recorded
+    from alma.journal.journal import Verdict
+    from alma.journal.reading import RunView
+    from alma.runner.checks import Check
+    from alma.runner.preview import PreviewedStep, SagaPreview
+    from alma.runner.restore import Plan
+    from alma.runner.restore_points import RestorePoint
+
+Document = dict[str, Any]
+
+
+def error(message: str, hint: str, exit_code: int) -> Document:
+    """Of any command that was refused."""
+    return {"error": message, "hint": hint or None, "exit_code": exit_code}
+
+
+# -- runs --------------------------------------------------------------------------------------
+
+
+def run(status: RunStatus, *, interrupted: bool) -> Document:
+    """Of `up`, `destroy`, `restore`, `resume`, `rollback`, `skip` and `abandon`."""
+    result = make_result(status, interrupted=interrupted)
+    return {
+        "run": status.run,
+        "saga": status.plan.saga,
+        "stack": status.plan.stack,
+        "kind": status.kind,
+        "state": status.state.value,
+        "interrupted": interrupted,
+        "exit_code": result.exit_code,
+        "created_at": status.created_at.isoformat() if status.created_at else None,
+        "ended_at": status.ended_at.isoformat() if status.ended_at else None,
+        "steps": [_step(step) for step in status.steps.values()],
+        "outputs": {name: dict(outputs) for name, outputs in result.outputs.items()},
+        "leftovers": [asdict(left) for left in status.leftovers],
+        "error": _sentence(result),
+        "failure": {"step": result.failed_step, **asdict(result.error)} if result.error else None,
+    }
+
+
+def _step(step: StepStatus) -> Document:
+    failure = step.undo_failure or step.failure
+    return {
+        "name": step.name,
+        "state": step.state.value,
+        "attempts": step.tries,
+        "seconds": round(step.seconds, 3),
+        "changes": dict(step.changes),
+        "error": failure.message if failure else None,
+        "kind": step.definition.kind,
+        "project": step.definition.project,
+        "undone": step.how,
+        "log": failure.log if failure else "",
+    }
+
+
+def _sentence(result: Result) -> str | None:
+    if result.error is None:
+        return result.status.reason or None
+    return f'step "{result.failed_step}": {result.error.message}'
+
+
+def status(view: RunView, following: list[str], gone: Mapping[Leftover, str]) -> Document:
+    """Of `status`: `following` are the commands that go on, `gone` leftovers and by which run."""
+    runner = view.runner
+    described = run(view.run, interrupted=view.interrupted)
+    for left, entry in zip(view.run.leftovers, described["leftovers"], strict=True):
+        entry["gone_by"] = gone.get(left)
+    return {
+        **described,
+        "runner": runner
+        and {
+            "pid": runner.process.pid,
+            "host": runner.process.host,
+            "actor": runner.actor,
+            "since": runner.acquired_at.isoformat(),
+        },
+        "next": following,
+    }
+
+
+def runs(views: Sequence[RunView]) -> list[Document]:
+    """Of `runs`."""
+    return [_run(view) for view in views]
+
+
+def _run(view: RunView) -> Document:
+    status = view.run
+    return {
+        "run": status.run,
+        "saga": status.plan.saga,
+        "stack": status.plan.stack,
+        "kind": status.kind,
+        "state": status.state.value,
+        "interrupted": view.interrupted,
+        "created_at": status.created_at.isoformat() if status.created_at else None,
+        "ended_at": status.ended_at.isoformat() if status.ended_at else None,
+        "steps": len(status.steps),
+        "leftovers": len(status.leftovers),
+    }
+
+
+def history(entries: Sequence[Recorded]) -> list[Document]:
+    """Of `history`: an event each, its own fields first."""
+    from alma.core.events import encode
+
+    return [
+        {
+            **encode(entry.event),
+            "seq": entry.seq,
+            "at": entry.at.isoformat(),
+            "type": entry.event.type,
+            "step": entry.event.step,
+            "epoch": entry.epoch,
+            "hash": entry.hash,
+        }
+        for entry in entries
+    ]
+
+
+# -- what would be done ------------------------------------------------------------------------
+
+
+def preview(found: SagaPreview) -> Document:
+    """Of `preview`."""
+    return {
+        "saga": found.saga,
+        "stack": found.stack,
+        "steps": [_previewed(step) for step in found.steps],
+        "undo_order": list(found.undo),
+        "not_undoable": list(found.not_undoable),
+        "pivots": list(found.pivots),
+        "on_failure": found.policy,
+        "exit_code": 0 if found.ok else 1,
+    }
+
+
+def _previewed(step: PreviewedStep) -> Document:
+    foreseen = step.foreseen
+    changes = foreseen.changes
+    return {
+        "name": step.name,
+        "kind": step.kind,
+        "stack": step.stack,
+        "what": foreseen.what,
+        "changes": None if changes is None else dict(changes),
+        "resources": [asdict(change) for change in foreseen.resources],
+        "unknown": list(step.unknown),
+        "undo": step.undo,
+        "undo_kind": step.way,
+        "at_risk": [asdict(one) for one in foreseen.at_risk],
+        "undoable": foreseen.undoable or step.changes_nothing,
+        "error": foreseen.failure.message if foreseen.failure else None,
+    }
+
+
+def restore_points(found: Iterable[RestorePoint]) -> list[Document]:
+    """Of `restore` without `--to`."""
+    return [{**asdict(one), "state": one.state.value, "at": one.at.isoformat()} for one in found]
+
+
+def restore_preview(plan: Plan) -> Document:
+    """Of `restore --preview-only`."""
+    return {
+        "step": plan.step,
+        "stack": plan.label,
+        "to": plan.candidate.run,
+        "moment": plan.candidate.moment,
+        "snapshot": plan.candidate.snapshot,
+        **{key: list(found) for key, found in asdict(plan.foreseen).items()},
+        "exit_code": 0,
+    }
+
+
+def graph(definition: Definition) -> Document:
+    """Of `graph`."""
+    from alma.reports.graph import arrows
+
+    return {
+        "saga": definition.saga,
+        "nodes": [
+            {"name": step.name, "kind": step.kind, "project": step.project, "pivot": step.pivot}
+            for step in definition.steps
+        ],
+        "edges": [
+            {"from": arrow.before, "to": arrow.after, "outputs": arrow.outputs}
+            for arrow in arrows(definition)
+        ],
+    }
+
+
+# -- the machine and the journal ---------------------------------------------------------------
+
+
+def doctor(checks: Iterable[Check], exit_code: int) -> Document:
+    """Of `doctor`."""
+    return {"checks": [asdict(check) for check in checks], "exit_code": exit_code}
+
+
+def verify(verdict: Verdict) -> Document:
+    """Of `verify`."""
+    broken = verdict.first_break
+    return {
+        "ok": verdict.ok,
+        "events": verdict.events,
+        "runs": verdict.runs,
+        "head": f"{verdict.head.position}:{verdict.head.hash}",
+        "error": str(broken) if broken else None,
+        "exit_code": 0 if verdict.ok else JournalError.exit_code,
+    }
+
+
+def prune(removed: Iterable[Path]) -> Document:
+    """Of `prune`."""
+    return {"removed": [str(path) for path in removed]}
