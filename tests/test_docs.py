@@ -239,7 +239,6 @@ WRONG_LIBRARIES = {
     ("alma.journal.verify", "sqlite3"),
     ("alma.journal.lease", "psutil"),
     ("alma.journal.journal", "sqlite3"),
-    ("alma.pulumi.locks", "psutil"),
 }
 
 

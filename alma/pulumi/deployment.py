@@ -1,4 +1,4 @@
-"""A deployment as `pulumi stack export` gives it: entries, special values, secrets opened or not.
+"""A deployment as `pulumi stack export` gives it: its entries, taken whole, opened, mended.
 
 Imports no pulumi. An entry is a resource as the state holds it (`apitype.ResourceV3`). In an
 *opened* deployment each secret has its `plaintext` (JSON text) instead of its `ciphertext`: such
@@ -7,19 +7,32 @@ a one is kept in memory alone.
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
+from alma.errors import BackendError
+from alma.pulumi import checkpoint as checkpoints
 from alma.pulumi.checkpoint import ROOT_TYPE, SECRET_SIGNATURE, SIGNATURE
+from alma.pulumi.cli import PulumiCli
+from alma.pulumi.engine import StackRef
 
 Entry = Mapping[str, Any]
 
 PROVIDER_TYPE: Final = "pulumi:providers:"
 DEFAULTS: Final = "__defaults"
 """Where bridged providers note which inputs are defaults of their own (tfbridge)."""
+CREATING: Final = "creating"
+"""The pending operation of a create (`sdk/go/common/apitype/deployments.go`)."""
 _CODE: Final = "__provider"
 """The input that holds a dynamic provider's pickled code: secret, and long."""
+_LAYOUT: Final = "version: 1\n"
+"""Of a file backend with a directory for each project: the only one alma writes."""
 
 
 def entries_of(deployment: Mapping[str, Any]) -> list[Entry]:
@@ -122,3 +135,101 @@ def _contents(tree: Any) -> Iterator[Any]:
     elif isinstance(tree, list):
         for value in tree:
             yield from _contents(value)
+
+
+async def take(reader: PulumiCli, root: Path | None, ref: StackRef) -> dict[str, Any] | None:
+    """The stack's deployment as it stands; no process on a file backend. None: no such stack."""
+    if root is not None:
+        try:
+            return await asyncio.to_thread(checkpoints.load, root, ref)
+        except checkpoints.NeedsCli:
+            pass
+    return await reader.deployment(ref, show_secrets=False)
+
+
+async def open_current(reader: PulumiCli, root: Path | None, ref: StackRef) -> dict[str, Any]:
+    """The stack's own deployment with its secrets open."""
+    document = await take(reader, root, ref)
+    if document is not None and has_ciphertext(document["deployment"]):
+        document = await reader.deployment(ref, show_secrets=True)
+    if document is None:
+        raise BackendError(f"The stack {ref.project}/{ref.stack} is not there any more.")
+    deployment: dict[str, Any] = document["deployment"]
+    return deployment
+
+
+def write_state(directory: Path, ref: StackRef, document: Mapping[str, Any]) -> None:
+    """Make the directory a file backend that holds just this deployment, nothing pending."""
+    state = directory / ".pulumi"
+    path = state / "stacks" / ref.project / f"{ref.stack}.json"
+    path.parent.mkdir(parents=True)
+    (state / "meta.yaml").write_text(_LAYOUT)
+    checkpoint = {
+        "stack": f"organization/{ref.project}/{ref.stack}",
+        "latest": {**document["deployment"], "pending_operations": None},
+    }
+    path.write_text(json.dumps({"version": document["version"], "checkpoint": checkpoint}))
+
+
+async def open_kept(
+    reader: PulumiCli, ref: StackRef, document: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A kept deployment with its secrets open, whatever the stack is by now.
+
+    The CLI decrypts it as the state of a stack on a throw-away backend: it knows every kind of
+    secrets provider, and the deployment says which is its own. On disk is only ciphertext.
+    """
+    deployment: dict[str, Any] = document["deployment"]
+    if not has_ciphertext(deployment):
+        return deployment
+    with tempfile.TemporaryDirectory(prefix="alma-snapshot-") as scratch:
+        write_state(Path(scratch), ref, document)
+        environment = {**reader.environment, "PULUMI_BACKEND_URL": Path(scratch).as_uri()}
+        elsewhere = replace(reader, environment=environment)
+        found = await elsewhere.deployment(ref, show_secrets=True)
+    if found is None:
+        raise BackendError(f"The snapshot of {ref.project}/{ref.stack} cannot be opened.")
+    opened: dict[str, Any] = found["deployment"]
+    return opened
+
+
+async def resolve_pending(reader: PulumiCli, ref: StackRef, found: Mapping[str, str]) -> None:
+    """Mend a state with pending creates: export it, resolve them, import; secrets stay encrypted.
+
+    `pulumi refresh --clear-pending-creates` forgets them and `--import-pending-creates` loses
+    them. Raises `BackendError` for a state that is gone or damaged.
+    """
+    document = await reader.deployment(ref, show_secrets=False)
+    if document is None:
+        raise BackendError(f"The stack {ref.project}/{ref.stack} is not there any more.")
+    try:
+        resolved = with_resolved(document, found)
+    except (KeyError, TypeError) as error:
+        raise BackendError(f"The state of {ref.project}/{ref.stack} is damaged.") from error
+    await reader.replace(ref, resolved)
+
+
+def with_resolved(document: Mapping[str, Any], found: Mapping[str, str]) -> dict[str, Any]:
+    """The document with its pending creates resolved: URN to physical id in `found`.
+
+    A create that did happen becomes a resource with its id, which a destroy then deletes; one
+    that is not in `found` never happened, and is dropped. Of a replacement the old
+    resource is marked for deletion, as the engine does it. Other pending operations are dropped
+    as well: their resource is in the state, and the next update or destroy repeats them.
+    """
+    mended = copy.deepcopy(dict(document))
+    deployment = mended.get("deployment") or {}
+    resources = deployment.setdefault("resources", [])
+    for operation in deployment.pop("pending_operations", None) or []:
+        resource = operation["resource"]
+        if operation["type"] != CREATING or resource["urn"] not in found:
+            continue
+        for old in resources:
+            if old["urn"] == resource["urn"]:
+                old["delete"] = True
+        resource["id"] = found[resource["urn"]]
+        # Its outputs were never told. A delete is given the outputs: the inputs are the best
+        # there is, and for many providers they hold what a delete needs besides the id.
+        resource.setdefault("outputs", copy.deepcopy(resource.get("inputs", {})))
+        resources.append(resource)
+    return mended

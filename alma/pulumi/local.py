@@ -18,7 +18,8 @@ from alma.core.taint import taint
 from alma.errors import BackendError, RefusedError
 from alma.pulumi import checkpoint as checkpoints
 from alma.pulumi.backend import Backend
-from alma.pulumi.cli import Cli, locate
+from alma.pulumi.cli import Cli, PulumiCli, locate
+from alma.pulumi.deployment import resolve_pending, take, write_state
 from alma.pulumi.engine import (
     Checkpoint,
     OperationResult,
@@ -32,15 +33,11 @@ from alma.pulumi.engine import (
 )
 from alma.pulumi.messages import Report, Task, TaskKind
 from alma.pulumi.names import guard
-from alma.pulumi.passphrase import check_passphrase, remember_passphrase
-from alma.pulumi.reading import PulumiCli
+from alma.pulumi.passphrase import check_passphrase, remember_passphrase, salted
 from alma.pulumi.recovery import Reconciliation
-from alma.pulumi.restore.foreseeing import RestorePreviewer
 from alma.pulumi.restore.plan import RestorePlan
-from alma.pulumi.restore.restore import Restoration
+from alma.pulumi.restore.restore import Restoration, RestorePreviewer
 from alma.pulumi.scrub import clean_failure, scrub
-from alma.pulumi.snapshot import take, write_state
-from alma.pulumi.stretch import salted
 from alma.pulumi.task import Tasking
 from alma.pulumi.workers import Workers
 
@@ -228,7 +225,7 @@ class PulumiEngine:
     async def mend(self, ref: StackRef, found: Mapping[str, str]) -> None:
         """See `Engine.mend`; two CLI processes."""
         guard(ref)
-        await self._reader(await self._tool()).mend(ref, found)
+        await resolve_pending(self._reader(await self._tool()), ref, found)
 
     async def settle(
         self, ref: StackRef, operation: str, processes: tuple[Process, ...]

@@ -65,9 +65,9 @@ def prewarm(stacks: Sequence[StackRef], *, programs: bool) -> Iterator[None]:
     if not _waiting:
         _waiting.append(WorkerProcess(os.environ, programs=programs))
         # Loaded once the worker has begun to load, too.
-        from alma.pulumi import stretch
+        from alma.pulumi import passphrase
 
-        stretch.begin(stacks)
+        passphrase.begin(stacks)
     try:
         yield
     finally:

@@ -1,24 +1,93 @@
-"""After a crash: wait for what still works for an operation, then mend what it left behind."""
+"""After a crash: wait for what still works for an operation, end its plugins, break dead locks.
+
+Who holds a stack is a lock file of a file backend (`pkg/backend/diy/lock.go` in pulumi/pulumi):
+pid, user, host and time. It has no lease, so it stays when its holder dies. `pulumi cancel`
+deletes any.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import psutil
 
 from alma.core.events import Process
-from alma.core.struct import Struct, field
+from alma.core.struct import Frozen, Struct, field
 from alma.errors import RefusedError
 from alma.pulumi.engine import Reconciled, StackRef
-from alma.pulumi.locks import break_lock, locks_of
 from alma.system import processes as live
-
-if TYPE_CHECKING:
-    import psutil
+from alma.system.processes import HOST, is_cli
 
 _PATIENCE: Final = 3600.0
 """Seconds that a CLI gets to drain: some clouds take half an hour to create a database."""
 _PLUGINS_GO: Final = 5.0
 """Seconds for plugins to end after their CLI: one may be in the middle of a call to its cloud."""
+_CLOCKS: Final = 2.0
+"""Seconds by which a process's start may seem to lie after a lock that it took itself."""
+
+
+class Lock(Frozen):
+    """One lock file; `pid` 0 and an empty `host` when it cannot be read."""
+
+    path: Path
+    pid: int
+    user: str
+    host: str
+    at: datetime
+
+    @property
+    def holder(self) -> str:
+        """`user@host (pid 1) since 2026-01-01T00:00:00+00:00`."""
+        return f"{self.user}@{self.host} (pid {self.pid}) since {self.at.isoformat()}"
+
+    def is_proven_dead(self) -> bool:
+        """Same host, and the pid is free or was given to another process after the lock.
+
+        A Pulumi CLI with that pid is taken for the holder whatever the times say: after a clock
+        was set, a process seems to have started later than it did.
+        """
+        if self.host != HOST or self.pid <= 0:
+            return False
+        try:
+            process = psutil.Process(self.pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+            if is_cli(process):
+                return False
+            return process.create_time() > self.at.timestamp() + _CLOCKS
+        except psutil.NoSuchProcess:
+            return True
+        except psutil.AccessDenied:
+            return False
+
+
+def locks_of(root: Path, ref: StackRef) -> Iterator[Lock]:
+    """The locks on this stack. All projects of a file backend are of one organization."""
+    folder = root / ".pulumi" / "locks" / "organization" / ref.project / ref.stack
+    for path in sorted(folder.glob("*.json")):
+        try:
+            content = json.loads(path.read_text())
+            yield Lock(
+                path=path,
+                pid=int(content["pid"]),
+                user=str(content["username"]),
+                host=str(content["hostname"]),
+                at=datetime.fromisoformat(content["timestamp"]),
+            )
+        except FileNotFoundError:
+            continue  # Released meanwhile.
+        except (OSError, ValueError, KeyError, TypeError):
+            yield Lock(path=path, pid=0, user="?", host="", at=datetime.fromtimestamp(0, UTC))
+
+
+def break_lock(lock: Lock) -> None:
+    """Delete the lock and the backend's note on its content type beside it."""
+    lock.path.unlink(missing_ok=True)
+    lock.path.with_name(f"{lock.path.name}.attrs").unlink(missing_ok=True)
 
 
 class _Evidence(Struct):

@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from alma.pulumi.client import WorkerClient
 from alma.pulumi.engine import Watch
 from alma.pulumi.messages import Report, Task
-from alma.pulumi.supervisor import Supervisor
+from alma.pulumi.supervisor import Supervisor, WorkerClient
 
 RECYCLE_AFTER: Final = 32
 """Operations of one worker: what the SDK and users' modules gather in a process stays small."""

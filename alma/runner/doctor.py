@@ -13,7 +13,7 @@ from alma.errors import AlmaError
 from alma.pulumi.backend import Backend
 from alma.pulumi.cli import Cli, locate, parse
 from alma.pulumi.engine import StackRef
-from alma.pulumi.locks import locks_of
+from alma.pulumi.recovery import locks_of
 from alma.runner.checks import Check, check_journal
 from alma.runner.equipment import check_equipment
 
@@ -95,7 +95,7 @@ def _installed(plugins: Path, name: str) -> Iterator[str]:
 
 
 async def _backend(backend: Backend, cli: Cli | None, environ: Mapping[str, str]) -> Check:
-    from alma.pulumi.reading import PulumiCli
+    from alma.pulumi.cli import PulumiCli
 
     try:
         backend.check(environ)

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from alma.pulumi.deployment import entries_of, opened
+from alma.pulumi.deployment import entries_of, open_current, opened
 from alma.pulumi.engine import OperationResult, RestoreRequest, RestoreResult, StackRef
-from alma.pulumi.snapshot import open_current
 from tests.pulumi.conftest import Place, directory, place, pulumi  # noqa: F401 - fixtures
 from tests.restore.things import world_of
 from tests.restore.vault import empty_stack, vault

@@ -6,22 +6,26 @@ the old deployment again. What only the update made is not registered, so the en
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from alma.core.secret import Secret
+from alma.pulumi.checkpoint import SIGNATURE
 from alma.pulumi.deployment import (
     PROVIDER_TYPE,
     Entry,
+    dependencies_of,
     is_default_provider,
     is_registered,
+    is_root,
     live,
     provider_of,
     secret_values,
 )
-from alma.pulumi.restore.matching import extras_to_keep, ordered, referring, renamed
 
 _INTERNAL = "__internal"
 """The input of a provider that says where its plugin is from (`internalKey` in the engine)."""
@@ -131,3 +135,125 @@ def _is_still(entry: Entry, now: Entry | None) -> bool:
 def _is_eased(entry: Entry, now: Entry | None) -> bool:
     options = entry.get("ignoreChanges") or entry.get("replaceOnChanges")
     return bool(options) and now is not None and now.get("inputs") != entry.get("inputs")
+
+
+def extras_to_keep(
+    old: Mapping[str, Entry],
+    now: Mapping[str, Entry],
+    aliases: Mapping[str, str],
+    left: set[str],
+) -> list[Entry]:
+    """Protected resources that only the update made, and what they and those `left` need."""
+    names = {new: urn for urn, new in aliases.items()}
+    kept: set[str] = set()
+    todo = [urn for urn, entry in now.items() if entry.get("protect")]
+    todo += [needed for urn in left for needed in dependencies_of(now[urn])]
+    while todo:
+        urn = todo.pop()
+        entry = now.get(urn)
+        if entry is None or urn in kept or urn in old or urn in names or not is_registered(entry):
+            continue
+        kept.add(urn)
+        todo.extend(dependencies_of(entry))
+    return [referring(entry, names) for urn, entry in now.items() if urn in kept]
+
+
+def ordered(entries: list[Entry]) -> list[Entry]:
+    """The root first, and each after what it needs; otherwise as they come."""
+    by_urn = {entry["urn"]: entry for entry in entries}
+    found: dict[str, Entry] = {}
+
+    def visit(entry: Entry, path: tuple[str, ...] = ()) -> None:
+        for urn in sorted(dependencies_of(entry)):
+            if urn in by_urn and urn not in found and urn not in path:
+                visit(by_urn[urn], (*path, entry["urn"]))
+        found.setdefault(entry["urn"], entry)
+
+    for entry in sorted(entries, key=lambda entry: not is_root(entry)):
+        visit(entry)
+    return list(found.values())
+
+
+def referring(entry: Entry, names: Mapping[str, str]) -> Entry:
+    """The entry with references to what gets its old name back."""
+
+    def named(urns: Any) -> list[str]:
+        return [names.get(urn, urn) for urn in urns or []]
+
+    tracked: Mapping[str, Any] = entry.get("propertyDependencies") or {}
+    urn, identity = provider_of(entry)
+    return {
+        **entry,
+        "parent": names.get(entry.get("parent", ""), entry.get("parent", "")),
+        "deletedWith": names.get(entry.get("deletedWith", ""), entry.get("deletedWith", "")),
+        "provider": f"{names.get(urn, urn)}::{identity}" if urn else "",
+        "dependencies": named(entry.get("dependencies")),
+        "replaceWith": named(entry.get("replaceWith")),
+        "propertyDependencies": {key: named(urns) for key, urns in tracked.items()},
+    }
+
+
+def renamed(
+    old: Mapping[str, Entry], extras: Mapping[str, Entry], now: Mapping[str, Entry]
+) -> dict[str, str]:
+    """By old URN the one that the update gave the resource: by its aliases, else by its id."""
+    missing = {urn: entry for urn, entry in old.items() if urn not in now}
+    found: dict[str, str] = {}
+    for urn, entry in extras.items():
+        for alias in entry.get("aliases") or []:
+            if alias in missing:
+                found[alias] = urn
+    by_id = {(entry["type"], entry["id"]): urn for urn, entry in extras.items() if entry.get("id")}
+    for urn, entry in missing.items():
+        same = by_id.get((entry["type"], entry.get("id", "")))
+        if same and same not in found.values():
+            found.setdefault(urn, same)
+    for urn, new in list(found.items()):  # A component has no id: its children tell.
+        parents = missing.get(old[urn].get("parent", "")), extras.get(now[new].get("parent", ""))
+        if all(parents) and parents[1]["urn"] not in found.values():  # type: ignore[index]
+            found.setdefault(parents[0]["urn"], parents[1]["urn"])  # type: ignore[index]
+    return found
+
+
+_ASSET: Final = "c44067f5952c0a294b673a41bacd8c17"
+"""What marks an asset (`resource.AssetSig`)."""
+
+
+def changed_files(
+    wanted: Mapping[str, Any], current: Mapping[str, Any], directory: Path
+) -> dict[str, str]:
+    """By URN, what has to be made of a file again that is not the one it was made of.
+
+    The state knows the file's hash alone. What is still as it was does not need it.
+    """
+    now = live(current)
+    found = {}
+    for urn, entry in live(wanted).items():
+        inputs = entry.get("inputs") or {}
+        if urn in now and now[urn].get("inputs") == inputs:
+            continue
+        for path, digest in _files(inputs):
+            if not _is_that(directory / path, digest):
+                found[urn] = f"it was made of the file {path}, which is not what it was then"
+    return found
+
+
+def _files(tree: Any) -> Iterator[tuple[str, str]]:
+    """Path and hash of every asset that is a file."""
+    if isinstance(tree, Mapping):
+        if tree.get(SIGNATURE) == _ASSET and tree.get("path"):
+            yield tree["path"], tree.get("hash", "")
+        else:
+            for value in tree.values():
+                yield from _files(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _files(value)
+
+
+def _is_that(path: Path, digest: str) -> bool:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+    except OSError:
+        return False

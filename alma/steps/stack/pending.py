@@ -9,8 +9,8 @@ from typing import Any
 
 from alma.core.events import Failure
 from alma.core.operation import PendingCreate
+from alma.pulumi.deployment import CREATING
 from alma.pulumi.engine import Checkpoint, PendingOperation
-from alma.pulumi.mending import CREATING
 from alma.steps.step import Resolver
 
 
