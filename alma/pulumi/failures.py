@@ -52,7 +52,7 @@ _BOILERPLATE: Final = (
 _EMPTY_WORDS: Final = r"^(update|destroy|preview|refresh) (failed|canceled)$"
 _FRAME: Final = r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<where>.+)$'
 _NOT_THEIRS: Final = (
-    r"[/\\](site-packages|dist-packages|asyncio|concurrent|alma[/\\]engine)[/\\]|threading\.py$|^<"
+    r"[/\\](site-packages|dist-packages|asyncio|concurrent|alma[/\\]pulumi)[/\\]|threading\.py$|^<"
 )
 _LOST: Final = (
     r"(error reading from server|transport is closing|connection error: desc"

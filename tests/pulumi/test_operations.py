@@ -135,7 +135,7 @@ async def test_a_worker_serves_operation_after_operation(place: Place) -> None:
 def test_hundreds_of_dynamic_resources_fit_into_one_process() -> None:
     """Stock pulumi ends in a RecursionError after 319; and each is written the same way."""
     script = (
-        "from alma.pulumi import dynamic as ours\n"
+        "from alma.pulumi.automation import sdk_faults as ours\n"
         "ours.mend()\n"
         "from pulumi.dynamic import dynamic\n"
         "from tests.pulumi import programs\n"

@@ -167,7 +167,7 @@ def test_a_digest_is_the_same_in_another_process() -> None:
 
 def test_looking_imports_no_pulumi() -> None:
     """`status` and `history` must not pay half a second for it."""
-    modules = ["pool", "protocol", "ship", "checkpoint", "locate", "settle", "backend"]
+    modules = ["local", "engine", "programs", "checkpoint", "cli", "recovery", "backend"]
     script = (
         "import sys\nimport alma.pulumi\n"
         + "".join(f"import alma.pulumi.{module}\n" for module in modules)
