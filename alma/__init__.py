@@ -8,9 +8,10 @@ if TYPE_CHECKING:
     from alma.core.events import Leftover
     from alma.core.localstack import LocalStack
     from alma.core.operation import Context, PendingCreate
+    from alma.core.result import SagaFailed, SagaInterrupted
     from alma.core.run import SagaState
     from alma.core.secret import Secret
-    from alma.errors import AlmaError, DefinitionError, SagaFailed, SagaInterrupted
+    from alma.errors import AlmaError, DefinitionError
     from alma.runner.start import destroy, resume, rollback
     from alma.saga.saga import Saga
     from alma.steps.http.request import Request
@@ -39,7 +40,8 @@ __all__ = [
 _HOMES = {
     "core.operation": ("Context", "PendingCreate"),
     "core.definition": ("Retry",),
-    "errors": ("AlmaError", "DefinitionError", "SagaFailed", "SagaInterrupted"),
+    "errors": ("AlmaError", "DefinitionError"),
+    "core.result": ("SagaFailed", "SagaInterrupted"),
     "core.events": ("Leftover",),
     "runner.start": ("destroy", "resume", "rollback"),
     "core.localstack": ("LocalStack",),

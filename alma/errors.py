@@ -7,11 +7,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from alma.core.result import Result
-
 
 class AlmaError(Exception):
     """The base of alma's errors.
@@ -78,26 +73,3 @@ class StaleEpochError(RefusedError):
 
 class JournalError(RefusedError):
     """The journal cannot be opened, read, trusted or written."""
-
-
-class SagaEndedError(AlmaError):
-    """A run that did not end COMPLETED; `result` is what it ended with."""
-
-    def __init__(self, message: str, result: Result, *, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.result = result
-
-
-class SagaFailed(SagaEndedError):  # noqa: N818 - the name is part of the public surface
-    """The run ended COMPENSATED (clean) or FAILED (`result.leftovers` names what is left)."""
-
-    @property
-    def exit_code(self) -> int:  # type: ignore[override]
-        """4 when everything is verified undone, 10 when something is left."""
-        return self.result.exit_code
-
-
-class SagaInterrupted(SagaEndedError):  # noqa: N818 - named like SagaFailed, its sibling
-    """The run was stopped half way, is journaled as such, and can be resumed or rolled back."""
-
-    exit_code = 8

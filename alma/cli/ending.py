@@ -8,9 +8,9 @@ from typing import Final
 from alma.cli.options import Invocation
 from alma.cli.output import say, state
 from alma.cli.progress import progress
-from alma.core.result import Result
+from alma.core.result import Result, SagaEndedError
 from alma.core.run import RunStatus, SagaState
-from alma.errors import AlmaError, SagaEndedError
+from alma.errors import AlmaError
 from alma.reports import documents, report, text
 from alma.runner.recorder import Reporter
 from alma.runner.start import run_sync

@@ -1,4 +1,4 @@
-"""What a run ended with."""
+"""What a run ended with, and the errors that carry it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from alma.core.events import Failure, Leftover
 from alma.core.run import RunStatus, SagaState
+from alma.errors import AlmaError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,29 @@ class Result:
     def exit_code(self) -> int:
         """What `alma-pulumi` ends with: 0, 4 (clean), 10 (something left) or 8 (resumable)."""
         return exit_code(self.state, interrupted=self.interrupted)
+
+
+class SagaEndedError(AlmaError):
+    """A run that did not end COMPLETED; `result` is what it ended with."""
+
+    def __init__(self, message: str, result: Result, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.result = result
+
+
+class SagaFailed(SagaEndedError):  # noqa: N818 - the name is part of the public surface
+    """The run ended COMPENSATED (clean) or FAILED (`result.leftovers` names what is left)."""
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """4 when everything is verified undone, 10 when something is left."""
+        return self.result.exit_code
+
+
+class SagaInterrupted(SagaEndedError):  # noqa: N818 - named like SagaFailed, its sibling
+    """The run was stopped half way, is journaled as such, and can be resumed or rolled back."""
+
+    exit_code = 8
 
 
 def exit_code(state: SagaState, *, interrupted: bool) -> int:

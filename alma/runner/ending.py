@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from alma.core import events as ev
-from alma.core.result import Result
+from alma.core.result import Result, SagaFailed, SagaInterrupted
 from alma.core.run import RunStatus, SagaState
-from alma.errors import SagaFailed, SagaInterrupted
 
 
 def conclude(run: RunStatus, result: Result, causes: Mapping[str, BaseException]) -> Result:

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager, suppress
 
 from alma.core import events as ev
 from alma.core.identity import actor
-from alma.core.result import Result, make_result
+from alma.core.result import Result, SagaInterrupted, make_result
 from alma.core.run import RunStatus
-from alma.errors import JournalError, SagaInterrupted
+from alma.errors import JournalError
 from alma.journal.journal import Journal
 from alma.journal.lease import Lease
 from alma.journal.reading import folded

@@ -12,9 +12,9 @@ from alma.core import events as ev
 from alma.core.definition import Definition
 from alma.core.identity import actor, new_run_id, utc_now
 from alma.core.localstack import LocalStack
-from alma.core.result import Result, make_result
+from alma.core.result import Result, SagaFailed, make_result
 from alma.core.run import RunStatus, SagaState
-from alma.errors import DefinitionError, RefusedError, SagaFailed
+from alma.errors import DefinitionError, RefusedError
 from alma.journal.journal import Journal
 from alma.journal.reading import folded
 from alma.runner.again import choose_direction, place, prepare_again

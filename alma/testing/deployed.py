@@ -16,9 +16,9 @@ from typing import Any
 
 from alma.core.events import Leftover
 from alma.core.localstack import LocalStack
-from alma.core.result import Result
+from alma.core.result import Result, SagaEndedError
 from alma.core.run import RunStatus, SagaState
-from alma.errors import AlmaError, SagaEndedError
+from alma.errors import AlmaError
 from alma.journal.journal import Journal
 from alma.journal.leftovers import proven_gone
 from alma.journal.reading import folded

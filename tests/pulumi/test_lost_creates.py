@@ -14,8 +14,7 @@ import pytest
 from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 
 from alma import PendingCreate, Saga, SagaState
-from alma.core.result import Result
-from alma.errors import SagaEndedError
+from alma.core.result import Result, SagaEndedError
 from alma.pulumi import recovery as settle
 from alma.runner.doctor import examine
 from alma.runner.settings import Settings

@@ -18,8 +18,7 @@ from pulumi import Output, ResourceOptions
 
 from alma import Retry, Saga, SagaState
 from alma.core import events as ev
-from alma.core.result import Result
-from alma.errors import SagaEndedError
+from alma.core.result import Result, SagaEndedError
 from alma.journal.journal import Journal
 from alma.runner.preview import preview
 from alma.runner.settings import Settings

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from alma import Retry, Saga, SagaState
-from alma.core.result import Result
+from alma.core.result import Result, SagaEndedError
 from alma.core.state import fold
-from alma.errors import AlmaError, RunnerBusyError, SagaEndedError
+from alma.errors import AlmaError, RunnerBusyError
 from alma.journal.journal import Journal
 from alma.pulumi.engine import StackRef
 from alma.runner.intervene import abandon, skip

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from alma import Saga
-from alma.errors import AlmaError, SagaEndedError
+from alma.core.result import SagaEndedError
+from alma.errors import AlmaError
 from alma.runner.settings import Settings
 from alma.runner.start import destroy, resume, rollback, up
 from tests.faults.real import things

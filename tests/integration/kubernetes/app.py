@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from alma import Saga, Secret
-from alma.core.result import Result
-from alma.errors import SagaEndedError
+from alma.core.result import Result, SagaEndedError
 from stacks.kubernetes import app, ingress, namespace, settings
 
 PASSWORD = "swordfish-and-chips"
