@@ -18,9 +18,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alma.core.agenda import ReadySet
-from alma.core.dag import topological
-from alma.core.run import RunStatus, SagaState, StepStatus
+from alma.core.definition import topological
+from alma.core.run import ReadySet, RunStatus, SagaState, StepStatus
 from alma.core.state import COMPENSATED, COMPLETED, FAILED, PENDING, RUNNING
 
 

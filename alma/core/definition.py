@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Literal
 
 from alma.core.struct import Frozen, field
@@ -121,8 +122,6 @@ class Definition(Frozen):
     @cached_property
     def order(self) -> tuple[str, ...]:
         """Step names, each after all that it waits for; `graphlib.CycleError` for a cycle."""
-        from graphlib import TopologicalSorter
-
         sorter: TopologicalSorter[str] = TopologicalSorter(
             {step.name: step.dependencies for step in self.steps}
         )
@@ -180,6 +179,30 @@ class Definition(Frozen):
 
             aws = LocalStack(**data["aws"])
         return cls(**{**data, "steps": steps, "aws": aws})
+
+
+def check_dag(definition: Definition) -> None:
+    """Raise DefinitionError for an unknown step or a cycle, naming the steps."""
+    known = {step.name for step in definition.steps}
+    for step in definition.steps:
+        for name in step.dependencies:
+            if name not in known:
+                raise DefinitionError(
+                    f'Step "{step.name}" comes after "{name}", which is no step of '
+                    f'saga "{definition.saga}".'
+                )
+    topological(definition)
+
+
+def topological(definition: Definition) -> tuple[str, ...]:
+    """Step names, each after all that it waits for; among equals in the order added."""
+    try:
+        return definition.order
+    except CycleError as error:
+        path = " → ".join(error.args[1])
+        raise DefinitionError(
+            f'The steps of saga "{definition.saga}" wait for each other: {path}.'
+        ) from error
 
 
 def _step_to_json(step: StepDefinition) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from alma.core.dag import topological
+from alma.core.definition import topological
 from alma.core.definition import Definition, StepDefinition
 
 _LETTER: Final = 8

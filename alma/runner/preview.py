@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from alma.core.dag import topological
-from alma.core.definition import Definition
+from alma.core.definition import Definition, topological
 from alma.runner.binding import BoundSaga, from_saga
 from alma.runner.settings import Settings, open_engine
 from alma.saga.saga import Saga

@@ -6,13 +6,12 @@ import pytest
 
 from alma import Retry, Saga
 from alma.core import events as ev
-from alma.core.agenda import ReadySet
 from alma.core.decide import (
     Finish,
     Reconcile,
     decide,
 )
-from alma.core.run import RunStatus, SagaState
+from alma.core.run import ReadySet, RunStatus, SagaState
 from alma.core.state import (
     COMPENSATED,
     COMPLETED,

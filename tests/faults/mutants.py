@@ -90,7 +90,7 @@ MUTANTS: Final = (
     ),
     _one(
         "a start does not wait for its dependencies",
-        "core/agenda.py",
+        "core/run.py",
         "for place, name in enumerate(self.order) if not self._lacks[name]]",
         "for place, name in enumerate(self.order) if self._lacks[name] >= 0]",
     ),
