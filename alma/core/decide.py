@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alma.core.definition import topological
 from alma.core.run import ReadySet, RunStatus, SagaState, StepStatus
 from alma.core.state import COMPENSATED, COMPLETED, FAILED, PENDING, RUNNING
 
@@ -81,23 +80,23 @@ def decide(run: RunStatus, busy: frozenset[str] = frozenset()) -> tuple[Command,
     """
     if run.state.is_final:
         return ()
-    run.agenda = agenda = run.agenda or ReadySet(run)
-    if agenda.doubtful:
-        doubtful = (name for name in run.steps if name in agenda.doubtful)
+    run.ready_set = ready_set = run.ready_set or ReadySet(run)
+    if ready_set.doubtful:
+        doubtful = (name for name in run.steps if name in ready_set.doubtful)
         return tuple(Reconcile(name) for name in doubtful if name not in busy)
     if run.interrupts and run.backward_only:
         return () if busy else (Suspend("interrupted by a signal"),)
-    return _forward(run, agenda, busy) if run.direction == "forward" else _back(run, busy)
+    return _forward(run, ready_set, busy) if run.direction == "forward" else _back(run, busy)
 
 
-def _forward(run: RunStatus, agenda: ReadySet, busy: frozenset[str]) -> tuple[Command, ...]:
-    if not agenda.ready:
+def _forward(run: RunStatus, ready_set: ReadySet, busy: frozenset[str]) -> tuple[Command, ...]:
+    if not ready_set.ready:
         return (Finish(COMPLETED),)
-    if not agenda.failed and not run.interrupts:
-        return _starts(run, agenda, busy)
+    if not ready_set.failed and not run.interrupts:
+        return _starts(run, ready_set, busy)
     if busy:
         return ()
-    name = next((name for name in run.steps if name in agenda.failed), "")
+    name = next((name for name in run.steps if name in ready_set.failed), "")
     reason = f'step "{name}" failed' if name else "interrupted by a signal"
     if run.past_pivot and not name:
         return (Suspend(f"{reason} past the point of no return: it can only be resumed"),)
@@ -108,10 +107,10 @@ def _forward(run: RunStatus, agenda: ReadySet, busy: frozenset[str]) -> tuple[Co
     return (StartCompensation(reason, name),)
 
 
-def _starts(run: RunStatus, agenda: ReadySet, busy: frozenset[str]) -> tuple[Command, ...]:
+def _starts(run: RunStatus, ready_set: ReadySet, busy: frozenset[str]) -> tuple[Command, ...]:
     free = run.plan.parallelism - len(busy)
     commands: list[Command] = []
-    for name in (agenda.order[place] for place in agenda.ready):
+    for name in (ready_set.order[place] for place in ready_set.ready):
         step = run.steps[name]
         if len(commands) >= free:
             break
@@ -135,7 +134,7 @@ def _back(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
         for step in run.steps.values()
         if run.backward_only or step.started is not None
     }
-    order = [name for name in reversed(topological(run.plan)) if name in scope]
+    order = [name for name in reversed(run.plan.order) if name in scope]
     order.sort(key=lambda name: name != run.failed_step)
     commands: list[Command] = []
     for name in order:

@@ -121,11 +121,20 @@ class Definition(Frozen):
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """Step names, each after all that it waits for; `graphlib.CycleError` for a cycle."""
+        """Step names, each after all that it waits for; among equals in the order added.
+
+        Raises DefinitionError for a cycle, naming its steps.
+        """
         sorter: TopologicalSorter[str] = TopologicalSorter(
             {step.name: step.dependencies for step in self.steps}
         )
-        sorter.prepare()
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            path = " → ".join(error.args[1])
+            raise DefinitionError(
+                f'The steps of saga "{self.saga}" wait for each other: {path}.'
+            ) from error
         rank = {step.name: index for index, step in enumerate(self.steps)}
         order: list[str] = []
         while sorter.is_active():
@@ -191,18 +200,7 @@ def check_dag(definition: Definition) -> None:
                     f'Step "{step.name}" comes after "{name}", which is no step of '
                     f'saga "{definition.saga}".'
                 )
-    topological(definition)
-
-
-def topological(definition: Definition) -> tuple[str, ...]:
-    """Step names, each after all that it waits for; among equals in the order added."""
-    try:
-        return definition.order
-    except CycleError as error:
-        path = " → ".join(error.args[1])
-        raise DefinitionError(
-            f'The steps of saga "{definition.saga}" wait for each other: {path}.'
-        ) from error
+    definition.order  # noqa: B018 - worked out once, and refuses a cycle
 
 
 def _step_to_json(step: StepDefinition) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from alma.core.definition import Definition, StepDefinition, topological
+from alma.core.definition import Definition, StepDefinition
 from alma.core.events import (
     Direction,
     Failure,
@@ -128,7 +128,7 @@ class RunStatus(Struct):
     """restore runs only: digest of the deployment that is brought back."""
     created_at: datetime | None = None
     ended_at: datetime | None = None
-    agenda: ReadySet | None = field(default=None, repr=False, compare=False)
+    ready_set: ReadySet | None = field(default=None, repr=False, compare=False)
     """Of `alma.core.decide.decide`, from its first call on; `apply` keeps it up."""
 
     @property
@@ -157,7 +157,7 @@ class RunStatus(Struct):
 
 
 class ReadySet:
-    """Made of a run's state, then told of each step that an event has changed (`follow`).
+    """Made of a run's state, then told of each step that an event has changed (`update`).
 
     `ready` are the steps that are not completed and wait for none that is not, as places in
     `order`, ascending; `failed` and `doubtful` the steps that are so, by name.
@@ -165,17 +165,17 @@ class ReadySet:
 
     def __init__(self, run: RunStatus) -> None:
         plan = run.plan
-        self.order = topological(plan)
+        self.order = plan.order
         self._plan, self._places = plan, {name: place for place, name in enumerate(self.order)}
-        self._lacks = {step.name: len(set(step.dependencies)) for step in plan.steps}
+        self._missing = {step.name: len(set(step.dependencies)) for step in plan.steps}
         self._completed: set[str] = set()
-        self.ready = [place for place, name in enumerate(self.order) if not self._lacks[name]]
+        self.ready = [place for place, name in enumerate(self.order) if not self._missing[name]]
         self.failed: set[str] = set()
         self.doubtful: set[str] = set()
         for step in run.steps.values():
-            self.follow(step)
+            self.update(step)
 
-    def follow(self, step: StepStatus) -> None:
+    def update(self, step: StepStatus) -> None:
         """Take in what the step is now."""
         name, completed = step.name, step.state is SagaState.COMPLETED
         if completed is not (name in self._completed):
@@ -185,11 +185,11 @@ class ReadySet:
 
     def _turn(self, name: str, *, completed: bool) -> None:
         _keep(self._completed, name, so=completed)
-        if not self._lacks[name]:
+        if not self._missing[name]:
             self._list(name, ready=not completed)
         for dependent in self._plan.dependents(name):
-            before = self._lacks[dependent]
-            self._lacks[dependent] = after = before - 1 if completed else before + 1
+            before = self._missing[dependent]
+            self._missing[dependent] = after = before - 1 if completed else before + 1
             if not (before and after) and dependent not in self._completed:
                 self._list(dependent, ready=not after)
 

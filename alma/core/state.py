@@ -50,11 +50,13 @@ def apply(run: RunStatus, entry: ev.Recorded) -> None:
     handler = _HANDLERS.get(type(entry.event))
     if handler is not None:
         handler(run, entry, entry.event)
-    if run.agenda is not None:
+    if run.ready_set is not None:
         if entry.event.step:
-            run.agenda.follow(run.steps[entry.event.step])
+            run.ready_set.update(run.steps[entry.event.step])
         else:
-            run.agenda = None  # It may have changed any of them, and comes once or twice in a run.
+            run.ready_set = (
+                None  # It may have changed any of them, and comes once or twice in a run.
+            )
 
 
 def _move(run: RunStatus, state: SagaState) -> None:

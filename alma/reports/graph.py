@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from alma.core.definition import topological
 from alma.core.definition import Definition, StepDefinition
 
 _LETTER: Final = 8
@@ -148,7 +147,7 @@ def svg(definition: Definition) -> str:
 def _place(definition: Definition) -> tuple[dict[str, Box], float, float]:
     """Each step one layer below the lowest that it waits for; layers are centred."""
     depth: dict[str, int] = {}
-    for name in topological(definition):
+    for name in definition.order:
         before = definition.step(name).dependencies
         depth[name] = max((depth[other] + 1 for other in before), default=0)
     layers = [[n for n in depth if depth[n] == d] for d in range(max(depth.values()) + 1)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from alma.core.definition import Definition, topological
+from alma.core.definition import Definition
 from alma.runner.binding import BoundSaga, from_saga
 from alma.runner.settings import Settings, open_engine
 from alma.saga.saga import Saga
@@ -90,7 +90,7 @@ async def preview(saga: Saga, settings: Settings | None = None) -> SagaPreview:
         await require_target(prepared.definition)
         if engine is not None:
             await engine.check(prepared.refs)
-        order = topological(prepared.definition)
+        order = prepared.definition.order
         steps = [await _look(name, prepared) for name in order]
     definition = prepared.definition
     return SagaPreview(

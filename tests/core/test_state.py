@@ -41,7 +41,7 @@ def test_fold_of_nothing_is_pending() -> None:
     assert fold([]).state is PENDING
 
 
-def test_the_agenda_is_kept_up_as_if_it_were_made_anew() -> None:
+def test_the_ready_set_is_kept_up_as_if_it_were_made_anew() -> None:
     """After every event, on the way there and back: else a decision would go by what was."""
     saga = Saga("s")
     for name, after in (("a", []), ("b", ["a"]), ("c", ["a"]), ("d", ["b", "c"]), ("e", [])):
@@ -56,7 +56,7 @@ def test_the_agenda_is_kept_up_as_if_it_were_made_anew() -> None:
             for event in events:
                 decide(self.run)
                 super().add(event)
-                kept = self.run.agenda
+                kept = self.run.ready_set
                 assert kept is None or vars(kept) == vars(ReadySet(self.run)), event
             return self.run
 

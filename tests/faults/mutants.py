@@ -66,8 +66,8 @@ MUTANTS: Final = (
         (
             (
                 "core/decide.py",
-                "for name in reversed(topological(run.plan))",
-                "for name in topological(run.plan)",
+                "for name in reversed(run.plan.order)",
+                "for name in run.plan.order",
             ),
             (
                 "core/decide.py",
@@ -91,8 +91,8 @@ MUTANTS: Final = (
     _one(
         "a start does not wait for its dependencies",
         "core/run.py",
-        "for place, name in enumerate(self.order) if not self._lacks[name]]",
-        "for place, name in enumerate(self.order) if self._lacks[name] >= 0]",
+        "for place, name in enumerate(self.order) if not self._missing[name]]",
+        "for place, name in enumerate(self.order) if self._missing[name] >= 0]",
     ),
     _one(
         "destroy's exit code is trusted",
@@ -191,8 +191,8 @@ MUTANTS: Final = (
     _one(
         "an operation in doubt is not settled first",
         "core/decide.py",
-        "    if agenda.doubtful:\n",
-        "    if agenda.doubtful is None:\n",
+        "    if ready_set.doubtful:\n",
+        "    if ready_set.doubtful is None:\n",
     ),
     _one(
         "a create with a lost provider is forgotten",
