@@ -4,9 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from alma.core.definition import Retry
+    from alma.core.definition import LocalStack, Retry
     from alma.core.events import Leftover
-    from alma.core.localstack import LocalStack
     from alma.core.operation import Context, PendingCreate
     from alma.core.result import SagaFailed, SagaInterrupted
     from alma.core.run import SagaState
@@ -39,12 +38,11 @@ __all__ = [
 
 _HOMES = {
     "core.operation": ("Context", "PendingCreate"),
-    "core.definition": ("Retry",),
+    "core.definition": ("LocalStack", "Retry"),
     "errors": ("AlmaError", "DefinitionError"),
     "core.result": ("SagaFailed", "SagaInterrupted"),
     "core.events": ("Leftover",),
     "runner.start": ("destroy", "resume", "rollback"),
-    "core.localstack": ("LocalStack",),
     "steps.http.request": ("Request",),
     "saga.saga": ("Saga",),
     "core.secret": ("Secret",),

@@ -36,7 +36,7 @@ class Command(click.Command):
 
 
 def _localstack(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
-    from alma.core.localstack import LocalStack
+    from alma.core.definition import LocalStack
 
     return None if value is None else LocalStack(value)
 

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from alma.core.struct import Frozen, field
 from alma.errors import DefinitionError
-
-if TYPE_CHECKING:
-    from alma.core.localstack import LocalStack
 
 FailurePolicy = Literal["compensate", "stop"]
 Compensation = Literal[
     "destroy", "restore", "retain", "callable", "request", "playbook", "nothing", "none"
 ]
 """How a step is undone. `nothing`: its author says there is nothing; `none`: nobody says how."""
+
+DEFAULT_URL: Final = "http://localhost:4566"
+"""Where LocalStack listens unless it is told otherwise."""
+
+_REGION: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 
 Kind = Literal["stack", "action", "terraform", "ansible", "http"]
 
@@ -60,6 +64,28 @@ class Retry:
             return float(min(self.delay * self.factor ** (attempt - 2), self.max_delay))
         except OverflowError:
             return self.max_delay
+
+
+@dataclass(frozen=True)
+class LocalStack:
+    """Where a LocalStack listens; AWS steps of a saga with `aws=LocalStack(...)` go there.
+
+    Without a `url` it is the one in the environment variable AWS_ENDPOINT_URL, as for
+    LocalStack's own `pulumilocal` and `tflocal`, or http://localhost:4566. `region` is what
+    resources are made in. Raises DefinitionError for what is no http or https URL of a host.
+    """
+
+    url: str = ""
+    region: str = "us-east-1"
+
+    def __post_init__(self) -> None:
+        given = self.url or os.environ.get("AWS_ENDPOINT_URL") or DEFAULT_URL
+        object.__setattr__(self, "url", _checked_url(given))
+        if not _REGION.fullmatch(str(self.region)):
+            raise DefinitionError(
+                f"LocalStack: {self.region!r} cannot be an AWS region.",
+                hint="Give one as AWS names them, for example us-east-1.",
+            )
 
 
 class StepDefinition(Frozen):
@@ -125,6 +151,9 @@ class Definition(Frozen):
 
         Raises DefinitionError for a cycle, naming its steps.
         """
+        # Here: commands that only read have no use for it.
+        from graphlib import CycleError, TopologicalSorter
+
         sorter: TopologicalSorter[str] = TopologicalSorter(
             {step.name: step.dependencies for step in self.steps}
         )
@@ -184,8 +213,6 @@ class Definition(Frozen):
         )
         aws = None
         if data.get("aws"):
-            from alma.core.localstack import LocalStack
-
             aws = LocalStack(**data["aws"])
         return cls(**{**data, "steps": steps, "aws": aws})
 
@@ -201,6 +228,22 @@ def check_dag(definition: Definition) -> None:
                     f'saga "{definition.saga}".'
                 )
     definition.order  # noqa: B018 - worked out once, and refuses a cycle
+
+
+def _checked_url(url: object) -> str:
+    """The URL without a slash at its end."""
+    hint = f"Write it like {DEFAULT_URL}."
+    try:
+        parts = urlsplit(str(url).strip())
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if "@" in str(url):
+        # The URL goes into the journal and into the stacks' state.
+        raise DefinitionError("The URL of a LocalStack must not hold a password.", hint=hint)
+    if not known or parts.path.strip("/") or parts.query or parts.fragment:
+        raise DefinitionError(f"{url!r} is no URL of a LocalStack.", hint=hint)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _step_to_json(step: StepDefinition) -> dict[str, Any]:

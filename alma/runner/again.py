@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alma.core import events as ev
-from alma.core.definition import Definition
-from alma.core.localstack import LocalStack
+from alma.core.definition import Definition, LocalStack
 from alma.core.run import RunStatus
 from alma.errors import DefinitionError
 from alma.pulumi.engine import Engine

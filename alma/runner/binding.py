@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import ModuleType
 
-from alma.core.definition import Definition
-from alma.core.localstack import LocalStack
+from alma.core.definition import Definition, LocalStack
 from alma.core.redaction import Redactor
 from alma.core.struct import Frozen
 from alma.errors import DefinitionError
@@ -18,6 +17,7 @@ from alma.steps.base import StepHandler
 from alma.steps.registry import from_plan, from_step
 from alma.steps.stack.binding import stack_ref
 from alma.steps.stack.handler import StackHandler
+from alma.steps.stack.localstack import provider_config
 from alma.steps.values import without
 
 
@@ -62,7 +62,7 @@ def from_saga(
     }
     for adapter in adapters.values():
         if isinstance(adapter, StackHandler) and definition.aws is not None:
-            adapter.defaults = definition.aws.config()
+            adapter.defaults = provider_config(definition.aws)
     for name, adapter in adapters.items():
         # Taken once: what a function has closed over may change while it runs.
         saga.digests.setdefault(name, adapter.digest)

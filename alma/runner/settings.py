@@ -8,8 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, Protocol
 
+from alma.core.definition import LocalStack
 from alma.core.identity import versions
-from alma.core.localstack import LocalStack
 from alma.core.struct import Frozen, field
 from alma.journal.journal import Journal
 from alma.pulumi.engine import Engine

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from alma.core import events as ev
-from alma.core.definition import Definition
+from alma.core.definition import Definition, LocalStack
 from alma.core.identity import actor, new_run_id, utc_now
-from alma.core.localstack import LocalStack
 from alma.core.result import Result, SagaFailed, make_result
 from alma.core.run import RunStatus, SagaState
 from alma.errors import DefinitionError, RefusedError

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
-from alma.core.definition import Definition, FailurePolicy, check_dag
-from alma.core.localstack import LocalStack
+from alma.core.definition import Definition, FailurePolicy, LocalStack, check_dag
 from alma.core.validation import check_choice, check_key, check_name, check_value
 from alma.errors import DefinitionError
 from alma.steps.options import StepOptions, step_options

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from alma.core.definition import LocalStack
 from alma.core.events import Leftover
-from alma.core.localstack import LocalStack
 from alma.core.result import Result, SagaEndedError
 from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError

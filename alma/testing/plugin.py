@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from alma.core.localstack import LocalStack
+    from alma.core.definition import LocalStack
     from alma.testing.deployed import Deployed
 
 
@@ -85,7 +85,7 @@ def _deployed(
 
 
 def _asked(config: pytest.Config) -> LocalStack | None:
-    from alma.core.localstack import LocalStack
+    from alma.core.definition import LocalStack
     from alma.errors import DefinitionError
 
     url = config.getoption("--alma-localstack")

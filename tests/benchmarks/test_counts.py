@@ -166,13 +166,7 @@ HEAVY = {"pulumi", "grpc", "rich", "sqlite_utils", "yaml", "psutil", "cloudpickl
 
 READS_WITHOUT = {
     *("importlib.metadata", "socket", "random", "shutil", "graphlib"),
-    *(
-        "alma.saga.saga",
-        "alma.runner.start",
-        "alma.runner.runner",
-        "alma.core.decide",
-        "alma.core.localstack",
-    ),
+    *("alma.saga.saga", "alma.runner.start", "alma.runner.runner", "alma.core.decide"),
 }
 """What only a command that runs something has to load."""
 OURS = 28

@@ -17,14 +17,13 @@ import yaml
 
 from alma import DefinitionError, LocalStack, Saga, SagaState
 from alma.core.definition import Definition
-from alma.core.localstack import SERVICES
 from alma.errors import UnreachableError
 from alma.pulumi.engine import StackRef
 from alma.pulumi.project import write_settings
 from alma.runner.checks import check_journal
 from alma.runner.preview import preview
 from alma.runner.start import destroy, resume, rollback, up
-from alma.steps.stack.localstack import trouble
+from alma.steps.stack.localstack import SERVICES, provider_config, trouble
 from alma.testing import FakeEngine, Fault
 from tests.runner.helpers import ended, history, program, settings
 
@@ -129,7 +128,7 @@ def test_a_saga_takes_a_localstack_and_nothing_else() -> None:
 
 
 def test_config_is_what_the_provider_needs() -> None:
-    config = dict(LocalStack("http://localhost:4566", region="eu-central-1").config())
+    config = dict(provider_config(LocalStack("http://localhost:4566", region="eu-central-1")))
     (endpoints,) = config.pop("aws:endpoints")
     assert config == {
         "aws:region": "eu-central-1",
@@ -179,7 +178,7 @@ def test_defaults_give_way_to_config_to_settings_and_to_the_project(tmp_path: Pa
         "encryptionsalt: v1:x\nconfig:\n  aws:accessKey: mine\n  aws:secretKey:\n    secure: v1:y\n"
     )
     ref = StackRef(project="queue", stack="dev", work_dir=str(project))
-    defaults = LocalStack("http://host:4566").config()
+    defaults = provider_config(LocalStack("http://host:4566"))
     plain = {"aws:s3UsePathStyle": False, "aws:endpoints": [{"s3": "http://mine"}]}
     path = write_settings(own, ref, plain, fresh=False, defaults=defaults)
     assert yaml.safe_load(path.read_text())["config"] == {
@@ -208,7 +207,7 @@ async def test_steps_keep_their_own_config_apart_from_what_the_target_adds(
     await up(saga, settings=settings(Engine(), tmp_path / "journal.db"))
     (request,) = asked
     assert request.config == {"aws:region": "eu-central-1", "size": 1}
-    assert request.defaults == LocalStack(url).config()
+    assert request.defaults == provider_config(LocalStack(url))
 
 
 # -- the journal --------------------------------------------------------------------------------

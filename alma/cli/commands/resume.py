@@ -11,7 +11,7 @@ from alma.cli.localstack import Command, localstack_option
 from alma.cli.options import Invocation, pass_shared, run_argument, shared_options
 
 if TYPE_CHECKING:
-    from alma.core.localstack import LocalStack
+    from alma.core.definition import LocalStack
 
 
 @click.command("resume", cls=Command)

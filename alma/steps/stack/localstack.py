@@ -1,16 +1,16 @@
-"""Is the LocalStack there that a saga is aimed at? Asked before anything is started or written."""
+"""AWS steps that go to a LocalStack: the provider's configuration, and whether it answers."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import ssl
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from alma.core.definition import Definition
-from alma.core.localstack import LocalStack
+from alma.core.definition import Definition, LocalStack
 from alma.errors import UnreachableError
 
 HEALTH: Final = "/_localstack/health"
@@ -18,6 +18,83 @@ HEALTH: Final = "/_localstack/health"
 
 _PATIENCE: Final = 10.0
 """Seconds. The answer takes milliseconds; a machine that is starting up may be slow."""
+
+
+SERVICES: Final = tuple(
+    """
+    accessanalyzer account acm acmpca amp amplify apigateway apigatewayv2 appautoscaling
+    appconfig appfabric appflow appintegrations applicationinsights applicationsignals appmesh
+    apprunner appstream appsync athena auditmanager autoscaling autoscalingplans backup batch
+    bcmdataexports bedrock bedrockagent billing budgets ce chatbot chime
+    chimesdkmediapipelines chimesdkvoice cleanrooms cloud9 cloudcontrol cloudformation
+    cloudfront cloudfrontkeyvaluestore cloudhsmv2 cloudsearch cloudtrail cloudwatch
+    codeartifact codebuild codecatalyst codecommit codeconnections codeguruprofiler
+    codegurureviewer codepipeline codestarconnections codestarnotifications cognitoidentity
+    cognitoidp comprehend computeoptimizer configservice connect connectcases controltower
+    costoptimizationhub cur customerprofiles databrew dataexchange datapipeline datasync
+    datazone dax deploy detective devicefarm devopsguru directconnect dlm dms docdb
+    docdbelastic drs ds dsql dynamodb ec2 ecr ecrpublic ecs efs eks elasticache
+    elasticbeanstalk elasticsearch elastictranscoder elb elbv2 emr emrcontainers emrserverless
+    events evidently evs finspace firehose fis fms fsx gamelift glacier globalaccelerator glue
+    grafana greengrass groundstation guardduty healthlake iam identitystore imagebuilder
+    inspector inspector2 internetmonitor invoicing iot ivs ivschat kafka kafkaconnect kendra
+    keyspaces kinesis kinesisanalytics kinesisanalyticsv2 kinesisvideo kms lakeformation
+    lambda launchwizard lexmodels lexv2models licensemanager lightsail location logs m2 macie2
+    mediaconnect mediaconvert medialive mediapackage mediapackagev2 mediapackagevod mediastore
+    memorydb mgn mq mwaa neptune neptunegraph networkfirewall networkmanager networkmonitor
+    notifications notificationscontacts oam opensearch opensearchserverless organizations osis
+    outposts paymentcryptography pcaconnectorad pcs pinpoint pinpointsmsvoicev2 pipes polly
+    pricing qbusiness qldb quicksight ram rbin rds redshift redshiftdata redshiftserverless
+    rekognition resiliencehub resourceexplorer2 resourcegroups resourcegroupstaggingapi
+    rolesanywhere route53 route53domains route53profiles route53recoverycontrolconfig
+    route53recoveryreadiness route53resolver rum s3 s3control s3outposts s3tables sagemaker
+    scheduler schemas secretsmanager securityhub securitylake serverlessrepo servicecatalog
+    servicecatalogappregistry servicediscovery servicequotas ses sesv2 sfn shield signer sns
+    sqs ssm ssmcontacts ssmincidents ssmquicksetup ssmsap sso ssoadmin storagegateway sts swf
+    synthetics taxsettings timestreaminfluxdb timestreamquery timestreamwrite transcribe
+    transfer verifiedpermissions vpclattice waf wafregional wafv2 wellarchitected workspaces
+    workspacesweb xray
+    """.split()  # noqa: SIM905 - a list with a line for each would be four pages
+)
+"""Keys of `aws:endpoints`: each service once, under its first name.
+
+The keys of `ProviderEndpointArgs` that pulumi-aws has in 7.0.0 as in 7.51.1, because the provider
+refuses one that it does not know. Other names of the same service are left out by the table in
+terraform-provider-aws, website/docs/guides/custom-service-endpoints: the provider warns when a
+service is given twice.
+"""
+
+
+def provider_config(localstack: LocalStack) -> Mapping[str, Any]:
+    """Config of the Pulumi AWS provider 7 by full key, as LocalStack's own tools have it.
+
+    `aws:skipRequestingAccountId`, which `pulumilocal` 1.3.0 sets, is left out: LocalStack
+    knows the account, and without it the provider cannot make a bucket any more (getmoto/moto
+    pull request 9504, localstack/localstack pull request 13435).
+    """
+    endpoints = dict.fromkeys(SERVICES, localstack.url)
+    endpoints["s3control"] = _with_subdomains(localstack.url)
+    return {
+        "aws:region": localstack.region,
+        "aws:accessKey": "test",
+        "aws:secretKey": "test",
+        "aws:skipCredentialsValidation": True,
+        "aws:skipMetadataApiCheck": True,
+        "aws:s3UsePathStyle": True,
+        "aws:endpoints": [endpoints],
+    }
+
+
+def _with_subdomains(url: str) -> str:
+    """S3 Control is called at `<account>.<host>`; LocalStack's public name has such hosts.
+
+    As in LocalStack's `tflocal` 0.27.0.
+    """
+    parts = urlsplit(url)
+    if parts.hostname not in ("localhost", "127.0.0.1"):
+        return url
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://localhost.localstack.cloud{port}"
 
 
 async def require_target(definition: Definition) -> None:
