@@ -15,7 +15,7 @@ from alma.journal.lease import may_live
 from alma.journal.reading import RunView, view
 from alma.pulumi import checkpoint
 from alma.pulumi.engine import StackRef
-from alma.steps.stack.localstack import trouble
+from alma.steps.stack.localstack import localstack_problem
 from alma.system.processes import find
 
 Level = Literal["ok", "warn", "fail"]
@@ -94,7 +94,7 @@ def _target(run: RunStatus, target: str) -> Iterator[Check]:
     if localstack is None:
         return
     message = f"LocalStack at {localstack.url}, where AWS steps of {target} went,"
-    if why := trouble(localstack):
+    if why := localstack_problem(localstack):
         mend = "Start it: localstack start -d"
         yield Check(name="localstack", level="warn", message=f"{message} {why}", mend=mend)
     else:

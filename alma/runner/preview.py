@@ -11,7 +11,7 @@ from alma.runner.binding import BoundSaga, from_saga
 from alma.runner.settings import Settings, open_engine
 from alma.saga.saga import Saga
 from alma.steps.base import StepPreview, Way
-from alma.steps.stack.localstack import require_target
+from alma.steps.stack.localstack import require_localstack
 from alma.steps.step import Output, StackStep
 
 _SAME: Final = {"same", "read", "refresh"}
@@ -87,7 +87,7 @@ async def preview(saga: Saga, settings: Settings | None = None) -> SagaPreview:
     needed = any(isinstance(step, StackStep) for step in saga.steps)
     async with open_engine(settings, saga.parallelism, needed=needed) as engine:
         prepared = from_saga(saga, engine, settings.modules, settings.aws)
-        await require_target(prepared.definition)
+        await require_localstack(prepared.definition)
         if engine is not None:
             await engine.check(prepared.refs)
         order = prepared.definition.order

@@ -18,7 +18,7 @@ from alma.runner.restore_points import Moment, RestorePoint, StackRun, candidate
 from alma.runner.settings import Settings, open_engine
 from alma.runner.start import refuse_unfinished, where_it_went
 from alma.saga.saga import Saga
-from alma.steps.stack.localstack import require_target
+from alma.steps.stack.localstack import require_localstack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
         assert engine is not None  # noqa: S101 - one is needed
         prepared = _narrow(saga, plan.step, engine, settings)
         definition = prepared.definition
-        await require_target(definition)
+        await require_localstack(definition)
         facts = await engine.check(prepared.refs)
         with settings.open_journal(settings.journal_path, write=True) as journal:
             run_id = new_run_id(utc_now())

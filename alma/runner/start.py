@@ -23,7 +23,7 @@ from alma.runner.leased_run import drive
 from alma.runner.settings import Settings, open_engine
 from alma.saga.python_file import capture_if_loading
 from alma.saga.saga import Saga
-from alma.steps.stack.localstack import require_target
+from alma.steps.stack.localstack import require_localstack
 from alma.steps.step import StackStep
 
 T = TypeVar("T")
@@ -136,7 +136,7 @@ async def _start(
     needed = any(isinstance(step, StackStep) for step in saga.steps)
     async with open_engine(settings, saga.parallelism, needed=needed) as engine:
         prepared = from_saga(saga, engine, settings.modules, settings.aws)
-        await require_target(prepared.definition)
+        await require_localstack(prepared.definition)
         facts = await engine.check(prepared.refs) if engine is not None else {}
         saga.freeze()
         with settings.open_journal(settings.journal_path, write=True) as journal:
@@ -242,7 +242,7 @@ async def _go_on(
         prepared, accepted = prepare_again(
             run, wanted, saga, engine, settings, accept_changes=accept_changes
         )
-        await require_target(prepared.definition)
+        await require_localstack(prepared.definition)
         facts = await engine.check(prepared.refs) if engine is not None else {}
         if facts.get("backend", run.backend) != run.backend:
             raise DefinitionError(

@@ -60,12 +60,12 @@ def alma_localstack(request: pytest.FixtureRequest) -> LocalStack:
 
     They fail when it does not answer.
     """
-    from alma.steps.stack.localstack import trouble
+    from alma.steps.stack.localstack import localstack_problem
 
     localstack = _asked(request.config)
     if localstack is None:
         pytest.skip("needs a LocalStack: pytest --alma-localstack http://localhost:4566")
-    if why := trouble(localstack):
+    if why := localstack_problem(localstack):
         pytest.fail(f"LocalStack at {localstack.url} {why}", pytrace=False)
     return localstack
 

@@ -23,7 +23,7 @@ from alma.pulumi.project import write_settings
 from alma.runner.checks import check_journal
 from alma.runner.preview import preview
 from alma.runner.start import destroy, resume, rollback, up
-from alma.steps.stack.localstack import SERVICES, provider_config, trouble
+from alma.steps.stack.localstack import SERVICES, localstack_problem, provider_config
 from alma.testing import FakeEngine, Fault
 from tests.runner.helpers import ended, history, program, settings
 
@@ -274,14 +274,14 @@ async def test_another_place_can_be_accepted(serve: Answering, tmp_path: Path) -
 def test_health_is_what_localstack_answers(
     serve: Answering, body: bytes, status: int, words: str
 ) -> None:
-    found = trouble(LocalStack(serve(body, status)))
+    found = localstack_problem(LocalStack(serve(body, status)))
     assert found.startswith(words)
     assert bool(found) == bool(words)
 
 
 def test_who_speaks_something_else_is_told(nowhere: str, serve: Answering) -> None:
-    assert "refused" in trouble(LocalStack(nowhere))
-    assert "cannot be reached" in trouble(LocalStack(serve().replace("http:", "https:")))
+    assert "refused" in localstack_problem(LocalStack(nowhere))
+    assert "cannot be reached" in localstack_problem(LocalStack(serve().replace("http:", "https:")))
 
 
 async def test_nothing_is_begun_when_it_is_not_there(nowhere: str, tmp_path: Path) -> None:

@@ -97,11 +97,11 @@ def _with_subdomains(url: str) -> str:
     return f"{parts.scheme}://localhost.localstack.cloud{port}"
 
 
-async def require_target(definition: Definition) -> None:
+async def require_localstack(definition: Definition) -> None:
     """Raise UnreachableError unless the LocalStack that the stacks of the saga go to answers."""
     if definition.aws is None or not any(step.kind == "stack" for step in definition.steps):
         return
-    why = await asyncio.to_thread(trouble, definition.aws)
+    why = await asyncio.to_thread(localstack_problem, definition.aws)
     if why:
         raise UnreachableError(
             f'LocalStack at {definition.aws.url}, where AWS steps of saga "{definition.saga}" go, '
@@ -111,7 +111,7 @@ async def require_target(definition: Definition) -> None:
         )
 
 
-def trouble(localstack: LocalStack) -> str:
+def localstack_problem(localstack: LocalStack) -> str:
     """What is wrong with it, in words that follow its name; empty when it answers. Blocks."""
     # Here: most sagas ask nobody, and it brings in what reads mail.
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
