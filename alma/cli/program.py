@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from alma.__about__ import __version__
 from alma.cli import error_handler as edge
 from alma.cli.options import Invocation, shared_options
 from alma.cli.output import answer_stream
@@ -68,10 +69,9 @@ class Program(click.Group):
 def _version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
     if not value or context.resilient_parsing:
         return
-    from alma.core.identity import versions
+    import platform
 
-    known = versions()
-    click.echo(f"alma-pulumi {known['alma']} (Python {known['python']})")
+    click.echo(f"alma-pulumi {__version__} (Python {platform.python_version()})")
     context.exit()
 
 

@@ -1,10 +1,13 @@
-"""Taking known secret values out of text before it is journaled, logged or shown."""
+"""Taking known secret values out of text before it is journaled, logged or shown.
+
+Outputs that hold a known secret as plain text are marked: they are secret as well.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -12,6 +15,9 @@ from alma.core.secret import MASK, Secret, secrets_in
 
 SHORTEST = 3
 """Shorter values are left alone: replacing every "1" would make a text unreadable."""
+
+_TELLING = 8
+"""Characters that a secret must have for texts that merely contain it to be secret as well."""
 
 
 class Redactor:
@@ -80,3 +86,37 @@ def _spellings(text: str) -> Iterable[str]:
         if end - start >= SHORTEST * 2:
             yield encoded[start:end]
             yield encoded[start:end].replace("+", "-").replace("/", "_")
+
+
+def taint(outputs: Mapping[str, Any], secrets: Iterable[Secret]) -> dict[str, Any]:
+    """Outputs in which each text that holds a known secret value is a secret itself.
+
+    A program can read a secret input as plain text and hand it out: nobody marks it then, but it
+    must not reach the journal.
+    """
+    texts = set(_texts(list(secrets)))
+    redact = Redactor()
+    redact.learn([Secret(text) for text in texts if len(text) >= _TELLING])
+
+    def mark(tree: Any) -> Any:
+        if isinstance(tree, str):
+            return Secret(tree) if tree in texts or redact(tree) != tree else tree
+        if isinstance(tree, Mapping):
+            return {key: mark(value) for key, value in tree.items()}
+        if isinstance(tree, list):
+            return [mark(value) for value in tree]
+        return tree
+
+    return {key: mark(value) for key, value in outputs.items()}
+
+
+def _texts(tree: Any) -> Iterator[str]:
+    """Every text in secrets that are open, however deep."""
+    if isinstance(tree, Secret):
+        yield from () if tree.is_sealed else _texts(tree.value)
+    elif isinstance(tree, Mapping):
+        yield from (text for value in tree.values() for text in _texts(value))
+    elif isinstance(tree, list | tuple):
+        yield from (text for value in tree for text in _texts(value))
+    elif isinstance(tree, str) and tree:
+        yield tree

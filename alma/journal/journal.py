@@ -10,13 +10,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from alma.core.events import Event, Process, Recorded, RunCreated
-from alma.core.identity import utc_now
 from alma.errors import JournalError, RunNotFoundError, StaleEpochError
 from alma.journal import rows
 from alma.journal import verify as _journal_verify
@@ -34,6 +33,11 @@ BUSY_SECONDS: Final = 5.0
 
 SHOWN: Final = 5
 """How many ids a RunNotFoundError names."""
+
+
+def utc_now() -> datetime:
+    """The clock that is injected everywhere: aware, UTC."""
+    return datetime.now(UTC)
 
 
 class Journal:

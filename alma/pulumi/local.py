@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from alma.core.events import Failure, Process
-from alma.core.redaction import Redactor
+from alma.core.redaction import Redactor, taint
 from alma.core.secret import secrets_in
-from alma.core.taint import taint
 from alma.errors import BackendError, RefusedError
 from alma.pulumi import checkpoint as checkpoints
 from alma.pulumi.backend import Backend

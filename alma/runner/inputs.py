@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from alma.core.outputs import is_whole
 from alma.core.run import RunStatus, SagaState
 from alma.core.state import fold
+from alma.core.validation import is_whole
 from alma.journal.journal import Journal
 from alma.steps.step import Output
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from alma.core import events as ev
-from alma.core.identity import actor
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, SagaState
 from alma.errors import DefinitionError
 from alma.runner.leased_run import existing_run
 from alma.runner.leftovers import survey, under_way
-from alma.runner.settings import Settings
+from alma.runner.settings import Settings, actor
 
 
 async def skip(run: str, step: str, *, reason: str, settings: Settings | None = None) -> Result:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from alma.core import events as ev
-from alma.core.identity import actor
 from alma.core.result import Result, SagaInterrupted, make_result
 from alma.core.run import RunStatus
 from alma.errors import JournalError
@@ -20,7 +19,7 @@ from alma.runner.executor import Executor
 from alma.runner.inputs import from_earlier_runs
 from alma.runner.recorder import Recorder
 from alma.runner.runner import Runner
-from alma.runner.settings import Settings, open_engine
+from alma.runner.settings import Settings, actor, open_engine
 from alma.steps.base import StepHandler
 
 

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from alma.core import events as ev
-from alma.core.identity import utc_now
 from alma.core.redaction import Redactor
 from alma.core.run import RunStatus
 from alma.core.state import apply
 from alma.errors import RefusedError
-from alma.journal.journal import Journal
+from alma.journal.journal import Journal, utc_now
 from alma.journal.lease import Lease
 
 PATIENCE: Final = 0.005

@@ -6,16 +6,16 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from alma.core import events as ev
-from alma.core.identity import actor, new_run_id, utc_now
 from alma.core.result import Result
 from alma.errors import DefinitionError, RefusedError, RunNotFoundError
+from alma.journal.journal import utc_now
 from alma.journal.reading import folded
 from alma.pulumi.engine import Engine, RestorePreview, RestoreRequest, StackRef, Watch
 from alma.pulumi.snapshots import Snapshots, directory_of
 from alma.runner.binding import BoundSaga, from_saga
 from alma.runner.leased_run import drive
 from alma.runner.restore_points import Moment, RestorePoint, StackRun, candidates, choose, passages
-from alma.runner.settings import Settings, open_engine
+from alma.runner.settings import Settings, actor, new_run_id, open_engine
 from alma.runner.start import refuse_unfinished, where_it_went
 from alma.saga.saga import Saga
 from alma.steps.stack.localstack import require_localstack

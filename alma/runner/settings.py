@@ -1,21 +1,52 @@
-"""Where and with what a run is made."""
+"""Where and with what a run is made, and what it is known by.
+
+What only a run needs is imported where it is: commands that read start faster.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Final, Protocol
 
+from alma.__about__ import __version__
 from alma.core.definition import LocalStack
-from alma.core.identity import versions
 from alma.core.struct import Frozen, field
 from alma.journal.journal import Journal
 from alma.pulumi.engine import Engine
 from alma.runner.recorder import Reporter
 
 DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
+
+
+def new_run_id(now: datetime) -> str:
+    """Sorts by time: `20260131-142501-042-9f3c`, UTC to the millisecond, and four hex digits."""
+    import secrets
+
+    stamp = now.astimezone(UTC)
+    return f"{stamp:%Y%m%d-%H%M%S}-{stamp.microsecond // 1000:03d}-{secrets.token_hex(2)}"
+
+
+def actor() -> str:
+    """Who does this: `user@host`."""
+    import getpass
+    import socket
+
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def versions() -> dict[str, str]:
+    """Of what runs here: alma and Python. The engine adds its own."""
+    import platform
+
+    return {"alma": __version__, "python": platform.python_version()}
 
 
 class OpenJournal(Protocol):

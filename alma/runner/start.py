@@ -10,17 +10,16 @@ from typing import Final, TypeVar
 
 from alma.core import events as ev
 from alma.core.definition import Definition, LocalStack
-from alma.core.identity import actor, new_run_id, utc_now
 from alma.core.result import Result, SagaFailed, make_result
 from alma.core.run import RunStatus, SagaState
 from alma.errors import DefinitionError, RefusedError
-from alma.journal.journal import Journal
+from alma.journal.journal import Journal, utc_now
 from alma.journal.reading import folded
 from alma.runner.again import choose_direction, place, prepare_again
 from alma.runner.binding import from_saga
 from alma.runner.ending import conclude, way_on
 from alma.runner.leased_run import drive
-from alma.runner.settings import Settings, open_engine
+from alma.runner.settings import Settings, actor, new_run_id, open_engine
 from alma.saga.python_file import capture_if_loading
 from alma.saga.saga import Saga
 from alma.steps.stack.localstack import require_localstack

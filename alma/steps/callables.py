@@ -13,7 +13,7 @@ from typing import Any
 
 from alma.core.events import Failure
 from alma.core.operation import Context
-from alma.core.outputs import NotJsonError, check_json
+from alma.core.validation import NotJsonError, check_json
 from alma.errors import DefinitionError
 from alma.pulumi.engine import Watch
 from alma.steps.base import Outcome

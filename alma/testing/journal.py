@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from alma.core.events import Recorded, RunCreated
-from alma.core.identity import utc_now
-from alma.journal.journal import Journal
+from alma.journal.journal import Journal, utc_now
 from alma.journal.lease import Lease
 from alma.testing.faults import JournalFault
 from alma.testing.life import Life

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from alma import Context, Saga, SagaState
-from alma.core.outputs import DIGEST_KEY
+from alma.core.validation import DIGEST_KEY
 from alma.runner.start import up
 
 

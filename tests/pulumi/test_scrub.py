@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alma.core.events import Failure
-from alma.core.redaction import Redactor
+from alma.core.redaction import Redactor, taint
 from alma.core.secret import Secret
-from alma.core.taint import taint
 from alma.pulumi.scrub import clean_failure, scrub
 
 if TYPE_CHECKING:

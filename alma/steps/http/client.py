@@ -14,8 +14,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from alma.core.outputs import is_whole
 from alma.core.secret import Secret, unwrap
+from alma.core.validation import is_whole
 from alma.errors import ToolError
 from alma.steps.http.request import PLACEHOLDER, Request
 

@@ -11,11 +11,10 @@ from typing import Any, Literal
 
 from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
 from alma.core.operation import Context
-from alma.core.outputs import is_whole
-from alma.core.redaction import Redactor
+from alma.core.redaction import Redactor, taint
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
-from alma.core.taint import taint
+from alma.core.validation import is_whole
 from alma.pulumi.engine import Reconciled, Watch
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
 from alma.steps.callables import takes_context

@@ -10,9 +10,9 @@ from typing import Any
 
 from alma.core.events import DOUBTFUL, IN_DOUBT, UNANSWERED, Failure, Leftover, StepStarted
 from alma.core.operation import PendingCreate
-from alma.core.outputs import is_whole
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Struct, field
+from alma.core.validation import is_whole
 from alma.errors import BackendError
 from alma.pulumi.engine import (
     Checkpoint,

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
+from alma.core.redaction import taint
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import secrets_in
-from alma.core.taint import taint
 from alma.pulumi.engine import Reconciled, Watch
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way
 from alma.steps.callables import call_function
