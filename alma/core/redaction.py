@@ -88,7 +88,7 @@ def _spellings(text: str) -> Iterable[str]:
             yield encoded[start:end].replace("+", "-").replace("/", "_")
 
 
-def taint(outputs: Mapping[str, Any], secrets: Iterable[Secret]) -> dict[str, Any]:
+def mark_secrets(outputs: Mapping[str, Any], secrets: Iterable[Secret]) -> dict[str, Any]:
     """Outputs in which each text that holds a known secret value is a secret itself.
 
     A program can read a secret input as plain text and hand it out: nobody marks it then, but it

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alma.core.events import Failure, Process
-from alma.core.redaction import Redactor, taint
+from alma.core.redaction import Redactor, mark_secrets
 from alma.core.secret import secrets_in
 from alma.errors import BackendError, RefusedError
 from alma.pulumi import checkpoint as checkpoints
@@ -129,7 +129,7 @@ class PulumiEngine:
         if request.create and self._proof is None:
             self._proof = asyncio.create_task(self._remember_passphrase(task))
         now = await self.inspect(request.ref)
-        outputs = taint(now.outputs, secrets_in(dict(request.config)))
+        outputs = mark_secrets(now.outputs, secrets_in(dict(request.config)))
         return replace(result, outputs=outputs, fingerprint=now.fingerprint)
 
     async def preview(self, request: UpRequest, watch: Watch) -> OperationResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alma.core.events import Failure
-from alma.core.redaction import Redactor, taint
+from alma.core.redaction import Redactor, mark_secrets
 from alma.core.secret import Secret
 from alma.pulumi.scrub import clean_failure, scrub
 
@@ -62,7 +62,7 @@ def test_messages_are_cleaned() -> None:
 def test_outputs_made_of_a_secret_are_secret() -> None:
     secrets = [Secret("a-long-secret"), Secret({"pin": "123"})]
     outputs = {"url": "x://a-long-secret@y", "pin": "123", "port": "1234", "tree": [{"a": "123"}]}
-    assert taint(outputs, secrets) == {
+    assert mark_secrets(outputs, secrets) == {
         "url": Secret("x://a-long-secret@y"),
         "pin": Secret("123"),
         "port": "1234",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from alma.core.events import Failure, Leftover, StepStarted
-from alma.core.redaction import taint
+from alma.core.redaction import mark_secrets
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.core.validation import NotJsonError, check_json
@@ -101,7 +101,7 @@ class AnsibleHandler:
                 outputs = check_json(played.outputs, "set_stats") if failure is None else {}
             except NotJsonError as error:
                 failure, outputs = Failure(kind="action", message=str(error)), {}
-            outputs = taint(outputs, secrets_in(await call.inputs()))
+            outputs = mark_secrets(outputs, secrets_in(await call.inputs()))
             secret = {key: Secret(outputs[key]) for key in self.secret_outputs if key in outputs}
             return Outcome(failure=failure, changes=played.counts, outputs={**outputs, **secret})
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
 from alma.core.operation import Context
-from alma.core.redaction import Redactor, taint
+from alma.core.redaction import Redactor, mark_secrets
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.core.validation import is_whole
@@ -127,7 +127,7 @@ class HttpHandler:
                 return Outcome(failure=_unanswered(request, error), resources=doubt)
             if answer.ok:
                 given = [request.json, request.headers, request.params, context.inputs]
-                return Outcome(outputs=taint(self._outputs(answer), secrets_in(given)))
+                return Outcome(outputs=mark_secrets(self._outputs(answer), secrets_in(given)))
             doubt = () if answer.refused else _doubt(request, context)
             return Outcome(failure=_answered(request, answer), resources=doubt)
 

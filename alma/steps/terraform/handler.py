@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
-from alma.core.redaction import taint
+from alma.core.redaction import mark_secrets
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import secrets_in
 from alma.pulumi.engine import Reconciled, Watch
@@ -167,7 +167,7 @@ class TerraformHandler:
 
     async def _outputs(self, call: StepContext) -> dict[str, Any]:
         """Those that are sensitive, or hold a secret that the module was given, as `Secret`s."""
-        return taint(await self.terraform.outputs(), secrets_in(await call.inputs()))
+        return mark_secrets(await self.terraform.outputs(), secrets_in(await call.inputs()))
 
     async def _operate(
         self, command: str, call: StepContext, watch: Watch, programs: ProgramRunner
