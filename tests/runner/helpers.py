@@ -11,8 +11,8 @@ from typing import Any
 from alma import Saga
 from alma.core import events as ev
 from alma.core.events import Recorded
-from alma.core.result import Result
-from alma.errors import JournalError, SagaEndedError
+from alma.core.result import Result, SagaEndedError
+from alma.errors import JournalError
 from alma.journal.journal import Journal
 from alma.runner.settings import Settings
 from alma.testing import FakeEngine, Fault
