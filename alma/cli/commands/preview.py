@@ -11,7 +11,7 @@ from alma.cli.options import Invocation, pass_shared, shared_options, target_arg
 from alma.cli.output import say
 
 if TYPE_CHECKING:
-    from alma.core.localstack import LocalStack
+    from alma.core.definition import LocalStack
 
 
 @click.command("preview", cls=Command)
