@@ -20,7 +20,7 @@ CANCELLED: Final = 8
 BUG: Final = 255
 
 
-def guarded(call: Callable[[], Any], shared: Invocation) -> int:
+def handle_errors(call: Callable[[], Any], shared: Invocation) -> int:
     """Call it; the exit code. Only here is a catch-all, and it reports a bug of ours."""
     try:
         with _terminate_as_interrupt():

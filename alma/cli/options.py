@@ -14,6 +14,8 @@ from alma.cli import output
 DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
 """As in `alma.runner.start`, which only commands that run something load."""
 
+_LOCALSTACK: Final = "--localstack"
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -87,3 +89,46 @@ pass_shared = click.make_pass_decorator(Invocation, ensure=True)
 
 target_argument = click.argument("target", default="saga.py")
 run_argument = click.argument("run")
+
+
+# -- an option whose value may be left out ------------------------------------------------------
+
+
+class LocalStackCommand(click.Command):
+    """A command with `--localstack [URL]`.
+
+    The word after the option is its value only where it is a URL: in `up --localstack saga.py`
+    it is the TARGET.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, once it is clear what the option's value is."""
+        words: list[str] = []
+        for word in args:
+            alone = bool(words) and words[-1] == _LOCALSTACK
+            if alone and "://" in word:
+                words[-1] = f"{_LOCALSTACK}={word}"
+                continue
+            if alone:
+                words[-1] = f"{_LOCALSTACK}="
+            words.append(word)
+        if words and words[-1] == _LOCALSTACK:
+            words[-1] = f"{_LOCALSTACK}="
+        return super().parse_args(ctx, words)
+
+
+def _localstack(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
+    from alma.core.definition import LocalStack
+
+    return None if value is None else LocalStack(value)
+
+
+def localstack_option(function: F) -> F:
+    """`--localstack [URL]`, passed on as `localstack`: a LocalStack, or None without the option."""
+    return click.option(
+        _LOCALSTACK,
+        metavar="[URL]",
+        callback=_localstack,
+        help="Send AWS steps to this LocalStack.  [URL: $AWS_ENDPOINT_URL, "
+        "or http://localhost:4566]",
+    )(function)

@@ -10,28 +10,28 @@ from typing import Any, Final
 import click
 
 from alma.__about__ import __version__
-from alma.cli import error_handler as edge
+from alma.cli.error_handler import handle_errors
 from alma.cli.options import Invocation, shared_options
 from alma.cli.output import answer_stream
 
 COMMANDS: Final = {
-    "up": "alma.cli.commands.up",
-    "preview": "alma.cli.commands.preview",
-    "destroy": "alma.cli.commands.destroy",
-    "restore": "alma.cli.commands.restore",
-    "runs": "alma.cli.commands.runs",
-    "status": "alma.cli.commands.status",
-    "history": "alma.cli.commands.history",
-    "resume": "alma.cli.commands.resume",
-    "rollback": "alma.cli.commands.rollback",
-    "skip": "alma.cli.commands.skip",
-    "abandon": "alma.cli.commands.abandon",
-    "graph": "alma.cli.commands.graph",
-    "verify": "alma.cli.commands.verify",
-    "prune": "alma.cli.commands.prune",
-    "doctor": "alma.cli.commands.doctor",
+    "up": "up:command",
+    "preview": "preview:command",
+    "destroy": "destroy:command",
+    "restore": "restore:command",
+    "runs": "runs:command",
+    "status": "status:command",
+    "history": "history:command",
+    "resume": "resume:resume",
+    "rollback": "resume:rollback",
+    "skip": "intervene:skip",
+    "abandon": "intervene:abandon",
+    "graph": "graph:command",
+    "verify": "verify:command",
+    "prune": "prune:command",
+    "doctor": "doctor:command",
 }
-"""Each module has its command as `command`; in the order in which `--help` lists them."""
+"""Where each is, under `alma.cli.commands`; in the order in which `--help` lists them."""
 
 
 class Program(click.Group):
@@ -43,10 +43,10 @@ class Program(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command of that name, or None."""
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        module, _, name = COMMANDS.get(cmd_name, "").partition(":")
+        if not module:
             return None
-        command = import_module(module).command
+        command = getattr(import_module(f"alma.cli.commands.{module}"), name)
         assert isinstance(command, click.Command)  # noqa: S101 - a command without one is a bug
         return command
 
@@ -62,7 +62,7 @@ class Program(click.Group):
                     words, "alma-pulumi", standalone_mode=False, obj=shared
                 )
 
-            code = edge.guarded(call, shared)
+            code = handle_errors(call, shared)
         sys.exit(code)
 
 

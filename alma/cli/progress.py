@@ -1,18 +1,55 @@
-"""Which display a run gets: a live view on a terminal, plain lines in a pipe, none for JSON."""
+"""A run under a display, reported at its end: a live view, plain lines in a pipe, or JSON."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from alma.cli.options import Invocation
+from alma.cli.output import say, state
+from alma.core import events as ev
+from alma.core.result import Result, SagaEndedError
+from alma.core.run import RunStatus, SagaState
+from alma.errors import AlmaError
+from alma.reports import documents, report, text
+from alma.reports.summary import is_progress, summarize
 from alma.runner.recorder import Reporter
+from alma.runner.start import run_sync
+
+Start = Callable[[Reporter | None], Awaitable[Result]]
+
+_MOST: Final = 20
+"""Leftovers that a report names; `status` names all."""
+
+
+def run_and_report(shared: Invocation, start: Start) -> int:
+    """Run it under a display, report how it ended; the exit code."""
+    ended: SagaEndedError | None = None
+    with _display(shared) as reporter:
+        try:
+            result = run_sync(lambda: start(reporter))
+        except SagaEndedError as error:
+            ended, result = error, error.result
+    if shared.json:
+        shared.print_json(documents.run(result.status, interrupted=result.interrupted))
+    if ended is not None and result.interrupted:
+        _interrupted(result.status, shared, ended)
+    elif ended is not None:
+        _failed(result.status, shared)
+    elif not shared.json:
+        _completed(result.status)
+    return result.exit_code
+
+
+# -- displays ----------------------------------------------------------------------------------
 
 
 @contextmanager
-def progress(shared: Invocation) -> Iterator[Reporter | None]:
+def _display(shared: Invocation) -> Iterator[Reporter | None]:
     """A reporter for as long as the run goes on; the terminal is as before after it."""
     if shared.json:
         yield None
@@ -22,11 +59,89 @@ def progress(shared: Invocation) -> Iterator[Reporter | None]:
         with LiveView() as view:
             yield view
     else:
-        from alma.cli.lines import Lines
-
         yield Lines()
 
 
 def _can_move_its_cursor() -> bool:
     stream = sys.stdout
     return stream is not None and stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+
+
+class Lines:
+    """A `Reporter` that prints lines such as `[12.3s] database: up started`."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
+
+    def recorded(self, run: RunStatus, entry: ev.Recorded) -> None:
+        """Print the event, if it is one to be told of."""
+        event = entry.event
+        if isinstance(event, ev.RunnerAttached):
+            steps = text.count(len(run.steps), "step")
+            say(f"{run.plan.target}: {run.kind}, {steps} (run {run.run})")
+        elif is_progress(event):
+            who = f"{event.step}: " if event.step else ""
+            say(f"[{text.duration(self._clock() - self._began)}] {who}{summarize(event)}")
+
+    def resource(self, step: str, urn: str, op: str, done: bool) -> None:  # noqa: FBT001
+        """Resources are many, and in the operation's log: no line for each."""
+
+
+# -- the report at the end ---------------------------------------------------------------------
+
+
+def _completed(run: RunStatus) -> None:
+    took = report.seconds(run)
+    within = f" in {text.duration(took)}" if took is not None else ""
+    done = {"destroy": "destroyed", "restore": "restored"}.get(run.kind, state("COMPLETED"))
+    for line in report.steps(run):
+        say(line)
+    if outputs := report.outputs(run):
+        say("Outputs:")
+        for line in outputs:
+            say(line)
+    steps = text.count(len(run.steps), "step")
+    say(f"{report.title(run)}: {done}{within}, {steps} (run {run.run})")
+
+
+def _interrupted(run: RunStatus, shared: Invocation, error: SagaEndedError) -> None:
+    say(f"error: {text.plain(error.message)}", err=True)
+    say(f"{report.title(run)} is {run.state.value} (interrupted).", err=True)
+    # Stopped by something else than a signal: then its own way out comes first.
+    own = error.hint if isinstance(error.__cause__, AlmaError) else ""
+    say(
+        f"hint: {text.plain(own) or report.next_hint(run, shared.journal, interrupted=True)}",
+        err=True,
+    )
+
+
+def _failed(run: RunStatus, shared: Invocation) -> None:
+    say(f"error: {_sentence(run)}", err=True)
+    if not shared.json:
+        for line in _details(run, shared):
+            say(line, err=True)
+    say(f"hint: {report.next_hint(run, shared.journal, interrupted=False)}", err=True)
+
+
+def _sentence(run: RunStatus) -> str:
+    name = f"{report.title(run)} (run {run.run})"
+    failed = f'failed at step "{run.failed_step}"' if run.failed_step else "did not complete"
+    why = "" if run.failed_step or not run.reason else f" ({text.one_line(run.reason)})"
+    if run.state is SagaState.COMPENSATED:
+        return f"{name} {failed}{why}; everything it did is verified undone (COMPENSATED)."
+    left = text.count(len(run.leftovers), "leftover")
+    return f"{name} {failed}{why}; it is FAILED, with {left}."
+
+
+def _details(run: RunStatus, shared: Invocation) -> list[str]:
+    lines = ["", *report.failures(run)]
+    if done := report.undone(run):
+        lines += ["", "Undone, and verified:", *done]
+    if run.leftovers:
+        lines += ["", "Left behind:", *report.leftovers(run.leftovers[:_MOST])]
+    if (more := len(run.leftovers) - _MOST) > 0:
+        lines.append(
+            f"  ... and {more} more: `{shared.command_line(f'status {run.run}')}` names all."
+        )
+    return [*lines, ""] if len(lines) > 1 else []

@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alma.cli.localstack import Command, localstack_option
-from alma.cli.options import Invocation, pass_shared, shared_options, target_argument
+from alma.cli.options import (
+    Invocation,
+    LocalStackCommand,
+    localstack_option,
+    pass_shared,
+    shared_options,
+    target_argument,
+)
 
 if TYPE_CHECKING:
     from alma.core.definition import LocalStack
     from alma.saga.saga import Saga
 
 
-@click.command("destroy", cls=Command)
+@click.command("destroy", cls=LocalStackCommand)
 @target_argument
 @click.option("--remove", is_flag=True, help="Remove the stacks' records and history as well.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask (it is only asked on a terminal).")
@@ -26,7 +32,7 @@ def command(
     shared: Invocation, target: str, *, localstack: LocalStack | None, remove: bool, yes: bool
 ) -> int:
     """Take the whole saga down, in reverse order, as a journaled run of its own."""
-    from alma.cli.ending import conduct
+    from alma.cli.progress import run_and_report
     from alma.runner import start as launch
     from alma.runner.settings import Settings
     from alma.saga.target import load
@@ -34,7 +40,7 @@ def command(
     loaded = load(target)
     if not (yes or shared.json):
         _confirm(loaded.saga)
-    return conduct(
+    return run_and_report(
         shared,
         lambda reporter: launch.destroy(
             loaded.saga,

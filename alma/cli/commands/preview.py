@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alma.cli.localstack import Command, localstack_option
-from alma.cli.options import Invocation, pass_shared, shared_options, target_argument
+from alma.cli.options import (
+    Invocation,
+    LocalStackCommand,
+    localstack_option,
+    pass_shared,
+    shared_options,
+    target_argument,
+)
 from alma.cli.output import say
 
 if TYPE_CHECKING:
     from alma.core.definition import LocalStack
 
 
-@click.command("preview", cls=Command)
+@click.command("preview", cls=LocalStackCommand)
 @target_argument
 @localstack_option
 @shared_options

@@ -36,7 +36,7 @@ def command(
     yes: bool,
 ) -> int:
     """Put a stack back to what it was before an earlier run, as a journaled run of its own."""
-    from alma.cli.ending import conduct
+    from alma.cli.progress import run_and_report
     from alma.errors import DefinitionError
     from alma.reports import documents
     from alma.reports import preview as report
@@ -79,7 +79,7 @@ def command(
         return 0
     if asked:
         click.confirm(f"Restore {plan.label}?", abort=True, err=True)
-    return conduct(
+    return run_and_report(
         shared,
         lambda reporter: restore(
             loaded.saga,

@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alma.cli.localstack import Command, localstack_option
-from alma.cli.options import Invocation, pass_shared, shared_options, target_argument
+from alma.cli.options import (
+    Invocation,
+    LocalStackCommand,
+    localstack_option,
+    pass_shared,
+    shared_options,
+    target_argument,
+)
 
 if TYPE_CHECKING:
     from alma.core.definition import LocalStack
     from alma.saga.target import LoadedSaga
 
 
-@click.command("up", cls=Command)
+@click.command("up", cls=LocalStackCommand)
 @target_argument
 @localstack_option
 @shared_options
@@ -34,11 +40,11 @@ def command(shared: Invocation, target: str, localstack: LocalStack | None) -> i
 
 
 def _up(shared: Invocation, loaded: LoadedSaga, localstack: LocalStack | None) -> int:
-    from alma.cli.ending import conduct
+    from alma.cli.progress import run_and_report
     from alma.runner import start as launch
     from alma.runner.settings import Settings
 
-    return conduct(
+    return run_and_report(
         shared,
         lambda reporter: launch.up(
             loaded.saga,
