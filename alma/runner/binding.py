@@ -15,9 +15,9 @@ from alma.pulumi.snapshots import Snapshots
 from alma.saga.saga import Saga
 from alma.steps.base import StepHandler
 from alma.steps.registry import from_plan, from_step
-from alma.steps.stack.binding import stack_ref
 from alma.steps.stack.handler import StackHandler
 from alma.steps.stack.localstack import provider_config
+from alma.steps.stack.step import stack_ref
 from alma.steps.values import without
 
 

@@ -12,7 +12,8 @@ from alma.runner.settings import Settings, open_engine
 from alma.saga.saga import Saga
 from alma.steps.base import StepPreview, Way
 from alma.steps.stack.localstack import require_localstack
-from alma.steps.step import Output, StackStep
+from alma.steps.stack.step import StackStep
+from alma.steps.step import Output
 
 _SAME: Final = {"same", "read", "refresh"}
 

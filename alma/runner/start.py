@@ -23,7 +23,7 @@ from alma.runner.settings import Settings, actor, new_run_id, open_engine
 from alma.saga.python_file import capture_if_loading
 from alma.saga.saga import Saga
 from alma.steps.stack.localstack import require_localstack
-from alma.steps.step import StackStep
+from alma.steps.stack.step import StackStep
 
 T = TypeVar("T")
 

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 from alma.core.definition import Definition, FailurePolicy, LocalStack, check_dag
 from alma.core.validation import check_choice, check_key, check_name, check_value
 from alma.errors import DefinitionError
-from alma.steps.options import StepOptions, step_options
-from alma.steps.stack.project import find_project
-from alma.steps.step import ActionStep, Resolver, StackCompensation, StackStep, Step, prewarmed
+from alma.steps.action import ActionStep
+from alma.steps.stack.pending import Resolver
+from alma.steps.stack.step import StackCompensation, StackStep, find_project
+from alma.steps.step import Step, StepOptions, prewarmed, step_options
 
 if TYPE_CHECKING:
     from alma.core.result import Result
     from alma.steps.ansible.step import AnsibleStep
-    from alma.steps.http.request import Asked, HttpStep
+    from alma.steps.http.request import Asked
+    from alma.steps.http.step import HttpStep
     from alma.steps.terraform.step import TerraformCompensation, TerraformStep
 
 S = TypeVar("S", bound=Step)
@@ -216,7 +218,7 @@ class Saga:
         it is gone already. `check` is asked after the undo, and must be answered so. `undo` is
         "none" or None as an action's compensation is.
         """
-        from alma.steps.http.request import http_step
+        from alma.steps.http.step import http_step
 
         return self._add(http_step(self, name, do, undo, check, secret_outputs, options))
 

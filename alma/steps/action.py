@@ -1,18 +1,60 @@
-"""A step that is a pair of callables."""
+"""A step that is a pair of callables: the whole kind."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
+from alma.core.definition import StepDefinition
 from alma.core.events import Leftover, StepStarted
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Struct, field
 from alma.pulumi.engine import Reconciled, Watch
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way
-from alma.steps.callables import call_function
+from alma.steps.step import Step
+from alma.steps.values import code, digest, plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionStep(Step):
+    """A pair of callables, plain or async: `action` does, `compensation` undoes."""
+
+    kind = "action"
+    action: Callable[..., Any]
+    compensation: Callable[..., Any] | Literal["none"] | None
+
+    def particulars(self) -> dict[str, Any]:
+        """How it is undone."""
+        if callable(self.compensation):
+            return {"compensation": "callable"}
+        return {"compensation": "nothing" if self.compensation == "none" else "none"}
+
+
+def from_plan(step: StepDefinition) -> ActionHandler:
+    """It can undo nothing: that is in the saga's file."""
+    undo: Literal["none"] | None = "none" if step.compensation == "nothing" else None
+    return ActionHandler(name=step.name, compensation=undo)
+
+
+def from_step(step: ActionStep) -> ActionHandler:
+    """It can do and undo."""
+    from alma.steps.callables import takes_context
+
+    takes_context(step.action, f'The action of step "{step.name}"')
+    undo = step.compensation
+    if callable(undo):
+        takes_context(undo, f'The compensation of step "{step.name}"')
+    return ActionHandler(
+        name=step.name,
+        action=step.action,
+        compensation=undo,
+        sources=step.inputs,
+        digest=digest(
+            code(step.action), code(undo) if callable(undo) else undo, plain(step.inputs)
+        ),
+    )
 
 
 class ActionHandler(Struct):
@@ -84,6 +126,8 @@ class ActionHandler(Struct):
     def _work(
         self, call: StepContext, function: Callable[..., Any] | None, what: str
     ) -> Callable[[Watch], Any]:
+        from alma.steps.callables import call_function
+
         async def work(watch: Watch) -> Outcome:
             assert function is not None  # noqa: S101 - launch refuses a run that lacks it
             context = partial(call.context, what, await call.inputs())

@@ -11,8 +11,10 @@ from types import ModuleType
 from alma.core.definition import Kind, StepDefinition
 from alma.core.redaction import Redactor
 from alma.pulumi.engine import Engine
+from alma.steps.action import ActionStep
 from alma.steps.base import StepHandler
-from alma.steps.step import ActionStep, StackStep, Step
+from alma.steps.stack.step import StackStep
+from alma.steps.step import Step
 
 
 def from_plan(
@@ -23,11 +25,11 @@ def from_plan(
     `names` are those of all steps of the saga.
     """
     if step.kind == "stack":
-        from alma.steps.stack import binding as stacks
+        from alma.steps.stack import step as stacks
 
         return stacks.from_plan(step, stack, engine)
     if step.kind == "action":
-        from alma.steps import action_binding as action
+        from alma.steps import action
 
         return action.from_plan(step)
     adapter: StepHandler = _tool(step.kind).from_plan(step, names)
@@ -47,11 +49,11 @@ def from_step(
     """
     redactor.learn(step.inputs)
     if isinstance(step, StackStep):
-        from alma.steps.stack import binding as stacks
+        from alma.steps.stack import step as stacks
 
         return stacks.from_step(step, stack, engine, modules, redactor)
     if isinstance(step, ActionStep):
-        from alma.steps import action_binding as action
+        from alma.steps import action
 
         return action.from_step(step)
     adapter: StepHandler = _tool(step.kind).from_step(step, redactor)
@@ -60,13 +62,13 @@ def from_step(
 
 def _tool(kind: Kind) -> ModuleType:
     if kind == "terraform":
-        from alma.steps.terraform import binding as terraform
+        from alma.steps.terraform import step as terraform
 
         return terraform
     if kind == "ansible":
-        from alma.steps.ansible import binding as ansible
+        from alma.steps.ansible import step as ansible
 
         return ansible
-    from alma.steps.http import binding as http
+    from alma.steps.http import step as http
 
     return http

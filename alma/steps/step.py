@@ -1,19 +1,15 @@
-"""The kinds of steps and the references between them: frozen data with callables in it."""
+"""What every kind of step has, the references between steps, and the options of all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self, TypedDict
 
 from alma.core.definition import Kind, Retry, StepDefinition
-from alma.core.operation import PendingCreate
-from alma.pulumi.engine import StackRef
-
-Resolver = Callable[[PendingCreate], Any]
-StackCompensation = Literal["destroy", "restore", "retain"] | Callable[..., Any]
+from alma.core.validation import check_key, check_name, check_seconds, check_value
+from alma.errors import DefinitionError
 
 
 @dataclass(frozen=True)
@@ -95,56 +91,83 @@ def prewarmed(steps: Sequence[Step], stack: str) -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True, kw_only=True)
-class StackStep(Step):
-    """A Pulumi stack: an inline `program` or a project in `work_dir`."""
+class StepOptions(TypedDict, total=False):
+    """Options of every `Saga.add_*`; times are seconds for each attempt.
 
-    kind = "stack"
-    project: str
-    program: Callable[[], Any] | None
-    work_dir: Path | None
-    config: Mapping[str, Any]
-    compensation: StackCompensation
-    resolver: Resolver | None
+    `inputs`: outputs of other steps, JSON values or `Secret`s. `after`: steps to wait for, beside
+    those whose outputs are consumed; empty starts at once. `retry` is for the action,
+    `compensation_retry` for its undo. `pivot`: once it has completed, nothing is undone any more.
+    """
 
-    @classmethod
-    @contextmanager
-    def prewarm(cls, steps: Sequence[Self], stack: str) -> Iterator[None]:
-        """A worker, for the first engine of this process."""
-        from alma.pulumi.prewarm import prewarm
-
-        refs = [step.ref(stack) for step in steps]
-        with prewarm(refs, programs=any(step.program for step in steps)):
-            yield
-
-    def ref(self, stack: str) -> StackRef:
-        """Its stack, of this name."""
-        return StackRef(project=self.project, stack=stack, work_dir=str(self.work_dir or ""))
-
-    @property
-    def effects(self) -> tuple[tuple[str, str], ...]:
-        """Its stack, by the project's name: all steps share the stack's."""
-        return (("stack: both have the project", self.project),)
-
-    def particulars(self) -> dict[str, Any]:
-        """Where the stack is and how it is undone."""
-        return {
-            "project": self.project,
-            "work_dir": str(self.work_dir or ""),
-            "compensation": "callable" if callable(self.compensation) else self.compensation,
-        }
+    inputs: Mapping[str, Any] | None
+    after: Iterable[Step | str] | None
+    retry: Retry | None
+    compensation_retry: Retry | None
+    timeout: float | None
+    compensation_timeout: float | None
+    pivot: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class ActionStep(Step):
-    """A pair of callables, plain or async: `action` does, `compensation` undoes."""
+def check_variables(where: str, variables: Mapping[str, Any], options: StepOptions) -> None:
+    """Refuse values that are no JSON, and names that are given as input too."""
+    for key, value in variables.items():
+        check_value(f"{where}: variable {key!r}", value)
+    both = set(variables) & set(options.get("inputs") or {})
+    if both:
+        raise DefinitionError(f"{where}: {min(both)!r} is given as variable and as input.")
 
-    kind = "action"
-    action: Callable[..., Any]
-    compensation: Callable[..., Any] | Literal["none"] | None
 
-    def particulars(self) -> dict[str, Any]:
-        """How it is undone."""
-        if callable(self.compensation):
-            return {"compensation": "callable"}
-        return {"compensation": "nothing" if self.compensation == "none" else "none"}
+def step_options(
+    owner: object,
+    where: str,
+    name: str,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    after: Iterable[Step | str] | None = None,
+    retry: Retry | None = None,
+    compensation_retry: Retry | None = None,
+    timeout: float | None = None,
+    compensation_timeout: float | None = None,
+    pivot: bool = False,
+) -> dict[str, Any]:
+    """The fields that they make of a `Step`; DefinitionError for what cannot be right."""
+    for key, value in (inputs or {}).items():
+        check_key(where, key)
+        if not isinstance(value, Output):
+            check_value(f"{where}: input {key!r}", value)
+        elif value.owner is not owner:
+            raise DefinitionError(
+                f"{where}: input {key!r} is an output of another saga "
+                f'("{_name(value.owner)}"), not of "{_name(owner)}".'
+            )
+    for what, policy in (("retry", retry), ("compensation_retry", compensation_retry)):
+        if policy is not None and not isinstance(policy, Retry):
+            raise DefinitionError(f"{where}: {what} must be a Retry, not {policy!r}.")
+    return {
+        "name": name,
+        "owner": owner,
+        "after": None if after is None else _names(owner, where, after),
+        "inputs": dict(inputs or {}),
+        "retry": retry or Retry(),
+        "compensation_retry": compensation_retry or Retry(),
+        "timeout": check_seconds(f"{where}: timeout", timeout),
+        "compensation_timeout": check_seconds(
+            f"{where}: compensation_timeout", compensation_timeout
+        ),
+        "pivot": bool(pivot),
+    }
+
+
+def _name(owner: object) -> str:
+    return getattr(owner, "name", "")
+
+
+def _names(owner: object, where: str, after: Iterable[Step | str]) -> tuple[str, ...]:
+    if isinstance(after, str | Step):
+        after = [after]
+    names = []
+    for entry in after:
+        if isinstance(entry, Step) and entry.owner is not owner:
+            raise DefinitionError(f'{where}: after names "{entry.name}" of another saga.')
+        names.append(entry.name if isinstance(entry, Step) else check_name("step", entry))
+    return tuple(dict.fromkeys(names))

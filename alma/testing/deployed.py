@@ -26,7 +26,7 @@ from alma.runner import intervene as operator
 from alma.runner import start as launch
 from alma.runner.settings import Settings
 from alma.saga.saga import Saga
-from alma.steps.step import StackStep
+from alma.steps.stack.step import StackStep
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from alma.steps.callables import call_function, takes_context
 
 FORKED = """
 import asyncio, os, signal
-from alma.steps.threads import in_thread
+from alma.steps.callables import in_thread
 
 async def call():
     assert await in_thread(lambda: 1) == (1, None)

@@ -20,7 +20,7 @@ from alma.errors import BackendError
 from alma.steps.http.client import UnfilledError, _seconds, fill, shown
 from alma.steps.terraform import output as tfui
 from alma.steps.terraform import state as tfstate
-from alma.steps.terraform.lock import is_proven_dead
+from alma.steps.terraform.state import is_proven_dead
 from alma.steps.values import UNDO, kept, without
 from alma.system.processes import HOST
 

@@ -1,17 +1,22 @@
-"""A step that is an Ansible playbook: its definition, and what can be seen to be wrong."""
+"""A step that is an Ansible playbook: its definition, and what does and undoes it."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from alma.core.definition import StepDefinition
+from alma.core.redaction import Redactor
 from alma.core.validation import check_name
 from alma.errors import DefinitionError
-from alma.steps.options import StepOptions, check_variables, step_options
-from alma.steps.step import Step
-from alma.steps.values import kept
+from alma.steps.step import Step, StepOptions, check_variables, step_options
+from alma.steps.values import digest, files_digest, kept, plain, sources
+
+if TYPE_CHECKING:
+    from alma.steps.ansible.handler import AnsibleHandler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,3 +107,39 @@ def find_inventory(where: str, inventory: str | Path | None) -> str:
             hint='Give a file or directory, or hosts with a comma ("localhost,").',
         )
     return str(path)
+
+
+def from_plan(step: StepDefinition, names: frozenset[str]) -> AnsibleHandler:
+    """It can run the playbook that undoes; `names` are those of all steps."""
+    from alma.steps.ansible.handler import AnsibleHandler
+
+    undo_playbook = step.settings.get("undo_playbook")
+    return AnsibleHandler(
+        name=step.name,
+        undo_playbook=Path(undo_playbook) if undo_playbook else None,
+        inventory=step.settings.get("inventory", ""),
+        sources=sources(step, names),
+    )
+
+
+def from_step(step: AnsibleStep, redactor: Redactor) -> AnsibleHandler:
+    """It can do and undo. Raises ToolError where Ansible is not installed."""
+    from alma.steps.ansible.handler import AnsibleHandler
+    from alma.steps.ansible.playbook import require
+
+    require(os.environ)
+    redactor.learn(step.variables)
+    return AnsibleHandler(
+        name=step.name,
+        playbook=step.playbook,
+        undo_playbook=step.undo_playbook,
+        inventory=step.inventory,
+        secret_outputs=step.secret_outputs,
+        sources=step.values,
+        digest=digest(
+            plain(step.values),
+            step.inventory,
+            list(step.secret_outputs),
+            files_digest(path for path in (step.playbook, step.undo_playbook) if path),
+        ),
+    )

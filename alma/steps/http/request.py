@@ -1,19 +1,16 @@
-"""A step that is a request to an HTTP API: its definition, and what can be seen to be wrong."""
+"""A request to an HTTP API as data, and what can be seen to be wrong with it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from alma.core.secret import Secret, secrets_in
-from alma.core.validation import check_name, check_value
+from alma.core.validation import check_value
 from alma.errors import DefinitionError
-from alma.steps.options import StepOptions, step_options
-from alma.steps.step import Step
-from alma.steps.values import UNDO, kept
 
 PLACEHOLDER: Final = re.compile(r"\{(inputs|outputs)\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\}")
 _CREDENTIALS: Final = re.compile(r"auth|cookie|token|secret|password|api-?key", re.IGNORECASE)
@@ -62,62 +59,6 @@ class Request:
 
 
 Asked = Request | Callable[..., Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class HttpStep(Step):
-    """A request, what undoes it, and what shows that it is undone."""
-
-    kind = "http"
-    do: Asked
-    undo: Asked | Literal["none"] | None
-    check: Asked | None
-    secret_outputs: tuple[str, ...]
-
-    def particulars(self) -> dict[str, Any]:
-        """How it is undone: with the requests themselves, where they hold nothing secret."""
-        if self.undo is None:
-            return {"compensation": "none"}
-        if self.undo == "none":
-            return {"compensation": "nothing"}
-        if not isinstance(self.undo, Request) or callable(self.check):
-            return {"compensation": "callable"}
-        asked = {"undo": self.undo, **({"check": self.check} if self.check else {})}
-        needed = {
-            name for one in asked.values() for kind, name in one.references() if kind == "inputs"
-        }
-        inputs = {key: value for key, value in self.inputs.items() if _among(key, needed)}
-        settings = kept(inputs)
-        if all(one.is_plain() for one in asked.values()):
-            settings |= {key: one.to_json() for key, one in asked.items()}
-        else:
-            settings["secrets"] = sorted([*settings["secrets"], UNDO])
-        return {"compensation": "request", "settings": settings}
-
-
-def http_step(
-    owner: object,
-    name: str,
-    do: Asked,
-    undo: Asked | Literal["none"] | None,
-    check: Asked | None,
-    secret_outputs: Iterable[str],
-    options: StepOptions,
-) -> HttpStep:
-    """See `Saga.add_http`."""
-    where = f'Step "{check_name("step", name)}"'
-    inputs = options.get("inputs") or {}
-    check_request(where, "do", do, inputs)
-    for what, asked in (("undo", undo), ("check", check)):
-        if asked not in (None, "none"):
-            check_request(where, what, asked, inputs)
-    return HttpStep(
-        do=do,
-        undo=undo,
-        check=check,
-        secret_outputs=tuple(secret_outputs),
-        **step_options(owner, where, name, **options),
-    )
 
 
 def check_request(where: str, what: str, asked: object, inputs: Mapping[str, Any]) -> None:
@@ -179,9 +120,10 @@ def _references(tree: Any) -> Iterator[tuple[str, str]]:
         yield from (found for value in tree for found in _references(value))
 
 
-def _among(key: str, names: set[str]) -> bool:
+def is_among(key: str, names: set[str]) -> bool:
+    """Whether a placeholder names it, or something in it."""
     return any(name == key or name.startswith(f"{key}.") for name in names)
 
 
 def _among_any(name: str, keys: Mapping[str, Any]) -> bool:
-    return any(_among(key, {name}) for key in keys)
+    return any(is_among(key, {name}) for key in keys)

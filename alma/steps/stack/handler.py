@@ -28,10 +28,9 @@ from alma.pulumi.engine import (
 from alma.pulumi.snapshots import Snapshots
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way
 from alma.steps.callables import call_function
-from alma.steps.stack.pending import creates_in, described, evidence, resolve, unresolved
+from alma.steps.stack.pending import Resolver, creates_in, described, evidence, resolve, unresolved
 from alma.steps.stack.preview import at_risk
 from alma.steps.stack.restoring import Restoring
-from alma.steps.step import Resolver
 
 
 class StackHandler(Struct):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from alma.core.events import Failure
 from alma.core.operation import PendingCreate
 from alma.pulumi.deployment import CREATING
 from alma.pulumi.engine import Checkpoint, PendingOperation
-from alma.steps.step import Resolver
+
+Resolver = Callable[[PendingCreate], Any]
 
 
 def creates_in(checkpoint: Checkpoint) -> tuple[PendingOperation, ...]:

@@ -20,7 +20,6 @@ from alma.core.secret import Secret, unwrap
 from alma.errors import BackendError, ToolError
 from alma.steps.terraform import output as tfui
 from alma.steps.terraform import state as tfstate
-from alma.steps.terraform.lock import is_proven_dead
 from alma.system.programs import Command, ProgramRunner, read
 
 PROGRAMS: Final = ("terraform", "tofu")
@@ -166,7 +165,7 @@ class Terraform:
             if ended is None:
                 return _not_started(command)
             lock = ended.account.lock
-            if lock is None or lock.who in broken or not is_proven_dead(lock, began):
+            if lock is None or lock.who in broken or not tfstate.is_proven_dead(lock, began):
                 return CommandResult(
                     account=ended.account, code=ended.code, command=command, broken=broken
                 )

@@ -6,12 +6,18 @@ OpenTofu writes as well.
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+import psutil
 
 from alma.errors import BackendError
+from alma.steps.terraform.output import Lock
+from alma.system import processes as live
+from alma.system.programs import named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +74,29 @@ def _instances(resources: list[Mapping[str, Any]]) -> Iterator[Instance]:
             deposed = f" (deposed {instance['deposed']})" if instance.get("deposed") else ""
             id_ = (instance.get("attributes") or {}).get("id")
             yield Instance(address=f"{name}{index}{deposed}", id="" if id_ is None else str(id_))
+
+
+_CLOCK: Final = 2.0
+"""Seconds by which a start time may be off (see `processes`), and the lock's own second."""
+
+
+def is_proven_dead(lock: Lock, before: float) -> bool:
+    """Whether nobody can hold it: made by this user on this host before any Terraform that lives.
+
+    A lock names no pid, but its holder must be older than the lock. One that is not older than
+    `before` (seconds, epoch) is no other's: the `http` backend shows in place of the holder's
+    lock the one that was asked for.
+    """
+    if lock.created is None or lock.who != f"{getpass.getuser()}@{live.HOST}":
+        return False
+    if lock.created.timestamp() > before - _CLOCK:
+        return False
+    is_terraform = named(("terraform", "tofu"))
+    for process in psutil.process_iter():
+        try:
+            older = process.create_time() <= lock.created.timestamp() + _CLOCK
+            if older and is_terraform(process) and process.status() != psutil.STATUS_ZOMBIE:
+                return False
+        except psutil.Error:
+            continue
+    return True

@@ -1,4 +1,4 @@
-"""A step that is a Terraform root module: its definition, and what can be seen to be wrong."""
+"""A step that is a Terraform root module: its definition, and what does and undoes it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from alma.core.definition import StepDefinition
+from alma.core.redaction import Redactor
 from alma.core.validation import check_choice, check_name
 from alma.errors import DefinitionError
-from alma.steps.options import StepOptions, check_variables, step_options
-from alma.steps.step import Step
-from alma.steps.values import kept
+from alma.steps.step import Step, StepOptions, check_variables, step_options
+from alma.steps.values import code, digest, files_digest, kept, plain, sources
+
+if TYPE_CHECKING:
+    from alma.steps.terraform.cli import Terraform
+    from alma.steps.terraform.handler import TerraformHandler
 
 TerraformCompensation = Literal["destroy", "retain"] | Callable[..., Any]
 
@@ -117,3 +122,45 @@ def _variables(where: str, path: Path) -> set[str]:
     blocks = content.get("variable", {}) if isinstance(content, dict) else {}
     parts = blocks if isinstance(blocks, list) else [blocks]
     return {name for part in parts if isinstance(part, dict) for name in part}
+
+
+def from_plan(step: StepDefinition, names: frozenset[str]) -> TerraformHandler:
+    """It can destroy what the module's state holds; `names` are those of all steps."""
+    from alma.steps.terraform.handler import TerraformHandler
+
+    return TerraformHandler(
+        name=step.name,
+        terraform=_module(step.work_dir, step.settings),
+        sources=sources(step, names),
+        compensation=step.compensation,
+    )
+
+
+def from_step(step: TerraformStep, redactor: Redactor) -> TerraformHandler:
+    """It can do and undo. Raises ToolError when there is no CLI for it."""
+    from alma.steps.callables import takes_context
+    from alma.steps.terraform.handler import TerraformHandler
+
+    redactor.learn(step.variables)
+    undo = step.compensation
+    if callable(undo):
+        takes_context(undo, f'The compensation of step "{step.name}"')
+    terraform = _module(str(step.work_dir), {"program": step.program})
+    terraform.locate()
+    return TerraformHandler(
+        name=step.name,
+        terraform=terraform,
+        sources=step.values,
+        compensation=undo,
+        digest=digest(
+            code(undo) if callable(undo) else undo,
+            plain(step.values),
+            files_digest(configuration(step.work_dir)),
+        ),
+    )
+
+
+def _module(work_dir: str, settings: Mapping[str, Any]) -> Terraform:
+    from alma.steps.terraform.cli import Terraform
+
+    return Terraform(work_dir=Path(work_dir), program=settings["program"])
