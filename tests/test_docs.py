@@ -220,7 +220,6 @@ UPWARDS = {("alma.saga.saga", "alma.runner.start")}
 """Inside functions: `saga.run()` is the convenience of whoever defines one."""
 
 WRONG = {
-    ("alma.system.programs", "alma.pulumi.engine"),
 }
 """Arrows that still run the wrong way: this may only shrink."""
 

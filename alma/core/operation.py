@@ -1,10 +1,36 @@
-"""What an action or a compensation is given."""
+"""What passes between the runner, the steps and the tools that they use, for one operation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from alma.core.events import Process
+from alma.core.struct import Frozen, Struct, field
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class Watch(Struct):
+    """How an operation talks to whoever runs it, while it runs. Called on the event loop.
+
+    `interrupt`, once set, makes the engine send one SIGINT to the CLI, which drains.
+    `timeout` (seconds, None for none): at the deadline one SIGINT, after `grace` seconds more
+    the whole group is killed. Cancelling the task that awaits the operation abandons the CLI to
+    drain by itself.
+    """
+
+    operation: str
+    interrupt: asyncio.Event
+    timeout: float | None = None
+    grace: float = 30.0
+    on_process: Callable[[str, Process], None] = lambda _role, _process: None
+    """role `worker` or `cli`; called before the CLI is waited for."""
+    on_signal: Callable[[str, str], None] = lambda _signal, _why: None
+    on_resource: Callable[[str, str, bool], None] = lambda _urn, _op, _done: None
+    """urn, op, done: a resource's operation began or ended; for display only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,3 +69,18 @@ class PendingCreate:
     type: str
     name: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Reconciled(Frozen):
+    """What `settle` found: `found` in words, and what was seen and done, for the journal."""
+
+    found: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Difference(Frozen):
+    """A resource that is not what a snapshot holds, or not the same one."""
+
+    urn: str
+    reason: str
+    id: str = ""

@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from alma.core.events import Failure, Process, ResourceChange
-from alma.core.struct import Frozen, Struct, field
-
-if TYPE_CHECKING:
-    import asyncio
+from alma.core.operation import Difference, Reconciled, Watch
+from alma.core.struct import Frozen, field
 
 
 class StackRef(Frozen):
@@ -74,26 +72,6 @@ class Checkpoint(Frozen):
         return not self.resources and not self.pending
 
 
-class Watch(Struct):
-    """How an operation talks to whoever runs it, while it runs. Called on the event loop.
-
-    `interrupt`, once set, makes the engine send one SIGINT to the CLI, which drains.
-    `timeout` (seconds, None for none): at the deadline one SIGINT, after `grace` seconds more
-    the whole group is killed. Cancelling the task that awaits the operation abandons the CLI to
-    drain by itself.
-    """
-
-    operation: str
-    interrupt: asyncio.Event
-    timeout: float | None = None
-    grace: float = 30.0
-    on_process: Callable[[str, Process], None] = lambda _role, _process: None
-    """role `worker` or `cli`; called before the CLI is waited for."""
-    on_signal: Callable[[str, str], None] = lambda _signal, _why: None
-    on_resource: Callable[[str, str, bool], None] = lambda _urn, _op, _done: None
-    """urn, op, done: a resource's operation began or ended; for display only."""
-
-
 class UpRequest(Frozen):
     """Bring a stack up. Exactly one of `program` (shipped) and `ref.work_dir` is set.
 
@@ -136,14 +114,6 @@ class RestoreRequest(Frozen):
     log_dir: str
 
 
-class Difference(Frozen):
-    """A resource that is not what a snapshot holds, or not the same one."""
-
-    urn: str
-    reason: str
-    id: str = ""
-
-
 class RestoreResult(OperationResult):
     """How a restore ended, judged by the state that was read afterwards.
 
@@ -165,13 +135,6 @@ class RestorePreview(Frozen):
     deleted: tuple[Difference, ...] = ()
     renewed: tuple[Difference, ...] = ()
     unlike: tuple[Difference, ...] = ()
-
-
-class Reconciled(Frozen):
-    """What `settle` found: `found` in words, and what was seen and done, for the journal."""
-
-    found: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Engine(Protocol):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alma.core.events import Failure, Process
+from alma.core.operation import Reconciled, Watch
 from alma.core.redaction import Redactor, mark_secrets
 from alma.core.secret import secrets_in
 from alma.errors import BackendError, RefusedError
@@ -22,13 +23,11 @@ from alma.pulumi.deployment import resolve_pending, take, write_state
 from alma.pulumi.engine import (
     Checkpoint,
     OperationResult,
-    Reconciled,
     RestorePreview,
     RestoreRequest,
     RestoreResult,
     StackRef,
     UpRequest,
-    Watch,
 )
 from alma.pulumi.messages import Report, Task, TaskKind
 from alma.pulumi.names import guard

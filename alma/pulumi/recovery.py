@@ -16,9 +16,10 @@ from typing import Any, Final
 import psutil
 
 from alma.core.events import Process
+from alma.core.operation import Reconciled
 from alma.core.struct import Frozen, Struct, field
 from alma.errors import RefusedError
-from alma.pulumi.engine import Reconciled, StackRef
+from alma.pulumi.engine import StackRef
 from alma.system import processes as live
 from alma.system.processes import HOST, is_cli
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from alma.core.events import Failure, Process
+from alma.core.operation import Watch
 from alma.pulumi import messages as frames
-from alma.pulumi.engine import Watch
 from alma.pulumi.messages import Report, Task
 from alma.pulumi.prewarm import WorkerProcess, take
 from alma.system import processes

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from alma.pulumi.engine import Watch
+from alma.core.operation import Watch
 from alma.pulumi.messages import Report, Task
 from alma.pulumi.supervisor import Supervisor, WorkerClient
 

@@ -11,13 +11,12 @@ from typing import Any
 
 from alma.core import events as ev
 from alma.core.decide import Compensate, Execute
-from alma.core.operation import Context
+from alma.core.operation import Context, Watch
 from alma.core.run import SagaState
 from alma.core.state import FORWARD
 from alma.core.struct import Struct, field
 from alma.core.validation import for_journal
 from alma.errors import AlmaError, RefusedError
-from alma.pulumi.engine import Watch
 from alma.runner.inputs import MissingOutputError, resolve
 from alma.runner.recorder import UNTIL_ITS_CLI, Recorder
 from alma.steps.base import Outcome, StepContext, StepHandler, Work

@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from alma.core import events as ev
+from alma.core.operation import Watch
 from alma.core.result import Result
 from alma.errors import DefinitionError, RefusedError, RunNotFoundError
 from alma.journal.journal import utc_now
 from alma.journal.reading import folded
-from alma.pulumi.engine import Engine, RestorePreview, RestoreRequest, StackRef, Watch
+from alma.pulumi.engine import Engine, RestorePreview, RestoreRequest, StackRef
 from alma.pulumi.snapshots import Snapshots, directory_of
 from alma.runner.binding import BoundSaga, from_saga
 from alma.runner.leased_run import drive

@@ -22,9 +22,9 @@ from alma.core.decide import (
     Suspend,
     decide,
 )
+from alma.core.operation import Watch
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.errors import AlmaError, RefusedError
-from alma.pulumi.engine import Watch
 from alma.runner.executor import Executor
 from alma.runner.leftovers import survey
 from alma.runner.signals import catch_signals

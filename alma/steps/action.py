@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from alma.core.definition import StepDefinition
 from alma.core.events import Leftover, StepStarted
+from alma.core.operation import Reconciled, Watch
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Struct, field
-from alma.pulumi.engine import Reconciled, Watch
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way
 from alma.steps.step import Step
 from alma.steps.values import code, digest, plain

@@ -11,10 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, Protocol
 
 from alma.core.events import Failure, Leftover, OperationKind, ResourceChange, RunKind, StepStarted
-from alma.core.operation import Context
+from alma.core.operation import Context, Difference, Reconciled, Watch
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Frozen, field
-from alma.pulumi.engine import Difference, Reconciled, Watch
 
 
 class Outcome(Frozen):

@@ -17,10 +17,9 @@ from types import FunctionType
 from typing import Any, Final
 
 from alma.core.events import Failure
-from alma.core.operation import Context
+from alma.core.operation import Context, Watch
 from alma.core.validation import NotJsonError, check_json
 from alma.errors import DefinitionError
-from alma.pulumi.engine import Watch
 from alma.steps.base import Outcome
 
 

@@ -21,9 +21,9 @@ from typing import IO, Final, Literal
 import psutil
 
 from alma.core.events import Failure, Process
+from alma.core.operation import Watch
 from alma.core.run import OpenOperation
 from alma.errors import RefusedError
-from alma.pulumi.engine import Watch
 from alma.system import processes as live
 
 _PATIENCE: Final = 3600.0

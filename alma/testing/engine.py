@@ -10,19 +10,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from alma.core.events import IN_DOUBT, Failure, Process, ResourceChange
+from alma.core.operation import Difference, Reconciled, Watch
 from alma.errors import BackendError
 from alma.pulumi.engine import (
     Checkpoint,
-    Difference,
     OperationResult,
-    Reconciled,
     Resource,
     RestorePreview,
     RestoreRequest,
     RestoreResult,
     StackRef,
     UpRequest,
-    Watch,
 )
 from alma.testing.faults import Fault
 from alma.testing.life import Life

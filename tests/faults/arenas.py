@@ -14,7 +14,8 @@ from uuid import uuid4
 import pulumi
 
 from alma.core.events import Process
-from alma.pulumi.engine import Engine, OperationResult, StackRef, UpRequest, Watch
+from alma.core.operation import Watch
+from alma.pulumi.engine import Engine, OperationResult, StackRef, UpRequest
 from alma.pulumi.programs import ship
 from alma.system.processes import family, kill
 from alma.testing import FakeEngine, FakeProgram, Fault

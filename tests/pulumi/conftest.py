@@ -17,7 +17,8 @@ from uuid import uuid4
 import pytest
 
 from alma.core.events import Process
-from alma.pulumi.engine import OperationResult, StackRef, UpRequest, Watch
+from alma.core.operation import Watch
+from alma.pulumi.engine import OperationResult, StackRef, UpRequest
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.programs import ship
 from tests.pulumi import programs

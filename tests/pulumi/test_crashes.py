@@ -14,9 +14,10 @@ import psutil
 import pytest
 
 from alma.core.events import Process
+from alma.core.operation import Watch
 from alma.errors import RefusedError
 from alma.pulumi import recovery as settle
-from alma.pulumi.engine import OperationResult, Watch
+from alma.pulumi.engine import OperationResult
 from alma.pulumi.local import PulumiEngine
 from alma.system import processes
 from tests.pulumi import programs
@@ -137,7 +138,8 @@ async def test_a_cancelled_task_leaves_a_cli_that_drains(place: Place) -> None:
 RUNNER = """
 import asyncio, json, sys
 from alma.pulumi.local import PulumiEngine
-from alma.pulumi.engine import StackRef, UpRequest, Watch
+from alma.pulumi.engine import StackRef, UpRequest
+from alma.core.operation import Watch
 from alma.pulumi.programs import ship
 from tests.pulumi import programs
 

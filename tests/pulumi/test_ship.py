@@ -184,7 +184,8 @@ import asyncio
 import pulumi
 from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 from alma.pulumi.local import PulumiEngine
-from alma.pulumi.engine import StackRef, UpRequest, Watch
+from alma.pulumi.engine import StackRef, UpRequest
+from alma.core.operation import Watch
 from alma.pulumi.programs import ship
 
 print("top level")

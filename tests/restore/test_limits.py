@@ -10,8 +10,9 @@ import pulumi
 import pytest
 from pulumi import Output, ResourceOptions
 
+from alma.core.operation import Difference
 from alma.errors import AuthenticationError
-from alma.pulumi.engine import Difference, RestoreResult
+from alma.pulumi.engine import RestoreResult
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.restore.compare import compare
 from tests.restore.conftest import Lab

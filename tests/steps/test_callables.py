@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from alma.core.operation import Context
-from alma.pulumi.engine import Watch
+from alma.core.operation import Context, Watch
 from alma.steps.base import Outcome
 from alma.steps.callables import call_function, takes_context
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from alma.core.operation import Difference
 from alma.core.struct import Struct, field
 from alma.pulumi.deployment import (
     DEFAULTS,
@@ -19,7 +20,6 @@ from alma.pulumi.deployment import (
     provider_of,
     without_defaults,
 )
-from alma.pulumi.engine import Difference
 from alma.pulumi.restore.substitution import Substitutions, merged, renew, renewals, renewed_inputs
 
 _SAME: Final = (

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from alma.core.events import Failure
+from alma.core.operation import Difference
 from alma.core.struct import Frozen
 from alma.errors import AlmaError, BackendError
 from alma.pulumi.cli import PulumiCli
@@ -27,13 +28,7 @@ from alma.pulumi.deployment import (
     open_kept,
     take,
 )
-from alma.pulumi.engine import (
-    Difference,
-    OperationResult,
-    RestorePreview,
-    RestoreRequest,
-    RestoreResult,
-)
+from alma.pulumi.engine import OperationResult, RestorePreview, RestoreRequest, RestoreResult
 from alma.pulumi.restore.compare import Comparison, compare
 from alma.pulumi.restore.plan import RestorePlan, changed_files, ordered, plan, provider_config
 from alma.pulumi.restore.replaced import let_go, reinstate

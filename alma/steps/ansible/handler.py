@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from alma.core.events import Failure, Leftover, StepStarted
+from alma.core.operation import Reconciled, Watch
 from alma.core.redaction import mark_secrets
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.core.validation import NotJsonError, check_json
-from alma.pulumi.engine import Reconciled, Watch
 from alma.steps.ansible.playbook import PROGRAMS, PlaybookResult, clean, play
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
 from alma.system.programs import ProgramRunner, wait_for

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
-from alma.core.operation import Context
+from alma.core.operation import Context, Reconciled, Watch
 from alma.core.redaction import Redactor, mark_secrets
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.core.validation import is_whole
-from alma.pulumi.engine import Reconciled, Watch
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
 from alma.steps.callables import takes_context
 from alma.steps.http.client import Answer, UnansweredError, UnfilledError, fill, send, shown

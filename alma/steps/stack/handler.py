@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from alma.core.events import DOUBTFUL, IN_DOUBT, UNANSWERED, Failure, Leftover, StepStarted
-from alma.core.operation import PendingCreate
+from alma.core.operation import PendingCreate, Reconciled, Watch
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Struct, field
 from alma.core.validation import is_whole
@@ -19,11 +19,9 @@ from alma.pulumi.engine import (
     Engine,
     OperationResult,
     PendingOperation,
-    Reconciled,
     Resource,
     StackRef,
     UpRequest,
-    Watch,
 )
 from alma.pulumi.snapshots import Snapshots
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way

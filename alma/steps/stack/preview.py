@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from alma.pulumi.engine import Checkpoint, Difference, OperationResult
+from alma.core.operation import Difference
+from alma.pulumi.engine import Checkpoint, OperationResult
 
 AGAIN = "it can only be made again then, with a new id and without what it holds"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from alma.core.events import Failure, Leftover
+from alma.core.operation import Watch
 from alma.core.struct import Frozen
 from alma.errors import AlmaError, AuthenticationError, RefusedError
-from alma.pulumi.engine import Checkpoint, Engine, RestoreRequest, RestoreResult, StackRef, Watch
+from alma.pulumi.engine import Checkpoint, Engine, RestoreRequest, RestoreResult, StackRef
 from alma.pulumi.snapshots import SnapshotError, Snapshots
 from alma.steps.base import Compensated, Outcome, StepContext
 

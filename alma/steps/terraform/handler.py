@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
+from alma.core.operation import Reconciled, Watch
 from alma.core.redaction import mark_secrets
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import secrets_in
-from alma.pulumi.engine import Reconciled, Watch
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way
 from alma.steps.callables import call_function
 from alma.steps.terraform.cli import PROGRAMS, CommandResult, Terraform, UninitialisedError, clean

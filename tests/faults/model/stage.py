@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alma import Context, Secret
+from alma.core.operation import Watch
 from alma.core.run import RunStatus
 from alma.pulumi.engine import (
     Checkpoint,
@@ -20,7 +21,6 @@ from alma.pulumi.engine import (
     RestoreResult,
     StackRef,
     UpRequest,
-    Watch,
 )
 from alma.testing import FakeEngine, FakeProgram, Life
 from alma.testing.world import FakeWorld, resource_of
