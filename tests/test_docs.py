@@ -219,8 +219,7 @@ def imports(path: Path) -> frozenset[str]:
 UPWARDS = {("alma.saga.saga", "alma.runner.start")}
 """Inside functions: `saga.run()` is the convenience of whoever defines one."""
 
-WRONG = {
-}
+WRONG = {}
 """Arrows that still run the wrong way: this may only shrink."""
 
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import asyncio
 
 
-class Watch(Struct):
-    """How an operation talks to whoever runs it, while it runs. Called on the event loop.
+class Operation(Struct):
+    """One operation for whoever does it: its id, its limits, whom to tell (on the event loop).
 
     `interrupt`, once set, makes the engine send one SIGINT to the CLI, which drains.
     `timeout` (seconds, None for none): at the deadline one SIGINT, after `grace` seconds more
@@ -22,7 +22,7 @@ class Watch(Struct):
     drain by itself.
     """
 
-    operation: str
+    id: str
     interrupt: asyncio.Event
     timeout: float | None = None
     grace: float = 30.0

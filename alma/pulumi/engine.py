@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from alma.core.events import Failure, Process, ResourceChange
-from alma.core.operation import Difference, Reconciled, Watch
+from alma.core.operation import Difference, Operation, Reconciled
 from alma.core.struct import Frozen, field
 
 
@@ -158,19 +158,19 @@ class Engine(Protocol):
         """The stack's outputs with opened `Secret`s: decrypts, so it costs a CLI process."""
         ...
 
-    async def up(self, request: UpRequest, watch: Watch) -> OperationResult:
+    async def up(self, request: UpRequest, operation: Operation) -> OperationResult:
         """Create the record if needed, then `pulumi up`."""
         ...
 
-    async def preview(self, request: UpRequest, watch: Watch) -> OperationResult:
+    async def preview(self, request: UpRequest, operation: Operation) -> OperationResult:
         """What `up` would change; touches nothing, not even the stack's record."""
         ...
 
-    async def destroy(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
+    async def destroy(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:
         """`pulumi destroy` from the state alone, without the program; keeps the record."""
         ...
 
-    async def remove(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
+    async def remove(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:
         """`pulumi stack rm`; a record that is already gone is success."""
         ...
 
@@ -178,7 +178,7 @@ class Engine(Protocol):
         """The deployment as it stands, as a document of JSON; secrets stay encrypted in it."""
         ...
 
-    async def restore(self, request: RestoreRequest, watch: Watch) -> RestoreResult:
+    async def restore(self, request: RestoreRequest, operation: Operation) -> RestoreResult:
         """Bring the stack back, by an `up` that registers the old resources again.
 
         Raises as the rest does when it cannot look, and `AuthenticationError` when what is
@@ -186,7 +186,7 @@ class Engine(Protocol):
         """
         ...
 
-    async def foresee(self, request: RestoreRequest, watch: Watch) -> RestorePreview:
+    async def foresee(self, request: RestoreRequest, operation: Operation) -> RestorePreview:
         """What `restore` would do now; touches nothing. Raises as `restore` does."""
         ...
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alma.core.events import Failure, Process
-from alma.core.operation import Reconciled, Watch
+from alma.core.operation import Operation, Reconciled
 from alma.core.redaction import Redactor, mark_secrets
 from alma.core.secret import secrets_in
 from alma.errors import BackendError, RefusedError
@@ -117,12 +117,12 @@ class PulumiEngine:
         outputs = await self._reader(await self._tool()).outputs(ref)
         return {key: checkpoints.fill(value, outputs.get(key)) for key, value in sealed.items()}
 
-    async def up(self, request: UpRequest, watch: Watch) -> OperationResult:
+    async def up(self, request: UpRequest, operation: Operation) -> OperationResult:
         """See `Engine.up`; one CLI process, two for a new stack."""
         guard(request.ref)
         self._backend.prepare()
-        task = await self._task("up", request.ref, request.log_dir, watch, request=request)
-        result = await self._perform(task, watch)
+        task = await self._task("up", request.ref, request.log_dir, operation, request=request)
+        result = await self._perform(task, operation)
         if result.failure is not None:
             return result
         if request.create and self._proof is None:
@@ -131,13 +131,13 @@ class PulumiEngine:
         outputs = mark_secrets(now.outputs, secrets_in(dict(request.config)))
         return replace(result, outputs=outputs, fingerprint=now.fingerprint)
 
-    async def preview(self, request: UpRequest, watch: Watch) -> OperationResult:
+    async def preview(self, request: UpRequest, operation: Operation) -> OperationResult:
         """See `Engine.preview`; a stack without a record is previewed on a throw-away backend."""
         guard(request.ref)
         exists = (await self.inspect(request.ref)).exists
         with tempfile.TemporaryDirectory(prefix="alma-preview-") as scratch:
             logs = request.log_dir or f"{scratch}/log"
-            task = await self._task("preview", request.ref, logs, watch, request=request)
+            task = await self._task("preview", request.ref, logs, operation, request=request)
             environment = dict(task.environment)
             if not exists:
                 state = Path(scratch) / "state"
@@ -150,17 +150,17 @@ class PulumiEngine:
                 environment=environment,
                 create=not exists,
             )
-            return await self._perform(task, watch)
+            return await self._perform(task, operation)
 
-    async def destroy(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
+    async def destroy(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:
         """See `Engine.destroy`; one CLI process, none when there is no record."""
         guard(ref)
         if not (await self.inspect(ref)).exists:
             return OperationResult()
         self._backend.prepare()
-        return await self._perform(await self._task("destroy", ref, log_dir, watch), watch)
+        return await self._perform(await self._task("destroy", ref, log_dir, operation), operation)
 
-    async def remove(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
+    async def remove(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:
         """See `Engine.remove`; refuses while the state shows anything, pending operations too."""
         guard(ref)
         found = await self.inspect(ref)
@@ -175,25 +175,27 @@ class PulumiEngine:
                     hint="Removing it would erase the last evidence of them: destroy it first.",
                 )
             )
-        return await self._perform(await self._task("remove", ref, log_dir, watch), watch)
+        return await self._perform(await self._task("remove", ref, log_dir, operation), operation)
 
     async def export(self, ref: StackRef) -> Mapping[str, Any] | None:
         """See `Engine.export`; no process on a file backend."""
         guard(ref)
         return await take(self._reader(await self._tool()), self._backend.root, ref)
 
-    async def restore(self, request: RestoreRequest, watch: Watch) -> RestoreResult:
+    async def restore(self, request: RestoreRequest, operation: Operation) -> RestoreResult:
         """See `Engine.restore`; four CLI processes where there are secrets, else one."""
         guard(request.ref)
         reader, root = self._reader(await self._tool()), self._backend.root
 
         async def play(replay: RestorePlan, config: Mapping[str, Any]) -> OperationResult:
-            task = await self._replay_task("restore", request, watch, replay, config)
-            return await self._perform(task, watch)
+            task = await self._replay_task("restore", request, operation, replay, config)
+            return await self._perform(task, operation)
 
         async def look(document: Mapping[str, Any], urns: tuple[str, ...]) -> frozenset[str]:
-            task = await self._task("look", request.ref, request.log_dir, watch)
-            result = await self._aside(replace(task, targets=urns), document, request.ref, watch)
+            task = await self._task("look", request.ref, request.log_dir, operation)
+            result = await self._aside(
+                replace(task, targets=urns), document, request.ref, operation
+            )
             gone = {one.urn for one in result.resources if one.op == "delete"}
             return frozenset(gone) & frozenset(urns)
 
@@ -202,7 +204,7 @@ class PulumiEngine:
             reader=reader, root=root, directory=directory, request=request, play=play, look=look
         ).run()
 
-    async def foresee(self, request: RestoreRequest, watch: Watch) -> RestorePreview:
+    async def foresee(self, request: RestoreRequest, operation: Operation) -> RestorePreview:
         """See `Engine.foresee`; over a copy of the state, on a throw-away backend."""
         guard(request.ref)
         reader, root = self._reader(await self._tool()), self._backend.root
@@ -212,8 +214,8 @@ class PulumiEngine:
         ) -> OperationResult:
             with tempfile.TemporaryDirectory(prefix="alma-preview-") as logs:
                 asked = replace(request, log_dir=request.log_dir or logs)
-                task = await self._replay_task("foresee", asked, watch, replay, config)
-                return await self._aside(task, document, request.ref, watch)
+                task = await self._replay_task("foresee", asked, operation, replay, config)
+                return await self._aside(task, document, request.ref, operation)
 
         directory = Path(request.ref.work_dir or self._cwd)
         return await RestorePreviewer(
@@ -251,30 +253,30 @@ class PulumiEngine:
         kind: TaskKind,
         ref: StackRef,
         log_dir: str,
-        watch: Watch,
+        operation: Operation,
         *,
         request: UpRequest | None = None,
     ) -> Task:
         cli = await self._tool()
-        return self._tasking.task(kind, cli, ref, watch.operation, log_dir, request)
+        return self._tasking.task(kind, cli, ref, operation.id, log_dir, request)
 
     async def _replay_task(
         self,
         kind: TaskKind,
         request: RestoreRequest,
-        watch: Watch,
+        operation: Operation,
         replay: RestorePlan,
         config: Mapping[str, Any],
     ) -> Task:
         up = UpRequest(ref=request.ref, config=config, log_dir=request.log_dir)
-        task = await self._task(kind, request.ref, up.log_dir, watch, request=up)
+        task = await self._task(kind, request.ref, up.log_dir, operation, request=up)
         # The values are for providers, and for the engine alone to know.
         sealed = {**task.sealed, **task.injected}
         secrets = (*task.secrets, *replay.secrets)
         return replace(task, replay=replay, sealed=sealed, injected={}, secrets=secrets)
 
     async def _aside(
-        self, task: Task, document: Mapping[str, Any], ref: StackRef, watch: Watch
+        self, task: Task, document: Mapping[str, Any], ref: StackRef, operation: Operation
     ) -> OperationResult:
         """Perform the task over a copy of the state, on a throw-away backend."""
         with tempfile.TemporaryDirectory(prefix="alma-state-") as scratch:
@@ -282,14 +284,14 @@ class PulumiEngine:
             environment = {**task.environment, "PULUMI_BACKEND_URL": Path(scratch).as_uri()}
             directory = str(Path(scratch) / "project")
             return await self._perform(
-                replace(task, directory=directory, environment=environment), watch
+                replace(task, directory=directory, environment=environment), operation
             )
 
-    async def _perform(self, task: Task, watch: Watch) -> OperationResult:
+    async def _perform(self, task: Task, operation: Operation) -> OperationResult:
         redact = Redactor()
         redact.learn(task.secrets)
         try:
-            report = await self._workers.serve(task, watch)
+            report = await self._workers.serve(task, operation)
             if report.unsettled:
                 report = await self._settle_own(task, report)
         finally:

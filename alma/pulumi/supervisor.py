@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from alma.core.events import Failure, Process
-from alma.core.operation import Watch
+from alma.core.operation import Operation
 from alma.pulumi import messages as frames
 from alma.pulumi.messages import Report, Task
 from alma.pulumi.prewarm import WorkerProcess, take
@@ -98,14 +98,14 @@ _LAST_REPORT: Final = 5.0
 class Supervisor:
     """Sends a task to a worker and follows it to its end, whatever that is."""
 
-    def __init__(self, client: WorkerClient, task: Task, watch: Watch) -> None:
+    def __init__(self, client: WorkerClient, task: Task, operation: Operation) -> None:
         self.client = client
         self.task = task
-        self.watch = watch
+        self.operation = operation
         self.cli: Process | None = None
         self.worker_died = False
         self._signalled = ""
-        self._deadline = None if watch.timeout is None else time.monotonic() + watch.timeout
+        self._deadline = None if operation.timeout is None else time.monotonic() + operation.timeout
         self._timed_out = False
         self._killed: list[str] = []
 
@@ -115,11 +115,11 @@ class Supervisor:
         When it is cancelled, nobody is signalled: whoever cancels closes the worker, and the CLI
         is left to drain.
         """
-        if self.watch.interrupt.is_set():
+        if self.operation.interrupt.is_set():
             return self._failed("cancelled", "The operation was interrupted before it began.")
         await self.client.send("task", self.task)
         reading = asyncio.create_task(self.client.receive())
-        interrupted = asyncio.create_task(self.watch.interrupt.wait())
+        interrupted = asyncio.create_task(self.operation.interrupt.wait())
         try:
             while True:
                 await asyncio.wait(
@@ -147,33 +147,33 @@ class Supervisor:
     def _hear(self, frame: tuple[Any, ...]) -> None:
         if frame[0] == "ready":
             self.client.process = frame[1]
-            self.watch.on_process("worker", frame[1])
+            self.operation.on_process("worker", frame[1])
         elif frame[0] == "process":
             self.cli = frame[1]
-            self.watch.on_process("cli", frame[1])
+            self.operation.on_process("cli", frame[1])
         elif frame[0] == "resource":
             urn, operation, done = frame[1:]
-            self.watch.on_resource(str(urn), str(operation), bool(done))
+            self.operation.on_resource(str(urn), str(operation), bool(done))
 
     async def _nudge(self) -> bool:
         """An interrupt or a deadline: signal once, later kill. False when all was killed."""
-        if self.watch.interrupt.is_set() and not self._signalled:
+        if self.operation.interrupt.is_set() and not self._signalled:
             await self._signal("interrupt")
         if self._remaining() == 0.0:
             if self._timed_out:
-                self.watch.on_signal("SIGKILL", "deadline")
+                self.operation.on_signal("SIGKILL", "deadline")
                 family = processes.family(self.task.operation, self.cli)
                 self._killed = processes.kill(family)
                 return False
             if not self._signalled:
                 await self._signal("deadline")
             self._timed_out = True
-            self._deadline = time.monotonic() + self.watch.grace
+            self._deadline = time.monotonic() + self.operation.grace
         return True
 
     async def _signal(self, why: str) -> None:
         # Told first, as everything is: a second signal would stop the CLI without draining.
-        self.watch.on_signal("SIGINT", why)
+        self.operation.on_signal("SIGINT", why)
         self._signalled = why
         await self.client.send("interrupt")
         if self.worker_died and self.cli is not None:
@@ -206,7 +206,8 @@ class Supervisor:
         detail = report.failure
         failure = Failure(
             kind="timeout",
-            message=f"The operation took longer than {self.watch.timeout:g} seconds and was {how}.",
+            message=f"The operation took longer than {self.operation.timeout:g} seconds "
+            f"and was {how}.",
             urn=detail.urn if detail else "",
             hint="Give the step a longer timeout, or see in the log what it waited for.",
             log=f"{self.task.log_dir}/pulumi.log",
@@ -226,9 +227,9 @@ class Supervisor:
         clis = [process for process in family if processes.is_cli(process)]
         if self.cli is None and clis:
             self.cli = processes.identify(clis[0].pid)
-            self.watch.on_process("cli", self.cli)
+            self.operation.on_process("cli", self.cli)
         while not await processes.wait_gone(clis, 0.1):
-            if (self.watch.interrupt.is_set() or self._remaining() == 0.0) and (
+            if (self.operation.interrupt.is_set() or self._remaining() == 0.0) and (
                 not await self._nudge()
             ):
                 break

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from alma.core.operation import Watch
+from alma.core.operation import Operation
 from alma.pulumi.messages import Report, Task
 from alma.pulumi.supervisor import Supervisor, WorkerClient
 
@@ -34,7 +34,7 @@ class Workers:
         if not self._closed and not self._idle and not self._busy:
             self._idle.append(WorkerClient(self._environ, programs=programs))
 
-    async def serve(self, task: Task, watch: Watch) -> Report:
+    async def serve(self, task: Task, operation: Operation) -> Report:
         """Wait for a free worker, and have it do the task."""
         async with self._slots:
             programs = bool(task.program or task.replay)
@@ -42,8 +42,8 @@ class Workers:
             good = reported = False
             try:
                 if client.process is not None:
-                    watch.on_process("worker", client.process)
-                report = await Supervisor(client, task, watch).hold()
+                    operation.on_process("worker", client.process)
+                report = await Supervisor(client, task, operation).hold()
                 reported = True
                 client.served += 1
                 good = not report.spent and client.served < RECYCLE_AFTER

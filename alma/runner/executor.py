@@ -11,7 +11,7 @@ from typing import Any
 
 from alma.core import events as ev
 from alma.core.decide import Compensate, Execute
-from alma.core.operation import Context, Watch
+from alma.core.operation import Context, Operation
 from alma.core.run import SagaState
 from alma.core.state import FORWARD
 from alma.core.struct import Struct, field
@@ -112,7 +112,7 @@ class Executor(Struct):
             )
         )
         began = time.monotonic()
-        outcome = await _outcome(work, self._watch(command, operation))
+        outcome = await _outcome(work, self._operation(command, operation))
         seconds = round(time.monotonic() - began, 3)
         self._note(command.step, kind, outcome, log)
         self._record_outcome(command.step, operation, kind, outcome, seconds, log)
@@ -158,14 +158,14 @@ class Executor(Struct):
             )
         self.recorder.note(event)
 
-    def _watch(self, command: Execute | Compensate, operation: str) -> Watch:
+    def _operation(self, command: Execute | Compensate, operation: str) -> Operation:
         run, step = self.recorder.run, command.step
         definition = run.plan.step(step)
         acting = isinstance(command, Execute)
         # An undo is what a first signal asks for: it is not disturbed by it.
         drains = acting or run.backward_only
-        return Watch(
-            operation=operation,
+        return Operation(
+            id=operation,
             interrupt=self.drain if drains else asyncio.Event(),
             timeout=definition.timeout if acting else definition.compensation_timeout,
             grace=self.grace,
@@ -196,9 +196,9 @@ class Executor(Struct):
             return self._revealed[step]
 
 
-async def _outcome(work: Work, watch: Watch) -> Outcome:
+async def _outcome(work: Work, operation: Operation) -> Outcome:
     try:
-        return await work(watch)
+        return await work(operation)
     except MissingOutputError as error:
         return Outcome(failure=ev.Failure(kind="program", message=str(error)))
     except RefusedError:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from alma.core import events as ev
-from alma.core.operation import Watch
+from alma.core.operation import Operation
 from alma.core.result import Result
 from alma.errors import DefinitionError, RefusedError, RunNotFoundError
 from alma.journal.journal import utc_now
@@ -80,7 +80,7 @@ async def foresee(
             )
         foreseen = await engine.foresee(
             RestoreRequest(ref=ref, document=document, log_dir=""),
-            Watch(operation="preview", interrupt=asyncio.Event()),
+            Operation(id="preview", interrupt=asyncio.Event()),
         )
     return Plan(
         step=step,

@@ -22,7 +22,7 @@ from alma.core.decide import (
     Suspend,
     decide,
 )
-from alma.core.operation import Watch
+from alma.core.operation import Operation
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.errors import AlmaError, RefusedError
 from alma.runner.executor import Executor
@@ -196,7 +196,7 @@ class Runner:
             reason=f"what is left could not be seen: {error.message}",
         )
 
-        async def work(_watch: Watch) -> Outcome:
+        async def work(_operation: Operation) -> Outcome:
             return Outcome(
                 failure=failure, leftovers=() if isinstance(command, Execute) else (left,)
             )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from alma.core.definition import StepDefinition
 from alma.core.events import Leftover, StepStarted
-from alma.core.operation import Reconciled, Watch
+from alma.core.operation import Operation, Reconciled
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Struct, field
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way
@@ -125,13 +125,13 @@ class ActionHandler(Struct):
 
     def _work(
         self, call: StepContext, function: Callable[..., Any] | None, what: str
-    ) -> Callable[[Watch], Any]:
+    ) -> Callable[[Operation], Any]:
         from alma.steps.callables import call_function
 
-        async def work(watch: Watch) -> Outcome:
+        async def work(operation: Operation) -> Outcome:
             assert function is not None  # noqa: S101 - launch refuses a run that lacks it
             context = partial(call.context, what, await call.inputs())
-            outcome = await call_function(function, context, watch)
+            outcome = await call_function(function, context, operation)
             if outcome.failure is not None and what == "compensation":
                 left = self._leftover(f"its compensation failed: {outcome.failure.message}")
                 return replace(outcome, leftovers=left)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, Protocol
 
 from alma.core.events import Failure, Leftover, OperationKind, ResourceChange, RunKind, StepStarted
-from alma.core.operation import Context, Difference, Reconciled, Watch
+from alma.core.operation import Context, Difference, Operation, Reconciled
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Frozen, field
 
@@ -36,7 +36,7 @@ class Outcome(Frozen):
 
 Way = Literal["destroy", "restore", "retain", "call", "nothing"]
 
-Work = Callable[[Watch], Awaitable[Outcome]]
+Work = Callable[[Operation], Awaitable[Outcome]]
 
 
 class Perform(Protocol):
@@ -67,9 +67,9 @@ class StepContext(Frozen):
     snapshot: str = ""
     """Digest of the deployment that its stack is put back to; empty: none was kept."""
 
-    def logs(self, watch: Watch) -> str:
+    def logs(self, operation: Operation) -> str:
         """The directory for what this operation prints; made by whoever writes there."""
-        return f"{self.log_dir}/{watch.operation}"
+        return f"{self.log_dir}/{operation.id}"
 
 
 class Compensated(Frozen):

@@ -17,7 +17,7 @@ from types import FunctionType
 from typing import Any, Final
 
 from alma.core.events import Failure
-from alma.core.operation import Context, Watch
+from alma.core.operation import Context, Operation
 from alma.core.validation import NotJsonError, check_json
 from alma.errors import DefinitionError
 from alma.steps.base import Outcome
@@ -48,27 +48,27 @@ def takes_context(function: Callable[..., Any], where: str) -> bool:
 
 
 async def call_function(
-    function: Callable[..., Any], context: Callable[[], Context], watch: Watch
+    function: Callable[..., Any], context: Callable[[], Context], operation: Operation
 ) -> Outcome:
     """Call it and say how it ended; a returned dict (or one value) becomes the outputs.
 
     `context` is only made for a function that asks for it. At the deadline an async function is
-    cancelled. A plain one cannot be stopped: it is given `watch.grace` seconds more, and if it
+    cancelled. A plain one cannot be stopped: it is given `operation.grace` seconds more, and if it
     still runs then, the failure says so.
     """
     arguments = (context(),) if takes_context(function, "The function") else ()
-    call, left = partial(function, *arguments), watch.timeout
+    call, left = partial(function, *arguments), operation.timeout
     began = time.monotonic()
     try:
         if _is_async(function):
-            returned = await _ended(asyncio.ensure_future(_awaited(call)), watch, left)
+            returned = await _ended(asyncio.ensure_future(_awaited(call)), operation, left)
         else:
-            returned = await _ended(in_thread(call), watch, left)
+            returned = await _ended(in_thread(call), operation, left)
             if inspect.isawaitable(returned):  # of a lambda around an async function
                 if left is not None:
                     left = max(left - (time.monotonic() - began), 0.0)
                 work = asyncio.ensure_future(_awaited(lambda: returned))
-                returned = await _ended(work, watch, left)
+                returned = await _ended(work, operation, left)
     except _FailedError as failed:
         return failed.outcome
     return _returned(function, returned)
@@ -95,12 +95,12 @@ class _FailedError(Exception):
         self.outcome = outcome
 
 
-async def _ended(work: asyncio.Future[Ended], watch: Watch, seconds: float | None) -> Any:
+async def _ended(work: asyncio.Future[Ended], operation: Operation, seconds: float | None) -> Any:
     """What it returned, if it does within so many seconds; else _FailedError says how it ended."""
     try:
         done, _ = await asyncio.wait((work,), timeout=seconds)
         if not done:
-            raise _FailedError(await _overdue(work, watch))
+            raise _FailedError(await _overdue(work, operation))
         returned, error = work.result()
     except asyncio.CancelledError:
         if not work.cancelled():
@@ -113,14 +113,14 @@ async def _ended(work: asyncio.Future[Ended], watch: Watch, seconds: float | Non
     return returned
 
 
-async def _overdue(work: asyncio.Future[Ended], watch: Watch) -> Outcome:
-    watch.on_signal("cancel", "deadline")
+async def _overdue(work: asyncio.Future[Ended], operation: Operation) -> Outcome:
+    operation.on_signal("cancel", "deadline")
     if isinstance(work, asyncio.Task):
         work.cancel()
-    done, _ = await asyncio.wait((work,), timeout=watch.grace)
-    message = f"it did not end within {watch.timeout:g} s"
+    done, _ = await asyncio.wait((work,), timeout=operation.grace)
+    message = f"it did not end within {operation.timeout:g} s"
     if not done:
-        message += f", nor {watch.grace:g} s after it was told to stop: it may still be at work"
+        message += f", nor {operation.grace:g} s after it was told to stop: it may still be at work"
     return Outcome(failure=Failure(kind="timeout", message=message))
 
 

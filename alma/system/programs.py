@@ -21,7 +21,7 @@ from typing import IO, Final, Literal
 import psutil
 
 from alma.core.events import Failure, Process
-from alma.core.operation import Watch
+from alma.core.operation import Operation
 from alma.core.run import OpenOperation
 from alma.errors import RefusedError
 from alma.system import processes as live
@@ -57,23 +57,23 @@ class ProgramRunner:
     `why` is "interrupt" or "deadline" once one was told to end; from then on none is started.
     """
 
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
         self.why: Literal["", "interrupt", "deadline"] = ""
         self.killed = False
         self.running = False
         """Also when it was left to end by itself."""
-        self._ends = None if watch.timeout is None else time.monotonic() + watch.timeout
+        self._ends = None if operation.timeout is None else time.monotonic() + operation.timeout
 
     async def run(self, command: Command) -> int | None:
         """Its exit code; None when it was not started, because the operation is to end."""
         self._look()
         if self.why:
             return None
-        popen = _start(command, self.watch.operation)
+        popen = _start(command, self.operation.id)
         try:
             process = live.identify(popen.pid)
-            self.watch.on_process("cli", process)
+            self.operation.on_process("cli", process)
         except BaseException:
             # Nobody would know of it: it must not go on.
             popen.send_signal(signal.SIGINT)
@@ -93,8 +93,8 @@ class ProgramRunner:
         if self.why == "interrupt":
             return Failure(kind="cancelled", message="it was interrupted")
         if self.why == "deadline":
-            end = f", nor {self.watch.grace:g} s after SIGINT, and was killed"
-            words = f"it did not end within {self.watch.timeout:g} s"
+            end = f", nor {self.operation.grace:g} s after SIGINT, and was killed"
+            words = f"it did not end within {self.operation.timeout:g} s"
             return Failure(kind="timeout", message=words + (end if self.killed else ""))
         return None
 
@@ -108,15 +108,15 @@ class ProgramRunner:
             if self.why and not before:
                 told = time.monotonic()
                 if live.interrupt(process):
-                    self.watch.on_signal("SIGINT", self.why)
-            if self.why == "deadline" and time.monotonic() - told > self.watch.grace:
+                    self.operation.on_signal("SIGINT", self.why)
+            if self.why == "deadline" and time.monotonic() - told > self.operation.grace:
                 await self._kill(process)
         return code
 
     def _look(self) -> None:
         if self._ends is not None and time.monotonic() >= self._ends:
             self.why = "deadline"
-        elif self.watch.interrupt.is_set() and not self.why:
+        elif self.operation.interrupt.is_set() and not self.why:
             self.why = "interrupt"
 
     async def _kill(self, process: Process) -> None:
@@ -128,7 +128,7 @@ class ProgramRunner:
             victims.append(head)
         if not self.killed:
             self.killed = True
-            self.watch.on_signal("SIGKILL", "deadline")
+            self.operation.on_signal("SIGKILL", "deadline")
         live.kill(victims)
         await live.wait_gone(victims, _DIES)
 

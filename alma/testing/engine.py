@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from alma.core.events import IN_DOUBT, Failure, Process, ResourceChange
-from alma.core.operation import Difference, Reconciled, Watch
+from alma.core.operation import Difference, Operation, Reconciled
 from alma.errors import BackendError
 from alma.pulumi.engine import (
     Checkpoint,
@@ -78,7 +78,7 @@ class FakeEngine:
         self._check()
         return self.reality.opened.get(_key(ref), {})
 
-    async def up(self, request: UpRequest, watch: Watch) -> OperationResult:
+    async def up(self, request: UpRequest, operation: Operation) -> OperationResult:
         """Make what the program names and the state lacks, and delete what it does not name."""
         ref, key, fault = request.ref, _key(request.ref), self._fault(request.ref, "up")
         if key in self.reality.at_work or key in self._working:
@@ -91,7 +91,7 @@ class FakeEngine:
         work += [("deleting", old) for old in reversed(held) if old not in wanted]
         touched: list[ResourceChange] = []
         with self._at_work(key):
-            failure = await self._do(key, work, fault, watch, touched)
+            failure = await self._do(key, work, fault, operation, touched)
         if failure is not None:
             return OperationResult(failure=failure, resources=tuple(touched))
         outputs = dict(program.outputs)
@@ -101,7 +101,7 @@ class FakeEngine:
             changes=_count(work), resources=tuple(touched), outputs=seal(outputs)
         )
 
-    async def preview(self, request: UpRequest, watch: Watch) -> OperationResult:  # noqa: ARG002
+    async def preview(self, request: UpRequest, operation: Operation) -> OperationResult:  # noqa: ARG002
         """What `up` would make."""
         self._check()
         program = self.programs.get(request.ref.project, FakeProgram())
@@ -109,7 +109,7 @@ class FakeEngine:
         new = [name for name in program.resources if resource_of(request.ref, name) not in held]
         return OperationResult(changes={"create": len(new)} if new else {})
 
-    async def destroy(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:  # noqa: ARG002
+    async def destroy(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:  # noqa: ARG002
         """Take away what the state holds, last made first; pending operations stay."""
         key, fault = _key(ref), self._fault(ref, "destroy")
         if key in self.reality.at_work or key in self._working:
@@ -117,11 +117,11 @@ class FakeEngine:
         work = [("deleting", old) for old in reversed(self.reality.state(key).resources)]
         touched: list[ResourceChange] = []
         with self._at_work(key):
-            failure = await self._do(key, work, fault, watch, touched)
+            failure = await self._do(key, work, fault, operation, touched)
         changes = {"delete": len(touched)} if touched else {}
         return OperationResult(failure=failure, changes=changes, resources=tuple(touched))
 
-    async def remove(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:  # noqa: ARG002
+    async def remove(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:  # noqa: ARG002
         """Drop the record; refused while it shows anything, as the real engine does."""
         fault = self._fault(ref, "remove")
         if fault is not None and fault.effect == "crash" and fault.after == 0:
@@ -142,7 +142,7 @@ class FakeEngine:
         self._check()
         return self.reality.keep(_key(ref))
 
-    async def restore(self, request: RestoreRequest, watch: Watch) -> RestoreResult:
+    async def restore(self, request: RestoreRequest, operation: Operation) -> RestoreResult:
         """Make what is missing again, and delete what was not there."""
         key, fault = _key(request.ref), self._fault(request.ref, "restore")
         if key in self.reality.at_work or key in self._working:
@@ -153,7 +153,7 @@ class FakeEngine:
         work += [("deleting", new) for new in reversed(held) if new not in wanted.resources]
         touched: list[ResourceChange] = []
         with self._at_work(key):
-            failure = await self._do(key, work, fault, watch, touched)
+            failure = await self._do(key, work, fault, operation, touched)
         now = self.reality.state(key)
         unlike = set(now.resources) ^ set(wanted.resources)
         if not unlike:
@@ -170,7 +170,7 @@ class FakeEngine:
             ),
         )
 
-    async def foresee(self, request: RestoreRequest, watch: Watch) -> RestorePreview:  # noqa: ARG002
+    async def foresee(self, request: RestoreRequest, operation: Operation) -> RestorePreview:  # noqa: ARG002
         """What is missing, and what was not there."""
         self._check()
         held = self.reality.state(_key(request.ref)).resources
@@ -241,7 +241,7 @@ class FakeEngine:
         key: Key,
         work: Sequence[tuple[str, Resource]],
         fault: Fault | None,
-        watch: Watch,
+        operation: Operation,
         touched: list[ResourceChange],
     ) -> Failure | None:
         # What a CLI had begun before and was not a create, the next one forgets, and does again.
@@ -250,32 +250,34 @@ class FakeEngine:
             self.reality.put(key, replace(self.reality.state(key), pending=creates))
         for index, (kind, resource) in enumerate(work):
             if fault is not None and index == fault.after and fault.effect != "lie":
-                return await self._strike(key, fault, watch, work[index:], touched)
+                return await self._strike(key, fault, operation, work[index:], touched)
             if kind == "same":
                 continue
             if fault is not None and fault.effect == "lie" and index >= fault.after:
                 continue
-            if watch.interrupt.is_set():
-                return _interrupted(watch)
-            await self._turn(key, work[index:], watch)
+            if operation.interrupt.is_set():
+                return _interrupted(operation)
+            await self._turn(key, work[index:], operation)
             (self.reality.create if kind == "creating" else self.reality.delete)(key, resource)
             op = "create" if kind == "creating" else "delete"
             touched.append(ResourceChange(urn=resource.urn, op=op, id=resource.id))
         if fault is not None and fault.effect != "lie":
-            return await self._strike(key, fault, watch, (), touched)
+            return await self._strike(key, fault, operation, (), touched)
         return None
 
-    async def _turn(self, key: Key, rest: Sequence[tuple[str, Resource]], watch: Watch) -> None:
+    async def _turn(
+        self, key: Key, rest: Sequence[tuple[str, Resource]], operation: Operation
+    ) -> None:
         """The provider at work on one resource; if its runner goes, the CLI goes on alone."""
         kind, resource = rest[0]
-        watch.on_resource(resource.urn, kind, False)  # noqa: FBT003 - done
+        operation.on_resource(resource.urn, kind, False)  # noqa: FBT003 - done
         try:
             await asyncio.sleep(0)
             self._check()
         except BaseException:
             self._outlives(key, rest)
             raise
-        watch.on_resource(resource.urn, kind, True)  # noqa: FBT003 - done
+        operation.on_resource(resource.urn, kind, True)  # noqa: FBT003 - done
 
     def _outlives(self, key: Key, rest: Sequence[tuple[str, Resource]]) -> None:
         """A destroy needs no program and goes on to its end; an up ends after what it began."""
@@ -286,7 +288,7 @@ class FakeEngine:
         self,
         key: Key,
         fault: Fault,
-        watch: Watch,
+        operation: Operation,
         rest: Sequence[tuple[str, Resource]],
         touched: list[ResourceChange],
     ) -> Failure:
@@ -305,7 +307,7 @@ class FakeEngine:
         if effect == "power":
             self._die()
         if effect == "hang":
-            return await _hang(watch)
+            return await _hang(operation)
         if effect == "pending":
             return Failure(kind="unknown", message="the CLI was killed")
         name = resource.urn.rpartition("::")[2]
@@ -320,18 +322,18 @@ def _count(work: Sequence[tuple[str, Resource]]) -> dict[str, int]:
     return dict(Counter(words[kind] for kind, _ in work))
 
 
-def _interrupted(watch: Watch) -> Failure:
-    watch.on_signal("SIGINT", "interrupt")
+def _interrupted(operation: Operation) -> Failure:
+    operation.on_signal("SIGINT", "interrupt")
     return Failure(kind="cancelled", message="it was interrupted")
 
 
-async def _hang(watch: Watch) -> Failure:
+async def _hang(operation: Operation) -> Failure:
     try:
-        await asyncio.wait_for(watch.interrupt.wait(), watch.timeout)
+        await asyncio.wait_for(operation.interrupt.wait(), operation.timeout)
     except TimeoutError:
-        watch.on_signal("SIGINT", "deadline")
-        return Failure(kind="timeout", message=f"it did not end within {watch.timeout:g} s")
-    return _interrupted(watch)
+        operation.on_signal("SIGINT", "deadline")
+        return Failure(kind="timeout", message=f"it did not end within {operation.timeout:g} s")
+    return _interrupted(operation)
 
 
 def _key(ref: StackRef) -> Key:

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pulumi
 
 from alma.core.events import Process
-from alma.core.operation import Watch
+from alma.core.operation import Operation
 from alma.pulumi.engine import Engine, OperationResult, StackRef, UpRequest
 from alma.pulumi.programs import ship
 from alma.system.processes import family, kill
@@ -61,21 +61,21 @@ class Arena:
             create=not (await self.engine.inspect(REF)).exists,
             log_dir=str(self.logs()),
         )
-        watch = self.watch(trouble)
-        work = asyncio.create_task(self.engine.up(request, watch))
-        return await self.shape(await self.disturbed(work, watch, trouble))
+        operation = self.operation(trouble)
+        work = asyncio.create_task(self.engine.up(request, operation))
+        return await self.shape(await self.disturbed(work, operation, trouble))
 
     async def destroy(self) -> Shape:
         """Destroy it."""
         self.made += 1
         logs = str(self.logs())
-        return await self.shape(await self.engine.destroy(REF, logs, self.watch(None)))
+        return await self.shape(await self.engine.destroy(REF, logs, self.operation(None)))
 
     async def remove(self) -> Shape:
         """Remove its record."""
         self.made += 1
         logs = str(self.logs())
-        return await self.shape(await self.engine.remove(REF, logs, self.watch(None)))
+        return await self.shape(await self.engine.remove(REF, logs, self.operation(None)))
 
     async def shape(self, result: OperationResult) -> Shape:
         """What there is after it."""
@@ -93,12 +93,12 @@ class Arena:
         """Where the operation's output goes."""
         return self.root / "logs" / str(self.made)
 
-    def watch(self, trouble: Trouble | None) -> Watch:  # noqa: ARG002 - fakes act on it
-        """A watch for one operation."""
-        return Watch(operation=self.operation, interrupt=asyncio.Event())
+    def operation(self, trouble: Trouble | None) -> Operation:  # noqa: ARG002 - fakes act on it
+        """One operation, with an id of its own."""
+        return Operation(id=self.operation_id, interrupt=asyncio.Event())
 
     @property
-    def operation(self) -> str:
+    def operation_id(self) -> str:
         """The present one's. Its processes are found by it, and other tests run beside this one."""
         return f"op-{self.mark}-{self.made}"
 
@@ -107,7 +107,7 @@ class Arena:
         raise NotImplementedError
 
     async def disturbed(
-        self, work: asyncio.Task[OperationResult], watch: Watch, trouble: Trouble | None
+        self, work: asyncio.Task[OperationResult], operation: Operation, trouble: Trouble | None
     ) -> OperationResult:
         """The operation's end, after the trouble."""
         raise NotImplementedError
@@ -125,23 +125,23 @@ class FakeArena(Arena):
         fault = Fault(project="demo", operation="up", effect=effect or "fail", nth=nth, after=held)
         self.engine.faults = [fault] if effect else []
 
-    def watch(self, trouble: Trouble | None) -> Watch:
-        watch = super().watch(trouble)
+    def operation(self, trouble: Trouble | None) -> Operation:
+        operation = super().operation(trouble)
         begun: list[str] = []
 
         def on_resource(urn: str, _kind: str, done: bool) -> None:
             if not done:
                 begun.append(urn)
             if trouble and trouble.what == "interrupt" and len(begun) == trouble.at + 1:
-                watch.interrupt.set()
+                operation.interrupt.set()
 
-        watch.on_resource = on_resource
-        return watch
+        operation.on_resource = on_resource
+        return operation
 
     async def disturbed(
-        self, work: asyncio.Task[OperationResult], watch: Watch, trouble: Trouble | None
+        self, work: asyncio.Task[OperationResult], operation: Operation, trouble: Trouble | None
     ) -> OperationResult:
-        del watch, trouble  # in the program and the watch already
+        del operation, trouble  # in the program and the operation already
         return await work
 
 
@@ -150,29 +150,29 @@ class CliArena(Arena):
 
     cli: Process | None = None
 
-    def watch(self, trouble: Trouble | None) -> Watch:
-        watch = super().watch(trouble)
+    def operation(self, trouble: Trouble | None) -> Operation:
+        operation = super().operation(trouble)
 
         def on_process(role: str, process: Process) -> None:
             self.cli = process if role == "cli" else self.cli
 
-        watch.on_process = on_process
-        return watch
+        operation.on_process = on_process
+        return operation
 
     async def disturbed(
-        self, work: asyncio.Task[OperationResult], watch: Watch, trouble: Trouble | None
+        self, work: asyncio.Task[OperationResult], operation: Operation, trouble: Trouble | None
     ) -> OperationResult:
         if trouble is None or trouble.what == "fail":
             return await work
         name = f"r{trouble.at}"
         await until(lambda: self.is_at(name))
         if trouble.what == "interrupt":
-            watch.interrupt.set()
+            operation.interrupt.set()
             await until(self.has_heard)
             self.open_gate()
         else:
             assert self.cli is not None
-            kill(family(watch.operation, self.cli))
+            kill(family(operation.id, self.cli))
         result = await work
         self.open_gate()
         return result

@@ -17,7 +17,7 @@ from uuid import uuid4
 import pytest
 
 from alma.core.events import Process
-from alma.core.operation import Watch
+from alma.core.operation import Operation
 from alma.pulumi.engine import OperationResult, StackRef, UpRequest
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.programs import ship
@@ -39,7 +39,7 @@ class Place:
     argv: Path
     mark: str = field(default_factory=lambda: uuid4().hex)
     """Of its operations: their processes are found by it, and other tests run beside this one."""
-    watched: list[Watch] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
     processes: dict[str, list[tuple[str, Process]]] = field(default_factory=dict)
     signals: list[tuple[str, str]] = field(default_factory=list)
     resources: list[tuple[str, str, bool]] = field(default_factory=list)
@@ -48,11 +48,11 @@ class Place:
         """A stack of this test."""
         return StackRef(project=project, stack=stack, work_dir=work_dir)
 
-    def watch(self, **options: Any) -> Watch:
-        """A watch that notes what it is told; `operation` counts up."""
-        name = f"op-{self.mark}-{len(self.watched) + 1}"
-        watch = Watch(
-            operation=name,
+    def operation(self, **options: Any) -> Operation:
+        """An operation that notes what it is told; its id counts up."""
+        name = f"op-{self.mark}-{len(self.operations) + 1}"
+        operation = Operation(
+            id=name,
             interrupt=asyncio.Event(),
             on_process=lambda role, process: self.processes.setdefault(name, []).append(
                 (role, process)
@@ -61,8 +61,8 @@ class Place:
             on_resource=lambda urn, op, done: self.resources.append((urn, op, done)),
             **options,
         )
-        self.watched.append(watch)
-        return watch
+        self.operations.append(operation)
+        return operation
 
     def request(
         self, program: Callable[[], Any] | None = None, stack: str = "dev", **options: Any
@@ -77,7 +77,7 @@ class Place:
 
     def logs(self) -> Path:
         """A log directory for the next operation."""
-        return self.root / "logs" / str(len(self.watched) + 1)
+        return self.root / "logs" / str(len(self.operations) + 1)
 
     async def up(self, program: Callable[[], Any] | None = None, **options: Any) -> OperationResult:
         """Bring a stack up, making the record when there is none."""
@@ -85,11 +85,11 @@ class Place:
         if "create" not in options:
             exists = (await self.engine.inspect(request.ref)).exists
             request = self.request(program, **{**options, "create": not exists})
-        return await self.engine.up(request, self.watch())
+        return await self.engine.up(request, self.operation())
 
     async def destroy(self, stack: str = "dev") -> OperationResult:
         """Destroy a stack."""
-        return await self.engine.destroy(self.ref(stack), str(self.logs()), self.watch())
+        return await self.engine.destroy(self.ref(stack), str(self.logs()), self.operation())
 
     def commands(self) -> list[str]:
         """The arguments of every Pulumi process so far, one line each."""
@@ -99,13 +99,13 @@ class Place:
         """Lock files of the file backend."""
         return list((self.root / ".alma" / "state" / ".pulumi" / "locks").rglob("*.json"))
 
-    def cli(self, watch: Watch) -> Process:
+    def cli(self, operation: Operation) -> Process:
         """The last CLI process of this operation."""
-        return [p for role, p in self.processes[watch.operation] if role == "cli"][-1]
+        return [p for role, p in self.processes[operation.id] if role == "cli"][-1]
 
-    def worker(self, watch: Watch) -> Process:
+    def worker(self, operation: Operation) -> Process:
         """The worker of this operation."""
-        return [p for role, p in self.processes[watch.operation] if role == "worker"][-1]
+        return [p for role, p in self.processes[operation.id] if role == "worker"][-1]
 
 
 @pytest.fixture(scope="session")

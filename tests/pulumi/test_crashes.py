@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from alma.core.events import Process
-from alma.core.operation import Watch
+from alma.core.operation import Operation
 from alma.errors import RefusedError
 from alma.pulumi import recovery as settle
 from alma.pulumi.engine import OperationResult
@@ -34,21 +34,21 @@ def _names(checkpoint: Any) -> set[str]:
 
 async def _waiting(
     place: Place, **options: Any
-) -> tuple[Path, Watch, asyncio.Task[OperationResult]]:
+) -> tuple[Path, Operation, asyncio.Task[OperationResult]]:
     """An `up` whose first resource waits for the returned gate."""
     gate = place.root / "gate"
-    watch = place.watch(**options)
+    operation = place.operation(**options)
     request = place.request(programs.waits(str(gate)), create=True)
-    running = asyncio.create_task(place.engine.up(request, watch))
+    running = asyncio.create_task(place.engine.up(request, operation))
     await until(Path(f"{gate}.begun").exists)
-    return gate, watch, running
+    return gate, operation, running
 
 
 async def test_an_interrupt_drains_and_releases_the_lock(place: Place) -> None:
     """One SIGINT: what is in flight is finished and recorded, nothing new begins."""
-    gate, watch, running = await _waiting(place)
+    gate, operation, running = await _waiting(place)
     assert place.live_locks()
-    watch.interrupt.set()
+    operation.interrupt.set()
     await until(lambda: place.signals)
     gate.touch()
     result = await running
@@ -64,9 +64,9 @@ async def test_an_interrupt_drains_and_releases_the_lock(place: Place) -> None:
 
 async def test_an_interrupt_before_the_start_starts_nothing(place: Place) -> None:
     """No process at all."""
-    watch = place.watch()
-    watch.interrupt.set()
-    result = await place.engine.up(place.request(programs.one, create=True), watch)
+    operation = place.operation()
+    operation.interrupt.set()
+    result = await place.engine.up(place.request(programs.one, create=True), operation)
     assert result.failure is not None
     assert result.failure.kind == "cancelled"
     assert not any("up" in line.split() for line in place.commands())
@@ -74,13 +74,13 @@ async def test_an_interrupt_before_the_start_starts_nothing(place: Place) -> Non
 
 async def test_a_deadline_interrupts_then_kills_what_hangs(place: Place) -> None:
     """The CLI and its plugins are gone; the state still says what was under way."""
-    gate, watch, running = await _waiting(place, timeout=6.0, grace=0.5)
+    gate, operation, running = await _waiting(place, timeout=6.0, grace=0.5)
     result = await running
     assert [signal for signal, _ in place.signals] == ["SIGINT", "SIGKILL"]
     assert {why for _, why in place.signals} == {"deadline"}
     assert result.failure is not None
     assert result.failure.kind == "timeout"
-    assert not processes.marked(watch.operation)
+    assert not processes.marked(operation.id)
     checkpoint = await place.engine.inspect(place.ref())
     assert [(p.kind, p.urn.rsplit("::", 1)[1]) for p in checkpoint.pending] == [
         ("creating", "slow")
@@ -95,7 +95,7 @@ async def test_a_deadline_interrupts_then_kills_what_hangs(place: Place) -> None
     assert not left.resources
     assert left.pending
     assert not left.is_empty
-    removed = await place.engine.remove(place.ref(), str(place.logs()), place.watch())
+    removed = await place.engine.remove(place.ref(), str(place.logs()), place.operation())
     assert removed.failure is not None
     gate.touch()
 
@@ -107,8 +107,8 @@ async def test_a_program_that_hangs_is_ended_at_its_deadline(place: Place) -> No
     def program() -> None:
         time.sleep(60)
 
-    watch = place.watch(timeout=2.0, grace=2.0)
-    result = await place.engine.up(place.request(program, create=True), watch)
+    operation = place.operation(timeout=2.0, grace=2.0)
+    result = await place.engine.up(place.request(program, create=True), operation)
     assert result.failure is not None
     assert result.failure.kind == "timeout"
     assert not place.live_locks() or place.signals[-1][0] == "SIGKILL"
@@ -116,16 +116,16 @@ async def test_a_program_that_hangs_is_ended_at_its_deadline(place: Place) -> No
 
 async def test_a_cancelled_task_leaves_a_cli_that_drains(place: Place) -> None:
     """The worker is gone at once; nobody signals the CLI."""
-    gate, watch, running = await _waiting(place)
+    gate, operation, running = await _waiting(place)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    cli = processes.find(place.cli(watch))
+    cli = processes.find(place.cli(operation))
     assert cli is not None
-    await until(lambda: processes.find(place.worker(watch)) is None)
+    await until(lambda: processes.find(place.worker(operation)) is None)
     assert cli.is_running()
     assert place.signals == []
-    settling = asyncio.create_task(place.engine.settle(place.ref(), watch.operation, ()))
+    settling = asyncio.create_task(place.engine.settle(place.ref(), operation.id, ()))
     gate.touch()
     settled = await settling
     assert f"pid {cli.pid}" in settled.found
@@ -139,7 +139,7 @@ RUNNER = """
 import asyncio, json, sys
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.engine import StackRef, UpRequest
-from alma.core.operation import Watch
+from alma.core.operation import Operation
 from alma.pulumi.programs import ship
 from tests.pulumi import programs
 
@@ -148,11 +148,11 @@ def told(role, process):
 
 async def main():
     engine = PulumiEngine()
-    watch = Watch(operation="op-killed", interrupt=asyncio.Event(), on_process=told)
+    operation = Operation(id="op-killed", interrupt=asyncio.Event(), on_process=told)
     program = ship(programs.waits(sys.argv[1]), by_value=[programs])
     request = UpRequest(ref=StackRef(project="demo", stack="dev"), program=program, create=True,
                         log_dir="logs/killed")
-    await engine.up(request, watch)
+    await engine.up(request, operation)
 
 asyncio.run(main())
 """
@@ -188,13 +188,13 @@ async def test_a_killed_cli_is_told_and_its_lock_is_broken(
 ) -> None:
     """The runner lives: the operation fails, and what was in flight is pending in the state."""
     monkeypatch.setattr(settle, "_PLUGINS_GO", 0.5)
-    _, watch, running = await _waiting(place)
-    psutil.Process(place.cli(watch).pid).kill()
+    _, operation, running = await _waiting(place)
+    psutil.Process(place.cli(operation).pid).kill()
     result = await running
     assert result.failure is not None
     assert "signal 9" in result.failure.message
     assert "broke the lock" in result.failure.hint
-    assert not processes.marked(watch.operation)
+    assert not processes.marked(operation.id)
     assert (await place.engine.inspect(place.ref())).pending
     assert not place.live_locks()
 
@@ -241,11 +241,11 @@ async def test_a_lock_older_than_the_process_with_its_pid_is_broken(place: Place
 
 async def test_a_lock_with_the_pid_of_a_live_cli_stands_whatever_the_clock(place: Place) -> None:
     """After the clock was set forth, the holder itself seems to have started after its lock."""
-    gate, watch, running = await _waiting(place)
+    gate, operation, running = await _waiting(place)
     (lock,) = place.live_locks()
     content = json.loads(lock.read_text())
     lock.write_text(json.dumps({**content, "timestamp": "2001-01-01T00:00:00Z"}))
-    with pytest.raises(RefusedError, match=f"pid {place.cli(watch).pid}"):
+    with pytest.raises(RefusedError, match=f"pid {place.cli(operation).pid}"):
         await place.engine.settle(place.ref(), "another operation", ())
     gate.touch()
     assert (await running).failure is None

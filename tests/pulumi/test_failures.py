@@ -93,7 +93,7 @@ async def test_after_a_failure_the_next_operation_has_a_new_worker(place: Place)
     """A user's threads may still run in the old one."""
     await _failure(place, programs.broken)
     await place.up(programs.one)
-    assert len({place.worker(watch).pid for watch in place.watched}) == 2
+    assert len({place.worker(operation).pid for operation in place.operations}) == 2
 
 
 async def test_a_program_that_ends_its_process_is_a_failure_of_the_worker(place: Place) -> None:
@@ -108,10 +108,10 @@ async def test_a_killed_worker_leaves_a_cli_that_drains(place: Place) -> None:
     """The resource in flight is finished and recorded before the failure is told."""
     gate = place.root / "gate"
     request = place.request(programs.waits(str(gate)), create=True)
-    watch = place.watch()
-    running = asyncio.create_task(place.engine.up(request, watch))
+    operation = place.operation()
+    running = asyncio.create_task(place.engine.up(request, operation))
     await until(Path(f"{gate}.begun").exists)
-    os.kill(place.worker(watch).pid, signal.SIGKILL)
+    os.kill(place.worker(operation).pid, signal.SIGKILL)
     await asyncio.sleep(0)
     assert not running.done()
     gate.touch()
@@ -160,7 +160,7 @@ async def test_a_wrong_passphrase_is_found_by_the_check(
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "right")
     engine = PulumiEngine()
     request = place.request(programs.one, create=True)
-    assert (await engine.up(request, place.watch())).failure is None
+    assert (await engine.up(request, place.operation())).failure is None
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "wrong")
     with pytest.raises(AuthenticationError, match="incorrect passphrase"):
         await engine.check([place.ref()])
@@ -227,7 +227,7 @@ async def test_a_hostile_name_reaches_no_process(place: Place, name: str) -> Non
     """Neither as a stack nor as a project."""
     for ref in (place.ref(stack=name), place.ref(project=name)):
         with pytest.raises(DefinitionError):
-            await place.engine.up(place.request(programs.one, ref=ref), place.watch())
+            await place.engine.up(place.request(programs.one, ref=ref), place.operation())
         with pytest.raises(DefinitionError):
             await place.engine.inspect(ref)
     assert place.commands() == []

@@ -52,7 +52,7 @@ async def test_a_stack_lives_its_whole_life(place: Place) -> None:
     assert empty.exists
     assert empty.is_empty
 
-    removed = await place.engine.remove(ref, str(place.logs()), place.watch())
+    removed = await place.engine.remove(ref, str(place.logs()), place.operation())
     assert removed.failure is None
     assert not (await place.engine.inspect(ref)).exists
 
@@ -63,7 +63,7 @@ async def test_an_operation_is_one_cli_process_and_a_new_stack_two(place: Place)
     await place.up(programs.nothing)
     await place.up(programs.nothing)
     await place.destroy()
-    await place.engine.remove(place.ref(), str(place.logs()), place.watch())
+    await place.engine.remove(place.ref(), str(place.logs()), place.operation())
     assert place.commands()[0] == "version"
     kinds = [line.split("--non-interactive ", 1)[1] for line in place.commands()[1:]]
     assert [kind.split(" --")[0] for kind in kinds] == [
@@ -87,7 +87,7 @@ async def test_the_version_is_asked_once_per_installed_cli(place: Place) -> None
 async def test_what_is_not_there_is_destroyed_and_removed_without_a_process(place: Place) -> None:
     """Repeating an undo costs nothing."""
     assert (await place.destroy()).failure is None
-    result = await place.engine.remove(place.ref(), str(place.logs()), place.watch())
+    result = await place.engine.remove(place.ref(), str(place.logs()), place.operation())
     assert result.failure is None
     assert "destroy" not in "".join(place.commands())
 
@@ -103,7 +103,7 @@ async def test_a_record_that_is_there_already_is_no_failure(place: Place) -> Non
 async def test_a_record_with_resources_is_not_removed(place: Place) -> None:
     """It would erase the last evidence of them."""
     await place.up(programs.one)
-    result = await place.engine.remove(place.ref(), str(place.logs()), place.watch())
+    result = await place.engine.remove(place.ref(), str(place.logs()), place.operation())
     assert result.failure is not None
     assert result.failure.kind == "unverified"
     assert (await place.engine.inspect(place.ref())).exists
@@ -114,7 +114,7 @@ async def test_two_stacks_go_up_at_once(place: Place) -> None:
     gate = place.root / "gate"
     slow = asyncio.create_task(
         place.engine.up(
-            place.request(programs.waits(str(gate)), "slow", create=True), place.watch()
+            place.request(programs.waits(str(gate)), "slow", create=True), place.operation()
         )
     )
     quick = await place.up(programs.one, stack="quick", create=True)
@@ -122,14 +122,14 @@ async def test_two_stacks_go_up_at_once(place: Place) -> None:
     assert not slow.done()
     gate.touch()
     assert (await slow).failure is None
-    assert len({place.worker(watch).pid for watch in place.watched}) == 2
+    assert len({place.worker(operation).pid for operation in place.operations}) == 2
 
 
 async def test_a_worker_serves_operation_after_operation(place: Place) -> None:
     """The import of pulumi is paid once."""
     for _ in range(3):
         await place.up(programs.nothing)
-    assert len({place.worker(watch).pid for watch in place.watched}) == 1
+    assert len({place.worker(operation).pid for operation in place.operations}) == 1
 
 
 def test_hundreds_of_dynamic_resources_fit_into_one_process() -> None:
@@ -151,14 +151,14 @@ def test_hundreds_of_dynamic_resources_fit_into_one_process() -> None:
 async def test_a_preview_touches_nothing(place: Place) -> None:
     """Neither of a stack that is there nor of one that is not."""
     request = place.request(programs.two)
-    fresh = await place.engine.preview(request, place.watch())
+    fresh = await place.engine.preview(request, place.operation())
     assert _operations(fresh) == {"a": "create", "b": "create"}
     assert not (place.root / ".alma").exists()
     assert not (await place.engine.inspect(place.ref())).exists
 
     await place.up(programs.one)
     state = (await place.engine.inspect(place.ref())).fingerprint
-    changed = await place.engine.preview(request, place.watch())
+    changed = await place.engine.preview(request, place.operation())
     assert _operations(changed) == {"b": "create"}
     assert (await place.engine.inspect(place.ref())).fingerprint == state
 
@@ -170,7 +170,7 @@ async def test_a_worker_is_replaced_after_its_share(
     monkeypatch.setattr(workers, "RECYCLE_AFTER", 2)
     for _ in range(4):
         await place.up(programs.nothing)
-    served = [place.worker(watch).pid for watch in place.watched]
+    served = [place.worker(operation).pid for operation in place.operations]
     assert served[0] == served[1] != served[2] == served[3]
 
 
@@ -180,7 +180,7 @@ async def test_no_more_workers_than_parallelism(place: Place) -> None:
     program = programs.waits(str(gate))
     running = [
         asyncio.create_task(
-            place.engine.up(place.request(program, f"s{n}", create=True), place.watch())
+            place.engine.up(place.request(program, f"s{n}", create=True), place.operation())
         )
         for n in range(3)
     ]
@@ -189,7 +189,7 @@ async def test_no_more_workers_than_parallelism(place: Place) -> None:
     gate.touch()
     for task in running:
         assert (await task).failure is None
-    assert len({place.worker(watch).pid for watch in place.watched}) == 2
+    assert len({place.worker(operation).pid for operation in place.operations}) == 2
 
 
 @pytest.mark.parametrize("compression", ["GZIP", "ZSTD"])
@@ -220,7 +220,7 @@ async def test_a_large_output_is_not_in_the_log(place: Place) -> None:
 async def test_a_worker_that_died_idle_is_replaced_in_silence(place: Place) -> None:
     """Nobody's operation fails for it."""
     await place.up(programs.nothing)
-    idle = place.worker(place.watched[-1])
+    idle = place.worker(place.operations[-1])
     (client,) = place.engine._workers._idle
     psutil.Process(idle.pid).kill()
     await until(lambda: client.wait() is not None)

@@ -185,7 +185,7 @@ import pulumi
 from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.engine import StackRef, UpRequest
-from alma.core.operation import Watch
+from alma.core.operation import Operation
 from alma.pulumi.programs import ship
 
 print("top level")
@@ -205,10 +205,10 @@ def program():
 
 async def main():
     engine = PulumiEngine()
-    watch = Watch(operation="op", interrupt=asyncio.Event())
+    operation = Operation(id="op", interrupt=asyncio.Event())
     ref = StackRef(project="demo", stack="dev")
     request = UpRequest(ref=ref, program=ship(program), create=True, log_dir="logs")
-    result = await engine.up(request, watch)
+    result = await engine.up(request, operation)
     print(result.failure, dict(result.outputs), dict(result.changes))
     await engine.close()
 
@@ -250,7 +250,7 @@ async def test_a_program_that_cannot_be_loaded_is_told(place: Place, tmp_path: P
     request = place.request(None, create=True)
     result = await place.engine.up(
         type(request)(ref=request.ref, program=shipped, create=True, log_dir=request.log_dir),
-        place.watch(),
+        place.operation(),
     )
     assert result.failure is not None
     assert result.failure.kind == "program"

@@ -73,10 +73,10 @@ async def test_a_project_goes_up_and_down_and_its_directory_stays(
     for path in place.root.parent.rglob("*"):
         assert not path.is_file() or "CANARY" not in path.read_text(errors="replace"), path
 
-    gone = await place.engine.destroy(shop, str(place.logs()), place.watch())
+    gone = await place.engine.destroy(shop, str(place.logs()), place.operation())
     assert gone.failure is None, gone.failure
     assert (await place.engine.inspect(shop)).is_empty
-    removed = await place.engine.remove(shop, str(place.logs()), place.watch())
+    removed = await place.engine.remove(shop, str(place.logs()), place.operation())
     assert removed.failure is None
     assert _snapshot(shop.work_dir) == before
 
@@ -91,7 +91,7 @@ async def test_a_destroy_needs_neither_the_project_nor_its_language(
     for name in ("pulumi", "pulumi-resource-pulumi-python"):
         (bare / name).symlink_to(Path(pulumi).with_name(name))
     monkeypatch.setenv("PATH", os.pathsep.join([str(bare), "/usr/bin", "/bin"]))
-    gone = await place.engine.destroy(shop, str(place.logs()), place.watch())
+    gone = await place.engine.destroy(shop, str(place.logs()), place.operation())
     assert gone.failure is None, gone.failure
     assert (await place.engine.inspect(shop)).is_empty
 
@@ -99,7 +99,7 @@ async def test_a_destroy_needs_neither_the_project_nor_its_language(
 async def test_a_project_is_previewed_without_a_trace(place: Place, shop: StackRef) -> None:
     before = _snapshot(shop.work_dir)
     request = place.request(None, ref=shop, config={"token": Secret("CANARY-preview"), "size": 3})
-    result = await place.engine.preview(request, place.watch())
+    result = await place.engine.preview(request, place.operation())
     assert result.failure is None, result.failure
     assert result.changes == {"create": 1}
     assert _snapshot(shop.work_dir) == before

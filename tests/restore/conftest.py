@@ -50,14 +50,14 @@ class Lab:
         request = RestoreRequest(
             ref=self.ref, document=self.snapshot, log_dir=str(self.place.logs())
         )
-        return await self.place.engine.restore(request, self.place.watch(**options))
+        return await self.place.engine.restore(request, self.place.operation(**options))
 
     async def preview(
         self, program: Callable[[], Any], config: Mapping[str, Any] | None = None
     ) -> OperationResult:
         """Preview a program."""
         request = self.place.request(program, self.stack, config=config or {})
-        return await self.place.engine.preview(request, self.place.watch())
+        return await self.place.engine.preview(request, self.place.operation())
 
     async def let_go(self) -> set[str]:
         """Ids of what the update made and a deletion will not delete: the step names them."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from alma.core.operation import Context, Watch
+from alma.core.operation import Context, Operation
 from alma.steps.base import Outcome
 from alma.steps.callables import call_function, takes_context
 
@@ -35,8 +35,8 @@ VARIABLE: ContextVar[str] = ContextVar("VARIABLE", default="unset")
 
 
 async def call(function: Callable[..., Any], **options: Any) -> Outcome:
-    watch = Watch(operation="o", interrupt=asyncio.Event(), **options)
-    return await call_function(function, _no_context, watch)
+    operation = Operation(id="o", interrupt=asyncio.Event(), **options)
+    return await call_function(function, _no_context, operation)
 
 
 def _no_context() -> Context:

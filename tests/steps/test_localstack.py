@@ -197,9 +197,9 @@ async def test_steps_keep_their_own_config_apart_from_what_the_target_adds(
     asked: list[Any] = []
 
     class Engine(FakeEngine):
-        async def up(self, request: Any, watch: Any) -> Any:
+        async def up(self, request: Any, operation: Any) -> Any:
             asked.append(request)
-            return await super().up(request, watch)
+            return await super().up(request, operation)
 
     url = serve()
     saga = Saga("shop", aws=LocalStack(url))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from alma.core.events import Failure, Leftover, StepStarted
-from alma.core.operation import Reconciled, Watch
+from alma.core.operation import Operation, Reconciled
 from alma.core.redaction import mark_secrets
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
@@ -47,9 +47,9 @@ class AnsibleHandler:
             reason = "the step has no undo_playbook"
             return Retained(reason=reason, leftovers=self._leftover(reason))
 
-        async def work(watch: Watch) -> Outcome:
-            programs = ProgramRunner(watch)
-            played = await self._play(undo, call, watch, programs)
+        async def work(operation: Operation) -> Outcome:
+            programs = ProgramRunner(operation)
+            played = await self._play(undo, call, operation, programs)
             failure = played.failure and (programs.failure() or played.failure)
             left = self._leftover(f"{undo.name} failed: {failure.message}") if failure else ()
             return Outcome(
@@ -91,10 +91,10 @@ class AnsibleHandler:
         return Reconciled(found=f"{found}; it is played again", evidence={"waited_for": words})
 
     def _acting(self, call: StepContext) -> Any:
-        async def work(watch: Watch) -> Outcome:
+        async def work(operation: Operation) -> Outcome:
             assert self.playbook is not None  # noqa: S101 - launch refuses a run that lacks it
-            programs = ProgramRunner(watch)
-            played = await self._play(self.playbook, call, watch, programs)
+            programs = ProgramRunner(operation)
+            played = await self._play(self.playbook, call, operation, programs)
             # A signal that came when all was done has stopped nothing.
             failure = played.failure and (programs.failure() or played.failure)
             try:
@@ -108,10 +108,10 @@ class AnsibleHandler:
         return work
 
     async def _play(
-        self, playbook: Path, call: StepContext, watch: Watch, programs: ProgramRunner
+        self, playbook: Path, call: StepContext, operation: Operation, programs: ProgramRunner
     ) -> PlaybookResult:
         values = await call.inputs()
-        return await play(playbook, self.inventory, values, Path(call.logs(watch)), programs)
+        return await play(playbook, self.inventory, values, Path(call.logs(operation)), programs)
 
     def _leftover(self, reason: str) -> tuple[Leftover, ...]:
         return (Leftover(step=self.name, reason=reason),)

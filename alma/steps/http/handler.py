@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
-from alma.core.operation import Context, Reconciled, Watch
+from alma.core.operation import Context, Operation, Reconciled
 from alma.core.redaction import Redactor, mark_secrets
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
@@ -111,14 +111,14 @@ class HttpHandler:
 
     # -- the two kinds of work ---------------------------------------------------------------
 
-    def _acting(self, call: StepContext) -> Callable[[Watch], Any]:
-        async def work(watch: Watch) -> Outcome:
+    def _acting(self, call: StepContext) -> Callable[[Operation], Any]:
+        async def work(operation: Operation) -> Outcome:
             asked = self.do
             assert asked is not None  # noqa: S101 - launch refuses a run that lacks it
             context = call.context("action", await call.inputs())
             try:
                 request = await self._request(asked, context, {})
-                answer = await self._send(request, context.key, watch)
+                answer = await self._send(request, context.key, operation)
             except _NoRequestError as error:
                 return Outcome(failure=error.failure, cause=error.cause)
             except UnansweredError as error:
@@ -132,13 +132,13 @@ class HttpHandler:
 
         return work
 
-    def _undoing(self, call: StepContext, undo: Asked) -> Callable[[Watch], Any]:
-        async def work(watch: Watch) -> Outcome:
+    def _undoing(self, call: StepContext, undo: Asked) -> Callable[[Operation], Any]:
+        async def work(operation: Operation) -> Outcome:
             context = call.context("compensation", await call.inputs())
             request, left = None, self._leftover
             try:
                 request = await self._request(undo, context, context.result)
-                answer = await self._send(request, context.key, watch)
+                answer = await self._send(request, context.key, operation)
                 evidence: dict[str, Any] = {
                     "request": _told(request, context),
                     "status": answer.status,
@@ -146,7 +146,7 @@ class HttpHandler:
                 failure = None if answer.ok or answer.gone else _answered(request, answer)
                 if failure is None and self.check is not None:
                     request = await self._request(self.check, context, context.result)
-                    seen = await self._send(request, f"{context.key}-check", watch)
+                    seen = await self._send(request, f"{context.key}-check", operation)
                     evidence["check"] = seen.status
                     failure = None if seen.gone else _still_there(request, seen)
             except _NoRequestError as error:
@@ -181,16 +181,16 @@ class HttpHandler:
             words = f"{asked.method} {asked.url} needs {error}, and that is not known"
             raise _NoRequestError(Failure(kind="pending", message=words)) from error
 
-    async def _send(self, request: Request, key: str, watch: Watch) -> Answer:
+    async def _send(self, request: Request, key: str, operation: Operation) -> Answer:
         pause = self._not_before - time.monotonic()
         if pause > 0:
             try:
-                await asyncio.wait_for(watch.interrupt.wait(), pause)
+                await asyncio.wait_for(operation.interrupt.wait(), pause)
             except TimeoutError:
                 pass
             else:
                 raise _NoRequestError(Failure(kind="cancelled", message="it was interrupted"))
-        answer = await send(request, key, watch.timeout)
+        answer = await send(request, key, operation.timeout)
         if not answer.ok and answer.wait:
             self._not_before = time.monotonic() + min(answer.wait, self.longest)
         return answer

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from alma.core.events import DOUBTFUL, IN_DOUBT, UNANSWERED, Failure, Leftover, StepStarted
-from alma.core.operation import PendingCreate, Reconciled, Watch
+from alma.core.operation import Operation, PendingCreate, Reconciled
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Struct, field
 from alma.core.validation import is_whole
@@ -66,7 +66,7 @@ class StackHandler(Struct):
         """`pulumi up`; the record is made first when there is none."""
         doubtful = await self._clear_pending(call)
 
-        async def up(watch: Watch) -> Outcome:
+        async def up(operation: Operation) -> Outcome:
             if doubtful:
                 return Outcome(failure=unresolved(doubtful))
             inputs, before = await call.inputs(), await self.engine.inspect(self.ref)
@@ -76,9 +76,9 @@ class StackHandler(Struct):
                 config={**self.config, **inputs},
                 defaults=self.defaults,
                 create=not before.exists,
-                log_dir=call.logs(watch),
+                log_dir=call.logs(operation),
             )
-            result = await self.engine.up(request, watch)
+            result = await self.engine.up(request, operation)
             outcome, left = _outcome(await self._recorded(result, before)), result.fingerprint
             if not left and call.status.started and call.status.started.held:
                 left = (await self.engine.inspect(self.ref)).fingerprint
@@ -148,8 +148,8 @@ class StackHandler(Struct):
             create=not now.exists,
             log_dir="",
         )
-        watch = Watch(operation="preview", interrupt=asyncio.Event())
-        result = await self.engine.preview(request, watch)
+        operation = Operation(id="preview", interrupt=asyncio.Event())
+        result = await self.engine.preview(request, operation)
         return StepPreview(
             what=what,
             undo=undo,
@@ -199,7 +199,7 @@ class StackHandler(Struct):
         if not creates or resolver is None:
             return creates
 
-        async def mend(_watch: Watch) -> Outcome:
+        async def mend(_operation: Operation) -> Outcome:
             answers = await resolve(resolver, map(described, creates))
             if isinstance(answers, Failure):
                 return Outcome(failure=answers)
@@ -310,15 +310,15 @@ class StackHandler(Struct):
         return Restoring(name=self.name, ref=self.ref, engine=self.engine, snapshots=self.snapshots)
 
     async def _call(self, call: StepContext, function: Callable[..., Any]) -> bool:
-        async def run(watch: Watch) -> Outcome:
+        async def run(operation: Operation) -> Outcome:
             context = partial(call.context, "compensation", await call.inputs())
-            return await call_function(function, context, watch)
+            return await call_function(function, context, operation)
 
         return (await call.perform("compensation", run)).failure is None
 
     async def _destroy(self, call: StepContext, keeps: tuple[Leftover, ...]) -> bool:
-        async def destroy(watch: Watch) -> Outcome:
-            result = await self.engine.destroy(self.ref, call.logs(watch), watch)
+        async def destroy(operation: Operation) -> Outcome:
+            result = await self.engine.destroy(self.ref, call.logs(operation), operation)
             after = await self.engine.inspect(self.ref)
             if after.is_empty:
                 # The state decides, not the exit code: a destroy can fail after its last delete.
@@ -339,8 +339,8 @@ class StackHandler(Struct):
         return (await call.perform("destroy", destroy, keeps=keeps)).failure is None
 
     async def _remove(self, call: StepContext) -> bool:
-        async def remove(watch: Watch) -> Outcome:
-            result = await self.engine.remove(self.ref, call.logs(watch), watch)
+        async def remove(operation: Operation) -> Outcome:
+            result = await self.engine.remove(self.ref, call.logs(operation), operation)
             if not (await self.engine.inspect(self.ref)).exists:
                 return Outcome(evidence={"record": "removed"})
             failure = result.failure or Failure(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from alma.core.events import Failure, Leftover
-from alma.core.operation import Watch
+from alma.core.operation import Operation
 from alma.core.struct import Frozen
 from alma.errors import AlmaError, AuthenticationError, RefusedError
 from alma.pulumi.engine import Checkpoint, Engine, RestoreRequest, RestoreResult, StackRef
@@ -71,11 +71,11 @@ class Restoring(Frozen):
         document = self.load(call.snapshot)
         now = await self.engine.inspect(self.ref)
 
-        async def work(watch: Watch) -> Outcome:
-            logs = call.logs(watch)
+        async def work(operation: Operation) -> Outcome:
+            logs = call.logs(operation)
             request = RestoreRequest(ref=self.ref, document=document, log_dir=logs)
             try:
-                result = await self.engine.restore(request, watch)
+                result = await self.engine.restore(request, operation)
             except RefusedError:
                 raise
             except AlmaError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
-from alma.core.operation import Reconciled, Watch
+from alma.core.operation import Operation, Reconciled
 from alma.core.redaction import mark_secrets
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import secrets_in
@@ -44,12 +44,12 @@ class TerraformHandler:
     async def act(self, call: StepContext) -> None:
         """`apply`, then the outputs."""
 
-        async def up(watch: Watch) -> Outcome:
+        async def up(operation: Operation) -> Outcome:
             doubtful = _doubtful(call.status, await self.terraform.state())
             if doubtful:
                 return Outcome(failure=_unresolved(doubtful))
-            programs = ProgramRunner(watch)
-            ended = await self._operate("apply", call, watch, programs)
+            programs = ProgramRunner(operation)
+            ended = await self._operate("apply", call, operation, programs)
             # A signal that came when all was done has stopped nothing.
             failure = None if ended.ok else programs.failure() or _failure(ended)
             outputs = {} if failure else await self._outputs(call)
@@ -170,15 +170,15 @@ class TerraformHandler:
         return mark_secrets(await self.terraform.outputs(), secrets_in(await call.inputs()))
 
     async def _operate(
-        self, command: str, call: StepContext, watch: Watch, programs: ProgramRunner
+        self, command: str, call: StepContext, operation: Operation, programs: ProgramRunner
     ) -> CommandResult:
         values = await call.inputs()
-        return await self.terraform.operate(command, values, Path(call.logs(watch)), programs)
+        return await self.terraform.operate(command, values, Path(call.logs(operation)), programs)
 
     async def _destroy(self, call: StepContext) -> Outcome:
-        async def destroy(watch: Watch) -> Outcome:
-            programs = ProgramRunner(watch)
-            ended = await self._operate("destroy", call, watch, programs)
+        async def destroy(operation: Operation) -> Outcome:
+            programs = ProgramRunner(operation)
+            ended = await self._operate("destroy", call, operation, programs)
             listed, state = await self.terraform.listed(), await self.terraform.state()
             evidence = {**_evidence(ended, state), "state list": list(listed)}
             account = ended.account
@@ -206,9 +206,9 @@ class TerraformHandler:
         return await call.perform("destroy", destroy)
 
     async def _call(self, call: StepContext, function: Callable[..., Any]) -> bool:
-        async def run(watch: Watch) -> Outcome:
+        async def run(operation: Operation) -> Outcome:
             context = partial(call.context, "compensation", await call.inputs())
-            return await call_function(function, context, watch)
+            return await call_function(function, context, operation)
 
         return (await call.perform("compensation", run)).failure is None
 

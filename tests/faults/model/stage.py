@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alma import Context, Secret
-from alma.core.operation import Watch
+from alma.core.operation import Operation
 from alma.core.run import RunStatus
 from alma.pulumi.engine import (
     Checkpoint,
@@ -286,29 +286,29 @@ class WatchedEngine(FakeEngine):
 
     stage: Stage
 
-    async def up(self, request: UpRequest, watch: Watch) -> OperationResult:
+    async def up(self, request: UpRequest, operation: Operation) -> OperationResult:
         """Checked, then done."""
         self._check()
-        self.stage.effect(("up",), _index(request.ref), watch.operation)
-        return await super().up(request, watch)
+        self.stage.effect(("up",), _index(request.ref), operation.id)
+        return await super().up(request, operation)
 
-    async def destroy(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
+    async def destroy(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:
         """Checked, then done."""
         self._check()
-        self.stage.effect(("destroy",), _index(ref), watch.operation)
-        return await super().destroy(ref, log_dir, watch)
+        self.stage.effect(("destroy",), _index(ref), operation.id)
+        return await super().destroy(ref, log_dir, operation)
 
-    async def restore(self, request: RestoreRequest, watch: Watch) -> RestoreResult:
+    async def restore(self, request: RestoreRequest, operation: Operation) -> RestoreResult:
         """Checked, then done."""
         self._check()
-        self.stage.effect(("restore",), _index(request.ref), watch.operation)
-        return await super().restore(request, watch)
+        self.stage.effect(("restore",), _index(request.ref), operation.id)
+        return await super().restore(request, operation)
 
-    async def remove(self, ref: StackRef, log_dir: str, watch: Watch) -> OperationResult:
+    async def remove(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:
         """Checked, then done."""
         self._check()
-        self.stage.effect(("remove",), _index(ref), watch.operation)
-        return await super().remove(ref, log_dir, watch)
+        self.stage.effect(("remove",), _index(ref), operation.id)
+        return await super().remove(ref, log_dir, operation)
 
 
 def _index(ref: StackRef) -> int:

@@ -36,7 +36,7 @@ class Stack:
     async def preview(self, version: str) -> set[tuple[str, str]]:
         """What an update would do with what."""
         request = self.place.request(programs.objects, config=self.config(version))
-        result = await self.place.engine.preview(request, self.place.watch())
+        result = await self.place.engine.preview(request, self.place.operation())
         assert result.failure is None, result.failure
         return {(r.urn.rpartition("::")[2], r.op) for r in result.resources}
 
