@@ -18,7 +18,7 @@ from alma.steps.registry import from_plan, from_step
 from alma.steps.stack.handler import StackHandler
 from alma.steps.stack.localstack import provider_config
 from alma.steps.stack.step import stack_ref
-from alma.steps.values import without
+from alma.steps.values import without_secrets
 
 
 class BoundSaga(Frozen):
@@ -70,7 +70,7 @@ def from_saga(
         replace(
             step,
             digest=saga.digests[step.name],
-            settings=without(step.settings, redactor),
+            settings=without_secrets(step.settings, redactor),
         )
         for step in definition.steps
     )
@@ -99,7 +99,7 @@ def check_bound(prepared: BoundSaga, started: frozenset[str]) -> None:
                 f'The compensation of step "{name}" is a function, which no journal can keep.',
                 hint=hint,
             )
-        lacks = sorted(set(step.settings.get("secrets", ())) - set(adapter.sources))
+        lacks = sorted(set(step.settings.get("secrets", ())) - set(adapter.inputs))
         if lacks:
             raise DefinitionError(
                 f'The undo of step "{name}" needs a secret that no journal keeps: {lacks[0]}.',

@@ -54,7 +54,7 @@ class Executor(Struct):
             return await self.perform(command, kind, work, keeps)
 
         async def inputs() -> Mapping[str, Any]:
-            values = await resolve(adapter.sources, run, self.live, self._reveal)
+            values = await resolve(adapter.inputs, run, self.live, self._reveal)
             self.recorder.redact.learn(values)
             return values
 
@@ -192,7 +192,7 @@ class Executor(Struct):
             if not self._revealed.get(step):
                 attempt = max(self.recorder.run.steps[step].attempts, 1)
                 call = self.call(Execute(step, attempt))
-                self._revealed[step] = await self.adapters[step].reveal(call)
+                self._revealed[step] = await self.adapters[step].reveal_outputs(call)
             return self._revealed[step]
 
 

@@ -23,7 +23,7 @@ async def skip(run: str, step: str, *, reason: str, settings: Settings | None = 
     async with existing_run(run, settings or Settings()) as (recorder, adapters):
         _check_waits(recorder.run, step)
         status = recorder.run.steps[step]
-        found = await adapters[step].survey(status, words)
+        found = await adapters[step].leftovers(status, words)
         left = tuple(_with_reason(leftover, words) for leftover in found)
         left = (*under_way(recorder.run, status, words), *left)
         recorder.record(ev.StepSkipped(step=step, actor=actor(), reason=reason))

@@ -32,7 +32,7 @@ async def survey(
         if step.undo_failure is not None:
             why = f"its undo failed: {step.undo_failure.message}"
         try:
-            left.extend(await adapters[step.name].survey(step, why))
+            left.extend(await adapters[step.name].leftovers(step, why))
         except AlmaError as error:
             words = f"{why}; its state could not be read: {error.message}"
             left.append(Leftover(step=step.name, reason=words))

@@ -106,8 +106,8 @@ async def preview(saga: Saga, settings: Settings | None = None) -> SagaPreview:
 
 async def _look(name: str, prepared: BoundSaga) -> PreviewedStep:
     adapter = prepared.adapters[name]
-    inputs, unknown = await _inputs(adapter.sources, prepared)
-    foreseen = await adapter.foresee(None if unknown else inputs)
+    inputs, unknown = await _inputs(adapter.inputs, prepared)
+    foreseen = await adapter.preview(None if unknown else inputs)
     return PreviewedStep(
         name=name,
         kind=prepared.definition.step(name).kind,
@@ -131,7 +131,7 @@ async def _inputs(
         if isinstance(source, Output):
             wanted.setdefault(source.step, set()).add(source.name)
     outputs = {
-        step: await prepared.adapters[step].current(frozenset(names))
+        step: await prepared.adapters[step].current_outputs(frozenset(names))
         for step, names in wanted.items()
     }
     inputs: dict[str, Any] = {}

@@ -134,7 +134,7 @@ class Runner:
             if status.open is None:
                 return
             operation = status.open
-            found = await adapter.settle(operation)
+            found = await adapter.reconcile(operation)
             self._recorder.note(
                 ev.OperationReconciled(
                     step=status.name,
@@ -152,8 +152,8 @@ class Runner:
         kind: ev.OperationKind = "restore" if self.run.kind == "restore" else "destroy"
         try:
             if self.run.kind == "restore" and status.started is None:
-                self._recorder.record(await adapter.probe())  # so that it can be taken back itself
-            undone = await adapter.undo(self._operations.call(command))
+                self._recorder.record(await adapter.inspect())  # so it can be taken back
+            undone = await adapter.compensate(self._operations.call(command))
         except RefusedError:
             raise
         except AlmaError as error:
@@ -172,13 +172,13 @@ class Runner:
     async def _act(self, command: Execute, status: StepStatus, adapter: StepHandler) -> None:
         if status.started is None:
             try:
-                started = await adapter.probe()
+                started = await adapter.inspect()
             except AlmaError as error:
                 await self._could_not_look(command, "up", error)
                 return
             self._recorder.note(started)
         try:
-            await adapter.act(self._operations.call(command))
+            await adapter.execute(self._operations.call(command))
         except RefusedError:
             raise
         except AlmaError as error:

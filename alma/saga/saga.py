@@ -62,7 +62,7 @@ class Saga:
         self.aws = aws
         self.on_failure: FailurePolicy = on_failure
         self._steps: dict[str, Step] = {}
-        self._effects: dict[tuple[str, str], str] = {}
+        self._owned: dict[tuple[str, str], str] = {}
         self._frozen = False
         self.digests: dict[str, str] = {}
         """Of what each step does, as it was when the saga first ran; by step name."""
@@ -232,7 +232,7 @@ class Saga:
         previous: str | None = None
         steps = []
         for step in self._steps.values():
-            steps.append(step.describe(previous))
+            steps.append(step.define(previous))
             previous = step.name
         definition = Definition(
             saga=self.name,
@@ -275,12 +275,12 @@ class Saga:
             )
         if step.name in self._steps:
             raise DefinitionError(f'Saga "{self.name}" has two steps named "{step.name}".')
-        for what, which in step.effects:
-            if other := self._effects.get((what, which)):
+        for what, which in step.owns:
+            if other := self._owned.get((what, which)):
                 # Two steps over one stack would undo each other's work.
                 raise DefinitionError(
                     f'Steps "{other}" and "{step.name}" are the same {what} "{which}".'
                 )
-        self._effects.update(dict.fromkeys(step.effects, step.name))
+        self._owned.update(dict.fromkeys(step.owns, step.name))
         self._steps[step.name] = step
         return step

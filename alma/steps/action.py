@@ -25,7 +25,7 @@ class ActionStep(Step):
     action: Callable[..., Any]
     compensation: Callable[..., Any] | Literal["none"] | None
 
-    def particulars(self) -> dict[str, Any]:
+    def kind_fields(self) -> dict[str, Any]:
         """How it is undone."""
         if callable(self.compensation):
             return {"compensation": "callable"}
@@ -50,7 +50,7 @@ def from_step(step: ActionStep) -> ActionHandler:
         name=step.name,
         action=step.action,
         compensation=undo,
-        sources=step.inputs,
+        inputs=step.inputs,
         digest=digest(
             code(step.action), code(undo) if callable(undo) else undo, plain(step.inputs)
         ),
@@ -66,18 +66,18 @@ class ActionHandler(Struct):
     name: str
     action: Callable[..., Any] | None = None
     compensation: Callable[..., Any] | Literal["none"] | None = None
-    sources: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
 
-    async def probe(self) -> StepStarted:
+    async def inspect(self) -> StepStarted:
         """Nothing can be seen of an action from outside."""
         return StepStarted(step=self.name)
 
-    async def act(self, call: StepContext) -> None:
+    async def execute(self, call: StepContext) -> None:
         """Call the action."""
         await call.perform("action", self._work(call, self.action, "action"))
 
-    async def undo(self, call: StepContext) -> Compensated | Retained | None:
+    async def compensate(self, call: StepContext) -> Compensated | Retained | None:
         """Call the compensation; its return is the evidence."""
         if self.compensation == "none":
             return Compensated(how="nothing", evidence={"compensation": "there is nothing to undo"})
@@ -93,18 +93,18 @@ class ActionHandler(Struct):
             return None
         return Compensated(how="called", evidence={"compensation": "returned"})
 
-    async def reveal(self, call: StepContext) -> Mapping[str, Any]:
+    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:
         """Repeat the action with its key: its secrets are in no journal, and it is idempotent."""
         outcome = await call.perform("action", self._work(call, self.action, "action"))
         return outcome.outputs
 
-    async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
+    async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Whatever the action made, as far as alma can know."""
         if self.compensation == "none":
             return ()
         return status.leftovers or self._leftover(reason)
 
-    async def foresee(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
+    async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """An action is opaque: it is called, and that is all that can be said."""
         undoable = self.compensation is not None
         name = getattr(self.compensation, "__name__", "its compensation")
@@ -115,11 +115,11 @@ class ActionHandler(Struct):
         way: Way | None = "nothing" if self.compensation == "none" else None
         return StepPreview(what=f"call {called}", undo=undo, undoable=undoable, way=way)
 
-    async def current(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
+    async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
         """Only a run knows what an action returned."""
         return {}
 
-    async def settle(self, operation: OpenOperation) -> Reconciled:  # noqa: ARG002 - one Protocol
+    async def reconcile(self, operation: OpenOperation) -> Reconciled:  # noqa: ARG002 - one Protocol
         """The action ended with the process that ran it."""
         return Reconciled(found="the process that ran it is gone; it is repeated with the same key")
 

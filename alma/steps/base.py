@@ -1,7 +1,7 @@
 """The one Protocol behind every kind of step, and what passes through it.
 
-An adapter does nothing to the world but inside `call.perform`: the runner's, which commits the
-intent before the work is begun and the outcome after it. The adapters of a run stand in a plain
+A handler does nothing to the world but inside `call.perform`: the runner's, which commits the
+intent before the work is begun and the outcome after it. The handlers of a run stand in a plain
 dict by step name.
 """
 
@@ -50,7 +50,7 @@ class Perform(Protocol):
 
 
 class StepContext(Frozen):
-    """One turn of one step: what the adapter needs to act or to undo.
+    """One turn of one step: what the handler needs to do or to undo.
 
     `inputs` resolves the step's inputs, secrets as opened `Secret`s; `context` makes the
     argument of a callable from them.
@@ -107,40 +107,40 @@ class StepHandler(Protocol):
     digest: str
     """Of what the step does, for the definition's digest."""
 
-    sources: Mapping[str, Any]
+    inputs: Mapping[str, Any]
     """The step's inputs as written: values and `Output` references."""
 
-    async def probe(self) -> StepStarted:
+    async def inspect(self) -> StepStarted:
         """What is there before the first operation; touches nothing."""
         ...
 
-    async def act(self, call: StepContext) -> None:
+    async def execute(self, call: StepContext) -> None:
         """Go forward: one operation, its outcome recorded by `call.perform`."""
         ...
 
-    async def undo(self, call: StepContext) -> Compensated | Retained | None:
+    async def compensate(self, call: StepContext) -> Compensated | Retained | None:
         """Undo and verify. None when it failed: then the failure is already recorded."""
         ...
 
-    async def reveal(self, call: StepContext) -> Mapping[str, Any]:
+    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:
         """The step's outputs with opened secrets, after it has completed."""
         ...
 
-    async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
+    async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Name what exists of this step now; empty when it is seen that nothing does."""
         ...
 
-    async def foresee(self, inputs: Mapping[str, Any] | None) -> StepPreview:
+    async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:
         """What `act` would change and how it would be undone; touches nothing.
 
         `inputs` is None when they are known only once other steps have run.
         """
         ...
 
-    async def current(self, names: frozenset[str]) -> Mapping[str, Any]:
+    async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:
         """Outputs as they are now, those of `names` with opened secrets; empty if unknown."""
         ...
 
-    async def settle(self, operation: OpenOperation) -> Reconciled:
+    async def reconcile(self, operation: OpenOperation) -> Reconciled:
         """Wait until nothing works for this operation in doubt any more."""
         ...

@@ -1,4 +1,4 @@
-"""From a step, or from its definition alone, to the adapter of its kind.
+"""From a step, or from its definition alone, to the handler of its kind.
 
 A kind is loaded when there is a step of it: what drives Terraform, Ansible and HTTP is a tenth of
 what a run of stacks would load.
@@ -20,7 +20,7 @@ from alma.steps.step import Step
 def from_plan(
     step: StepDefinition, stack: str, names: frozenset[str], engine: Engine | None
 ) -> StepHandler:
-    """An adapter that can undo the step without the saga's file, as far as that is possible.
+    """A handler that can undo the step without the saga's file, as far as that is possible.
 
     `names` are those of all steps of the saga.
     """
@@ -32,8 +32,8 @@ def from_plan(
         from alma.steps import action
 
         return action.from_plan(step)
-    adapter: StepHandler = _tool(step.kind).from_plan(step, names)
-    return adapter
+    handler: StepHandler = _tool(step.kind).from_plan(step, names)
+    return handler
 
 
 def from_step(
@@ -43,7 +43,7 @@ def from_step(
     modules: tuple[ModuleType, ...],
     redactor: Redactor,
 ) -> StepHandler:
-    """An adapter that can do and undo the step; its secrets are made known to `redactor`.
+    """A handler that can do and undo the step; its secrets are made known to `redactor`.
 
     Raises DefinitionError for what cannot be run.
     """
@@ -56,8 +56,8 @@ def from_step(
         from alma.steps import action
 
         return action.from_step(step)
-    adapter: StepHandler = _tool(step.kind).from_step(step, redactor)
-    return adapter
+    handler: StepHandler = _tool(step.kind).from_step(step, redactor)
+    return handler
 
 
 def _tool(kind: Kind) -> ModuleType:

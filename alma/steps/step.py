@@ -43,7 +43,7 @@ class Step:
         return Output(self.name, name, self.owner)
 
     @property
-    def effects(self) -> tuple[tuple[str, str], ...]:
+    def owns(self) -> tuple[tuple[str, str], ...]:
         """What this step alone may work on, as kind and name: no other step has the same."""
         return ()
 
@@ -53,11 +53,11 @@ class Step:
         """Start what takes long ahead of what runs these steps; by default there is nothing."""
         yield
 
-    def particulars(self) -> dict[str, Any]:
+    def kind_fields(self) -> dict[str, Any]:
         """The fields of its `StepDefinition` that only this kind of step has."""
         raise NotImplementedError
 
-    def describe(self, previous: str | None) -> StepDefinition:
+    def define(self, previous: str | None) -> StepDefinition:
         """The step as data; `previous` is the one that was added before it."""
         sources = {ref.step for ref in self.inputs.values() if isinstance(ref, Output)}
         if self.after is None and not sources:
@@ -77,7 +77,7 @@ class Step:
             timeout=self.timeout,
             compensation_timeout=self.compensation_timeout,
             pivot=self.pivot,
-            **self.particulars(),
+            **self.kind_fields(),
         )
 
 

@@ -18,7 +18,7 @@ UNDO: Final = "undo itself"
 """Among the secrets of a definition: the undo holds one, and so is not kept."""
 
 
-def kept(values: Mapping[str, Any]) -> dict[str, Any]:
+def journaled_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` that hold no secret, and the names of the `secrets`; references are left out."""
     given = {key: value for key, value in values.items() if not isinstance(value, Output)}
     secret = sorted(key for key, value in given.items() if any(secrets_in(value)))
@@ -28,7 +28,7 @@ def kept(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def without(settings: Mapping[str, Any], redact: Redactor) -> dict[str, Any]:
+def without_secrets(settings: Mapping[str, Any], redact: Redactor) -> dict[str, Any]:
     """The settings of a step without values that hold a secret of another one as plain text."""
     values = settings.get("values", {})
     telling = {key for key, value in values.items() if redact.clean(value) != value}
@@ -45,7 +45,7 @@ def without(settings: Mapping[str, Any], redact: Redactor) -> dict[str, Any]:
     }
 
 
-def sources(step: StepDefinition, names: frozenset[str]) -> dict[str, Any]:
+def inputs_of(step: StepDefinition, names: frozenset[str]) -> dict[str, Any]:
     """A step's inputs from its definition alone: values, and references to steps of `names`."""
     found: dict[str, Any] = dict(step.settings.get("values", {}))
     for key, source in step.inputs.items():

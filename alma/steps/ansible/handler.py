@@ -20,25 +20,25 @@ from alma.system.programs import ProgramRunner, wait_for
 
 @dataclass(kw_only=True)
 class AnsibleHandler:
-    """`playbook` is None when only the undo can be needed. `sources` are all extra variables."""
+    """`playbook` is None when only the undo can be needed. `inputs` are all extra variables."""
 
     name: str
     playbook: Path | None = None
     undo_playbook: Path | None = None
     inventory: str = ""
     secret_outputs: tuple[str, ...] = ()
-    sources: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
 
-    async def probe(self) -> StepStarted:
+    async def inspect(self) -> StepStarted:
         """Nothing can be seen of a playbook from outside."""
         return StepStarted(step=self.name)
 
-    async def act(self, call: StepContext) -> None:
+    async def execute(self, call: StepContext) -> None:
         """Play it; what it says by `set_stats` are the outputs."""
         await call.perform("action", self._acting(call))
 
-    async def undo(self, call: StepContext) -> Compensated | Retained | None:
+    async def compensate(self, call: StepContext) -> Compensated | Retained | None:
         """Play the undo; its evidence is that no host failed and none was unreachable."""
         undo = self.undo_playbook
         if undo is None:
@@ -64,26 +64,26 @@ class AnsibleHandler:
             return None
         return Compensated(how="called", evidence={"playbook": undo.name, **outcome.evidence})
 
-    async def reveal(self, call: StepContext) -> Mapping[str, Any]:
+    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:
         """Play it again: its secrets are in no journal, and it is idempotent."""
         return (await call.perform("action", self._acting(call))).outputs
 
-    async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
+    async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Whatever the playbook made, as far as alma can know."""
         return status.leftovers or self._leftover(reason)
 
-    async def foresee(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
+    async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """A playbook is opaque: it is played, and that is all that can be said."""
         what = f"play {self.playbook.name if self.playbook else 'its playbook'}"
         if self.undo_playbook is None:
             return StepPreview(what=what, undo="nothing: it has no undo_playbook", undoable=False)
         return StepPreview(what=what, undo=f"play {self.undo_playbook.name}", undoable=True)
 
-    async def current(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
+    async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
         """Only a run knows what a playbook said."""
         return {}
 
-    async def settle(self, operation: OpenOperation) -> Reconciled:
+    async def reconcile(self, operation: OpenOperation) -> Reconciled:
         """Wait for Ansible, then remove what it was given; the playbook is played again."""
         words = await wait_for(operation, PROGRAMS)
         clean(Path(operation.log))

@@ -13,7 +13,7 @@ from alma.core.redaction import Redactor
 from alma.core.validation import check_name
 from alma.errors import DefinitionError
 from alma.steps.step import Step, StepOptions, check_variables, step_options
-from alma.steps.values import digest, files_digest, kept, plain, sources
+from alma.steps.values import digest, files_digest, inputs_of, journaled_values, plain
 
 if TYPE_CHECKING:
     from alma.steps.ansible.handler import AnsibleHandler
@@ -35,14 +35,14 @@ class AnsibleStep(Step):
         """All extra variables: values and references."""
         return {**self.variables, **self.inputs}
 
-    def particulars(self) -> dict[str, Any]:
+    def kind_fields(self) -> dict[str, Any]:
         """What undoes it, and with which variables."""
         if self.undo_playbook is None:
             return {"compensation": "none"}
         settings = {
             "undo_playbook": str(self.undo_playbook),
             "inventory": self.inventory,
-            **kept(self.values),
+            **journaled_values(self.values),
         }
         return {"compensation": "playbook", "settings": settings}
 
@@ -118,7 +118,7 @@ def from_plan(step: StepDefinition, names: frozenset[str]) -> AnsibleHandler:
         name=step.name,
         undo_playbook=Path(undo_playbook) if undo_playbook else None,
         inventory=step.settings.get("inventory", ""),
-        sources=sources(step, names),
+        inputs=inputs_of(step, names),
     )
 
 
@@ -135,7 +135,7 @@ def from_step(step: AnsibleStep, redactor: Redactor) -> AnsibleHandler:
         undo_playbook=step.undo_playbook,
         inventory=step.inventory,
         secret_outputs=step.secret_outputs,
-        sources=step.values,
+        inputs=step.values,
         digest=digest(
             plain(step.values),
             step.inventory,

@@ -39,7 +39,7 @@ class HttpHandler:
     undone_by: Asked | Literal["none"] | None = None
     check: Asked | None = None
     secret_outputs: tuple[str, ...] = ()
-    sources: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     longest: float = 60.0
     digest: str = ""
     _not_before: float = 0.0
@@ -49,15 +49,15 @@ class HttpHandler:
         """What undoes it, as far as it is at hand."""
         return self.undone_by
 
-    async def probe(self) -> StepStarted:
+    async def inspect(self) -> StepStarted:
         """Nothing can be seen of a request before it is sent."""
         return StepStarted(step=self.name)
 
-    async def act(self, call: StepContext) -> None:
+    async def execute(self, call: StepContext) -> None:
         """Send the request; what the answer says are the outputs."""
         await call.perform("action", self._acting(call))
 
-    async def undo(self, call: StepContext) -> Compensated | Retained | None:
+    async def compensate(self, call: StepContext) -> Compensated | Retained | None:
         """Send the undo; gone already is a success. Then ask whether it is gone, if one can."""
         undo, status = self.undone_by, call.status
         if undo == "none":
@@ -79,17 +79,17 @@ class HttpHandler:
             return None
         return Compensated(how="called", evidence=outcome.evidence)
 
-    async def reveal(self, call: StepContext) -> Mapping[str, Any]:
+    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:
         """Repeat the request with its key: its secrets are in no journal."""
         return (await call.perform("action", self._acting(call))).outputs
 
-    async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
+    async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Whatever the request made, as far as alma can know."""
         if self.undone_by == "none" or _had_no_effect(status):
             return ()
         return status.leftovers or self._leftover(reason, status.outputs)
 
-    async def foresee(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
+    async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """A request is sent, and that is all that can be said."""
         what = f"send {_pattern(self.do)}"
         if self.undone_by == "none":
@@ -99,11 +99,11 @@ class HttpHandler:
         seen = f", then {_pattern(self.check)} must find nothing" if self.check else ""
         return StepPreview(what=what, undo=f"send {_pattern(self.undone_by)}{seen}", undoable=True)
 
-    async def current(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
+    async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
         """Only a run knows what was answered."""
         return {}
 
-    async def settle(self, operation: OpenOperation) -> Reconciled:  # noqa: ARG002 - one Protocol
+    async def reconcile(self, operation: OpenOperation) -> Reconciled:  # noqa: ARG002 - one Protocol
         """The request ended with the process that sent it."""
         return Reconciled(
             found="the process that sent it is gone; it is repeated with the same key"

@@ -12,7 +12,7 @@ from alma.core.secret import mask
 from alma.core.validation import check_name
 from alma.steps.http.request import Asked, Request, check_request, is_among
 from alma.steps.step import Step, StepOptions, step_options
-from alma.steps.values import UNDO, code, digest, kept, plain, sources
+from alma.steps.values import UNDO, code, digest, inputs_of, journaled_values, plain
 
 if TYPE_CHECKING:
     from alma.steps.http.handler import HttpHandler
@@ -28,7 +28,7 @@ class HttpStep(Step):
     check: Asked | None
     secret_outputs: tuple[str, ...]
 
-    def particulars(self) -> dict[str, Any]:
+    def kind_fields(self) -> dict[str, Any]:
         """How it is undone: with the requests themselves, where they hold nothing secret."""
         if self.undo is None:
             return {"compensation": "none"}
@@ -41,7 +41,7 @@ class HttpStep(Step):
             name for one in asked.values() for kind, name in one.references() if kind == "inputs"
         }
         inputs = {key: value for key, value in self.inputs.items() if is_among(key, needed)}
-        settings = kept(inputs)
+        settings = journaled_values(inputs)
         if all(one.is_plain() for one in asked.values()):
             settings |= {key: one.to_json() for key, one in asked.items()}
         else:
@@ -86,7 +86,7 @@ def from_plan(step: StepDefinition, names: frozenset[str]) -> HttpHandler:
         name=step.name,
         undone_by="none" if step.compensation == "nothing" else asked.get("undo"),
         check=asked.get("check"),
-        sources=sources(step, names),
+        inputs=inputs_of(step, names),
         longest=step.compensation_retry.max_delay,
     )
 
@@ -113,7 +113,7 @@ def from_step(step: HttpStep, redactor: Redactor) -> HttpHandler:
         undone_by=step.undo,
         check=step.check,
         secret_outputs=step.secret_outputs,
-        sources=step.inputs,
+        inputs=step.inputs,
         longest=max(step.retry.max_delay, step.compensation_retry.max_delay),
         digest=digest(*parts),
     )

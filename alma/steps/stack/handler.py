@@ -41,14 +41,14 @@ class StackHandler(Struct):
     config: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Config of providers, for what neither `config` nor the user's project says."""
-    sources: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     compensation: str | Callable[..., Any] = "destroy"
     resolver: Resolver | None = None
     digest: str = ""
     snapshots: Snapshots | None = None
     """Where it keeps what the stack was; a run sets it before it starts."""
 
-    async def probe(self) -> StepStarted:
+    async def inspect(self) -> StepStarted:
         """Read the state; no process on a file backend."""
         checkpoint = await self.engine.inspect(self.ref)
         snapshot = await self._restoring.keep(checkpoint)
@@ -62,7 +62,7 @@ class StackHandler(Struct):
             snapshot=snapshot,
         )
 
-    async def act(self, call: StepContext) -> None:
+    async def execute(self, call: StepContext) -> None:
         """`pulumi up`; the record is made first when there is none."""
         doubtful = await self._clear_pending(call)
 
@@ -88,7 +88,7 @@ class StackHandler(Struct):
 
         await call.perform("up", up)
 
-    async def undo(self, call: StepContext) -> Compensated | Retained | None:
+    async def compensate(self, call: StepContext) -> Compensated | Retained | None:
         """Destroy from the state; put back what was there before this run; verify either."""
         status = call.status
         if call.kind == "restore":
@@ -122,16 +122,16 @@ class StackHandler(Struct):
             evidence={"resources": 0, "pending": 0, "record": record},
         )
 
-    async def reveal(self, call: StepContext) -> Mapping[str, Any]:  # noqa: ARG002 - no operation needed
+    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:  # noqa: ARG002 - no operation needed
         """Decrypt the outputs in the state."""
         return await self.engine.reveal(self.ref)
 
-    async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
+    async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Every resource and pending operation in the state, and what it is silent about."""
         checkpoint = await self.engine.inspect(self.ref)
         return (*self._all(checkpoint, reason), *status.keeps, *await self._lost(status))
 
-    async def foresee(self, inputs: Mapping[str, Any] | None) -> StepPreview:
+    async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:
         """`pulumi preview`, and what a failure would mean for what is there now."""
         now = await self.engine.inspect(self.ref)
         held = len(now.resources) + len(now.pending)
@@ -169,14 +169,14 @@ class StackHandler(Struct):
             return f"{before}restore: put back to the {held} resources that it holds now", "restore"
         return f"{before}destroy", "destroy"
 
-    async def current(self, names: frozenset[str]) -> Mapping[str, Any]:
+    async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:
         """The outputs in the state, decrypted only where a secret one is asked for."""
         outputs = (await self.engine.inspect(self.ref)).outputs
         if all(is_whole(outputs[name]) for name in names if name in outputs):
             return outputs
         return await self.engine.reveal(self.ref)
 
-    async def settle(self, operation: OpenOperation) -> Reconciled:
+    async def reconcile(self, operation: OpenOperation) -> Reconciled:
         """Wait for the CLI, mend a lock whose holder is dead, and note what it has left."""
         found = await self.engine.settle(self.ref, operation.id, operation.processes)
         try:

@@ -50,11 +50,11 @@ class StackStep(Step):
         return StackRef(project=self.project, stack=stack, work_dir=str(self.work_dir or ""))
 
     @property
-    def effects(self) -> tuple[tuple[str, str], ...]:
+    def owns(self) -> tuple[tuple[str, str], ...]:
         """Its stack, by the project's name: all steps share the stack's."""
         return (("stack: both have the project", self.project),)
 
-    def particulars(self) -> dict[str, Any]:
+    def kind_fields(self) -> dict[str, Any]:
         """Where the stack is and how it is undone."""
         return {
             "project": self.project,
@@ -100,7 +100,7 @@ def from_step(
         engine=_required(engine),
         program=program,
         config=step.config,
-        sources=step.inputs,
+        inputs=step.inputs,
         compensation=undo,
         resolver=step.resolver,
         digest=digest(

@@ -23,15 +23,15 @@ from alma.system.programs import ProgramRunner, wait_for
 
 @dataclass(kw_only=True)
 class TerraformHandler:
-    """`sources` are all values of its variables, literal ones too."""
+    """`inputs` are all values of its variables, literal ones too."""
 
     name: str
     terraform: Terraform
-    sources: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     compensation: str | Callable[..., Any] = "destroy"
     digest: str = ""
 
-    async def probe(self) -> StepStarted:
+    async def inspect(self) -> StepStarted:
         """Read the state; the backend is initialised where it never was."""
         state = await self.terraform.state()
         return StepStarted(
@@ -41,7 +41,7 @@ class TerraformHandler:
             fingerprint=state.fingerprint,
         )
 
-    async def act(self, call: StepContext) -> None:
+    async def execute(self, call: StepContext) -> None:
         """`apply`, then the outputs."""
 
         async def up(operation: Operation) -> Outcome:
@@ -70,7 +70,7 @@ class TerraformHandler:
 
         await call.perform("up", up)
 
-    async def undo(self, call: StepContext) -> Compensated | Retained | None:
+    async def compensate(self, call: StepContext) -> Compensated | Retained | None:
         """Destroy what this run made, and see the state empty; what was there before stays."""
         status, state = call.status, await self.terraform.state()
         if call.kind == "up":
@@ -92,16 +92,16 @@ class TerraformHandler:
             how="destroyed" if status.destroyed else "nothing", evidence={"resources": 0}
         )
 
-    async def reveal(self, call: StepContext) -> Mapping[str, Any]:
+    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:
         """The outputs in the state."""
         return await self._outputs(call)
 
-    async def survey(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
+    async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Every resource in the state, and creates that were cut off."""
         state = await self.terraform.state()
         return (*self._all(state, reason), *self._lost(status, state))
 
-    async def foresee(self, inputs: Mapping[str, Any] | None) -> StepPreview:
+    async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:
         """`terraform plan`, in a directory that was initialised."""
         try:
             state = await self.terraform.state(initialise=False)
@@ -141,7 +141,7 @@ class TerraformHandler:
             failure=failure,
         )
 
-    async def current(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
+    async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
         """The outputs in the state; none where it cannot be read yet."""
         try:
             await self.terraform.state(initialise=False)
@@ -149,7 +149,7 @@ class TerraformHandler:
             return {}
         return await self.terraform.outputs()
 
-    async def settle(self, operation: OpenOperation) -> Reconciled:
+    async def reconcile(self, operation: OpenOperation) -> Reconciled:
         """Wait for the CLI; what it had begun to create and did not end is in doubt."""
         words = await wait_for(operation, PROGRAMS)
         account = clean(Path(operation.log), None)

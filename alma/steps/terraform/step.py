@@ -14,7 +14,7 @@ from alma.core.redaction import Redactor
 from alma.core.validation import check_choice, check_name
 from alma.errors import DefinitionError
 from alma.steps.step import Step, StepOptions, check_variables, step_options
-from alma.steps.values import code, digest, files_digest, kept, plain, sources
+from alma.steps.values import code, digest, files_digest, inputs_of, journaled_values, plain
 
 if TYPE_CHECKING:
     from alma.steps.terraform.cli import Terraform
@@ -44,16 +44,16 @@ class TerraformStep(Step):
         return {**self.variables, **self.inputs}
 
     @property
-    def effects(self) -> tuple[tuple[str, str], ...]:
+    def owns(self) -> tuple[tuple[str, str], ...]:
         """Its state."""
         return (("state: both have the work_dir", str(self.work_dir)),)
 
-    def particulars(self) -> dict[str, Any]:
+    def kind_fields(self) -> dict[str, Any]:
         """Where it is, how it is undone, and what a destroy must be given."""
         return {
             "work_dir": str(self.work_dir),
             "compensation": "callable" if callable(self.compensation) else self.compensation,
-            "settings": {"program": self.program, **kept(self.values)},
+            "settings": {"program": self.program, **journaled_values(self.values)},
         }
 
 
@@ -131,7 +131,7 @@ def from_plan(step: StepDefinition, names: frozenset[str]) -> TerraformHandler:
     return TerraformHandler(
         name=step.name,
         terraform=_module(step.work_dir, step.settings),
-        sources=sources(step, names),
+        inputs=inputs_of(step, names),
         compensation=step.compensation,
     )
 
@@ -150,7 +150,7 @@ def from_step(step: TerraformStep, redactor: Redactor) -> TerraformHandler:
     return TerraformHandler(
         name=step.name,
         terraform=terraform,
-        sources=step.values,
+        inputs=step.values,
         compensation=undo,
         digest=digest(
             code(undo) if callable(undo) else undo,
