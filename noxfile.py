@@ -1,8 +1,9 @@
-"""Sessions: `nox` runs tests and lint; `nox -s demo` shows alma at work."""
+"""Sessions: `nox` runs tests and lint; `nox -s demo` shows alma at work; `nox -l` lists all."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import nox
@@ -13,6 +14,16 @@ nox.options.sessions = ["tests", "lint"]
 nox.options.reuse_venv = "yes"
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+LOCKS = Path("requirements")
+# Each lock: the groups of pyproject.toml, and whether alma's extras are in it.
+LOCKED = {
+    "alma": (("build",), False),
+    "tests": (("build", "test"), True),
+    "checks": (("build", "lint"), False),
+    "bench": (("build", "bench"), False),
+}
+UV = "uv>=0.9,<1"
+
 # Whoever runs this may be logged in to a real backend: no session may reach it.
 FOREIGN = (
     "PULUMI_ACCESS_TOKEN",
@@ -27,6 +38,34 @@ FOREIGN = (
 SERVICES = ("localstack", "docker", "kubernetes", "tofu")
 # What `bench` compares with for context only: it goes on without.
 CONTEXT = ("terragrunt", "tofu")
+
+
+def install(session: nox.Session, lock: str, *, editable: bool = True) -> None:
+    """Install just what the lock says, by its hashes, and alma itself."""
+    session.install("--require-hashes", "-r", str(LOCKS / f"{lock}.txt"))
+    # The build's tools come from the lock as well: it fetches none of its own.
+    how = ("--no-deps", "--no-build-isolation")
+    session.install(*how, *(("-e", ".") if editable else (".",)))
+
+
+def install_resolved(session: nox.Session, *requirements: str) -> None:
+    """Install alma with its extras and the tests' tools, resolved now and not as locked."""
+    session.install(UV)
+    overrides = Path(session.create_tmp(), "overrides.txt")
+    # The groups pin the SDK to the version of tests/toolchain's CLI; here alma's own bounds count.
+    overrides.write_text("\n".join(PYPROJECT["project"]["dependencies"]))
+    tools = nox.project.dependency_groups(PYPROJECT, "build", "test")
+    wanted = ("-e", ".[all]", *tools, *requirements)
+    python = str(Path(session.bin) / "python")
+    how = ("--upgrade", "--python", python, "--override", str(overrides))
+    session.run("uv", "pip", "install", *how, *wanted)
+
+
+def run_tests(session: nox.Session) -> None:
+    """Run pytest on what is installed; arguments go to it."""
+    with_pulumi(session, *SERVICES)
+    # Most tests wait for a CLI at work: two at a time take little more than half as long.
+    session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs)
 
 
 def with_pulumi(session: nox.Session, *parts: str) -> None:
@@ -53,19 +92,81 @@ def with_parts(session: nox.Session, *parts: str, needed: bool = True) -> None:
     session.env["PATH"] = os.pathsep.join(filter(None, path))
 
 
+def interpreter(version: str) -> str:
+    """Find a Python of pyenv's: its shim on PATH runs only a version that was chosen there."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    found = sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"))
+    return str(found[-1]) if found else version
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments go to pytest: `nox -s tests -- -k journal -n 0`."""
-    session.install("-e", ".[all]", *nox.project.dependency_groups(PYPROJECT, "test"))
-    with_pulumi(session, *SERVICES)
-    # Most tests wait for a CLI at work: two at a time take little more than half as long.
-    session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs)
+    install(session, "tests")
+    run_tests(session)
+
+
+@nox.session(name="tests-3.12", python=interpreter("3.12"))
+def tests_on_312(session: nox.Session) -> None:
+    """Run the tests on Python 3.12."""
+    tests(session)
+
+
+@nox.session(name="tests-3.13", python=interpreter("3.13"))
+def tests_on_313(session: nox.Session) -> None:
+    """Run the tests on Python 3.13."""
+    tests(session)
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """Run the tests on the newest of everything, the CLI of the newest SDK included."""
+    install_resolved(session)
+    ask = "from importlib.metadata import version; print(version('pulumi'))"
+    sdk = session.run("python", "-c", ask, silent=True)
+    session.env["ALMA_TOOLCHAIN_PULUMI"] = str(sdk).strip()
+    run_tests(session)
+
+
+@nox.session(python=interpreter("3.11"))
+def oldest(session: nox.Session) -> None:
+    """Run the tests on the oldest Python and libraries that pyproject.toml lets in."""
+    session.install(UV)
+    bounds = Path(session.create_tmp(), "oldest.txt")
+    how = ("--quiet", "--resolution", "lowest-direct", "--all-extras", "--python-version", "3.11")
+    session.run("uv", "pip", "compile", *how, "pyproject.toml", "-o", str(bounds))
+    # The tests' own tools are as locked: alma makes no claim about those.
+    lines = (LOCKS / "tests.txt").read_text().splitlines()
+    pins = [line.rstrip(" \\") for line in lines if re.match(r"[\w.-]+==", line)]
+    named = {line.split("==")[0] for line in bounds.read_text().splitlines() if "==" in line}
+    tools = Path(session.create_tmp(), "tools.txt")
+    tools.write_text("\n".join(pin for pin in pins if pin.split("==")[0] not in named))
+    install_resolved(session, "-c", str(tools), "-r", str(bounds))
+    run_tests(session)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Make the locks anew from pyproject.toml, with the newest that its bounds let in."""
+    session.install(UV)
+    session.env["UV_CUSTOM_COMPILE_COMMAND"] = "nox -s lock"
+    # One resolution for all, so that sessions agree; the lower bound of Python, any system.
+    how = ("--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")
+    command = ("uv", "pip", "compile", *how, "--no-annotate", "pyproject.toml")
+    everything = Path(session.create_tmp(), "everything.txt")
+    groups = {group for names, _ in LOCKED.values() for group in names}
+    chosen = [f"--group={group}" for group in sorted(groups)]
+    session.run(*command, "--upgrade", "--all-extras", *chosen, "-o", str(everything))
+    for name, (names, extras) in LOCKED.items():
+        chosen = [*(f"--group={group}" for group in names), *(["--all-extras"] if extras else [])]
+        target = str(LOCKS / f"{name}.txt")
+        session.run(*command, "--upgrade", *chosen, "-c", str(everything), "-o", target)
 
 
 @nox.session
 def faults(session: nox.Session) -> None:
     """Run the release volume of faults: `nox -s faults -- --seed 7 --budget 30` (minutes)."""
-    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "test"))
+    install(session, "checks")
     with_pulumi(session)
     session.run("python", "-m", "tests.faults", *session.posargs)
 
@@ -73,7 +174,7 @@ def faults(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run the demonstration with alma installed as a user has it."""
-    session.install(".")
+    install(session, "alma", editable=False)
     with_pulumi(session)
     session.run("python", "examples/demo.py", *session.posargs)
 
@@ -81,7 +182,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check the style, the format and the types."""
-    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "lint"))
+    install(session, "checks")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
@@ -90,7 +191,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure alma beside its alternatives: `nox -s bench -- --repeats 5 --only chain`."""
-    session.install(".", *nox.project.dependency_groups(PYPROJECT, "bench"))
+    install(session, "bench", editable=False)
     with_pulumi(session)
     with_parts(session, *CONTEXT, needed=False)
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
@@ -99,6 +200,6 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Check that what the documents say and show is so."""
-    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "test"))
+    install(session, "checks")
     with_pulumi(session)
     session.run("pytest", "tests/test_docs.py", *session.posargs)
