@@ -41,7 +41,7 @@ class Cli(Frozen):
     version: str
 
 
-def locate(environ: Mapping[str, str] | None = None) -> Cli:
+def find_cli(environ: Mapping[str, str] | None = None) -> Cli:
     """The CLI that PATH gives. Raises `ToolError` when it is missing, too old or does not run."""
     env = dict(os.environ if environ is None else environ)
     found = shutil.which("pulumi", path=env.get("PATH"))

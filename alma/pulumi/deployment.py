@@ -137,7 +137,9 @@ def _contents(tree: Any) -> Iterator[Any]:
             yield from _contents(value)
 
 
-async def take(reader: PulumiCli, root: Path | None, ref: StackRef) -> dict[str, Any] | None:
+async def take_deployment(
+    reader: PulumiCli, root: Path | None, ref: StackRef
+) -> dict[str, Any] | None:
     """The stack's deployment as it stands; no process on a file backend. None: no such stack."""
     if root is not None:
         try:
@@ -149,7 +151,7 @@ async def take(reader: PulumiCli, root: Path | None, ref: StackRef) -> dict[str,
 
 async def open_current(reader: PulumiCli, root: Path | None, ref: StackRef) -> dict[str, Any]:
     """The stack's own deployment with its secrets open."""
-    document = await take(reader, root, ref)
+    document = await take_deployment(reader, root, ref)
     if document is not None and has_ciphertext(document["deployment"]):
         document = await reader.deployment(ref, show_secrets=True)
     if document is None:

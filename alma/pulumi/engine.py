@@ -117,12 +117,12 @@ class RestoreRequest(Frozen):
 class RestoreResult(OperationResult):
     """How a restore ended, judged by the state that was read afterwards.
 
-    `unlike` is what could not be put back, with why; `renewed` was deleted meanwhile and is
+    `different` is what could not be put back, with why; `recreated` was deleted meanwhile and is
     there again with a new id.
     """
 
-    renewed: tuple[Difference, ...] = ()
-    unlike: tuple[Difference, ...] = ()
+    recreated: tuple[Difference, ...] = ()
+    different: tuple[Difference, ...] = ()
 
 
 class RestorePreview(Frozen):
@@ -186,18 +186,20 @@ class Engine(Protocol):
         """
         ...
 
-    async def foresee(self, request: RestoreRequest, operation: Operation) -> RestorePreview:
+    async def preview_restore(
+        self, request: RestoreRequest, operation: Operation
+    ) -> RestorePreview:
         """What `restore` would do now; touches nothing. Raises as `restore` does."""
         ...
 
-    async def mend(self, ref: StackRef, found: Mapping[str, str]) -> None:
+    async def resolve_pending(self, ref: StackRef, found: Mapping[str, str]) -> None:
         """Resolve every pending create: URN to physical id; those not in `found` never happened.
 
         Raises `BackendError` when the state cannot be exported or imported.
         """
         ...
 
-    async def settle(
+    async def reconcile(
         self, ref: StackRef, operation: str, processes: tuple[Process, ...]
     ) -> Reconciled:
         """Wait for what still works for this operation; break a lock whose holder is dead."""

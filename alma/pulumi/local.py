@@ -18,8 +18,8 @@ from alma.core.secret import secrets_in
 from alma.errors import BackendError, RefusedError
 from alma.pulumi import checkpoint as checkpoints
 from alma.pulumi.backend import Backend
-from alma.pulumi.cli import Cli, PulumiCli, locate
-from alma.pulumi.deployment import resolve_pending, take, write_state
+from alma.pulumi.cli import Cli, PulumiCli, find_cli
+from alma.pulumi.deployment import resolve_pending, take_deployment, write_state
 from alma.pulumi.engine import (
     Checkpoint,
     OperationResult,
@@ -31,12 +31,12 @@ from alma.pulumi.engine import (
 )
 from alma.pulumi.messages import Report, Task, TaskKind
 from alma.pulumi.names import guard
-from alma.pulumi.passphrase import check_passphrase, remember_passphrase, salted
+from alma.pulumi.passphrase import check_passphrase, find_salt, remember_passphrase
 from alma.pulumi.recovery import Reconciliation
 from alma.pulumi.restore.plan import RestorePlan
 from alma.pulumi.restore.restore import Restoration, RestorePreviewer
 from alma.pulumi.scrub import clean_failure, scrub
-from alma.pulumi.task import Tasking
+from alma.pulumi.task import build_task
 from alma.pulumi.workers import Workers
 
 
@@ -58,7 +58,6 @@ class PulumiEngine:
         self._cwd = Path(cwd if cwd is not None else ".").absolute()
         self._environ: Mapping[str, str] = os.environ if environ is None else environ
         self._backend = Backend.choose(self._cwd, self._environ)
-        self._tasking = Tasking(backend=self._backend, cwd=self._cwd, environ=self._environ)
         self._workers = Workers(parallelism, self._environ)
         self._cli: Cli | None = None
         self._proof: asyncio.Task[None] | None = None
@@ -91,7 +90,7 @@ class PulumiEngine:
 
     async def _check_passphrase(self, cli: Cli, refs: Sequence[StackRef]) -> None:
         """A passphrase of the user's own, against the first of these stacks that has secrets."""
-        found = await asyncio.to_thread(salted, self._backend, refs)
+        found = await asyncio.to_thread(find_salt, self._backend, refs)
         if found is not None:
             word = self._backend.passphrase(self._environ)
             await check_passphrase(self._reader(cli), *found, word, self._environ)
@@ -180,7 +179,7 @@ class PulumiEngine:
     async def export(self, ref: StackRef) -> Mapping[str, Any] | None:
         """See `Engine.export`; no process on a file backend."""
         guard(ref)
-        return await take(self._reader(await self._tool()), self._backend.root, ref)
+        return await take_deployment(self._reader(await self._tool()), self._backend.root, ref)
 
     async def restore(self, request: RestoreRequest, operation: Operation) -> RestoreResult:
         """See `Engine.restore`; four CLI processes where there are secrets, else one."""
@@ -204,8 +203,10 @@ class PulumiEngine:
             reader=reader, root=root, directory=directory, request=request, play=play, look=look
         ).run()
 
-    async def foresee(self, request: RestoreRequest, operation: Operation) -> RestorePreview:
-        """See `Engine.foresee`; over a copy of the state, on a throw-away backend."""
+    async def preview_restore(
+        self, request: RestoreRequest, operation: Operation
+    ) -> RestorePreview:
+        """See `Engine.preview_restore`; over a copy of the state, on a throw-away backend."""
         guard(request.ref)
         reader, root = self._reader(await self._tool()), self._backend.root
 
@@ -222,17 +223,17 @@ class PulumiEngine:
             reader=reader, root=root, directory=directory, request=request, play=play
         ).run()
 
-    async def mend(self, ref: StackRef, found: Mapping[str, str]) -> None:
-        """See `Engine.mend`; two CLI processes."""
+    async def resolve_pending(self, ref: StackRef, found: Mapping[str, str]) -> None:
+        """See `Engine.resolve_pending`; two CLI processes."""
         guard(ref)
         await resolve_pending(self._reader(await self._tool()), ref, found)
 
-    async def settle(
+    async def reconcile(
         self, ref: StackRef, operation: str, processes: tuple[Process, ...]
     ) -> Reconciled:
-        """See `Engine.settle`. Raises `RefusedError` when somebody else holds the stack's lock."""
+        """See `Engine.reconcile`. Raises `RefusedError` when somebody else holds the lock."""
         guard(ref)
-        return await Reconciliation(ref, operation, processes, self._backend.root).reach()
+        return await Reconciliation(ref, operation, processes, self._backend.root).run()
 
     async def close(self) -> None:
         """See `Engine.close`; operations that still run are abandoned to drain."""
@@ -242,7 +243,7 @@ class PulumiEngine:
 
     async def _tool(self) -> Cli:
         if self._cli is None:
-            self._cli = await asyncio.to_thread(locate, self._environ)
+            self._cli = await asyncio.to_thread(find_cli, self._environ)
         return self._cli
 
     def _reader(self, cli: Cli) -> PulumiCli:
@@ -257,8 +258,17 @@ class PulumiEngine:
         *,
         request: UpRequest | None = None,
     ) -> Task:
-        cli = await self._tool()
-        return self._tasking.task(kind, cli, ref, operation.id, log_dir, request)
+        return build_task(
+            kind,
+            ref,
+            request,
+            operation=operation.id,
+            log_dir=log_dir,
+            cli=await self._tool(),
+            backend=self._backend,
+            cwd=self._cwd,
+            environ=self._environ,
+        )
 
     async def _replay_task(
         self,
@@ -308,8 +318,8 @@ class PulumiEngine:
         """After a CLI was killed: its plugins come to rest and its lock goes, or nobody's does."""
         ref = StackRef(project=task.project, stack=task.stack)
         try:
-            settled = await Reconciliation(ref, task.operation, (), self._lock_root(task)).reach()
-            found = settled.found
+            reconciled = await Reconciliation(ref, task.operation, (), self._lock_root(task)).run()
+            found = reconciled.found
         except RefusedError as error:
             found = str(error)
         failure = report.failure

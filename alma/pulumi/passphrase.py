@@ -39,7 +39,7 @@ _ahead: list[Future[_Stretched | None]] = []
 """At most one: what is under way for the check of this process's run."""
 
 
-def salted(backend: Backend, refs: Sequence[StackRef]) -> tuple[StackRef, str] | None:
+def find_salt(backend: Backend, refs: Sequence[StackRef]) -> tuple[StackRef, str] | None:
     """The first of these stacks that has secrets under a passphrase of the user's, and its salt."""
     if backend.root is None or backend.own_passphrase is not None:
         return None
@@ -47,7 +47,7 @@ def salted(backend: Backend, refs: Sequence[StackRef]) -> tuple[StackRef, str] |
     return next((found for found in salts if found[1]), None)
 
 
-def begin(refs: Sequence[StackRef]) -> None:
+def prewarm_hash(refs: Sequence[StackRef]) -> None:
     """Begin what a check under this process's environment will need.
 
     The state is read there, too: it may be large.
@@ -58,13 +58,13 @@ def begin(refs: Sequence[StackRef]) -> None:
 def _begun(cwd: Path, refs: Sequence[StackRef]) -> _Stretched | None:
     with suppress(AlmaError, OSError):  # The check itself finds what is wrong.
         backend = Backend.choose(cwd, os.environ)
-        if (found := salted(backend, refs)) is not None:
+        if (found := find_salt(backend, refs)) is not None:
             passphrase, salt = backend.passphrase(os.environ), found[1]
             return passphrase, salt, _scrypt(passphrase, salt)
     return None
 
 
-def stretched(passphrase: str, salt: str) -> str:
+def hash_passphrase(passphrase: str, salt: str) -> str:
     """The passphrase with the salt, in hexadecimal; what has begun is waited for. Blocks."""
     known = _ahead.pop().result() if _ahead else None
     if known is not None and known[:2] == (passphrase, salt):
@@ -83,7 +83,7 @@ async def check_passphrase(
     import asyncio
 
     known = _known(salt, environ)
-    digest = await asyncio.to_thread(stretched, passphrase, salt)
+    digest = await asyncio.to_thread(hash_passphrase, passphrase, salt)
     if known is not None and _recall(known, digest):
         return
     await reader.encrypt(ref, salt)
@@ -96,7 +96,7 @@ async def remember_passphrase(salt: str, passphrase: str, environ: Mapping[str, 
 
     known = _known(salt, environ)
     if known is not None and not known.exists():
-        _remember(known, await asyncio.to_thread(stretched, passphrase, salt))
+        _remember(known, await asyncio.to_thread(hash_passphrase, passphrase, salt))
 
 
 def _remember(known: Path | None, digest: str) -> None:

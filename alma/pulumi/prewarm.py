@@ -67,15 +67,15 @@ def prewarm(stacks: Sequence[StackRef], *, programs: bool) -> Iterator[None]:
         # Loaded once the worker has begun to load, too.
         from alma.pulumi import passphrase
 
-        passphrase.begin(stacks)
+        passphrase.prewarm_hash(stacks)
     try:
         yield
     finally:
-        if (left := take()) is not None:
+        if (left := take_prewarmed()) is not None:
             left.discard()
 
 
-def take() -> WorkerProcess | None:
+def take_prewarmed() -> WorkerProcess | None:
     """The worker that waits, if there is one: it is the caller's from now on."""
     try:
         return _waiting.pop()

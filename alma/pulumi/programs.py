@@ -14,13 +14,13 @@ import cloudpickle
 from alma.core.code_digest import code_digest, referred_names
 from alma.errors import DefinitionError
 
-__all__ = ["code_digest", "ship"]
+__all__ = ["code_digest", "serialize_program"]
 
 _DEEPEST = 4
 """Levels of functions and objects that the search for a culprit goes down."""
 
 
-def ship(
+def serialize_program(
     program: Callable[..., Any], *, step: str = "", by_value: Iterable[ModuleType] = ()
 ) -> bytes:
     """The program as bytes that a worker loads with pickle.

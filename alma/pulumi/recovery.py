@@ -110,7 +110,7 @@ class Reconciliation:
         self._root = root
         self._evidence = _Evidence()
 
-    async def reach(self) -> Reconciled:
+    async def run(self) -> Reconciled:
         """Wait, end what hangs, break proven dead locks. Raises `RefusedError` for a live one."""
         self._evidence.elsewhere = [
             f"{process.host} (pid {process.pid})"

@@ -16,7 +16,7 @@ from alma.core.events import Failure, Process
 from alma.core.operation import Operation
 from alma.pulumi import messages as frames
 from alma.pulumi.messages import Report, Task
-from alma.pulumi.prewarm import WorkerProcess, take
+from alma.pulumi.prewarm import WorkerProcess, take_prewarmed
 from alma.system import processes
 
 
@@ -28,7 +28,7 @@ class WorkerClient:
 
     def __init__(self, environ: Mapping[str, str], *, programs: bool) -> None:
         # One that waits has this process's environment; each task brings its own as well.
-        waits = take() if environ is os.environ else None
+        waits = take_prewarmed() if environ is os.environ else None
         spawned = waits or WorkerProcess(environ, programs=programs)
         self.served = 0
         self.process: Process | None = None
@@ -109,7 +109,7 @@ class Supervisor:
         self._timed_out = False
         self._killed: list[str] = []
 
-    async def hold(self) -> Report:
+    async def run(self) -> Report:
         """The worker's report, or the one that is made of its silence.
 
         When it is cancelled, nobody is signalled: whoever cancels closes the worker, and the CLI
@@ -131,12 +131,12 @@ class Supervisor:
                     try:
                         frame = reading.result()
                     except EOFError:
-                        return await self._orphaned()
+                        return await self._worker_died()
                     if frame[0] == "done":
-                        return self._judge(frame[1])
-                    self._hear(frame)
+                        return self._final_report(frame[1])
+                    self._handle(frame)
                     reading = asyncio.create_task(self.client.receive())
-                elif not await self._nudge():
+                elif not await self._signal_or_kill():
                     return await self._last_report(reading)
         finally:
             for task in (reading, interrupted):
@@ -144,7 +144,7 @@ class Supervisor:
                 with contextlib.suppress(asyncio.CancelledError, EOFError):
                     await task
 
-    def _hear(self, frame: tuple[Any, ...]) -> None:
+    def _handle(self, frame: tuple[Any, ...]) -> None:
         if frame[0] == "ready":
             self.client.process = frame[1]
             self.operation.on_process("worker", frame[1])
@@ -155,7 +155,7 @@ class Supervisor:
             urn, operation, done = frame[1:]
             self.operation.on_resource(str(urn), str(operation), bool(done))
 
-    async def _nudge(self) -> bool:
+    async def _signal_or_kill(self) -> bool:
         """An interrupt or a deadline: signal once, later kill. False when all was killed."""
         if self.operation.interrupt.is_set() and not self._signalled:
             await self._signal("interrupt")
@@ -194,12 +194,12 @@ class Supervisor:
             except EOFError:
                 break
             if frame[0] == "done" and isinstance(frame[1], Report):
-                return self._judge(frame[1])
+                return self._final_report(frame[1])
             reading = asyncio.create_task(self.client.receive())
         reading.cancel()
-        return self._judge(Report(failure=None, changes={}, resources=(), spent=True))
+        return self._final_report(Report(failure=None, changes={}, resources=(), spent=True))
 
-    def _judge(self, report: Report) -> Report:
+    def _final_report(self, report: Report) -> Report:
         if not self._timed_out or (report.failure is None and not self._killed):
             return report  # It may well have succeeded between the deadline and the signal.
         how = "killed with its plugins" if self._killed else "interrupted"
@@ -220,7 +220,7 @@ class Supervisor:
             unsettled=bool(self._killed),
         )
 
-    async def _orphaned(self) -> Report:
+    async def _worker_died(self) -> Report:
         """The worker died: its CLI drains by itself, and is waited for before anything else."""
         self.worker_died = True
         family = processes.family(self.task.operation, self.cli)
@@ -230,11 +230,11 @@ class Supervisor:
             self.operation.on_process("cli", self.cli)
         while not await processes.wait_gone(clis, 0.1):
             if (self.operation.interrupt.is_set() or self._remaining() == 0.0) and (
-                not await self._nudge()
+                not await self._signal_or_kill()
             ):
                 break
         if self._timed_out:
-            return self._judge(Report(failure=None, changes={}, resources=(), spent=True))
+            return self._final_report(Report(failure=None, changes={}, resources=(), spent=True))
         code = self.client.wait()
         ended = f"was killed by signal {-code}" if code and code < 0 else f"ended with code {code}"
         return self._failed(

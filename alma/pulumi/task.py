@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from alma.core.secret import Secret, secrets_in, unwrap
-from alma.core.struct import Frozen
 from alma.errors import BackendError
 from alma.pulumi.backend import Backend, python_environment
 from alma.pulumi.cli import Cli
@@ -21,17 +20,20 @@ from alma.pulumi.engine import StackRef, UpRequest
 from alma.pulumi.messages import Task, TaskKind
 from alma.pulumi.project import directory_of
 
+_TELLING_PASSPHRASE: Final = 12
+"""Characters. Taking a passphrase such as `test` out of every log would take out much else."""
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SplitConfig:
-    """`plain`: to the settings file. `injected`: to the program's process. `sealed`: to the CLI."""
+    """Where each value goes: `plain` to the settings file, the rest as the names say."""
 
     plain: Mapping[str, Any]
-    injected: Mapping[str, str]
-    sealed: Mapping[str, str]
+    for_program: Mapping[str, str]
+    for_cli: Mapping[str, str]
 
 
-def split(ref: StackRef, config: Mapping[str, Any]) -> SplitConfig:
+def split_config(ref: StackRef, config: Mapping[str, Any]) -> SplitConfig:
     """Split by secrecy; keys get their namespace, which is the project where none is given.
 
     A secret of the project goes straight to an inline program. Secrets of other namespaces are
@@ -39,17 +41,17 @@ def split(ref: StackRef, config: Mapping[str, Any]) -> SplitConfig:
     CLI as well. A value with a secret anywhere inside is secret as a whole.
     """
     plain: dict[str, Any] = {}
-    injected: dict[str, str] = {}
-    sealed: dict[str, str] = {}
+    for_program: dict[str, str] = {}
+    for_cli: dict[str, str] = {}
     for key, value in config.items():
         full = key if ":" in key else f"{ref.project}:{key}"
         if not any(True for _ in secrets_in(value)):
             plain[full] = _jsonable(value)
         elif ref.work_dir or not full.startswith(f"{ref.project}:"):
-            sealed[full] = text_of(unwrap(value))
+            for_cli[full] = text_of(unwrap(value))
         else:
-            injected[full] = text_of(unwrap(value))
-    return SplitConfig(plain=plain, injected=injected, sealed=sealed)
+            for_program[full] = text_of(unwrap(value))
+    return SplitConfig(plain=plain, for_program=for_program, for_cli=for_cli)
 
 
 def text_of(value: Any) -> str:
@@ -66,58 +68,51 @@ def _jsonable(value: Any) -> Any:
     return value
 
 
-_TELLING_PASSPHRASE: Final = 12
-"""Characters. Taking a passphrase such as `test` out of every log would take out much else."""
+def build_task(
+    kind: TaskKind,
+    ref: StackRef,
+    request: UpRequest | None,
+    *,
+    operation: str,
+    log_dir: str,
+    cli: Cli,
+    backend: Backend,
+    cwd: Path,
+    environ: Mapping[str, str],
+) -> Task:
+    """The task; its log directory is made. Raises `BackendError` when that cannot be."""
+    environment = backend.environment(environ, operation=operation)
+    search = [entry or str(cwd) for entry in sys.path]
+    if not ref.work_dir:
+        # A project of its own may have its own Python; an inline program's plugins use ours.
+        environment |= python_environment(search)
+    given = dict(request.config) if request else {}
+    config = split_config(ref, given)
+    return Task(
+        kind=kind,
+        operation=operation,
+        project=ref.project,
+        stack=ref.stack,
+        cli=cli.path,
+        directory=str(directory_of(ref, backend.url, environ)),
+        project_dir=ref.work_dir,
+        log_dir=_log_directory(log_dir),
+        cwd=str(cwd),
+        search=tuple(search),
+        environment=environment,
+        create=request.create if request else False,
+        program=request.program if request else None,
+        plain=config.plain,
+        defaults=request.defaults if request else {},
+        injected=config.for_program,
+        sealed=config.for_cli,
+        secrets=(*secrets_in(given), *_telling_passphrase(backend, environ)),
+    )
 
 
-class Tasking(Frozen):
-    """What all tasks of an engine share."""
-
-    backend: Backend
-    cwd: Path
-    environ: Mapping[str, str]
-
-    def task(
-        self,
-        kind: TaskKind,
-        cli: Cli,
-        ref: StackRef,
-        operation: str,
-        log_dir: str,
-        request: UpRequest | None = None,
-    ) -> Task:
-        """The task; its log directory is made. Raises `BackendError` when that cannot be."""
-        environment = self.backend.environment(self.environ, operation=operation)
-        search = [entry or str(self.cwd) for entry in sys.path]
-        if not ref.work_dir:
-            # A project of its own may have its own Python; an inline program's plugins use ours.
-            environment |= python_environment(search)
-        given = dict(request.config) if request else {}
-        config = split(ref, given)
-        return Task(
-            kind=kind,
-            operation=operation,
-            project=ref.project,
-            stack=ref.stack,
-            cli=cli.path,
-            directory=str(directory_of(ref, self.backend.url, self.environ)),
-            project_dir=ref.work_dir,
-            log_dir=_log_directory(log_dir),
-            cwd=str(self.cwd),
-            search=tuple(search),
-            environment=environment,
-            create=request.create if request else False,
-            program=request.program if request else None,
-            plain=config.plain,
-            defaults=request.defaults if request else {},
-            injected=config.injected,
-            sealed=config.sealed,
-            secrets=(*secrets_in(given), *self._passphrase()),
-        )
-
-    def _passphrase(self) -> tuple[Secret, ...]:
-        passphrase = self.backend.passphrase(self.environ)
-        return (Secret(passphrase),) if len(passphrase) >= _TELLING_PASSPHRASE else ()
+def _telling_passphrase(backend: Backend, environ: Mapping[str, str]) -> tuple[Secret, ...]:
+    passphrase = backend.passphrase(environ)
+    return (Secret(passphrase),) if len(passphrase) >= _TELLING_PASSPHRASE else ()
 
 
 def _log_directory(path: str) -> str:

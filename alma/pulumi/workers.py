@@ -43,7 +43,7 @@ class Workers:
             try:
                 if client.process is not None:
                     operation.on_process("worker", client.process)
-                report = await Supervisor(client, task, operation).hold()
+                report = await Supervisor(client, task, operation).run()
                 reported = True
                 client.served += 1
                 good = not report.spent and client.served < RECYCLE_AFTER

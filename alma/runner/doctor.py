@@ -11,7 +11,7 @@ from typing import Final
 
 from alma.errors import AlmaError
 from alma.pulumi.backend import Backend
-from alma.pulumi.cli import Cli, locate, parse
+from alma.pulumi.cli import Cli, find_cli, parse
 from alma.pulumi.engine import StackRef
 from alma.pulumi.recovery import locks_of
 from alma.runner.checks import Check, check_journal
@@ -48,10 +48,10 @@ async def examine(
 
 
 def _cli(environ: Mapping[str, str]) -> tuple[Cli | None, Check]:
-    # Without a home, `locate` keeps no note of the version: this command writes nothing.
+    # Without a home, `find_cli` keeps no note of the version: this command writes nothing.
     homeless = {k: v for k, v in environ.items() if k not in ("HOME", "XDG_CACHE_HOME")}
     try:
-        cli = locate(homeless)
+        cli = find_cli(homeless)
     except AlmaError as error:
         return None, Check(name="cli", level="fail", message=error.message, mend=error.hint)
     return cli, Check(name="cli", level="ok", message=f"Pulumi {cli.version} at {cli.path}")

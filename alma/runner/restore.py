@@ -78,7 +78,7 @@ async def foresee(
                 f"Somebody else has changed the stack {label} since run {last.run.run} left it.",
                 hint="Give --accept-changes to put it back all the same.",
             )
-        foreseen = await engine.foresee(
+        foreseen = await engine.preview_restore(
             RestoreRequest(ref=ref, document=document, log_dir=""),
             Operation(id="preview", interrupt=asyncio.Event()),
         )

@@ -155,22 +155,26 @@ class FakeEngine:
         with self._at_work(key):
             failure = await self._do(key, work, fault, operation, touched)
         now = self.reality.state(key)
-        unlike = set(now.resources) ^ set(wanted.resources)
-        if not unlike:
+        different = set(now.resources) ^ set(wanted.resources)
+        if not different:
             self.reality.opened[key] = opened
             self.reality.put(key, replace(now, outputs=wanted.outputs))
         lie = Failure(kind="unverified", message="the stack is not as it was before")
         return RestoreResult(
-            failure=(failure or lie) if unlike else None,
-            changes=_count(work) if not unlike else {},
+            failure=(failure or lie) if different else None,
+            changes=_count(work) if not different else {},
             resources=tuple(touched),
-            unlike=tuple(
+            different=tuple(
                 Difference(urn=one.urn, id=one.id, reason="not as before")
-                for one in sorted(unlike, key=lambda one: one.urn)
+                for one in sorted(different, key=lambda one: one.urn)
             ),
         )
 
-    async def foresee(self, request: RestoreRequest, operation: Operation) -> RestorePreview:  # noqa: ARG002
+    async def preview_restore(
+        self,
+        request: RestoreRequest,
+        operation: Operation,  # noqa: ARG002
+    ) -> RestorePreview:
         """What is missing, and what was not there."""
         self._check()
         held = self.reality.state(_key(request.ref)).resources
@@ -188,12 +192,12 @@ class FakeEngine:
             ),
         )
 
-    async def mend(self, ref: StackRef, found: Mapping[str, str]) -> None:
+    async def resolve_pending(self, ref: StackRef, found: Mapping[str, str]) -> None:
         """Pending creates that are in `found` become resources, all others are dropped."""
         self._check()
         self.reality.mend(_key(ref), found)
 
-    async def settle(
+    async def reconcile(
         self,
         ref: StackRef,
         operation: str,  # noqa: ARG002

@@ -12,7 +12,7 @@ import pytest
 
 from alma import Saga, destroy, resume
 from alma.journal.sqlite.connection import Store
-from alma.pulumi.prewarm import take
+from alma.pulumi.prewarm import take_prewarmed
 from alma.runner import executor as operation
 from alma.runner import recorder
 from alma.steps.step import prewarmed
@@ -224,7 +224,7 @@ def test_a_worker_imports_pulumi_for_programs_alone(*, programs: bool) -> None:
     if programs:
         saga.add_stack("program", program=lambda: None)
     with prewarmed(saga.steps, saga.stack):
-        worker = take()
+        worker = take_prewarmed()
     assert worker is not None
     worker.discard()
     assert isinstance(worker.popen.args, list)

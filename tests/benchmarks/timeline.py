@@ -23,7 +23,7 @@ echo "end $$ $EPOCHREALTIME" >>"{log}"
 exit $code
 """
 
-_KNOW_VERSION = "from alma.pulumi.cli import locate; locate()"
+_KNOW_VERSION = "from alma.pulumi.cli import find_cli; find_cli()"
 """It is asked once for each installed CLI, and the wrapper is one that was never seen before."""
 
 

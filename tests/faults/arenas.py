@@ -16,7 +16,7 @@ import pulumi
 from alma.core.events import Process
 from alma.core.operation import Operation
 from alma.pulumi.engine import Engine, OperationResult, StackRef, UpRequest
-from alma.pulumi.programs import ship
+from alma.pulumi.programs import serialize_program
 from alma.system.processes import family, kill
 from alma.testing import FakeEngine, FakeProgram, Fault
 from tests.pulumi import programs
@@ -203,7 +203,7 @@ class StubArena(CliArena):
         (self.root / "world" / "plan.json").write_text(
             json.dumps({**plan, "projects": {"demo": project}})
         )
-        return ship(programs.nothing, by_value=[programs])
+        return serialize_program(programs.nothing, by_value=[programs])
 
 
 class RealArena(CliArena):
@@ -229,7 +229,7 @@ class RealArena(CliArena):
                 )
                 last = programs.thing(name, opts=options, **more)
 
-        return ship(program, by_value=[programs])
+        return serialize_program(program, by_value=[programs])
 
 
 def _gated(trouble: Trouble | None) -> bool:

@@ -74,7 +74,7 @@ async def _interrupted(arena: Arena) -> list[Shape]:
 async def _killed(arena: Arena) -> list[Shape]:
     """The CLI is killed: the state only says that a create was begun, destroy or not."""
     shapes = [await arena.up(THREE, Trouble(at=1, what="kill"))]
-    await arena.engine.settle(REF, arena.operation_id, ())
+    await arena.engine.reconcile(REF, arena.operation_id, ())
     return [*shapes, await arena.destroy(), await arena.remove()]
 
 

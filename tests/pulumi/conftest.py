@@ -20,7 +20,7 @@ from alma.core.events import Process
 from alma.core.operation import Operation
 from alma.pulumi.engine import OperationResult, StackRef, UpRequest
 from alma.pulumi.local import PulumiEngine
-from alma.pulumi.programs import ship
+from alma.pulumi.programs import serialize_program
 from tests.pulumi import programs
 
 WRAPPER = """#!/bin/sh
@@ -70,7 +70,7 @@ class Place:
         """A request to bring a stack up; the program travels by value, like a script's own."""
         options.setdefault("ref", self.ref(stack))
         return UpRequest(
-            program=None if program is None else ship(program, by_value=[programs]),
+            program=None if program is None else serialize_program(program, by_value=[programs]),
             log_dir=str(self.logs()),
             **options,
         )

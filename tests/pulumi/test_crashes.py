@@ -16,7 +16,7 @@ import pytest
 from alma.core.events import Process
 from alma.core.operation import Operation
 from alma.errors import RefusedError
-from alma.pulumi import recovery as settle
+from alma.pulumi import recovery
 from alma.pulumi.engine import OperationResult
 from alma.pulumi.local import PulumiEngine
 from alma.system import processes
@@ -125,10 +125,10 @@ async def test_a_cancelled_task_leaves_a_cli_that_drains(place: Place) -> None:
     await until(lambda: processes.find(place.worker(operation)) is None)
     assert cli.is_running()
     assert place.signals == []
-    settling = asyncio.create_task(place.engine.settle(place.ref(), operation.id, ()))
+    reconciling = asyncio.create_task(place.engine.reconcile(place.ref(), operation.id, ()))
     gate.touch()
-    settled = await settling
-    assert f"pid {cli.pid}" in settled.found
+    reconciled = await reconciling
+    assert f"pid {cli.pid}" in reconciled.found
     checkpoint = await place.engine.inspect(place.ref())
     assert "slow" in _names(checkpoint)
     assert not checkpoint.pending
@@ -140,7 +140,7 @@ import asyncio, json, sys
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.engine import StackRef, UpRequest
 from alma.core.operation import Operation
-from alma.pulumi.programs import ship
+from alma.pulumi.programs import serialize_program
 from tests.pulumi import programs
 
 def told(role, process):
@@ -149,7 +149,7 @@ def told(role, process):
 async def main():
     engine = PulumiEngine()
     operation = Operation(id="op-killed", interrupt=asyncio.Event(), on_process=told)
-    program = ship(programs.waits(sys.argv[1]), by_value=[programs])
+    program = serialize_program(programs.waits(sys.argv[1]), by_value=[programs])
     request = UpRequest(ref=StackRef(project="demo", stack="dev"), program=program, create=True,
                         log_dir="logs/killed")
     await engine.up(request, operation)
@@ -169,12 +169,12 @@ async def test_a_killed_runner_leaves_a_cli_that_drains_and_settle_waits(place: 
         told = [json.loads(line) for line in (runner.stdout or ()) if line.strip()]
     journaled = tuple(Process(host=host, pid=pid, started=at) for _, host, pid, at in told)
     assert place.live_locks()
-    settling = asyncio.create_task(place.engine.settle(place.ref(), "op-killed", journaled))
-    done, _ = await asyncio.wait({settling}, timeout=0.3)
+    reconciling = asyncio.create_task(place.engine.reconcile(place.ref(), "op-killed", journaled))
+    done, _ = await asyncio.wait({reconciling}, timeout=0.3)
     assert not done
     gate.touch()
-    settled = await settling
-    assert settled.evidence["waited_for"]
+    reconciled = await reconciling
+    assert reconciled.evidence["waited_for"]
     checkpoint = await place.engine.inspect(place.ref())
     assert "slow" in _names(checkpoint)
     assert not checkpoint.pending
@@ -187,7 +187,7 @@ async def test_a_killed_cli_is_told_and_its_lock_is_broken(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The runner lives: the operation fails, and what was in flight is pending in the state."""
-    monkeypatch.setattr(settle, "_PLUGINS_GO", 0.5)
+    monkeypatch.setattr(recovery, "_PLUGINS_GO", 0.5)
     _, operation, running = await _waiting(place)
     psutil.Process(place.cli(operation).pid).kill()
     result = await running
@@ -204,7 +204,7 @@ async def test_what_a_resource_is_survives_the_end_of_its_plugin(place: Place) -
     env = {**os.environ, "ALMA_OPERATION": "op"}
     with _spawn("-c", "input()", env=env, stdin=subprocess.PIPE) as server:
         assert processes.marked("op") == []
-        await place.engine.settle(place.ref(), "op", ())
+        await place.engine.reconcile(place.ref(), "op", ())
         assert server.poll() is None
         server.communicate(b"\n")
 
@@ -227,15 +227,15 @@ def _dead_pid() -> int:
 async def test_a_lock_of_a_dead_process_is_broken(place: Place) -> None:
     """Same host and nobody has its pid."""
     lock = _plant(place, pid=_dead_pid(), host=processes.HOST)
-    settled = await place.engine.settle(place.ref(), "op", ())
-    assert "somebody" in settled.found
+    reconciled = await place.engine.reconcile(place.ref(), "op", ())
+    assert "somebody" in reconciled.found
     assert not lock.exists()
 
 
 async def test_a_lock_older_than_the_process_with_its_pid_is_broken(place: Place) -> None:
     """The pid was given to another process meanwhile."""
     lock = _plant(place, pid=os.getpid(), host=processes.HOST, at="2001-01-01T00:00:00.1234567Z")
-    await place.engine.settle(place.ref(), "op", ())
+    await place.engine.reconcile(place.ref(), "op", ())
     assert not lock.exists()
 
 
@@ -246,7 +246,7 @@ async def test_a_lock_with_the_pid_of_a_live_cli_stands_whatever_the_clock(place
     content = json.loads(lock.read_text())
     lock.write_text(json.dumps({**content, "timestamp": "2001-01-01T00:00:00Z"}))
     with pytest.raises(RefusedError, match=f"pid {place.cli(operation).pid}"):
-        await place.engine.settle(place.ref(), "another operation", ())
+        await place.engine.reconcile(place.ref(), "another operation", ())
     gate.touch()
     assert (await running).failure is None
 
@@ -256,7 +256,7 @@ async def test_a_lock_that_may_be_held_is_refused_by_name(place: Place, host: st
     """Alive here, or out of sight elsewhere."""
     lock = _plant(place, pid=os.getpid(), host=host)
     with pytest.raises(RefusedError, match=rf"somebody@{host} \(pid {os.getpid()}\)"):
-        await place.engine.settle(place.ref(), "op", ())
+        await place.engine.reconcile(place.ref(), "op", ())
     assert lock.exists()
 
 
@@ -265,7 +265,7 @@ async def test_a_lock_that_cannot_be_read_is_refused(place: Place) -> None:
     lock = _plant(place, pid=1, host="x")
     lock.write_text("{")
     with pytest.raises(RefusedError):
-        await place.engine.settle(place.ref(), "op", ())
+        await place.engine.reconcile(place.ref(), "op", ())
 
 
 async def test_a_locked_stack_fails_as_locked(place: Place) -> None:

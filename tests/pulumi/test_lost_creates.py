@@ -15,7 +15,7 @@ from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 
 from alma import PendingCreate, Saga, SagaState
 from alma.core.result import Result, SagaEndedError
-from alma.pulumi import recovery as settle
+from alma.pulumi import recovery
 from alma.runner.doctor import examine
 from alma.runner.settings import Settings
 from alma.runner.start import up
@@ -90,7 +90,7 @@ def _path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers and plugins import this module by name."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
     # These creates end at once when their gate opens: no need to wait longer for their plugin.
-    monkeypatch.setattr(settle, "_PLUGINS_GO", 2.0)
+    monkeypatch.setattr(recovery, "_PLUGINS_GO", 2.0)
 
 
 async def test_a_pending_create_is_named_when_nobody_can_resolve_it(directory: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from alma.errors import DefinitionError
-from alma.pulumi.programs import code_digest, ship
+from alma.pulumi.programs import code_digest, serialize_program
 from tests.pulumi import programs
 from tests.pulumi.conftest import Place, environment, python
 
@@ -77,7 +77,7 @@ def test_what_cannot_be_sent_is_named(program: Callable[..., Any], captured: str
     """The object, what it is, the step, and the way out."""
     this = sys.modules[__name__]
     with pytest.raises(DefinitionError) as refused:
-        ship(program, step="database", by_value=[this])
+        serialize_program(program, step="database", by_value=[this])
     assert str(refused.value) == (
         f'The program of step "database" captures {captured}, which cannot be sent to '
         "a worker process. Create it inside the program."
@@ -88,7 +88,7 @@ def test_shipping_leaves_no_module_registered() -> None:
     """By value is for this one program."""
     import cloudpickle
 
-    ship(programs.one, by_value=[programs])
+    serialize_program(programs.one, by_value=[programs])
     assert cloudpickle.list_registry_pickle_by_value() == set()
 
 
@@ -186,7 +186,7 @@ from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.engine import StackRef, UpRequest
 from alma.core.operation import Operation
-from alma.pulumi.programs import ship
+from alma.pulumi.programs import serialize_program
 
 print("top level")
 
@@ -207,7 +207,7 @@ async def main():
     engine = PulumiEngine()
     operation = Operation(id="op", interrupt=asyncio.Event())
     ref = StackRef(project="demo", stack="dev")
-    request = UpRequest(ref=ref, program=ship(program), create=True, log_dir="logs")
+    request = UpRequest(ref=ref, program=serialize_program(program), create=True, log_dir="logs")
     result = await engine.up(request, operation)
     print(result.failure, dict(result.outputs), dict(result.changes))
     await engine.close()
@@ -243,7 +243,7 @@ async def test_a_program_that_cannot_be_loaded_is_told(place: Place, tmp_path: P
     try:
         import vanishing  # type: ignore[import-not-found]
 
-        shipped = ship(vanishing.program)
+        shipped = serialize_program(vanishing.program)
     finally:
         sys.path.remove(str(tmp_path))
         sys.modules.pop("vanishing", None)

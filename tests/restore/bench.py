@@ -106,7 +106,7 @@ def bench(root: Path) -> Iterator[Bench]:
     port = provider.stdout.readline().strip()
     with vault() as url, pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(repository)
-        patch.setattr(Supervisor, "hold", _not_spent(Supervisor.hold))
+        patch.setattr(Supervisor, "run", _not_spent(Supervisor.run))
         patch.setenv("GOGC", "off")
         # It is on no PATH: each CLI would ask the internet for it, most of a second where there is
         # none, and go on without.
@@ -127,11 +127,11 @@ def bench(root: Path) -> Iterator[Bench]:
             provider.stdout.close()
 
 
-def _not_spent(hold: Any) -> Any:
+def _not_spent(run: Any) -> Any:
     """A worker that goes on after a failure: half a second less for most cases."""
 
     async def held(self: Supervisor) -> Report:
-        report: Report = await hold(self)
+        report: Report = await run(self)
         return replace(report, spent=False)
 
     return held
@@ -149,14 +149,14 @@ async def _holds(lab: Lab, before: Deployment, after: Deployment) -> None:
     kept = await lab.let_go()
     restored = await lab.restore()
     note(f"the restore: {restored}")
-    named = {one.id: one.reason for one in restored.unlike}
+    named = {one.id: one.reason for one in restored.different}
     assert (restored.failure is None) == (not named)
     if any("protected" in reason for reason in named.values()):
         # It lost its parent, so it is another one: made by the update, and protected.
         assert all("made by this run" in reason for reason in named.values())
         return
     assert all(reason == MADE_UP for reason in named.values()), named
-    renewed = {one.reason.removeprefix("made again; it was "): one.id for one in restored.renewed}
+    renewed = {one.reason.removeprefix("made again; it was "): one.id for one in restored.recreated}
     again, gone = {*renewed.values(), *named}, {*renewed, *named}
     now, was = _told(await lab.state(), again), _told(state, gone)
     was = _renewed(was, renewed)

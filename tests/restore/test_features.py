@@ -36,9 +36,9 @@ async def same_again(
     assert (changed.failure is not None) == fails, changed.failure
     assert await lab.state() != state
     restored = await lab.restore()
-    assert restored.failure is None, (restored.failure, restored.unlike)
-    assert restored.unlike == ()
-    assert restored.renewed == ()
+    assert restored.failure is None, (restored.failure, restored.different)
+    assert restored.different == ()
+    assert restored.recreated == ()
     assert differing(await lab.state(), state) == {}
     assert lab.things() == world
     seen = await lab.preview(before, configs[0])

@@ -53,9 +53,9 @@ async def test_deleted_and_replaced_for_good_is_made_again(lab: Lab) -> None:
 
     result = await restored(lab, before, after)
     assert result.failure is None, result
-    assert sorted(named(result.renewed)) == ["a", "b"]
-    assert "made again; it was" in result.renewed[0].reason
-    ids = {one.urn.rpartition("::")[2]: one.id for one in result.renewed}
+    assert sorted(named(result.recreated)) == ["a", "b"]
+    assert "made again; it was" in result.recreated[0].reason
+    ids = {one.urn.rpartition("::")[2]: one.id for one in result.recreated}
     world = lab.things()
     assert len(world) == 3
     (c,) = (held["inputs"] for name, held in world.items() if name.startswith("c-"))
@@ -80,11 +80,11 @@ async def test_what_was_let_go_comes_back_although_what_it_needed_is_gone(lab: L
 
     result = await restored(lab, before, lambda: None)
     assert result.failure is None, result
-    assert list(named(result.renewed)) == ["e"]
+    assert list(named(result.recreated)) == ["e"]
     held = {name[0]: value["inputs"] for name, value in lab.things().items()}
     assert sorted(held) == ["d", "e", "x"]
     assert len(lab.things()) == 3
-    assert held["d"]["of"] == f"address-of-{result.renewed[0].id}"
+    assert held["d"]["of"] == f"address-of-{result.recreated[0].id}"
     assert set((await lab.preview(before)).changes) == {"same"}
 
 
@@ -104,7 +104,7 @@ async def test_what_was_let_go_and_is_gone_is_made_again(lab: Lab) -> None:
     await lab.up(lambda: None)
     result = await lab.restore()
     assert result.failure is None, result
-    assert list(named(result.renewed)) == ["a"]
+    assert list(named(result.recreated)) == ["a"]
     assert sorted(name[0] for name in lab.things()) == ["a", "b"]
 
 
@@ -114,7 +114,7 @@ def test_what_was_let_go_and_made_again_all_the_same_is_named() -> None:
     before = {"resources": [{**entry, "id": "old", "retainOnDelete": True}]}
     after = {"resources": [{**entry, "id": "new", "retainOnDelete": True}]}
     found = compare(before, after, {})
-    assert "may still exist" in found.unlike[0].reason
+    assert "may still exist" in found.different[0].reason
 
 
 async def test_what_the_update_made_and_protected_is_named(lab: Lab) -> None:
@@ -133,8 +133,8 @@ async def test_what_the_update_made_and_protected_is_named(lab: Lab) -> None:
 
     result = await restored(lab, before, after)
     assert result.failure is not None
-    assert "protected against its deletion" in named(result.unlike)["kept"]
-    assert sorted(named(result.unlike)) == ["kept", "needed"]
+    assert "protected against its deletion" in named(result.different)["kept"]
+    assert sorted(named(result.different)) == ["kept", "needed"]
     held = {name.rpartition("-")[0]: value["inputs"] for name, value in lab.things().items()}
     assert sorted(held) == ["a", "kept", "needed"]
     assert held["a"]["size"] == 1
@@ -145,10 +145,10 @@ async def test_a_value_that_its_provider_makes_up_anew_is_named(lab: Lab) -> Non
     before, after = (lambda: Thing("a", size=1)), (lambda: Thing("a", size=2, title="given"))
     result = await restored(lab, before, after)
     assert result.failure is not None
-    assert named(result.unlike) == {
+    assert named(result.different) == {
         "a": "not as before: input title (made up anew by its provider)"
     }
-    assert result.renewed == ()
+    assert result.recreated == ()
     assert set((await lab.preview(before)).changes) == {"same"}
 
 
@@ -166,11 +166,11 @@ async def test_a_provider_that_refuses_is_quoted(lab: Lab) -> None:
 
     result = await restored(lab, before, after)
     assert result.failure is not None
-    assert named(result.unlike) == {"c": "made by this run, and still there (it refuses to go)"}
+    assert named(result.different) == {"c": "made by this run, and still there (it refuses to go)"}
     sizes = {name[0]: held["inputs"].get("size") for name, held in lab.things().items()}
     assert sizes == {"a": 1, "b": 1, "c": None}
     again = await lab.restore()
-    assert named(again.unlike) == named(result.unlike)
+    assert named(again.different) == named(result.different)
 
 
 async def test_a_protected_resource_is_not_replaced(lab: Lab) -> None:
@@ -195,9 +195,9 @@ async def test_a_protected_resource_is_not_replaced(lab: Lab) -> None:
     result = await lab.restore()
     assert result.failure is not None
     assert "protect" in result.failure.message
-    assert sorted(named(result.unlike)) == ["a", "d", "e"]
-    assert "protect" in named(result.unlike)["a"]
-    assert "protect" in named(result.unlike)["d"]
+    assert sorted(named(result.different)) == ["a", "d", "e"]
+    assert "protect" in named(result.different)["a"]
+    assert "protect" in named(result.different)["d"]
     held = {name[0]: value["inputs"] for name, value in lab.things().items()}
     assert held["b"]["size"] == 1
     assert held["e"]["size"] == 2
@@ -215,7 +215,7 @@ async def test_an_imported_resource_that_is_still_there(lab: Lab) -> None:
 
     result = await restored(lab, program(1), program(2))
     assert result.failure is None, result
-    assert result.renewed == ()
+    assert result.recreated == ()
     state = await lab.state()
     (entry,) = (one for one in state.values() if one["type"] == "world:index:Thing")
     assert entry["importID"] == entry["id"] == "theirs"
@@ -295,8 +295,8 @@ async def test_a_file_that_is_another_one_by_now_is_named(lab: Lab, *, gone: boo
 
     result = await restored(lab, before, after)
     assert result.failure is not None
-    reasons = named(result.unlike)
+    reasons = named(result.different)
     assert "not what it was then" in reasons["a"]
     assert "not what it was then" in reasons["b"]
     again = await lab.restore()
-    assert {"a", "b"} <= set(named(again.unlike))
+    assert {"a", "b"} <= set(named(again.different))

@@ -25,7 +25,13 @@ from alma.pulumi.deployment import (
     without_defaults,
 )
 from alma.pulumi.restore.plan import RestorePlan, default_plugin, internal
-from alma.pulumi.restore.substitution import Substitutions, merged, renew, renewals, renewed_inputs
+from alma.pulumi.restore.substitution import (
+    Substitutions,
+    find_substitutions,
+    merge,
+    substitute,
+    substituted_inputs,
+)
 
 _AT_ONCE: Final = 16
 """Registrations under way: each waits in a thread; the engine has a limit of its own."""
@@ -58,7 +64,7 @@ class Player:
         self._replay = replay
         self._monitor = monitor
         self._futures: dict[str, Future[str]] = {}
-        self._renewals: dict[str, Substitutions] = {}
+        self._substitutions: dict[str, Substitutions] = {}
         self._packages: dict[str, str] = {}
 
     def play(self) -> list[str]:
@@ -92,8 +98,8 @@ class Player:
                     ids[urn] = self._futures[urn].result()
                 except Exception as error:
                     raise FailedError("") from error
-        if entry["urn"] in self._replay.unmade:
-            raise FailedError(f"{name_of(entry['urn'])}: {self._replay.unmade[entry['urn']]}")
+        if entry["urn"] in self._replay.impossible:
+            raise FailedError(f"{name_of(entry['urn'])}: {self._replay.impossible[entry['urn']]}")
         try:
             if entry.get("external"):
                 message = self._reading(entry, ids)
@@ -108,12 +114,12 @@ class Player:
             raise FailedError(said) from None
         if not entry.get("external") and answer.result != resource_pb2.SUCCESS:
             raise FailedError("")
-        self._renewals[entry["urn"]] = renewals(entry, identity, outputs)
+        self._substitutions[entry["urn"]] = find_substitutions(entry, identity, outputs)
         return str(identity)
 
     def _registration(self, entry: Entry, ids: Mapping[str, str]) -> Register:
         urn = entry["urn"]
-        eased = urn in self._replay.eased
+        relaxed = urn in self._replay.relaxed
         inputs = self._inputs(entry)
         message = Register(
             type=entry["type"],
@@ -125,8 +131,8 @@ class Player:
             retainOnDelete=bool(entry.get("retainOnDelete")),
             dependencies=entry.get("dependencies") or [],
             additionalSecretOutputs=entry.get("additionalSecretOutputs") or [],
-            ignoreChanges=[] if eased else entry.get("ignoreChanges") or [],
-            replaceOnChanges=[] if eased else entry.get("replaceOnChanges") or [],
+            ignoreChanges=[] if relaxed else entry.get("ignoreChanges") or [],
+            replaceOnChanges=[] if relaxed else entry.get("replaceOnChanges") or [],
             deletedWith=entry.get("deletedWith", ""),
             replace_with=entry.get("replaceWith") or [],
             hideDiffs=[_path(path) for path in entry.get("hideDiff") or []],
@@ -164,7 +170,7 @@ class Player:
         )
 
     def _inputs(self, entry: Entry) -> Mapping[str, Any]:
-        inputs: Mapping[str, Any] = without_defaults(renewed_inputs(entry, self._renewals))
+        inputs: Mapping[str, Any] = without_defaults(substituted_inputs(entry, self._substitutions))
         return inputs
 
     def _provider(self, entry: Entry, ids: Mapping[str, str]) -> dict[str, Any]:
@@ -202,8 +208,8 @@ class Player:
 
     def _tell_outputs(self, entry: Entry) -> None:
         # The outputs of a stack or a component do not say what each of them came from.
-        texts = merged(self._renewals, self._renewals)
-        outputs = renew(entry.get("outputs") or {}, texts)
+        texts = merge(self._substitutions, self._substitutions)
+        outputs = substitute(entry.get("outputs") or {}, texts)
         request = resource_pb2.RegisterResourceOutputsRequest(
             urn=entry["urn"], outputs=to_struct(outputs)
         )

@@ -20,7 +20,13 @@ from alma.pulumi.deployment import (
     provider_of,
     without_defaults,
 )
-from alma.pulumi.restore.substitution import Substitutions, merged, renew, renewals, renewed_inputs
+from alma.pulumi.restore.substitution import (
+    Substitutions,
+    find_substitutions,
+    merge,
+    substitute,
+    substituted_inputs,
+)
 
 _SAME: Final = (
     "type",
@@ -43,10 +49,10 @@ _PLUGIN: Final = ("version", "__internal")
 
 
 class Comparison(Struct):
-    """`renewed` is there again with another id; `unlike` is not as it was, and says why."""
+    """`recreated` is there again with another id; `different` is not as it was, and says why."""
 
-    renewed: list[Difference] = field(default_factory=list)
-    unlike: list[Difference] = field(default_factory=list)
+    recreated: list[Difference] = field(default_factory=list)
+    different: list[Difference] = field(default_factory=list)
 
 
 def compare(
@@ -63,31 +69,31 @@ def compare(
     old = {urn: entry for urn, entry in live(wanted).items() if is_registered(entry)}
     now = live(after)
     known: dict[str, Substitutions] = {
-        urn: renewals(entry, now[urn].get("id", ""), now[urn].get("outputs"))
+        urn: find_substitutions(entry, now[urn].get("id", ""), now[urn].get("outputs"))
         for urn, entry in old.items()
         if urn in now and not is_root(entry)
     }
     for urn, entry in old.items():
         there = now.get(urn)
         if there is None or there.get("pendingReplacement"):
-            found.unlike.append(_difference(entry, "it is not there again", said))
+            found.different.append(_difference(entry, "it is not there again", said))
             continue
-        fields = [*_unlike(entry, there, known)]
+        fields = [*_differences(entry, there, known)]
         if fields:
             what = f"not as before: {', '.join(fields)}"
-            found.unlike.append(_difference(there, what, said))
+            found.different.append(_difference(there, what, said))
         own = not entry["type"].startswith(PROVIDER_TYPE)
         if own and entry.get("id", "") != there.get("id", ""):
             kept = entry.get("retainOnDelete") and not entry.get("external")
             if kept and urn not in gone:
                 what = "made again beside this one, which was let go and may still exist"
-                found.unlike.append(_difference(entry, what, said))
-            found.renewed.append(_difference(there, f"made again; it was {entry.get('id')}", {}))
-    found.unlike.extend(_extras(old, wanted, after, said))
+                found.different.append(_difference(entry, what, said))
+            found.recreated.append(_difference(there, f"made again; it was {entry.get('id')}", {}))
+    found.different.extend(_extras(old, wanted, after, said))
     return found
 
 
-def _unlike(entry: Entry, there: Entry, known: Mapping[str, Substitutions]) -> Iterator[str]:
+def _differences(entry: Entry, there: Entry, known: Mapping[str, Substitutions]) -> Iterator[str]:
     for name in _SAME:
         if (entry.get(name) or None) != (there.get(name) or None):
             yield name
@@ -100,9 +106,12 @@ def _unlike(entry: Entry, there: Entry, known: Mapping[str, Substitutions]) -> I
     if _timeouts(entry) != _timeouts(there):
         yield "customTimeouts"
     if is_root(entry) or not entry.get("custom"):
-        before, now = renew(entry.get("outputs") or {}, merged(known, known)), there.get("outputs")
+        before, now = (
+            substitute(entry.get("outputs") or {}, merge(known, known)),
+            there.get("outputs"),
+        )
         yield from _keys("output", before, now or {})
-    before, now = renewed_inputs(entry, known), there.get("inputs") or {}
+    before, now = substituted_inputs(entry, known), there.get("inputs") or {}
     if entry["type"].startswith(PROVIDER_TYPE) and "version" not in before:
         now = {key: value for key, value in now.items() if key not in _PLUGIN}
         before = {key: value for key, value in before.items() if key not in _PLUGIN}

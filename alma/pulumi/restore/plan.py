@@ -37,7 +37,7 @@ class RestorePlan:
 
     `plugins` are the inputs of default providers by URN. `aliases`: by URN, the one under which
     the resource is found now. `imported`: by URN, the id by which it was imported before, as far
-    as it is still that resource. `eased`: entries that are registered without `ignoreChanges`
+    as it is still that resource. `relaxed`: entries that are registered without `ignoreChanges`
     and `replaceOnChanges`, so that their old inputs reach them, and in place.
     """
 
@@ -45,16 +45,16 @@ class RestorePlan:
     plugins: Mapping[str, Mapping[str, Any]]
     aliases: Mapping[str, str] = field(default_factory=dict)
     imported: Mapping[str, str] = field(default_factory=dict)
-    eased: frozenset[str] = frozenset()
-    unmade: Mapping[str, str] = field(default_factory=dict)
+    relaxed: frozenset[str] = frozenset()
+    impossible: Mapping[str, str] = field(default_factory=dict)
     """By URN, why an entry cannot be registered at all."""
     secrets: tuple[Secret, ...] = ()
     """The contents of all secrets in it, to be kept out of logs and messages."""
 
     @property
     def strict(self) -> RestorePlan:
-        """The same with every option as it was: what is left to do after the eased one."""
-        return replace(self, eased=frozenset())
+        """The same with every option as it was: what is left to do after the relaxed one."""
+        return replace(self, relaxed=frozenset())
 
 
 def plan(
@@ -80,7 +80,7 @@ def plan(
     ]
     return RestorePlan(
         entries=tuple(ordered(entries)),
-        unmade={**{urn: why for urn, why in stale.items() if urn not in left}, **refused},
+        impossible={**{urn: why for urn, why in stale.items() if urn not in left}, **refused},
         plugins={
             entry["urn"]: entry.get("inputs") or {}
             for entry in (*live(current).values(), *live(wanted).values())
@@ -92,7 +92,7 @@ def plan(
             for urn, entry in old.items()
             if entry.get("importID") and _is_still(entry, now.get(urn))
         },
-        eased=frozenset(urn for urn, entry in old.items() if _is_eased(entry, now.get(urn))),
+        relaxed=frozenset(urn for urn, entry in old.items() if _is_relaxed(entry, now.get(urn))),
         secrets=tuple(Secret(value) for one in (wanted, current) for value in secret_values(one)),
     )
 
@@ -132,7 +132,7 @@ def _is_still(entry: Entry, now: Entry | None) -> bool:
     return bool((now.get("importID") or now.get("id")) == entry["importID"])
 
 
-def _is_eased(entry: Entry, now: Entry | None) -> bool:
+def _is_relaxed(entry: Entry, now: Entry | None) -> bool:
     options = entry.get("ignoreChanges") or entry.get("replaceOnChanges")
     return bool(options) and now is not None and now.get("inputs") != entry.get("inputs")
 

@@ -22,15 +22,15 @@ from alma.pulumi.deployment import (
 )
 
 
-def let_go(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, ...]:
-    """URNs of what the state does not know any more, and `reinstate` takes for still there."""
+def released_urns(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, ...]:
+    """URNs of what the state does not know any more, but is taken for still there."""
     entries: list[dict[str, Any]] = current.get("resources") or []
-    back = _back(copy.deepcopy(entries), live(wanted), frozenset())
+    back = _taken_back(copy.deepcopy(entries), live(wanted), frozenset())
     held = {(entry["type"], entry.get("id")) for entry in entries}
     return tuple(one["urn"] for one in back if (one["type"], one.get("id")) not in held)
 
 
-def reinstate(
+def take_back_replaced(
     current: Mapping[str, Any], wanted: Mapping[str, Any], gone: frozenset[str] = frozenset()
 ) -> dict[str, Any] | None:
     """The current deployment so changed; None when there is nothing to change, or no order.
@@ -41,11 +41,11 @@ def reinstate(
     changed = copy.deepcopy(dict(current))
     entries: list[dict[str, Any]] = changed.get("resources") or []
     before = live(wanted)
-    kept, back = _kept(entries, before), _back(entries, before, gone)
+    kept, back = _kept(entries, before), _taken_back(entries, before, gone)
     if not (kept or back):
         return None
     for entry in back:
-        _fit(entry, entries, before)
+        _drop_dangling(entry, entries, before)
     ordered = _ordered(entries)
     if ordered is None:
         # What it referred to refers to it by now. The replay says anew what it needs.
@@ -66,7 +66,7 @@ def _kept(entries: list[dict[str, Any]], before: Mapping[str, Entry]) -> bool:
     return kept
 
 
-def _back(
+def _taken_back(
     entries: list[dict[str, Any]], before: Mapping[str, Entry], gone: frozenset[str]
 ) -> list[dict[str, Any]]:
     """Those that are the stack's own again, among the entries from here on."""
@@ -104,7 +104,9 @@ def _let_go(entries: list[dict[str, Any]], old: Entry) -> dict[str, Any] | None:
     return None if (old["type"], old["id"]) in held else copy.deepcopy(dict(old))
 
 
-def _fit(entry: dict[str, Any], entries: list[dict[str, Any]], before: Mapping[str, Entry]) -> None:
+def _drop_dangling(
+    entry: dict[str, Any], entries: list[dict[str, Any]], before: Mapping[str, Entry]
+) -> None:
     """Make it refer only to what is there: a state with other references cannot be imported.
 
     What the update has deleted for good is made again by the replay, after which it refers to
@@ -116,7 +118,7 @@ def _fit(entry: dict[str, Any], entries: list[dict[str, Any]], before: Mapping[s
         if urn not in providers:
             again = copy.deepcopy(dict(before[urn]))
             entries.append(again)
-            _fit(again, entries, before)
+            _drop_dangling(again, entries, before)
             providers[urn] = again
         entry["provider"] = f"{urn}::{providers[urn]['id']}"
     _keep_references(entry, {one["urn"] for one in entries})

@@ -1,4 +1,4 @@
-"""Bringing a stack back to a snapshot, done or previewed: reinstate, replay, compare.
+"""Bringing a stack back to a snapshot, done or previewed: take back, replay, compare.
 
 Every part can be repeated: a restore that was cut off is made again from the beginning, from
 what the state shows then, and comes to the same end. Its preview runs over a copy of the state,
@@ -26,12 +26,12 @@ from alma.pulumi.deployment import (
     live,
     open_current,
     open_kept,
-    take,
+    take_deployment,
 )
 from alma.pulumi.engine import OperationResult, RestorePreview, RestoreRequest, RestoreResult
 from alma.pulumi.restore.compare import Comparison, compare
 from alma.pulumi.restore.plan import RestorePlan, changed_files, ordered, plan, provider_config
-from alma.pulumi.restore.replaced import let_go, reinstate
+from alma.pulumi.restore.replaced import released_urns, take_back_replaced
 
 RunReplay = Callable[[RestorePlan, Mapping[str, Any]], Awaitable[OperationResult]]
 AskProviders = Callable[[Mapping[str, Any], tuple[str, ...]], Awaitable[frozenset[str]]]
@@ -66,43 +66,43 @@ class Restoration(Frozen):
             refused.update(blamed)
             again, found = await self._attempt(wanted, refused)
             result = _both(result, again)
-        if not found.unlike:
+        if not found.different:
             failure = None  # The state decides, not the exit code.
         elif failure is None:
             failure = Failure(
                 kind="unverified",
-                message=f"{len(found.unlike)} resources are not as they were before: "
-                f"{found.unlike[0].reason}",
-                urn=found.unlike[0].urn,
+                message=f"{len(found.different)} resources are not as they were before: "
+                f"{found.different[0].reason}",
+                urn=found.different[0].urn,
             )
         return RestoreResult(
             failure=failure,
             changes=result.changes,
             resources=result.resources,
             said=result.said,
-            renewed=tuple(found.renewed),
-            unlike=tuple(found.unlike),
+            recreated=tuple(found.recreated),
+            different=tuple(found.different),
         )
 
     async def _attempt(
         self, wanted: Mapping[str, Any], refused: Mapping[str, str]
     ) -> tuple[OperationResult, Comparison]:
         ref = self.request.ref
-        gone = await self._reinstate()
+        gone = await self._take_back()
         current = await open_current(self.reader, self.root, ref)
         stale = changed_files(wanted, current, self.directory)
         replay = plan(wanted, current, stale, refused)
         config = provider_config(wanted)
         result = await self.play(replay, config)
-        if result.failure is None and replay.eased:
+        if result.failure is None and replay.relaxed:
             result = _both(result, await self.play(replay.strict, config))
         after = await open_current(self.reader, self.root, ref)
         return result, compare(wanted, after, {**stale, **result.said, **refused}, gone)
 
-    async def _reinstate(self) -> frozenset[str]:
+    async def _take_back(self) -> frozenset[str]:
         """Have the state know again what is there; URNs of what was let go and is not."""
         ref = self.request.ref
-        document = await take(self.reader, self.root, ref)
+        document = await take_deployment(self.reader, self.root, ref)
         gone: frozenset[str] = frozenset()
         if document is None:
             return gone
@@ -110,12 +110,12 @@ class Restoration(Frozen):
         if deployment.get("pending_operations"):
             return gone  # An import would drop them, and what they say of lost resources.
         wanted = self.request.document["deployment"]
-        changed = reinstate(deployment, wanted)
-        free = let_go(deployment, wanted)
+        changed = take_back_replaced(deployment, wanted)
+        free = released_urns(deployment, wanted)
         if changed is not None and free:
             # Its option may have been taken off before it was removed: then it is really gone.
             gone = await self.look({**document, "deployment": changed}, free)
-            changed = reinstate(deployment, wanted, gone) if gone else changed
+            changed = take_back_replaced(deployment, wanted, gone) if gone else changed
         if changed is not None:
             await self.reader.replace(ref, {**document, "deployment": changed})
         return gone
@@ -136,7 +136,7 @@ def _in_the_way(
     for entry in ordered(list(old.values())):
         if dependencies_of(entry) & behind:
             behind.add(entry["urn"])
-    hindered = {one.urn for one in found.unlike if one.urn in old} - behind
+    hindered = {one.urn for one in found.different if one.urn in old} - behind
     return blamed if hindered else {}
 
 
@@ -174,12 +174,12 @@ class RestorePreviewer(Frozen):
         """Preview it, without what the engine refuses until it refuses nothing more."""
         ref = self.request.ref
         wanted = await open_kept(self.reader, ref, self.request.document)
-        document = await take(self.reader, self.root, ref)
+        document = await take_deployment(self.reader, self.root, ref)
         if document is None:
             raise BackendError(f"The stack {ref.project}/{ref.stack} is not there any more.")
         deployment = document["deployment"]
         if not deployment.get("pending_operations"):
-            changed = reinstate(deployment, self.request.document["deployment"])
+            changed = take_back_replaced(deployment, self.request.document["deployment"])
             document = {**document, "deployment": changed or deployment}
         current = await open_kept(self.reader, ref, document)
         stale = changed_files(wanted, current, self.directory)

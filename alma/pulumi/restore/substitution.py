@@ -23,7 +23,7 @@ UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 Substitutions = Mapping[str, str]
 
 
-def renewals(old: Entry, identity: str, outputs: Any) -> dict[str, str]:
+def find_substitutions(old: Entry, identity: str, outputs: Any) -> dict[str, str]:
     """From old to new texts, by comparing an entry's id and outputs with those of now."""
     found: dict[str, str] = {}
     _differences(old.get("outputs") or {}, outputs or {}, found)
@@ -32,7 +32,7 @@ def renewals(old: Entry, identity: str, outputs: Any) -> dict[str, str]:
     return found
 
 
-def renew(tree: Any, texts: Substitutions) -> Any:
+def substitute(tree: Any, texts: Substitutions) -> Any:
     """The tree with old texts replaced by new ones."""
     if not texts:
         return tree
@@ -40,26 +40,26 @@ def renew(tree: Any, texts: Substitutions) -> Any:
         return _renewed(tree, texts)
     if isinstance(tree, Mapping):
         if is_secret(tree) and "plaintext" in tree:
-            content = renew(json.loads(tree["plaintext"]), texts)
+            content = substitute(json.loads(tree["plaintext"]), texts)
             return {**tree, "plaintext": json.dumps(content)}
-        return {key: renew(value, texts) for key, value in tree.items()}
+        return {key: substitute(value, texts) for key, value in tree.items()}
     if isinstance(tree, list):
-        return [renew(value, texts) for value in tree]
+        return [substitute(value, texts) for value in tree]
     return tree
 
 
-def renewed_inputs(entry: Entry, known: Mapping[str, Substitutions]) -> dict[str, Any]:
+def substituted_inputs(entry: Entry, known: Mapping[str, Substitutions]) -> dict[str, Any]:
     """The entry's inputs, each with the new values of what it depends on (`known` by URN)."""
     tracked: Mapping[str, Any] = entry.get("propertyDependencies") or {}
     all_of_it = entry.get("dependencies") or []
     inputs: Mapping[str, Any] = entry.get("inputs") or {}
     return {
-        key: renew(value, merged(known, tracked.get(key) or ([] if tracked else all_of_it)))
+        key: substitute(value, merge(known, tracked.get(key) or ([] if tracked else all_of_it)))
         for key, value in inputs.items()
     }
 
 
-def merged(known: Mapping[str, Substitutions], urns: Iterable[str]) -> dict[str, str]:
+def merge(known: Mapping[str, Substitutions], urns: Iterable[str]) -> dict[str, str]:
     """All that is renewed of these resources."""
     return {old: new for urn in urns for old, new in known.get(urn, {}).items()}
 

@@ -178,7 +178,7 @@ class StackHandler(Struct):
 
     async def reconcile(self, operation: OpenOperation) -> Reconciled:
         """Wait for the CLI, mend a lock whose holder is dead, and note what it has left."""
-        found = await self.engine.settle(self.ref, operation.id, operation.processes)
+        found = await self.engine.reconcile(self.ref, operation.id, operation.processes)
         try:
             left = (await self.engine.inspect(self.ref)).fingerprint
         except BackendError:
@@ -203,7 +203,9 @@ class StackHandler(Struct):
             answers = await resolve(resolver, map(described, creates))
             if isinstance(answers, Failure):
                 return Outcome(failure=answers)
-            await self.engine.mend(self.ref, {urn: id_ for urn, id_ in answers.items() if id_})
+            await self.engine.resolve_pending(
+                self.ref, {urn: id_ for urn, id_ in answers.items() if id_}
+            )
             return Outcome(evidence=evidence(answers))
 
         await call.perform("mend", mend)

@@ -107,9 +107,9 @@ class Restoring(Frozen):
 
     def _leftovers(self, result: RestoreResult, after: Checkpoint) -> tuple[Leftover, ...]:
         stack = f"{self.ref.project}/{self.ref.stack}"
-        unlike = tuple(
+        different = tuple(
             Leftover(step=self.name, stack=stack, urn=one.urn, id=one.id, reason=one.reason)
-            for one in result.unlike
+            for one in result.different
         )
         pending = tuple(
             Leftover(
@@ -122,14 +122,16 @@ class Restoring(Frozen):
             for one in after.pending
         )
         whole = Leftover(step=self.name, stack=stack, reason="it could not be put back")
-        return (*unlike, *pending) or (whole,)
+        return (*different, *pending) or (whole,)
 
 
 def _evidence(snapshot: str, result: RestoreResult, after: Checkpoint) -> dict[str, Any]:
     return {
         "snapshot": snapshot,
         "fingerprint": after.fingerprint,
-        "renewed": [{"urn": one.urn, "id": one.id, "reason": one.reason} for one in result.renewed],
+        "renewed": [
+            {"urn": one.urn, "id": one.id, "reason": one.reason} for one in result.recreated
+        ],
     }
 
 

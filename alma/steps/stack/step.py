@@ -83,14 +83,14 @@ def from_step(
     redactor: Redactor,
 ) -> StackHandler:
     """It can do and undo."""
-    from alma.pulumi.programs import ship
+    from alma.pulumi.programs import serialize_program
     from alma.steps.callables import takes_context
     from alma.steps.stack.handler import StackHandler
 
     redactor.learn(step.config)
     program = None
     if step.program is not None:
-        program = ship(step.program, step=step.name, by_value=modules)
+        program = serialize_program(step.program, step=step.name, by_value=modules)
     undo = step.compensation
     if callable(undo):
         takes_context(undo, f'The compensation of step "{step.name}"')
