@@ -119,8 +119,8 @@ def show(result: Result) -> None:
     print(f"{'step':10} {'by':16} {'state':12} undo")
     for name, step in result.status.steps.items():
         undo = UNDONE.get(step.how, step.how) or "-"
-        print(f"{name:10} {TOOLS[step.definition.kind]:16} {step.state.value:12} {undo}")
-    print(f"{result.state.value}; left behind: {len(result.leftovers)}")
+        print(f"{name:10} {TOOLS[step.definition.kind]:16} {step.state.name:12} {undo}")
+    print(f"{result.state.name}; left behind: {len(result.leftovers)}")
 
 
 def main(*, succeed: bool) -> int:

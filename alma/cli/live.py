@@ -77,7 +77,7 @@ class LiveView:
 
     def recorded(self, run: RunStatus, entry: ev.Recorded) -> None:
         """Take the event into what is drawn."""
-        self._head = f"{run.plan.target}  {run.kind}  {run.state.value}"
+        self._head = f"{run.plan.target}  {run.kind}  {run.state.name}"
         if isinstance(entry.event, ev.InterruptReceived):
             self._notice = (
                 "stopping now"
@@ -134,7 +134,7 @@ class LiveView:
         spent = row.seconds + (now - row.began if row.began is not None else 0.0)
         time_ = words.duration(spent) if spent else ""
         doing = _doing(row.active) or row.remark
-        text = f" {words.cut(row.name, name):{name}}  {row.state.value:12}  {time_:>7}  {doing}"
+        text = f" {words.cut(row.name, name):{name}}  {row.state.name:12}  {time_:>7}  {doing}"
         line = Text(symbol, style=style, no_wrap=True, overflow="ellipsis")
         line.append(text.rstrip(), style="" if row.state is not SagaState.PENDING else "dim")
         line.truncate(width, overflow="ellipsis")

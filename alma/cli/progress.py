@@ -107,7 +107,7 @@ def _completed(run: RunStatus) -> None:
 
 def _interrupted(run: RunStatus, shared: Invocation, error: SagaEndedError) -> None:
     say(f"error: {text.plain(error.message)}", err=True)
-    say(f"{report.title(run)} is {run.state.value} (interrupted).", err=True)
+    say(f"{report.title(run)} is {run.state.name} (interrupted).", err=True)
     # Stopped by something else than a signal: then its own way out comes first.
     own = error.hint if isinstance(error.__cause__, AlmaError) else ""
     say(

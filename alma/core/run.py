@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from alma.core.definition import Definition, StepDefinition
@@ -26,20 +26,23 @@ from alma.core.events import (
 from alma.core.struct import Struct, field
 
 
-class SagaState(Enum):
-    """The states of a run, and with the same meaning of a step."""
+class SagaState(StrEnum):
+    """The states of a run, and with the same meaning of a step.
 
-    PENDING = "PENDING"
+    `state == "compensated"` holds; reports, JSON and the journal show the names in capitals.
+    """
+
+    PENDING = "pending"
     """Nothing was started yet."""
-    RUNNING = "RUNNING"
+    RUNNING = "running"
     """Going forward."""
-    COMPENSATING = "COMPENSATING"
+    COMPENSATING = "compensating"
     """Something failed: what started is being undone."""
-    COMPLETED = "COMPLETED"
+    COMPLETED = "completed"
     """Every step succeeded."""
-    FAILED = "FAILED"
+    FAILED = "failed"
     """It ended with something left; every leftover is named."""
-    COMPENSATED = "COMPENSATED"
+    COMPENSATED = "compensated"
     """It failed, and all that it did is verified undone."""
 
     @property

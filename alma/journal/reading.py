@@ -28,7 +28,7 @@ class RunView(Frozen):
     @property
     def state(self) -> str:
         """The state in words for people."""
-        return f"{self.run.state.value} (interrupted)" if self.interrupted else self.run.state.value
+        return f"{self.run.state.name} (interrupted)" if self.interrupted else self.run.state.name
 
 
 def look(path: Path, reference: str) -> RunView:

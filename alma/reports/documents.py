@@ -40,7 +40,7 @@ def run(status: RunStatus, *, interrupted: bool) -> Document:
         "saga": status.plan.saga,
         "stack": status.plan.stack,
         "kind": status.kind,
-        "state": status.state.value,
+        "state": status.state.name,
         "interrupted": interrupted,
         "exit_code": result.exit_code,
         "created_at": status.created_at.isoformat() if status.created_at else None,
@@ -57,7 +57,7 @@ def _step(step: StepStatus) -> Document:
     failure = step.undo_failure or step.failure
     return {
         "name": step.name,
-        "state": step.state.value,
+        "state": step.state.name,
         "attempts": step.tries,
         "seconds": round(step.seconds, 3),
         "changes": dict(step.changes),
@@ -106,7 +106,7 @@ def _run(view: RunView) -> Document:
         "saga": status.plan.saga,
         "stack": status.plan.stack,
         "kind": status.kind,
-        "state": status.state.value,
+        "state": status.state.name,
         "interrupted": view.interrupted,
         "created_at": status.created_at.isoformat() if status.created_at else None,
         "ended_at": status.ended_at.isoformat() if status.ended_at else None,
@@ -171,7 +171,7 @@ def _previewed(step: PreviewedStep) -> Document:
 
 def restore_points(found: Iterable[RestorePoint]) -> list[Document]:
     """Of `restore` without `--to`."""
-    return [{**asdict(one), "state": one.state.value, "at": one.at.isoformat()} for one in found]
+    return [{**asdict(one), "state": one.state.name, "at": one.at.isoformat()} for one in found]
 
 
 def restore_preview(plan: Plan) -> Document:

@@ -82,7 +82,7 @@ def restore_points(found: Sequence[RestorePoint]) -> list[str]:
     if not found:
         return ["There is nothing to put the stack back to: no run has left a snapshot of it."]
     rows = [
-        (one.moment, one.run, one.kind, one.state.value, str(one.held), text.moment(one.at))
+        (one.moment, one.run, one.kind, one.state.name, str(one.held), text.moment(one.at))
         for one in found
     ]
     return text.table(("AS IT WAS", "RUN", "KIND", "STATE", "RESOURCES", "SEEN"), rows)

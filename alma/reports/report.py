@@ -38,7 +38,7 @@ def steps(run: RunStatus) -> list[str]:
     rows = [
         (
             step.name,
-            step.state.value,
+            step.state.name,
             str(step.tries or "-"),
             text.duration(step.seconds) if step.seconds else "-",
             text.changes(step.changes) or "-",

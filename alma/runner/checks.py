@@ -71,7 +71,7 @@ def _run(found: RunView, target: str) -> Iterator[Check]:
     name = f"run {run.run} of {target}"
     if found.interrupted:
         mend = f"`alma-pulumi resume {run.run}`, or `alma-pulumi rollback {run.run}`"
-        message = f"{name} is {run.state.value} (interrupted)"
+        message = f"{name} is {run.state.name} (interrupted)"
         yield Check(name="run", level="warn", message=message, mend=mend)
     elif found.runner is not None:
         process = found.runner.process

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from alma.core.definition import Definition, FailurePolicy, LocalStack, check_dag
 from alma.core.validation import check_choice, check_key, check_name, check_value
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Step)
 
+Undo = Callable[..., Any] | Literal["none"] | None
+"""How an action is undone; "none": there is nothing to undo."""
+
 
 class Saga:
     """Several steps of which all take effect, or none.
 
+    Without a `name` it is called as the file that it is made in, or `saga` where there is none.
     `stack` is the Pulumi stack name that the steps share (dev, staging, ...); `parallelism`
     is how many operations may be under way at once; `on_failure` is "compensate" (undo
     everything that started) or "stop" (leave it all as it is, to look at). With
@@ -38,13 +43,15 @@ class Saga:
 
     def __init__(
         self,
-        name: str,
+        name: str | None = None,
         *,
         stack: str = "dev",
         parallelism: int = 4,
         on_failure: FailurePolicy = "compensate",
         aws: LocalStack | None = None,
     ) -> None:
+        if name is None:
+            name = _called_in(sys._getframe(1).f_globals)  # noqa: SLF001 - `inspect` is 10 ms
         self.name = check_name("saga", name)
         self.stack = check_name("stack", stack)
         if type(parallelism) is not int or parallelism < 1:
@@ -121,22 +128,51 @@ class Saga:
             )
         )
 
+    @overload
+    def add_step(
+        self,
+        action: Callable[..., Any],
+        compensation: Undo = None,
+        *,
+        name: str | None = None,
+        **options: Unpack[StepOptions],
+    ) -> ActionStep: ...
+
+    @overload
     def add_step(
         self,
         name: str | None = None,
-        *,
-        action: Callable[..., Any],
-        compensation: Callable[..., Any] | Literal["none"] | None = None,
+        action: Callable[..., Any] = ...,
+        compensation: Undo = None,
+        **options: Unpack[StepOptions],
+    ) -> ActionStep: ...
+
+    def add_step(
+        self,
+        *given: Any,
+        name: str | None = None,
+        action: Any = None,
+        compensation: Any = None,
         **options: Unpack[StepOptions],
     ) -> ActionStep:
         """Add a pair of callables, plain or async, with no argument or one `Context`.
 
+        `add_step(action, compensation)`, by position or by name; a string before them is the
+        step's name, which else is the action's own.
         What the action returns (a dict, or one value) are the step's outputs. Both must be
         idempotent: after a crash an action in doubt is repeated with the same `context.key`
         when the run goes forward, and compensated when it goes back. `compensation="none"` says
         that there is nothing to undo (a check, a notice). Without any, alma cannot know: the step
         is then named as a leftover when the run is undone.
         """
+        if given and (given[0] is None or isinstance(given[0], str)):
+            name, given = _once("name", name, given[0]), given[1:]
+        if given:
+            action, given = _once("action", action, given[0]), given[1:]
+        if given:
+            compensation, given = _once("compensation", compensation, given[0]), given[1:]
+        if given:
+            raise DefinitionError("add_step takes a name, an action and a compensation, no more.")
         for what, function in (("action", action), ("compensation", compensation)):
             if not callable(function) and (what == "action" or function not in (None, "none")):
                 raise DefinitionError(f"add_step: the {what} must be callable, not {function!r}.")
@@ -284,3 +320,18 @@ class Saga:
         self._owned.update(dict.fromkeys(step.owns, step.name))
         self._steps[step.name] = step
         return step
+
+
+def _once(what: str, by_name: Any, by_position: Any) -> Any:
+    if by_name is not None and by_position is not None:
+        raise DefinitionError(f"add_step: the {what} is given twice.")
+    return by_name if by_position is None else by_position
+
+
+def _called_in(module: Mapping[str, Any]) -> str:
+    """The stem of a module's file; that of a package is its folder's name."""
+    file = module.get("__file__")  # a REPL, a notebook and `python -c` have none
+    if not file:
+        return "saga"
+    path = Path(file)
+    return path.parent.name if path.stem in {"__init__", "__main__"} else path.stem
