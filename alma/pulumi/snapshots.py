@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import time
 import zlib
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from alma.errors import AlmaError
+from alma.system.files import make_directory, replace
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _LEVEL: Final = 6
@@ -50,11 +50,11 @@ class Snapshots:
         data = json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()
         digest = hashlib.sha256(data).hexdigest()
         try:
-            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_directory(self.directory)
             if self._is_whole(digest):
                 os.utime(self._path(digest))  # it is needed again, as `prune` must see
             else:
-                _write(self._path(digest), gzip.compress(data, _LEVEL, mtime=0))
+                replace(self._path(digest), gzip.compress(data, _LEVEL, mtime=0))
         except OSError as error:
             raise SnapshotError(
                 f"The snapshot of {project}/{stack} cannot be written to {self.directory}: "
@@ -113,23 +113,3 @@ class Snapshots:
         except (OSError, EOFError, ValueError, zlib.error):
             return False
         return hashlib.sha256(data).hexdigest() == digest
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole under its name or not at all, and on the disk, its name included."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            draft.unlink()
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
