@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from alma.core.struct import Frozen
 from alma.errors import AuthenticationError, BackendError
+from alma.system import files
 
 _CHOSEN: Final = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 
@@ -74,9 +75,11 @@ class Backend(Frozen):
         """Make the default state directory and passphrase, where they are used and missing."""
         try:
             if self.is_default and self.root is not None:
-                self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if self.own_passphrase is not None:
-                _make_passphrase(self.own_passphrase)
+                files.make_directory(self.root)
+            if self.own_passphrase is not None and not self.own_passphrase.exists():
+                files.make_directory(self.own_passphrase.parent)
+                # Of two makers the first one counts: both then read the same passphrase.
+                files.create(self.own_passphrase, secrets.token_urlsafe(32) + "\n")
         except OSError as error:
             raise BackendError(
                 f"The state under {self.cwd / '.alma'} cannot be made: {error.strerror}.",
@@ -150,32 +153,3 @@ def _require_directory(root: Path, *, may_be_made: bool) -> None:
 
 def _has_stacks(root: Path) -> bool:
     return any((root / ".pulumi" / "stacks").glob("*/*.json*"))
-
-
-def _make_passphrase(path: Path) -> None:
-    """A random passphrase, once: complete before it has its name, so no reader sees half of it."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)  # Fails when it exists: of two makers, the first one counts.
-        except FileExistsError:
-            return
-        _sync_directory(path.parent)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
