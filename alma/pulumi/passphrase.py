@@ -24,6 +24,7 @@ from alma.errors import AlmaError
 from alma.pulumi.backend import Backend
 from alma.pulumi.checkpoint import passphrase_salt
 from alma.pulumi.engine import StackRef
+from alma.system import files
 
 if TYPE_CHECKING:
     from alma.pulumi.cli import PulumiCli
@@ -105,8 +106,8 @@ def _remember(known: Path | None, digest: str) -> None:
     from alma.pulumi.project import replace_file
 
     with suppress(OSError):
-        known.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        replace_file(known, digest)
+        files.make_directory(known.parent)
+        files.replace(known, digest, durable=False)
 
 
 def _known(salt: str, environ: Mapping[str, str]) -> Path | None:

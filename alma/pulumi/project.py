@@ -12,7 +12,6 @@ the user's may be broken or gone. So Pulumi itself writes nothing in the user's 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +20,7 @@ import yaml
 
 from alma.errors import BackendError, DefinitionError
 from alma.pulumi.engine import StackRef
+from alma.system import files
 
 _EXTENSIONS: Final = (".yaml", ".yml", ".json")
 _ENCRYPTION: Final = ("secretsprovider", "encryptedkey", "encryptionsalt")
@@ -48,8 +48,9 @@ def write_project(directory: Path, ref: StackRef, cwd: str) -> None:
     if ref.work_dir:
         project |= _borrowed(Path(ref.work_dir))
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        replace_file(directory / "Pulumi.yaml", yaml.safe_dump(project, sort_keys=False))
+        files.make_directory(directory)
+        text = yaml.safe_dump(project, sort_keys=False)
+        files.replace(directory / "Pulumi.yaml", text, durable=False)
     except OSError as error:
         raise BackendError(
             f"alma's directory {directory} cannot be written: {error.strerror}.",
@@ -109,22 +110,8 @@ def write_settings(
     if config:
         merged["config"] = _mapping(config)
     text = yaml.serialize(_mapping(merged), allow_unicode=False) if merged else ""
-    replace_file(path, text)
+    files.replace(path, text, durable=False)
     return path
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Make the file (0600) hold the text, at once or not at all; untouched when it does."""
-    try:
-        if path.read_text(encoding="utf-8") == text:
-            return
-    except (FileNotFoundError, UnicodeDecodeError):
-        pass
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)
 
 
 def _borrowed(work_dir: Path) -> dict[str, Any]:
