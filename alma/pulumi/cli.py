@@ -25,6 +25,7 @@ from alma.pulumi.checkpoint import parse_export
 from alma.pulumi.engine import Checkpoint, StackRef
 from alma.pulumi.failures import AUTHENTICATION, translate
 from alma.pulumi.project import settings_path, write_project
+from alma.system import files
 
 MINIMUM: Final = (3, 250, 0)
 """Older CLIs want a whole project for a destroy, and know no `--event-log` over gRPC."""
@@ -134,10 +135,8 @@ def _remember(cache: Path | None, version: str) -> None:
         return
     try:
         parse(version)
-        cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = cache.with_name(f"{cache.name}.{os.getpid()}")
-        draft.write_text(json.dumps({"version": version}))
-        draft.replace(cache)
+        files.make_directory(cache.parent)
+        files.replace(cache, json.dumps({"version": version}), durable=False)
     except (OSError, ValueError):
         return
 
