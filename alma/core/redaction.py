@@ -8,9 +8,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from alma.core.events import Failure
 from alma.core.secret import MASK, Secret, secrets_in
 
 SHORTEST = 3
@@ -66,6 +68,11 @@ class Redactor:
             text = str(value)
             if len(text) >= SHORTEST:
                 self._spellings.update(_spellings(text))
+
+
+def clean_failure(failure: Failure, redact: Redactor) -> Failure:
+    """The failure with known secrets taken out of its words."""
+    return replace(failure, message=redact(failure.message), hint=redact(failure.hint))
 
 
 def _spellings(text: str) -> Iterable[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from alma.core.events import Failure, Process
 from alma.core.operation import Operation, Reconciled
-from alma.core.redaction import Redactor, mark_secrets
+from alma.core.redaction import Redactor, clean_failure, mark_secrets
 from alma.core.secret import secrets_in
 from alma.errors import BackendError, RefusedError
 from alma.pulumi import checkpoint as checkpoints
@@ -35,9 +35,9 @@ from alma.pulumi.passphrase import check_passphrase, find_salt, remember_passphr
 from alma.pulumi.recovery import Reconciliation
 from alma.pulumi.restore.plan import RestorePlan
 from alma.pulumi.restore.restore import Restoration, RestorePreviewer
-from alma.pulumi.scrub import clean_failure, scrub
 from alma.pulumi.task import build_task
 from alma.pulumi.workers import Workers
+from alma.system.files import clean_logs
 
 
 class PulumiEngine:
@@ -305,9 +305,9 @@ class PulumiEngine:
             if report.unsettled:
                 report = await self._settle_own(task, report)
         finally:
-            scrub(Path(task.log_dir), redact)
+            clean_logs(Path(task.log_dir), redact)
         return OperationResult(
-            failure=clean_failure(report.failure, redact),
+            failure=report.failure and clean_failure(report.failure, redact),
             changes=report.changes,
             resources=report.resources,
             said={urn: redact(message) for urn, message in report.said.items()},

@@ -103,7 +103,6 @@ async def remember_passphrase(salt: str, passphrase: str, environ: Mapping[str, 
 def _remember(known: Path | None, digest: str) -> None:
     if known is None:
         return
-    from alma.pulumi.project import replace_file
 
     with suppress(OSError):
         files.make_directory(known.parent)

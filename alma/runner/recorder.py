@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from alma.core import events as ev
-from alma.core.redaction import Redactor
+from alma.core.redaction import Redactor, clean_failure
 from alma.core.run import RunStatus
 from alma.core.state import apply
 from alma.errors import RefusedError
@@ -146,12 +146,8 @@ class Recorder:
 
     def clean_failure(self, failure: ev.Failure, log: Path) -> ev.Failure:
         """The failure without secrets, and with its log where there is one."""
-        return replace(
-            failure,
-            message=self.redact(failure.message),
-            hint=self.redact(failure.hint),
-            log=failure.log or (str(log) if log.exists() else ""),
-        )
+        kept = failure.log or (str(log) if log.exists() else "")
+        return replace(clean_failure(failure, self.redact), log=kept)
 
     def write_trace(self, directory: Path, text: str) -> None:
         """Keep a traceback beside the operation's other logs, redacted, mode 0600."""
