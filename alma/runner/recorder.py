@@ -19,6 +19,7 @@ from alma.core.state import apply
 from alma.errors import RefusedError
 from alma.journal.journal import Journal, utc_now
 from alma.journal.lease import Lease
+from alma.system import files
 
 PATIENCE: Final = 0.005
 """Seconds that what was noted waits for the next intent: to decide on it, and to read the state of
@@ -151,10 +152,8 @@ class Recorder:
 
     def write_trace(self, directory: Path, text: str) -> None:
         """Keep a traceback beside the operation's other logs, redacted, mode 0600."""
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = directory / "traceback.txt"
-        path.touch(mode=0o600)
-        path.write_text(self.redact(text), encoding="utf-8")
+        files.make_directory(directory)
+        files.replace(directory / "traceback.txt", self.redact(text), durable=False)
 
 
 def _tell(run: RunStatus, entry: ev.Recorded, reporter: Reporter) -> None:

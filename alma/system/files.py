@@ -193,13 +193,18 @@ def _draft(path: Path, content: bytes | str, *, durable: bool) -> Iterator[Path]
     try:
         descriptor = _open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(_bytes(content))
             file.flush()
             if durable:
                 os.fsync(file.fileno())
         yield draft
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _bytes(content: bytes | str) -> bytes:
+    """Half a surrogate pair (a file name that is no text) stands as its escape."""
+    return content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
 
 
 def _flock(descriptor: int, kind: int) -> bool:

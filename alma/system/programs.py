@@ -7,7 +7,6 @@ waited for: if alma dies, it finishes what it does, and `settle` waits for it.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import tempfile
@@ -25,6 +24,7 @@ from alma.core.operation import Operation
 from alma.core.run import OpenOperation
 from alma.errors import RefusedError
 from alma.system import processes as live
+from alma.system.files import open_log
 
 _PATIENCE: Final = 3600.0
 """Seconds that a program gets to end by itself after its caller died, as a Pulumi CLI does."""
@@ -134,8 +134,7 @@ class ProgramRunner:
 
 
 def _start(command: Command, operation: str) -> subprocess.Popen[bytes]:
-    descriptor = os.open(command.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "ab") as output, _unnamed(command.stdin) as stdin:
+    with open_log(command.output) as output, _unnamed(command.stdin) as stdin:
         return subprocess.Popen(
             list(command.argv),
             cwd=command.cwd,

@@ -59,6 +59,12 @@ def test_a_file_is_replaced_whole(tmp_path: Path, content: bytes | str, durable:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_text_that_is_no_unicode_can_be_kept(tmp_path: Path) -> None:
+    """An error message names a file by bytes that are no text."""
+    files.replace(tmp_path / "file", "no such file: \udcff")
+    assert (tmp_path / "file").read_text() == "no such file: \\udcff"
+
+
 def test_a_failed_replacement_leaves_the_old_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

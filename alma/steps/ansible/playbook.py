@@ -17,6 +17,7 @@ from alma.core.events import Failure
 from alma.core.redaction import Redactor
 from alma.core.secret import unwrap
 from alma.errors import ToolError
+from alma.system import files
 from alma.system.programs import Command, ProgramRunner
 
 PROGRAMS: Final = ("ansible-playbook", "play.py")
@@ -70,8 +71,7 @@ async def play(
     redact = Redactor()
     redact.learn(list(values.values()))
     private = logs / _PRIVATE
-    (private / "env").mkdir(parents=True, mode=0o700)
-    private.chmod(0o700)
+    files.make_directory(private / "env")
     try:
         _write(private / "env" / "extravars", dict(unwrap(dict(values))))
         _write(private / "alma.json", {"playbook": str(playbook), "inventory": inventory})
@@ -108,9 +108,7 @@ def _path(environ: Mapping[str, str]) -> str:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file)
+    files.replace(path, json.dumps(content), durable=False)
 
 
 def _read(private: Path, code: int) -> PlaybookResult:
@@ -164,9 +162,8 @@ def _last_error(text: str) -> str:
 def _keep(private: Path, logs: Path, redact: Redactor) -> None:
     """What Ansible printed, without secrets."""
     text = "".join(_text(private / name) for name in ("artifacts/play/stdout", "host.log"))
-    descriptor = os.open(logs / "ansible.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "a", encoding="utf-8") as log:
-        log.write(redact(_COLOURS.sub("", text)))
+    with files.open_log(logs / "ansible.log") as log:
+        log.write(redact(_COLOURS.sub("", text)).encode())
 
 
 def _text(path: Path) -> str:

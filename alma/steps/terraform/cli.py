@@ -20,6 +20,7 @@ from alma.core.secret import Secret, unwrap
 from alma.errors import BackendError, ToolError
 from alma.steps.terraform import output as tfui
 from alma.steps.terraform import state as tfstate
+from alma.system import files
 from alma.system.programs import Command, ProgramRunner, read
 
 PROGRAMS: Final = ("terraform", "tofu")
@@ -213,9 +214,8 @@ def clean(logs: Path, redact: Redactor | None) -> tfui.TerraformLog:
         return tfui.TerraformLog()
     account = tfui.read(text, quiet=redact is None)
     words = "".join(f"{line}\n" for line in account.lines)
-    descriptor = os.open(logs / "terraform.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "a", encoding="utf-8") as log:
-        log.write(redact(words) if redact else words)
+    with files.open_log(logs / "terraform.log") as log:
+        log.write((redact(words) if redact else words).encode())
     raw.unlink()
     return account
 
@@ -226,7 +226,7 @@ def _not_started(command: str) -> CommandResult:
 
 def _link(logs: Path) -> Path:
     """The name by which Terraform reads its stdin as JSON."""
-    logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files.make_directory(logs)
     link = logs / "stdin.tfvars.json"
     if not link.is_symlink():
         link.symlink_to("/dev/stdin")
