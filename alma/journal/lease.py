@@ -7,21 +7,16 @@ older one is refused, whatever became of the lock.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
-from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from alma.core.events import Process
 from alma.core.struct import Frozen, Struct, field
-
-CONTENTION_SECONDS: Final = 1.0
-"""How long an acquirer waits for those who only look (`is_held`): they take microseconds."""
+from alma.system.files import FileLock
 
 
 def lock_path(journal: Path, target: str) -> Path:
@@ -30,51 +25,6 @@ def lock_path(journal: Path, target: str) -> Path:
     It is never deleted: whoever waited on a deleted file would hold a lock on nothing.
     """
     return journal.parent / "leases" / f"{sha256(target.encode()).hexdigest()}.lock"
-
-
-def try_lock(path: Path) -> int | None:
-    """An exclusively locked descriptor, closed on exec; None when somebody holds the lock.
-
-    The directory must exist; the file is made with mode 0600. Raises OSError.
-    """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        deadline = time.monotonic() + CONTENTION_SECONDS
-        while not _flock(descriptor, fcntl.LOCK_EX):
-            # A shared lock is granted beside those who only look, and never beside a holder.
-            looked_at = _flock(descriptor, fcntl.LOCK_SH)
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            if not looked_at or time.monotonic() > deadline:
-                os.close(descriptor)
-                return None
-            import random  # two at one moment are rare
-
-            time.sleep(random.uniform(0.0005, 0.005))  # noqa: S311 - two must not keep step
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def is_locked(path: Path) -> bool:
-    """Whether a live process holds the lock; makes and changes nothing. Raises OSError."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    try:
-        return not _flock(descriptor, fcntl.LOCK_SH)
-    finally:
-        os.close(descriptor)
-
-
-def _flock(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def current_process() -> Process:
@@ -129,24 +79,16 @@ class Lease(Struct):
     process: Process
     actor: str
     acquired_at: datetime
-    descriptor: int | None = field(repr=False)
+    lock: FileLock = field(repr=False)
 
     @property
     def held(self) -> bool:
         """Whether it was not released yet. Whether it is stale only an append can tell."""
-        return self.descriptor is not None
+        return self.lock.held
 
     def release(self) -> None:
         """Give the lock back; the second time does nothing."""
-        descriptor, self.descriptor = self.descriptor, None
-        if descriptor is None:
-            return
-        if os.getpid() == self.process.pid:
-            # A forked child may share the lock: unlock it for all, do not only close it here.
-            with suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
-        with suppress(OSError):
-            os.close(descriptor)
+        self.lock.release()
 
     def __enter__(self) -> Self:
         return self

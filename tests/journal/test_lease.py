@@ -15,8 +15,9 @@ import pytest
 from alma.core.events import Process
 from alma.errors import JournalError, RunnerBusyError, StaleEpochError
 from alma.journal.journal import Journal
-from alma.journal.lease import Lease, is_locked, lock_path, try_lock
+from alma.journal.lease import Lease, lock_path
 from alma.journal.sqlite import leases as _journal_leases
+from alma.system.files import is_locked, try_lock
 from tests.journal.tools import START, Clock, a_run, child, created, intended
 
 TARGET = "shop/dev"
@@ -92,13 +93,13 @@ def test_a_refusal_does_not_name_a_dead_holder(path: Path) -> None:
     dead = Process(host=socket.gethostname(), pid=process.pid, started=1.0)
     with Journal.open(path, write=True) as journal:
         journal.acquire(TARGET, "r1", process=dead).release()
-        descriptor = try_lock(lock_path(path, TARGET))
-        assert descriptor is not None
+        lock = try_lock(lock_path(path, TARGET))
+        assert lock is not None
         try:
             with pytest.raises(RunnerBusyError, match="just starting"):
                 journal.acquire(TARGET, "r2")
         finally:
-            os.close(descriptor)
+            lock.release()
 
 
 def test_a_refusal_waits_for_the_name_of_the_holder(path: Path) -> None:
@@ -108,8 +109,8 @@ def test_a_refusal_waits_for_the_name_of_the_holder(path: Path) -> None:
     dead = Process(host=socket.gethostname(), pid=process.pid, started=1.0)
     with Journal.open(path, write=True) as journal:
         journal.acquire(TARGET, "r1", process=dead).release()
-        descriptor = try_lock(lock_path(path, TARGET))
-        assert descriptor is not None
+        lock = try_lock(lock_path(path, TARGET))
+        assert lock is not None
 
         def add() -> None:
             lease = Lease(
@@ -119,7 +120,7 @@ def test_a_refusal_waits_for_the_name_of_the_holder(path: Path) -> None:
                 process=Process(host="far", pid=7, started=7.0),
                 actor="",
                 acquired_at=START,
-                descriptor=None,
+                lock=lock,
             )
             with journal._store.transaction("add") as connection:
                 _journal_leases._add(connection, lease)
@@ -131,14 +132,13 @@ def test_a_refusal_waits_for_the_name_of_the_holder(path: Path) -> None:
                 journal.acquire(TARGET, "r2")
         finally:
             late.join()
-            os.close(descriptor)
+            lock.release()
 
 
 def test_a_stale_epoch_never_appends(path: Path) -> None:
     """A runner whose lock is gone, and which was taken over, is refused for ever."""
     with a_run(path) as (one, stale), Journal.open(path, write=True) as two:
-        assert stale.descriptor is not None
-        fcntl.flock(stale.descriptor, fcntl.LOCK_UN)  # as if its machine had forgotten it
+        fcntl.flock(descriptor_of(stale), fcntl.LOCK_UN)  # as if its machine had forgotten it
         with two.acquire(TARGET, "r1") as lease:
             with pytest.raises(StaleEpochError, match="its epoch is 1, the last is 2"):
                 one.append("r1", intended(), stale)
@@ -222,6 +222,12 @@ def test_those_who_only_look_keep_nobody_out(path: Path) -> None:
                 watcher.join()
 
 
+def descriptor_of(lease: Lease) -> int:
+    descriptor = lease.lock._descriptor
+    assert descriptor is not None
+    return descriptor
+
+
 HOLD = """
 import sys
 from pathlib import Path
@@ -288,9 +294,7 @@ def test_a_child_process_does_not_keep_the_lease(path: Path) -> None:
         lease = journal.acquire(TARGET, "r1")
         sleeper = subprocess.Popen(["sleep", "30"], close_fds=False)
         try:
-            assert lease.descriptor is not None
-            os.close(lease.descriptor)  # as the runner's death would, without unlocking
-            lease.descriptor = None
+            os.close(descriptor_of(lease))  # as the runner's death would, without unlocking
             assert not journal.is_held(TARGET)
         finally:
             sleeper.kill()

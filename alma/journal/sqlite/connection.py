@@ -19,6 +19,7 @@ from alma.errors import JournalError
 from alma.journal.sqlite import files, schema
 from alma.journal.sqlite.errors import ERRORS, not_ours, translated
 from alma.journal.sqlite.views import VIEWS
+from alma.system.files import make_directory, make_empty, publish
 
 ATTEMPTS: Final = 5
 """How often a read is begun anew because the file changed meanwhile."""
@@ -103,7 +104,8 @@ class Store:
             return connection
 
     def _open_writer(self) -> sqlite3.Connection:
-        files.make_directory(self.path.parent)
+        with files.explained("make the directory of", self.path):
+            make_directory(self.path.parent)
         self._open_reader().close()  # refuses what is not ours before anything is touched
         if self._seen is None:
             self._build()
@@ -121,14 +123,14 @@ class Store:
         """Make the file aside, and give it its name when it is whole: nobody sees a half."""
         built = self.path.with_name(f"{self.path.name}.new-{uuid4().hex}")
         with files.explained("create", self.path), translated("create", self.path, self._wait):
-            files.make_empty(built)
+            make_empty(built)
             try:
                 connection = sqlite3.connect(built, isolation_level=None)
                 try:
                     _set_up(connection, self.path)
                 finally:
                     connection.close()
-                files.publish(built, self.path)
+                publish(built, self.path)
             finally:
                 files.remove(built)
 

@@ -1,4 +1,4 @@
-"""The journal as a file: which paths are trusted, and how private ones are made. No SQL."""
+"""The journal as a file: which paths are trusted, and what stands beside it. No SQL."""
 
 from __future__ import annotations
 
@@ -100,42 +100,6 @@ def explained(operation: str, path: Path) -> Iterator[None]:
         raise JournalError(
             f"Cannot {operation} the journal {path}: {error.strerror}.", hint=HINT
         ) from error
-
-
-def make_directory(path: Path) -> None:
-    """Make the directory and its missing parents, mode 0700 whatever the umask."""
-    if path.is_dir():
-        return
-    make_directory(path.parent)
-    with explained("make the directory of", path):
-        try:
-            path.mkdir(0o700)
-        except FileExistsError:
-            if not path.is_dir():  # else another process was faster
-                raise
-        else:
-            path.chmod(0o700)
-
-
-def make_empty(path: Path) -> None:
-    """Make a new empty file, mode 0600 whatever the umask. Raises OSError."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
-
-
-def publish(built: Path, path: Path) -> None:
-    """Give the built file its name, durably, unless another process was faster. Raises OSError."""
-    with suppress(FileExistsError):
-        path.hardlink_to(built)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def remove(path: Path) -> None:

@@ -11,9 +11,10 @@ from alma.core.events import Process
 from alma.errors import RunnerBusyError
 from alma.journal import rows
 from alma.journal.chain import GENESIS, LeaseRow, link
-from alma.journal.lease import Holder, Lease, is_locked, lock_path, may_live, try_lock
+from alma.journal.lease import Holder, Lease, lock_path, may_live
 from alma.journal.sqlite import files
 from alma.journal.sqlite.connection import Store
+from alma.system.files import is_locked, make_directory, try_lock
 
 HOLDER_SECONDS: Final = 1.0
 """How long to wait for the name of a holder that has its lock and not yet its row."""
@@ -24,10 +25,10 @@ def acquire(
 ) -> Lease:
     """First the lock, then the row: whoever dies in between leaves nothing behind."""
     path = lock_path(store.path, target)
-    files.make_directory(path.parent)
     with files.explained("take the lease beside", store.path):
-        descriptor = try_lock(path)
-    if descriptor is None:
+        make_directory(path.parent)
+        lock = try_lock(path)
+    if lock is None:
         raise _busy(store, target)
     lease = Lease(
         target=target,
@@ -36,7 +37,7 @@ def acquire(
         process=process,
         actor=actor,
         acquired_at=at,
-        descriptor=descriptor,
+        lock=lock,
     )
     try:
         with store.transaction(f"take the lease on {target}") as connection:
