@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from alma.core.run import SagaState
     from alma.core.secret import Secret
     from alma.errors import AlmaError, DefinitionError
-    from alma.runner.start import destroy, resume, rollback
+    from alma.runner import destroy, resume, rollback
     from alma.saga.saga import Saga
     from alma.steps.http.request import Request
     from alma.steps.step import Output
@@ -42,7 +42,7 @@ _HOMES = {
     "errors": ("AlmaError", "DefinitionError"),
     "core.result": ("SagaFailed", "SagaInterrupted"),
     "core.events": ("Leftover",),
-    "runner.start": ("destroy", "resume", "rollback"),
+    "runner": ("destroy", "resume", "rollback"),
     "steps.http.request": ("Request",),
     "saga.saga": ("Saga",),
     "core.secret": ("Secret",),

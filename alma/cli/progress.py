@@ -17,8 +17,8 @@ from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError
 from alma.reports import documents, report, text
 from alma.reports.summary import is_progress, summarize
+from alma.runner import run_sync
 from alma.runner.recorder import Reporter
-from alma.runner.start import run_sync
 
 Start = Callable[[Reporter | None], Awaitable[Result]]
 

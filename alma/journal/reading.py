@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from alma.core.events import Recorded
-from alma.core.run import RunStatus
+from alma.core.run import RunStatus, SagaState
 from alma.core.state import IllegalTransitionError, fold
 from alma.core.struct import Frozen
 from alma.errors import JournalError
@@ -64,3 +65,24 @@ def folded(journal: Journal, events: Iterable[Recorded]) -> RunStatus:
             f"The journal {journal.path} cannot be trusted: {error}.",
             hint="alma-pulumi verify names the first break.",
         ) from error
+
+
+def from_earlier_runs(journal: Journal, run: RunStatus) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """What a destroy knows of its steps: by name the run that brought it up, and its outputs.
+
+    Without the outputs a compensation with inputs could not be called; and an action that must be
+    repeated for its secrets is repeated with the key of that run, or it would act anew. The
+    newest run counts.
+    """
+    known: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for row in journal.runs(limit=None, target=run.plan.target):
+        before = fold(journal.events(row.run))
+        if before.kind != "up":
+            continue
+        for step in before.steps.values():
+            left = bool(step.outputs) and not step.how  # made, and its undo failed
+            if (step.state is SagaState.COMPLETED or left) and step.name in run.steps:
+                known.setdefault(step.name, (before.run, step.outputs))
+        if before.state is SagaState.COMPLETED:
+            break
+    return known

@@ -179,9 +179,9 @@ def restore_preview(plan: Plan) -> Document:
     return {
         "step": plan.step,
         "stack": plan.label,
-        "to": plan.candidate.run,
-        "moment": plan.candidate.moment,
-        "snapshot": plan.candidate.snapshot,
+        "to": plan.point.run,
+        "moment": plan.point.moment,
+        "snapshot": plan.point.snapshot,
         **{key: list(found) for key, found in asdict(plan.foreseen).items()},
         "exit_code": 0,
     }

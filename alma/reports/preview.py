@@ -90,7 +90,7 @@ def restore_points(found: Sequence[RestorePoint]) -> list[str]:
 
 def restore_preview(plan: Plan) -> list[str]:
     """What would be updated, deleted, made again, and what cannot be put back."""
-    foreseen, chosen = plan.foreseen, plan.candidate
+    foreseen, chosen = plan.foreseen, plan.point
     held = text.count(chosen.held, "resource")
     lines = [f"{plan.label}, as it was {chosen.moment} run {chosen.run} ({held}):"]
     for what, differences in (

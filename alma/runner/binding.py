@@ -43,7 +43,7 @@ class BoundSaga(Frozen):
                 adapter.snapshots = snapshots
 
 
-def from_saga(
+def bind_saga(
     saga: Saga,
     engine: Engine | None,
     modules: tuple[ModuleType, ...] = (),
@@ -78,7 +78,7 @@ def from_saga(
     return BoundSaga(definition=definition, adapters=adapters, redactor=redactor)
 
 
-def from_definition(definition: Definition, engine: Engine | None) -> BoundSaga:
+def bind_journaled(definition: Definition, engine: Engine | None) -> BoundSaga:
     """Adapters that can undo stacks without the saga's file; not its actions."""
     names = frozenset(step.name for step in definition.steps)
     adapters = {
@@ -87,7 +87,7 @@ def from_definition(definition: Definition, engine: Engine | None) -> BoundSaga:
     return BoundSaga(definition=definition, adapters=adapters, redactor=Redactor())
 
 
-def check_bound(prepared: BoundSaga, started: frozenset[str]) -> None:
+def require_undo(prepared: BoundSaga, started: frozenset[str]) -> None:
     """Refuse to go back over what no journal keeps and is not at hand; the error names the step."""
     for name in started:
         step = prepared.definition.step(name)

@@ -1,10 +1,10 @@
-"""One operation: intent, work, outcome; and what an adapter is given to do it with."""
+"""One operation: intent, work, outcome; and what a handler is given to do it with."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,21 @@ from typing import Any
 from alma.core import events as ev
 from alma.core.decide import Compensate, Execute
 from alma.core.operation import Context, Operation
-from alma.core.run import SagaState
+from alma.core.run import RunStatus, SagaState
 from alma.core.state import FORWARD
 from alma.core.struct import Struct, field
-from alma.core.validation import for_journal
+from alma.core.validation import for_journal, is_whole
 from alma.errors import AlmaError, RefusedError
-from alma.runner.inputs import MissingOutputError, resolve
 from alma.runner.recorder import UNTIL_ITS_CLI, Recorder
 from alma.steps.base import Outcome, StepContext, StepHandler, Work
+from alma.steps.step import Output
 
 
 class Executor(Struct):
     """Makes the operations of one run. `drain` is set by a first signal; `grace` in seconds.
 
-    `live` are outputs of the steps that completed in this process, with their secrets; `causes`
-    what callables raised in this process, by step.
+    `outputs` are those of the steps that completed in this process, with their secrets;
+    `exceptions` what callables raised in this process, by step.
     """
 
     recorder: Recorder
@@ -34,9 +34,9 @@ class Executor(Struct):
     logs: Path
     grace: float
     drain: asyncio.Event = field(default_factory=asyncio.Event)
-    live: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    causes: dict[str, BaseException] = field(default_factory=dict)
-    origins: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    exceptions: dict[str, BaseException] = field(default_factory=dict)
+    original_runs: dict[str, str] = field(default_factory=dict)
     """destroy runs only: by step the run that brought it up, whose key its action keeps."""
     _reveals: dict[str, asyncio.Lock] = field(default_factory=dict)
     _revealed: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Executor(Struct):
         run, adapter = self.recorder.run, self.adapters[command.step]
         status = run.steps[command.step]
         in_doubt = status.in_doubt
-        origin = self.origins.get(status.name, run.run)
+        origin = self.original_runs.get(status.name, run.run)
 
         async def perform(
             kind: ev.OperationKind, work: Work, *, keeps: tuple[ev.Leftover, ...] = ()
@@ -54,7 +54,7 @@ class Executor(Struct):
             return await self.perform(command, kind, work, keeps)
 
         async def inputs() -> Mapping[str, Any]:
-            values = await resolve(adapter.inputs, run, self.live, self._reveal)
+            values = await _resolve(adapter.inputs, run, self.outputs, self._reveal)
             self.recorder.redact.learn(values)
             return values
 
@@ -73,7 +73,7 @@ class Executor(Struct):
                     for step in run.steps.values()
                     if step.state is SagaState.COMPLETED
                 },
-                result=self.live.get(status.name, status.outputs),
+                result=self.outputs.get(status.name, status.outputs),
             )
 
         return StepContext(
@@ -114,19 +114,19 @@ class Executor(Struct):
         began = time.monotonic()
         outcome = await _outcome(work, self._operation(command, operation))
         seconds = round(time.monotonic() - began, 3)
-        self._note(command.step, kind, outcome, log)
+        self._keep(command.step, kind, outcome, log)
         self._record_outcome(command.step, operation, kind, outcome, seconds, log)
         return outcome
 
-    def _note(self, step: str, kind: ev.OperationKind, outcome: Outcome, log: Path) -> None:
+    def _keep(self, step: str, kind: ev.OperationKind, outcome: Outcome, log: Path) -> None:
         """Keep what the journal must not hold: secrets, tracebacks, exceptions."""
         self.recorder.redact.learn(outcome.outputs)
         if outcome.trace:
             self.recorder.write_trace(log, outcome.trace)
         if outcome.cause is not None:
-            self.causes.setdefault(step, outcome.cause)
+            self.exceptions.setdefault(step, outcome.cause)
         if outcome.failure is None and kind in FORWARD:
-            self.live[step] = outcome.outputs
+            self.outputs[step] = outcome.outputs
 
     def _record_outcome(
         self,
@@ -156,7 +156,7 @@ class Executor(Struct):
             event = ev.OperationFailed(
                 **common, failure=failure, leftovers=leftovers, evidence=outcome.evidence
             )
-        self.recorder.note(event)
+        self.recorder.defer(event)
 
     def _operation(self, command: Execute | Compensate, operation: str) -> Operation:
         run, step = self.recorder.run, command.step
@@ -182,7 +182,7 @@ class Executor(Struct):
         event = ev.ProcessSpawned(step=step, operation=operation, role=role, process=process)
         if role == "worker":
             # By itself it touches nothing, and its CLI follows: that is at work when it is told.
-            self.recorder.note(event, UNTIL_ITS_CLI)
+            self.recorder.defer(event, UNTIL_ITS_CLI)
         else:
             self.recorder.record(event)
 
@@ -206,3 +206,53 @@ async def _outcome(work: Work, operation: Operation) -> Outcome:
     except AlmaError as error:
         failure = ev.Failure(kind="backend", message=error.message, hint=error.hint)
         return Outcome(failure=failure)
+
+
+# -- inputs: from references to values ---------------------------------------------------------
+
+Reveal = Callable[[str], Awaitable[Mapping[str, Any]]]
+
+
+class MissingOutputError(Exception):
+    """A step that was waited for did not give the output that another one consumes."""
+
+
+async def _resolve(
+    sources: Mapping[str, Any],
+    run: RunStatus,
+    outputs: dict[str, Mapping[str, Any]],
+    reveal: Reveal,
+) -> dict[str, Any]:
+    """The inputs as values; a secret is an opened `Secret`.
+
+    `outputs` are those that this process has seen, with their secrets; what it lacks comes from
+    the journal, or by `reveal(step)` from where the step keeps it, and is then kept in `outputs`.
+    """
+    values: dict[str, Any] = {}
+    for key, source in sources.items():
+        values[key] = await _value(source, run, outputs, reveal) if _is_ref(source) else source
+    return values
+
+
+def _is_ref(source: Any) -> bool:
+    return isinstance(source, Output)
+
+
+async def _value(
+    source: Output, run: RunStatus, outputs: dict[str, Mapping[str, Any]], reveal: Reveal
+) -> Any:
+    known = outputs.get(source.step, run.steps[source.step].outputs)
+    if source.name not in known:
+        have = ", ".join(sorted(known)) or "none"
+        raise MissingOutputError(
+            f'step "{source.step}" has no output "{source.name}"; it has: {have}'
+        )
+    if is_whole(known[source.name]):
+        return known[source.name]
+    revealed = await reveal(source.step)
+    if source.name not in revealed:
+        raise MissingOutputError(
+            f'the secret output "{source.name}" of step "{source.step}" cannot be read again'
+        )
+    outputs[source.step] = {**known, **revealed}
+    return revealed[source.name]

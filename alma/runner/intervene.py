@@ -8,8 +8,8 @@ from alma.core import events as ev
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, SagaState
 from alma.errors import DefinitionError
-from alma.runner.leased_run import existing_run
-from alma.runner.leftovers import survey, under_way
+from alma.runner.leased_run import open_run
+from alma.runner.leftovers import name_leftovers, still_running
 from alma.runner.settings import Settings, actor
 
 
@@ -20,12 +20,12 @@ async def skip(run: str, step: str, *, reason: str, settings: Settings | None = 
     only end FAILED. Raises DefinitionError for a step that does not wait to be undone.
     """
     words = f"skipped by {actor()}: {_said(reason)}"
-    async with existing_run(run, settings or Settings()) as (recorder, adapters):
+    async with open_run(run, settings or Settings()) as (recorder, adapters):
         _check_waits(recorder.run, step)
         status = recorder.run.steps[step]
         found = await adapters[step].leftovers(status, words)
         left = tuple(_with_reason(leftover, words) for leftover in found)
-        left = (*under_way(recorder.run, status, words), *left)
+        left = (*still_running(recorder.run, status, words), *left)
         recorder.record(ev.StepSkipped(step=step, actor=actor(), reason=reason))
         recorder.record(ev.StepRetained(step=step, reason=words, leftovers=recorder.clean(left)))
         return make_result(recorder.run, interrupted=not recorder.run.state.is_final)
@@ -37,12 +37,12 @@ async def abandon(run: str, *, reason: str, settings: Settings | None = None) ->
     Journaled with actor and reason. Raises DefinitionError for a run that left nothing.
     """
     words = f"abandoned by {actor()}: {_said(reason)}"
-    async with existing_run(run, settings or Settings()) as (recorder, adapters):
+    async with open_run(run, settings or Settings()) as (recorder, adapters):
         if recorder.run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
             raise DefinitionError(
                 f"Run {recorder.run.run} is {recorder.run.state.name}: there is nothing to abandon."
             )
-        left = await survey(recorder.run, adapters, words)
+        left = await name_leftovers(recorder.run, adapters, words)
         recorder.record(ev.RunAbandoned(actor=actor(), reason=reason))
         recorder.record(ev.RunFailed(reason=words, leftovers=recorder.clean(left)))
         return make_result(recorder.run, interrupted=False)

@@ -1,4 +1,4 @@
-"""A run under its lease: driven to its end, or opened to be looked at and written to."""
+"""A run under its lease: driven to its end and told as a result, or opened to be written to."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from alma.core import events as ev
-from alma.core.result import Result, SagaInterrupted, make_result
-from alma.core.run import RunStatus
+from alma.core.result import Result, SagaFailed, SagaInterrupted, make_result
+from alma.core.run import RunStatus, SagaState
 from alma.errors import JournalError
 from alma.journal.journal import Journal
 from alma.journal.lease import Lease
-from alma.journal.reading import folded
+from alma.journal.reading import folded, from_earlier_runs
 from alma.pulumi.snapshots import Snapshots, directory_of
-from alma.runner.binding import BoundSaga, from_definition
-from alma.runner.ending import conclude
+from alma.runner.binding import BoundSaga, bind_journaled
 from alma.runner.executor import Executor
-from alma.runner.inputs import from_earlier_runs
 from alma.runner.recorder import Recorder
 from alma.runner.runner import Runner
 from alma.runner.settings import Settings, actor, open_engine
 from alma.steps.base import StepHandler
 
 
-async def drive(
+async def execute_run(
     run: RunStatus,
     journal: Journal,
     lease: Lease,
@@ -31,9 +29,9 @@ async def drive(
     settings: Settings,
     resumed: ev.RunResumed | None = None,
 ) -> Result:
-    """Drive the run; returns or raises as `alma.runner.ending.conclude` does."""
+    """Drive the run; returns or raises as `result_or_raise` does."""
     recorder = Recorder(run, journal, lease, prepared.redactor, settings.reporter)
-    operations = Executor(
+    executor = Executor(
         recorder=recorder,
         adapters=prepared.adapters,
         logs=(journal.path.parent / "logs" / run.run).absolute(),
@@ -42,13 +40,13 @@ async def drive(
     prepared.keep_snapshots(Snapshots(directory_of(journal.path)))
     if run.kind == "destroy":
         for step, (earlier, outputs) in from_earlier_runs(journal, run).items():
-            operations.origins[step], operations.live[step] = earlier, outputs
+            executor.original_runs[step], executor.outputs[step] = earlier, outputs
     # Committed with the first intent: until then nothing is done that anybody would look for.
-    recorder.note(ev.RunnerAttached(process=lease.process, actor=lease.actor))
+    recorder.defer(ev.RunnerAttached(process=lease.process, actor=lease.actor))
     if resumed is not None:
-        recorder.note(resumed)
+        recorder.defer(resumed)
     try:
-        await Runner(operations).drive()
+        await Runner(executor).drive()
     except JournalError as error:
         with suppress(JournalError):
             # What could not be committed was taken into the state already: it counts for nothing.
@@ -57,17 +55,65 @@ async def drive(
             raise
         raise SagaInterrupted(
             f'Saga "{run.plan.saga}" (run {run.run}) was stopped: {error.message}',
-            make_result(run, interrupted=True, live=operations.live),
+            make_result(run, interrupted=True, live=executor.outputs),
             hint="What was under way has ended; its outcome is on stderr. Mend the journal's "
             f"place, then `alma-pulumi resume {run.run}`.",
         ) from error
     interrupted = not run.state.is_final
-    result = make_result(run, interrupted=interrupted, live=operations.live)
-    return conclude(run, result, operations.causes)
+    result = make_result(run, interrupted=interrupted, live=executor.outputs)
+    return result_or_raise(run, result, executor.exceptions)
+
+
+def result_or_raise(
+    run: RunStatus, result: Result, exceptions: Mapping[str, BaseException]
+) -> Result:
+    """The result of a COMPLETED run; otherwise the error that carries it."""
+    if result.state is SagaState.COMPLETED:
+        return result
+    name = f'Saga "{run.plan.saga}" (run {run.run})'
+    cause = exceptions.get(result.failed_step) or (
+        StepError(result.failed_step, result.error) if result.error else None
+    )
+    if result.interrupted:
+        raise SagaInterrupted(
+            f"{name} was interrupted while {run.state.name}.",
+            result,
+            hint=resume_hint(run),
+        ) from cause
+    why = result.error.message if result.error else run.reason
+    failed = (
+        f'{name} failed at step "{result.failed_step}": {why}'
+        if result.failed_step
+        else (f"{name} ended: {why}")
+    )
+    if not failed.endswith((".", "!", "?")):
+        failed += "."  # what a program or a provider said need not end as a sentence does
+    if result.state is SagaState.COMPENSATED:
+        raise SagaFailed(f"{failed} Everything it did is verified undone.", result) from cause
+    raise SagaFailed(
+        f"{failed} {len(result.leftovers)} leftovers remain.",
+        result,
+        hint=f"`alma-pulumi status {run.run}` names them.",
+    ) from cause
+
+
+def resume_hint(run: RunStatus) -> str:
+    """How an interrupted run goes on, in one sentence."""
+    undo = "" if run.backward_only else f", or undo it with `alma-pulumi rollback {run.run}`"
+    return f"Go on with `alma-pulumi resume {run.run}`{undo}."
+
+
+class StepError(Exception):
+    """Why a step failed, where no exception of the user's own code tells it."""
+
+    def __init__(self, step: str, failure: ev.Failure) -> None:
+        super().__init__(f'step "{step}": {failure.message}')
+        self.step = step
+        self.failure = failure
 
 
 @asynccontextmanager
-async def existing_run(
+async def open_run(
     reference: str, settings: Settings
 ) -> AsyncIterator[tuple[Recorder, Mapping[str, StepHandler]]]:
     """A run under a lease of our own, to be looked at and written to, but not driven.
@@ -79,7 +125,7 @@ async def existing_run(
         plan = folded(reader, reader.events(run_id)).plan
     needed = any(step.kind == "stack" for step in plan.steps)
     async with open_engine(settings, plan.parallelism, needed=needed) as engine:
-        prepared = from_definition(plan, engine)
+        prepared = bind_journaled(plan, engine)
         with (
             settings.open_journal(settings.journal_path, write=True) as journal,
             journal.acquire(plan.target, run_id, actor=actor()) as lease,

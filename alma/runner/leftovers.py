@@ -10,7 +10,7 @@ from alma.errors import AlmaError
 from alma.steps.base import StepHandler
 
 
-async def survey(
+async def name_leftovers(
     run: RunStatus, adapters: Mapping[str, StepHandler], reason: str
 ) -> tuple[Leftover, ...]:
     """Look once more at every such step; one that cannot be looked at is named for that.
@@ -19,7 +19,7 @@ async def survey(
     """
     left: list[Leftover] = []
     for step in _not_undone(run):
-        left.extend(under_way(run, step, reason))
+        left.extend(still_running(run, step, reason))
         if step.retained or step.leftovers:
             left.extend(step.leftovers)
             continue
@@ -39,7 +39,7 @@ async def survey(
     return tuple(left)
 
 
-def under_way(run: RunStatus, step: StepStatus, reason: str) -> tuple[Leftover, ...]:
+def still_running(run: RunStatus, step: StepStatus, reason: str) -> tuple[Leftover, ...]:
     """An operation without an outcome, where nobody waited for it: its CLI may still be at work."""
     if step.open is None:
         return ()

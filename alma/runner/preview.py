@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from alma.core.definition import Definition
-from alma.runner.binding import BoundSaga, from_saga
+from alma.runner.binding import BoundSaga, bind_saga
 from alma.runner.settings import Settings, open_engine
 from alma.saga.saga import Saga
 from alma.steps.base import StepPreview, Way
@@ -87,7 +87,7 @@ async def preview(saga: Saga, settings: Settings | None = None) -> SagaPreview:
     settings = settings or Settings()
     needed = any(isinstance(step, StackStep) for step in saga.steps)
     async with open_engine(settings, saga.parallelism, needed=needed) as engine:
-        prepared = from_saga(saga, engine, settings.modules, settings.aws)
+        prepared = bind_saga(saga, engine, settings.modules, settings.aws)
         await require_localstack(prepared.definition)
         if engine is not None:
             await engine.check(prepared.refs)

@@ -22,8 +22,8 @@ from alma.journal.lease import Lease
 from alma.system import files
 
 PATIENCE: Final = 0.005
-"""Seconds that what was noted waits for the next intent: to decide on it, and to read the state of
-the next stack, takes half of that."""
+"""Seconds that what was deferred waits for the next intent: to decide on it, and to read the
+state of the next stack, takes half of that."""
 UNTIL_ITS_CLI: Final = 0.05
 """Seconds that a worker waits to be noted together with the CLI that it starts."""
 
@@ -60,7 +60,7 @@ class Recorder:
         self._timer: asyncio.TimerHandle | None = None
 
     def record(self, event: ev.Event) -> None:
-        """Note the event and commit it, with all that was noted before it.
+        """Apply the event and commit it, with all that was deferred before it.
 
         When that fails (JournalError, StaleEpochError) nothing is committed any more, and what
         should have been is written to stderr instead, a line of JSON each: the emergency record.
@@ -68,7 +68,7 @@ class Recorder:
         self._take(event)
         self.commit()
 
-    def note(self, event: ev.Event, patience: float | None = None) -> None:
+    def defer(self, event: ev.Event, patience: float | None = None) -> None:
         """Apply the event now; it is committed with the next one that is recorded.
 
         For what has happened, never for what is about to: an outcome and the intent that follows
@@ -83,7 +83,7 @@ class Recorder:
             self._timer = loop.call_at(due, self._commit_late)
 
     def commit(self) -> None:
-        """Have everything that was noted on disk. Raises as `record` does."""
+        """Have everything that was deferred on disk. Raises as `record` does."""
         self._cancel_timer()
         drafts, self._drafts = self._drafts, []
         if not drafts:

@@ -13,11 +13,18 @@ from alma.journal.journal import utc_now
 from alma.journal.reading import folded
 from alma.pulumi.engine import Engine, RestorePreview, RestoreRequest, StackRef
 from alma.pulumi.snapshots import Snapshots, directory_of
-from alma.runner.binding import BoundSaga, from_saga
-from alma.runner.leased_run import drive
-from alma.runner.restore_points import Moment, RestorePoint, StackRun, candidates, choose, passages
+from alma.runner.binding import BoundSaga, bind_saga
+from alma.runner.leased_run import execute_run
+from alma.runner.restore_points import (
+    Moment,
+    RestorePoint,
+    StackRun,
+    find_restore_point,
+    restore_points,
+    runs_over,
+)
 from alma.runner.settings import Settings, actor, new_run_id, open_engine
-from alma.runner.start import refuse_unfinished, where_it_went
+from alma.runner.start import aws_target_of_last_run, refuse_unfinished
 from alma.saga.saga import Saga
 from alma.steps.stack.localstack import require_localstack
 
@@ -28,7 +35,7 @@ class Plan:
 
     step: str
     label: str
-    candidate: RestorePoint
+    point: RestorePoint
     fingerprint: str
     foreseen: RestorePreview
 
@@ -37,7 +44,7 @@ async def restorable(saga: Saga, *, step: str, settings: Settings) -> tuple[Rest
     """What the step's stack can be put back to, newest first."""
     async with open_engine(settings, 1, needed=True) as engine:
         known = await _known(_narrow(saga, step, engine, settings), engine, settings)
-    return candidates(known, _snapshots(settings))
+    return restore_points(known, _snapshots(settings))
 
 
 async def foresee(
@@ -64,7 +71,7 @@ async def foresee(
         (ref,) = prepared.refs
         label = f"{ref.project}/{ref.stack}"
         snapshots = _snapshots(settings)
-        chosen = choose(known, snapshots, run, moment, label)
+        chosen = find_restore_point(known, snapshots, run, moment, label)
         document = snapshots.load(chosen.snapshot, ref.project, ref.stack)
         now = await engine.inspect(ref)
         if not now.exists:
@@ -85,7 +92,7 @@ async def foresee(
     return Plan(
         step=step,
         label=label,
-        candidate=chosen,
+        point=chosen,
         fingerprint=now.fingerprint,
         foreseen=foreseen,
     )
@@ -106,7 +113,7 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
             run_id = new_run_id(utc_now())
             with journal.acquire(definition.target, run_id, actor=actor()) as lease:
                 refuse_unfinished(journal, definition)
-                _snapshots(settings).need(plan.candidate.snapshot)
+                _snapshots(settings).need(plan.point.snapshot)
                 await _refuse_changed(engine, prepared.refs[0], plan)
                 created = ev.RunCreated(
                     saga=definition.saga,
@@ -116,12 +123,12 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
                     digest=definition.digest,
                     backend=facts.get("backend", ""),
                     origin=settings.origin,
-                    snapshot=plan.candidate.snapshot,
-                    moment=f"{plan.candidate.moment} {plan.candidate.run}",
+                    snapshot=plan.point.snapshot,
+                    moment=f"{plan.point.moment} {plan.point.run}",
                     versions={**settings.versions, **facts},
                 )
                 run = folded(journal, [journal.create_run(run_id, created, lease)])
-                return await drive(run, journal, lease, prepared, settings)
+                return await execute_run(run, journal, lease, prepared, settings)
 
 
 async def _refuse_changed(engine: Engine, ref: StackRef, plan: Plan) -> None:
@@ -134,8 +141,8 @@ async def _refuse_changed(engine: Engine, ref: StackRef, plan: Plan) -> None:
 
 def _narrow(saga: Saga, name: str, engine: Engine | None, settings: Settings) -> BoundSaga:
     """The saga's one step as a definition of its own, which waits for no other."""
-    aws = where_it_went(saga, settings)
-    prepared = from_saga(saga, engine, settings.modules, aws)
+    aws = aws_target_of_last_run(saga, settings)
+    prepared = bind_saga(saga, engine, settings.modules, aws)
     stacks = [step.name for step in prepared.definition.steps if step.kind == "stack"]
     if name not in stacks:
         raise DefinitionError(
@@ -158,7 +165,7 @@ async def _known(
     facts = await engine.check(prepared.refs)
     with settings.open_journal(settings.journal_path, write=False) as journal:
         target = prepared.definition.target
-        return passages(journal, target, prepared.refs[0], facts.get("backend", ""))
+        return runs_over(journal, target, prepared.refs[0], facts.get("backend", ""))
 
 
 def _snapshots(settings: Settings) -> Snapshots:

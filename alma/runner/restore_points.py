@@ -1,21 +1,25 @@
-"""What a stack can be put back to: the snapshots that earlier runs have left. Writes nothing."""
+"""What a stack can be put back to: the snapshots that runs have left, and which of them stay."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from pathlib import Path
+from typing import Final, Literal
 
-from alma.core.events import RunKind, StepStarted
+from alma.core.events import RunCreated, RunKind, StepStarted
 from alma.core.run import RunStatus, SagaState
 from alma.core.struct import Frozen
 from alma.errors import RunNotFoundError
 from alma.journal.journal import Journal
 from alma.journal.reading import folded
 from alma.pulumi.engine import StackRef
-from alma.pulumi.snapshots import Snapshots
+from alma.pulumi.snapshots import Snapshots, directory_of
 
 Moment = Literal["before", "after"]
+
+JUST_NOW: Final = 600.0
+"""Seconds in which a runner has surely journaled a snapshot that it has written."""
 
 
 class RestorePoint(Frozen):
@@ -39,7 +43,7 @@ class StackRun(Frozen):
     left: str
 
 
-def passages(journal: Journal, target: str, ref: StackRef, backend: str) -> tuple[StackRun, ...]:
+def runs_over(journal: Journal, target: str, ref: StackRef, backend: str) -> tuple[StackRun, ...]:
     """The runs of this target over this stack, oldest first."""
     found = []
     for row in reversed(journal.runs(limit=None, target=target)):
@@ -55,7 +59,7 @@ def passages(journal: Journal, target: str, ref: StackRef, backend: str) -> tupl
     return tuple(found)
 
 
-def candidates(known: Sequence[StackRun], snapshots: Snapshots) -> tuple[RestorePoint, ...]:
+def restore_points(known: Sequence[StackRun], snapshots: Snapshots) -> tuple[RestorePoint, ...]:
     """All that can be put back, newest first.
 
     What a stack was before a run is that run's own snapshot. What it was after a run is the
@@ -63,20 +67,20 @@ def candidates(known: Sequence[StackRun], snapshots: Snapshots) -> tuple[Restore
     """
     kept = snapshots.digests()
     found = []
-    for index, passage in enumerate(known):
-        if _has(passage, kept):
-            found.append(_candidate(passage, passage, "before"))
+    for index, run_over in enumerate(known):
+        if _has(run_over, kept):
+            found.append(_restore_point(run_over, run_over, "before"))
         after = known[index + 1] if index + 1 < len(known) else None
-        if after is not None and _has(after, kept) and _went_on(passage, after):
-            found.append(_candidate(passage, after, "after"))
+        if after is not None and _has(after, kept) and _went_on(run_over, after):
+            found.append(_restore_point(run_over, after, "after"))
     return tuple(reversed(found))
 
 
-def choose(
+def find_restore_point(
     known: Sequence[StackRun], snapshots: Snapshots, run: str, moment: Moment, label: str
 ) -> RestorePoint:
     """The one of this run and moment; `RunNotFoundError` says why there is none, and which are."""
-    found = candidates(known, snapshots)
+    found = restore_points(known, snapshots)
     for one in found:
         if (one.run, one.moment) == (run, moment):
             return one
@@ -87,13 +91,13 @@ def choose(
     )
 
 
-def _candidate(passage: StackRun, seen: StackRun, moment: Moment) -> RestorePoint:
+def _restore_point(run_over: StackRun, seen: StackRun, moment: Moment) -> RestorePoint:
     started, at = seen.started, seen.at
     assert started is not None and at is not None  # noqa: S101, PT018 - `_has` has looked
     return RestorePoint(
-        run=passage.run.run,
-        kind=passage.run.kind,
-        state=passage.run.state,
+        run=run_over.run.run,
+        kind=run_over.run.kind,
+        state=run_over.run.state,
         moment=moment,
         at=at,
         held=started.held,
@@ -101,27 +105,48 @@ def _candidate(passage: StackRun, seen: StackRun, moment: Moment) -> RestorePoin
     )
 
 
-def _has(passage: StackRun, kept: set[str]) -> bool:
-    return passage.started is not None and passage.started.snapshot in kept
+def _has(run_over: StackRun, kept: set[str]) -> bool:
+    return run_over.started is not None and run_over.started.snapshot in kept
 
 
-def _went_on(passage: StackRun, after: StackRun) -> bool:
+def _went_on(run_over: StackRun, after: StackRun) -> bool:
     started = after.started
-    return started is not None and bool(passage.left) and passage.left == started.fingerprint
+    return started is not None and bool(run_over.left) and run_over.left == started.fingerprint
 
 
 def _why(known: Sequence[StackRun], run: str, moment: Moment) -> str:
     index = next((place for place, one in enumerate(known) if one.run.run == run), None)
     if index is None:
         return "that run did nothing to this stack"
-    passage = known[index]
+    run_over = known[index]
     if moment == "before":
-        if passage.started is None:
-            return f"a {passage.run.kind} takes none"
-        return "it held nothing then" if not passage.started.held else "its file is gone"
+        if run_over.started is None:
+            return f"a {run_over.run.kind} takes none"
+        return "it held nothing then" if not run_over.started.held else "its file is gone"
     if index + 1 == len(known):
         return "no run came after it, and what a run leaves is kept by the next one"
     after = known[index + 1]
-    if after.started is not None and after.started.held and not _went_on(passage, after):
+    if after.started is not None and after.started.held and not _went_on(run_over, after):
         return f"run {after.run.run} came next, and found something else than it had left"
     return f"run {after.run.run} came next, and has left none"
+
+
+def prune(journal: Journal, *, keep: int = 20) -> tuple[Path, ...]:
+    """Remove the snapshots that no run needs any more; the files removed.
+
+    A run that is not over needs its own, and so does a FAILED one, which can still be rolled
+    back; of the others the newest `keep` runs keep theirs. One that was written just now may
+    not be in the journal yet, so it stays.
+    """
+    needed: set[str] = set()
+    for place, row in enumerate(journal.runs(limit=None)):
+        recorded = journal.events(row.run)
+        state = folded(journal, recorded).state
+        if place < keep or state not in (SagaState.COMPLETED, SagaState.COMPENSATED):
+            happened = (entry.event for entry in recorded)
+            needed.update(
+                event.snapshot for event in happened if isinstance(event, RunCreated | StepStarted)
+            )
+    snapshots = Snapshots(directory_of(journal.path))
+    unneeded = sorted(snapshots.digests(older=JUST_NOW) - needed)
+    return tuple(snapshots.remove(digest) for digest in unneeded)

@@ -26,7 +26,7 @@ from alma.core.operation import Operation
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.errors import AlmaError, RefusedError
 from alma.runner.executor import Executor
-from alma.runner.leftovers import survey
+from alma.runner.leftovers import name_leftovers
 from alma.runner.signals import catch_signals
 from alma.steps.base import Compensated, Outcome, Retained, StepHandler
 
@@ -34,10 +34,10 @@ from alma.steps.base import Compensated, Outcome, Retained, StepHandler
 class Runner:
     """Drives one run to its end, or until it is suspended or stopped."""
 
-    def __init__(self, operations: Executor) -> None:
-        self._operations = operations
-        self._recorder = operations.recorder
-        self.run: RunStatus = operations.recorder.run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._recorder = executor.recorder
+        self.run: RunStatus = executor.recorder.run
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stop, self._wake = asyncio.Event(), asyncio.Event()
 
@@ -52,7 +52,7 @@ class Runner:
                         await self._stop_now()
         except RefusedError:
             # Nothing can be recorded any more: nothing new is begun, and what is under way ends.
-            self._operations.drain.set()
+            self._executor.drain.set()
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
             raise
         except BaseException:
@@ -70,10 +70,10 @@ class Runner:
                 case Execute() | Compensate() | Reconcile():
                     self._start(command.step, self._turn(command))
                 case StartCompensation(reason, failed_step):
-                    self._recorder.note(
+                    self._recorder.defer(
                         ev.CompensationStarted(reason=reason, failed_step=failed_step)
                     )
-                    self._operations.drain.clear()
+                    self._executor.drain.clear()
                 case Suspend(reason):
                     self._recorder.record(ev.RunInterrupted(reason=reason))
                 case Finish(state, reason) if "" not in self._tasks:
@@ -102,7 +102,7 @@ class Runner:
             with suppress(RefusedError):  # the step under way finds the same, and ends the run
                 self._recorder.record(ev.InterruptReceived(signal=signal, count=count))
         if self.run.direction == "forward" or self.run.backward_only:
-            self._operations.drain.set()
+            self._executor.drain.set()
         if count > 1:
             self._stop.set()
         self._wake.set()
@@ -129,13 +129,13 @@ class Runner:
 
     async def _turn(self, command: Execute | Compensate | Reconcile) -> None:
         status = self.run.steps[command.step]
-        adapter = self._operations.adapters[command.step]
+        adapter = self._executor.adapters[command.step]
         if isinstance(command, Reconcile):
             if status.open is None:
                 return
             operation = status.open
             found = await adapter.reconcile(operation)
-            self._recorder.note(
+            self._recorder.defer(
                 ev.OperationReconciled(
                     step=status.name,
                     operation=operation.id,
@@ -153,19 +153,19 @@ class Runner:
         try:
             if self.run.kind == "restore" and status.started is None:
                 self._recorder.record(await adapter.inspect())  # so it can be taken back
-            undone = await adapter.compensate(self._operations.call(command))
+            undone = await adapter.compensate(self._executor.call(command))
         except RefusedError:
             raise
         except AlmaError as error:
             await self._could_not_look(command, kind, error)
             return
         if isinstance(undone, Compensated):
-            self._recorder.note(
+            self._recorder.defer(
                 ev.StepCompensated(step=status.name, how=undone.how, evidence=undone.evidence)
             )
         elif isinstance(undone, Retained):
             leftovers = self._recorder.clean(undone.leftovers)
-            self._recorder.note(
+            self._recorder.defer(
                 ev.StepRetained(step=status.name, reason=undone.reason, leftovers=leftovers)
             )
 
@@ -176,9 +176,9 @@ class Runner:
             except AlmaError as error:
                 await self._could_not_look(command, "up", error)
                 return
-            self._recorder.note(started)
+            self._recorder.defer(started)
         try:
-            await adapter.execute(self._operations.call(command))
+            await adapter.execute(self._executor.call(command))
         except RefusedError:
             raise
         except AlmaError as error:
@@ -201,11 +201,11 @@ class Runner:
                 failure=failure, leftovers=() if isinstance(command, Execute) else (left,)
             )
 
-        await self._operations.perform(command, kind, work, ())
+        await self._executor.perform(command, kind, work, ())
 
     async def _interrupted_within(self, seconds: float) -> bool:
         try:
-            await asyncio.wait_for(self._operations.drain.wait(), seconds)
+            await asyncio.wait_for(self._executor.drain.wait(), seconds)
         except TimeoutError:
             return False
         return True
@@ -217,6 +217,6 @@ class Runner:
             self._recorder.record(ev.RunCompensated())
         else:
             leftovers = self._recorder.clean(
-                await survey(self.run, self._operations.adapters, reason)
+                await name_leftovers(self.run, self._executor.adapters, reason)
             )
             self._recorder.record(ev.RunFailed(reason=reason, leftovers=leftovers))

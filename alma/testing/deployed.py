@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from alma import runner
 from alma.core.definition import LocalStack
 from alma.core.events import Leftover
 from alma.core.result import Result, SagaEndedError
@@ -23,7 +24,6 @@ from alma.journal.journal import Journal
 from alma.journal.leftovers import proven_gone
 from alma.journal.reading import folded
 from alma.runner import intervene as operator
-from alma.runner import start as launch
 from alma.runner.settings import Settings
 from alma.saga.saga import Saga
 from alma.steps.stack.step import StackStep
@@ -83,7 +83,7 @@ class Deployed:
         here = _Brought(saga=saga, environ={**os.environ, **self._own}, cwd=Path.cwd())
         self._brought.append(here)
         async with self._settings(here) as settings:
-            return await launch.up(saga, settings=settings)
+            return await runner.up(saga, settings=settings)
 
     def destroy(self, saga: Saga) -> Result:
         """Take it down now, and its stacks' records; raises as `alma.destroy` does."""
@@ -123,7 +123,7 @@ class Deployed:
             return False
         async with self._settings(one) as settings:
             try:
-                await launch.rollback(run.run, saga=one.saga, settings=settings)
+                await runner.rollback(run.run, saga=one.saga, settings=settings)
             except SagaEndedError as error:
                 if not error.result.state.is_final:
                     raise
@@ -133,7 +133,7 @@ class Deployed:
 
     async def _destroy(self, one: _Brought) -> Result:
         async with self._settings(one) as settings:
-            return await launch.destroy(one.saga, settings=settings, remove=True)
+            return await runner.destroy(one.saga, settings=settings, remove=True)
 
     def _never_proven(self, target: str) -> list[Leftover]:
         """Leftovers of earlier runs that the destroy says nothing of: what no state can show."""

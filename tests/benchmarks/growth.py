@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median
 
 from alma.journal.journal import Journal
+from alma.runner import up
 from alma.runner.settings import Settings
-from alma.runner.start import up
 from alma.saga.saga import Saga
 from alma.testing import FakeEngine
 from tests.benchmarks import core

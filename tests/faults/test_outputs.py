@@ -8,7 +8,7 @@ import pytest
 
 from alma import Context, Saga, SagaState
 from alma.core.validation import DIGEST_KEY
-from alma.runner.start import up
+from alma.runner import up
 
 
 def _size(directory: Path) -> int:

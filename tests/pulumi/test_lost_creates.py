@@ -16,9 +16,9 @@ from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 from alma import PendingCreate, Saga, SagaState
 from alma.core.result import Result, SagaEndedError
 from alma.pulumi import recovery
+from alma.runner import up
 from alma.runner.doctor import examine
 from alma.runner.settings import Settings
-from alma.runner.start import up
 from tests.pulumi.conftest import until
 from tests.runner.helpers import ended
 

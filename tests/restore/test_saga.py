@@ -20,9 +20,9 @@ from alma import Retry, Saga, SagaState
 from alma.core import events as ev
 from alma.core.result import Result, SagaEndedError
 from alma.journal.journal import Journal
+from alma.runner import resume, rollback, up
 from alma.runner.preview import preview
 from alma.runner.settings import Settings
-from alma.runner.start import resume, rollback, up
 from tests.pulumi.conftest import Place, environment, until
 from tests.restore.conftest import Lab
 from tests.restore.things import Thing
@@ -140,7 +140,7 @@ async def test_a_stack_changed_by_somebody_else_is_named(lab: Lab) -> None:
 
 RUNNER = """
 import asyncio, sys
-from alma.runner.start import up
+from alma.runner import up
 from tests.restore.test_saga import ended, saga
 
 asyncio.run(ended(up(saga(2, "x", "y", fail="at the end"))))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from alma import Context, Retry, Saga, SagaFailed, SagaState, Secret
-from alma.runner.start import destroy, resume, up
+from alma.runner import destroy, resume, up
 from tests.runner.helpers import (
     ended,
 )

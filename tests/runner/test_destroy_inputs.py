@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alma import Context, Saga
 from alma.core.run import SagaState
-from alma.runner.start import destroy, up
+from alma.runner import destroy, up
 from alma.testing import FakeEngine
 from tests.runner.helpers import program, settings
 

@@ -10,7 +10,7 @@ from alma import Retry, Saga, SagaState
 from alma.core import events as ev
 from alma.errors import JournalError, RunnerBusyError
 from alma.journal.journal import Journal
-from alma.runner.start import up
+from alma.runner import up
 from alma.testing import FakeEngine, FakeProgram, Fault
 from tests.runner.helpers import (
     ended,

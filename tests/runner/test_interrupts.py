@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from alma import Saga, SagaInterrupted, SagaState
-from alma.runner.start import resume, rollback, up
+from alma.runner import resume, rollback, up
 from alma.testing import FakeEngine, Fault
 from tests.runner.helpers import (
     ended,

@@ -8,8 +8,8 @@ import pytest
 
 from alma import SagaState
 from alma.errors import DefinitionError
+from alma.runner import rollback, up
 from alma.runner.intervene import abandon, skip
-from alma.runner.start import rollback, up
 from alma.testing import Crash, FakeEngine, Fault
 from tests.runner.helpers import (
     CRASHES,

@@ -11,7 +11,7 @@ from alma import Saga, SagaState
 from alma.core.state import fold
 from alma.errors import DefinitionError, RefusedError
 from alma.journal.journal import Journal
-from alma.runner.start import destroy, resume, rollback, up
+from alma.runner import destroy, resume, rollback, up
 from alma.testing import Crash, FakeEngine, Fault
 from tests.runner.helpers import (
     CRASHES,

@@ -9,7 +9,7 @@ import pytest
 from alma import Retry, Saga, SagaFailed, SagaState
 from alma.journal.journal import Journal
 from alma.journal.leftovers import proven_gone
-from alma.runner.start import destroy, rollback, up
+from alma.runner import destroy, rollback, up
 from alma.testing import Crash, FakeEngine, Fault
 from tests.runner.helpers import (
     ended,

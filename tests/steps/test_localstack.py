@@ -20,9 +20,9 @@ from alma.core.definition import Definition
 from alma.errors import UnreachableError
 from alma.pulumi.engine import StackRef
 from alma.pulumi.project import write_settings
+from alma.runner import destroy, resume, rollback, up
 from alma.runner.checks import check_journal
 from alma.runner.preview import preview
-from alma.runner.start import destroy, resume, rollback, up
 from alma.steps.stack.localstack import SERVICES, localstack_problem, provider_config
 from alma.testing import FakeEngine, Fault
 from tests.runner.helpers import ended, history, program, settings

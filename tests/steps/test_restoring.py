@@ -16,8 +16,8 @@ from alma.core.result import Result
 from alma.journal.journal import Journal
 from alma.pulumi.engine import StackRef
 from alma.pulumi.snapshots import SnapshotError, Snapshots
-from alma.runner.pruning import prune
-from alma.runner.start import resume, rollback, up
+from alma.runner import resume, rollback, up
+from alma.runner.restore_points import prune
 from alma.testing import Crash, FakeEngine, FakeProgram, Fault
 from alma.testing.world import resource_of
 from tests.runner.helpers import ended, history, program, settings

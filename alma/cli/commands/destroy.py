@@ -32,8 +32,8 @@ def command(
     shared: Invocation, target: str, *, localstack: LocalStack | None, remove: bool, yes: bool
 ) -> int:
     """Take the whole saga down, in reverse order, as a journaled run of its own."""
+    from alma import runner
     from alma.cli.progress import run_and_report
-    from alma.runner import start as launch
     from alma.runner.settings import Settings
     from alma.saga.target import load
 
@@ -42,7 +42,7 @@ def command(
         _confirm(loaded.saga)
     return run_and_report(
         shared,
-        lambda reporter: launch.destroy(
+        lambda reporter: runner.destroy(
             loaded.saga,
             remove=remove,
             settings=Settings(

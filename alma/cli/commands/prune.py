@@ -27,7 +27,7 @@ def command(shared: Invocation, keep: int) -> None:
     from alma.errors import RunNotFoundError
     from alma.journal.journal import Journal
     from alma.reports.text import count
-    from alma.runner.pruning import prune
+    from alma.runner.restore_points import prune
 
     path = shared.journal_path
     if not path.exists():

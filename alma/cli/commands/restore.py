@@ -40,9 +40,9 @@ def command(
     from alma.errors import DefinitionError
     from alma.reports import documents
     from alma.reports import preview as report
+    from alma.runner import run_sync
     from alma.runner.restore import foresee, restorable, restore
     from alma.runner.settings import Settings
-    from alma.runner.start import run_sync
     from alma.saga.target import load
 
     loaded = load(target)

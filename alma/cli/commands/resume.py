@@ -40,13 +40,13 @@ def resume(
     accept_changes: bool,
 ) -> int:
     """Go on with an interrupted or failed run, in the direction it had."""
+    from alma import runner
     from alma.cli.progress import run_and_report
-    from alma.runner import start as launch
 
     loaded = _saga_for(shared, run, target, back=False)
     return run_and_report(
         shared,
-        lambda reporter: launch.resume(
+        lambda reporter: runner.resume(
             run,
             saga=loaded.saga if loaded else None,
             settings=replace(_settings(shared, loaded, reporter), aws=localstack),
@@ -62,13 +62,13 @@ def resume(
 @pass_shared
 def rollback(shared: Invocation, run: str, target: str | None) -> int:
     """Undo an interrupted or failed run, and verify that it is undone."""
+    from alma import runner
     from alma.cli.progress import run_and_report
-    from alma.runner import start as launch
 
     loaded = _saga_for(shared, run, target, back=True)
     return run_and_report(
         shared,
-        lambda reporter: launch.rollback(
+        lambda reporter: runner.rollback(
             run,
             saga=loaded.saga if loaded else None,
             settings=_settings(shared, loaded, reporter),

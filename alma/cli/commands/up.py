@@ -40,13 +40,13 @@ def command(shared: Invocation, target: str, localstack: LocalStack | None) -> i
 
 
 def _up(shared: Invocation, loaded: LoadedSaga, localstack: LocalStack | None) -> int:
+    from alma import runner
     from alma.cli.progress import run_and_report
-    from alma.runner import start as launch
     from alma.runner.settings import Settings
 
     return run_and_report(
         shared,
-        lambda reporter: launch.up(
+        lambda reporter: runner.up(
             loaded.saga,
             settings=Settings(
                 journal=shared.journal,

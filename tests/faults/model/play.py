@@ -19,9 +19,9 @@ from alma.core.state import fold
 from alma.errors import AlmaError, RunnerBusyError
 from alma.journal.journal import Journal
 from alma.pulumi.engine import StackRef
+from alma.runner import destroy, resume, rollback, up
 from alma.runner.intervene import abandon, skip
 from alma.runner.settings import Settings
-from alma.runner.start import destroy, resume, rollback, up
 from alma.testing import Crash, JournalFaults
 from alma.testing.world import resource_of
 from tests.faults.model import stage as stages

@@ -10,8 +10,8 @@ from typing import Any
 from alma import Saga
 from alma.core.result import SagaEndedError
 from alma.errors import AlmaError
+from alma.runner import destroy, resume, rollback, up
 from alma.runner.settings import Settings
-from alma.runner.start import destroy, resume, rollback, up
 from tests.faults.real import things
 
 SAGA, STACK = "k", "dev"

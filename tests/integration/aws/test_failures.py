@@ -16,8 +16,8 @@ from alma import LocalStack, Retry, Saga, SagaFailed, SagaState
 from alma.core.events import OperationFailed, OperationSucceeded, Recorded, SignalSent
 from alma.core.result import Result
 from alma.core.run import RunStatus
+from alma.runner import rollback, up
 from alma.runner.settings import Settings
-from alma.runner.start import rollback, up
 from stacks.aws import messaging, secrets, storage
 from tests.integration.aws.account import Account
 from tests.services.exchange import Request

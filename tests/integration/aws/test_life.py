@@ -11,7 +11,7 @@ import pytest
 
 from alma import LocalStack, Saga, SagaState, Secret
 from alma.core.result import Result
-from alma.runner.start import destroy
+from alma.runner import destroy
 from stacks.aws import messaging, secrets, storage
 from tests.integration.aws.account import Account
 

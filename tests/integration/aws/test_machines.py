@@ -8,7 +8,7 @@ import pytest
 
 from alma import LocalStack, Saga, SagaState
 from alma.core.result import Result
-from alma.runner.start import destroy
+from alma.runner import destroy
 from stacks.aws import dns, network, servers
 from tests.integration.aws.account import Account
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from alma import LocalStack, Saga, SagaFailed, SagaState
+from alma.runner import up
 from alma.runner.preview import preview
-from alma.runner.start import up
 from stacks.aws import dns, messaging, network, secrets, storage
 from tests.integration.aws.account import Account
 

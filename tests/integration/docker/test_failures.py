@@ -12,7 +12,7 @@ import pytest
 
 from alma import SagaFailed, SagaState
 from alma.core.result import Result
-from alma.runner.start import rollback
+from alma.runner import rollback
 from tests.integration.docker.world import ENDS, TIERS, World
 
 pytestmark = pytest.mark.timeout(300)

@@ -14,7 +14,7 @@ import pytest
 from alma import Retry, SagaState
 from alma.core import events as ev
 from alma.journal.journal import Journal
-from alma.runner.start import rollback
+from alma.runner import rollback
 from tests.integration.docker.test_failures import failed
 from tests.integration.docker.world import ENDS, World
 from tests.pulumi.conftest import environment, until

@@ -12,7 +12,7 @@ import pytest
 
 from alma import Saga, SagaState
 from alma.core.result import Result
-from alma.runner.start import destroy, up
+from alma.runner import destroy, up
 from tests.integration.kubernetes.app import PASSWORD, STEPS, ended, saga
 from tests.integration.kubernetes.cluster import Cluster
 

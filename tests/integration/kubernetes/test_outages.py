@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from alma import Retry, Saga, SagaState, Secret
-from alma.runner.start import rollback, up
+from alma.runner import rollback, up
 from stacks.kubernetes.namespace import program as namespace_program
 from stacks.kubernetes.settings import program
 from tests.integration.kubernetes.app import ended

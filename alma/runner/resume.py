@@ -1,0 +1,206 @@
+"""Runs that exist: resume and rollback; in which direction, with which saga, and may it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from alma.core import events as ev
+from alma.core.definition import Definition, LocalStack
+from alma.core.result import Result, make_result
+from alma.core.run import RunStatus, SagaState
+from alma.errors import DefinitionError
+from alma.journal.journal import Journal
+from alma.journal.reading import folded
+from alma.pulumi.engine import Engine
+from alma.runner.binding import BoundSaga, bind_journaled, bind_saga, require_undo
+from alma.runner.leased_run import execute_run, result_or_raise
+from alma.runner.settings import Settings, actor, open_engine
+from alma.saga.saga import Saga
+from alma.steps.stack.localstack import require_localstack
+
+
+async def resume(
+    run: str = "latest",
+    *,
+    saga: Saga | None = None,
+    journal: str | Path | None = None,
+    settings: Settings | None = None,
+    accept_changes: bool = False,
+) -> Result:
+    """Go on with a run in the direction it had; a finished one is only reported.
+
+    `saga` is needed to go forward, and to undo by functions. Raises as `Saga.execute` does, and
+    DefinitionError when the saga is not the one that the run was started with, unless
+    `accept_changes`.
+    """
+    return await go_on(
+        run, None, saga, settings or Settings(journal=journal), accept_changes=accept_changes
+    )
+
+
+async def rollback(
+    run: str = "latest",
+    *,
+    saga: Saga | None = None,
+    journal: str | Path | None = None,
+    settings: Settings | None = None,
+) -> Result:
+    """Undo a run that was interrupted or FAILED, and verify it; raises as `resume` does."""
+    return await go_on(
+        run, "back", saga, settings or Settings(journal=journal), accept_changes=True
+    )
+
+
+async def go_on(
+    reference: str,
+    direction: ev.Direction | None,
+    saga: Saga | None,
+    settings: Settings,
+    *,
+    accept_changes: bool,
+) -> Result:
+    """Take a run up in a direction, or its own; a finished one is only reported."""
+    with settings.open_journal(settings.journal_path, write=False) as reader:
+        run_id = reader.resolve(reference)
+        run = folded(reader, reader.events(run_id))
+    if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
+        if direction == "back" and run.state is SagaState.COMPLETED:
+            raise DefinitionError(
+                f"Run {run_id} is COMPLETED: there is nothing to roll back.",
+                hint="To take its stacks down, use `alma-pulumi destroy`.",
+            )
+        return result_or_raise(run, make_result(run, interrupted=False), {})
+    wanted = choose_direction(run, direction)
+    needed = any(step.kind == "stack" for step in run.plan.steps)
+    async with open_engine(settings, run.plan.parallelism, needed=needed) as engine:
+        prepared, accepted = bind_again(
+            run, wanted, saga, engine, settings, accept_changes=accept_changes
+        )
+        await require_localstack(prepared.definition)
+        facts = await engine.check(prepared.refs) if engine is not None else {}
+        if facts.get("backend", run.backend) != run.backend:
+            raise DefinitionError(
+                f"Run {run_id} keeps its state in {run.backend}, not in {facts['backend']}.",
+                hint="Run from the same directory, or set PULUMI_BACKEND_URL to it.",
+            )
+        with (
+            settings.open_journal(settings.journal_path, write=True) as journal,
+            journal.acquire(run.plan.target, run_id, actor=actor()) as lease,
+        ):
+            run = folded(journal, journal.events(run_id))
+            if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
+                return result_or_raise(run, make_result(run, interrupted=False), {})
+            _refuse_superseded(journal, run)
+            resumed = ev.RunResumed(direction=wanted, actor=actor(), definition=accepted)
+            return await execute_run(run, journal, lease, prepared, settings, resumed)
+
+
+def _refuse_superseded(journal: Journal, run: RunStatus) -> None:
+    """A later run has built on what this one left: it is no longer this one's to undo."""
+    newest = journal.runs(limit=1, target=run.plan.target)[0].run
+    if newest != run.run:
+        raise DefinitionError(
+            f"Run {run.run} is not the newest of {run.plan.target}: run {newest} came after it, "
+            "and the stacks may be its own by now.",
+            hint="Take the saga down with `alma-pulumi destroy`, or leave it as it is.",
+        )
+
+
+def choose_direction(run: RunStatus, asked: ev.Direction | None) -> ev.Direction:
+    """The direction that was asked for, or the run's own.
+
+    Raises DefinitionError past a pivot, and where the pivot itself is in doubt: it may have
+    taken effect, and going forward finds out.
+    """
+    if asked == "back" and run.kind == "restore":
+        raise DefinitionError(
+            f"Run {run.run} is a restore, which is not rolled back but goes on.",
+            hint=f"Go on with `alma-pulumi resume {run.run}`; to take back what it did, restore "
+            f"with `--to {run.run}`.",
+        )
+    doubtful = (step for step in run.steps.values() if step.definition.pivot and step.open)
+    if asked == "back" and run.direction == "forward" and any(doubtful):
+        raise DefinitionError(
+            f"Run {run.run} may be past its point of no return: its pivot is in doubt.",
+            hint=f"Find out with `alma-pulumi resume {run.run}`; a pivot that fails is undone.",
+        )
+    if asked == "back" and run.past_pivot:
+        raise DefinitionError(
+            f"Run {run.run} is past its point of no return: it can only go forward.",
+            hint=f"Mend the cause, then `alma-pulumi resume {run.run}`.",
+        )
+    return asked or run.direction
+
+
+def bind_again(
+    run: RunStatus,
+    direction: ev.Direction,
+    saga: Saga | None,
+    engine: Engine | None,
+    settings: Settings,
+    *,
+    accept_changes: bool,
+) -> tuple[BoundSaga, Mapping[str, Any] | None]:
+    """Handlers for a run that exists, and the new definition if a changed one is accepted.
+
+    AWS steps go where they went, whatever the saga says by now, unless `settings` ask for another
+    place; that is a change of the definition then.
+    """
+    started = frozenset(step.name for step in run.steps.values() if step.started is not None)
+    if saga is None:
+        if direction == "forward":
+            raise DefinitionError(
+                f"Run {run.run} goes forward, and that needs its saga.",
+                hint="Give the saga's file with --target (or saga=...).",
+            )
+        prepared = bind_journaled(run.plan, engine)
+        require_undo(prepared, started if run.kind == "up" else frozenset(run.steps))
+        return prepared, None
+    prepared = bind_saga(saga, engine, settings.modules, settings.aws or run.plan.aws)
+    new = prepared.definition
+    if new.target != run.plan.target:
+        raise DefinitionError(f"Run {run.run} is of {run.plan.target}, not of {new.target}.")
+    missing = sorted(
+        set(run.steps if direction == "back" else started) - {s.name for s in new.steps}
+    )
+    if missing and direction == "back":
+        old = bind_journaled(run.plan, engine)
+        adapters = {**{name: old.adapters[name] for name in missing}, **prepared.adapters}
+        both = BoundSaga(definition=run.plan, adapters=adapters, redactor=prepared.redactor)
+        require_undo(both, started)
+        return both, None
+    if new.digest == run.plan.digest or direction == "back":
+        return prepared, None
+    if missing:
+        raise DefinitionError(
+            f'Step "{missing[0]}" has started in run {run.run} and is no longer in the saga.',
+            hint=f"Put it back, or undo the run with `alma-pulumi rollback {run.run}`.",
+        )
+    if not accept_changes:
+        raise DefinitionError(
+            f"The saga has changed since run {run.run} was started: {_changes(run.plan, new)}.",
+            hint="Accept that with --accept-changes, or undo the run with rollback.",
+        )
+    return prepared, new.to_json()
+
+
+def _changes(old: Definition, new: Definition) -> str:
+    before = {step.name: step for step in old.steps}
+    after = {step.name: step for step in new.steps}
+    words = [f'step "{name}" is new' for name in after if name not in before]
+    words += [f'step "{name}" is gone' for name in before if name not in after]
+    words += [
+        f'step "{name}" is different'
+        for name in after
+        if name in before and after[name] != before[name]
+    ]
+    if new.aws != old.aws:
+        words.append(f"AWS steps go to {aws_target(new.aws)}, and went to {aws_target(old.aws)}")
+    return ", ".join(words) or "its settings are different"
+
+
+def aws_target(aws: LocalStack | None) -> str:
+    """Where AWS steps go, in words."""
+    return f"LocalStack at {aws.url} ({aws.region})" if aws else "AWS"
