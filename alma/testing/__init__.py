@@ -28,9 +28,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from alma.testing.deployed import Deployed
     from alma.testing.engine import FakeEngine
-    from alma.testing.faults import Fault, FaultEffect, JournalEffect, JournalFault
+    from alma.testing.faults import Crash, Fault, FaultEffect, JournalEffect, JournalFault, Life
     from alma.testing.journal import JournalFaults
-    from alma.testing.life import Crash, Life
     from alma.testing.world import FakeProgram
 
 __all__ = [
@@ -49,9 +48,8 @@ __all__ = [
 _HOMES = {
     "deployed": ("Deployed",),
     "engine": ("FakeEngine",),
-    "faults": ("Fault", "FaultEffect", "JournalEffect", "JournalFault"),
+    "faults": ("Crash", "Fault", "FaultEffect", "JournalEffect", "JournalFault", "Life"),
     "journal": ("JournalFaults",),
-    "life": ("Crash", "Life"),
     "world": ("FakeProgram",),
 }
 

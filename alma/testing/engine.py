@@ -22,8 +22,7 @@ from alma.pulumi.engine import (
     StackRef,
     UpRequest,
 )
-from alma.testing.faults import Fault
-from alma.testing.life import Life
+from alma.testing.faults import Fault, Life
 from alma.testing.world import FakeProgram, FakeWorld, Key, resource_of, seal
 
 LOCKED = Failure(kind="locked", message="the stack is currently locked by another update")

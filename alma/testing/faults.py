@@ -1,9 +1,9 @@
-"""Faults as data, so that a test can generate them, shrink them and print them."""
+"""Faults as data, so that a test can generate, shrink and print them; and what a crash ends."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NoReturn
 
 FaultEffect = Literal[
     "fail", "crash", "drain", "pending", "power", "leak", "lie", "hang", "unreadable"
@@ -50,3 +50,27 @@ class JournalFault:
     nth: int
     effect: JournalEffect
     seconds: float = 0.0
+
+
+class Crash(BaseException):
+    """The runner's process died at this point."""
+
+
+@dataclass
+class Life:
+    """Ends once. From then on nothing that shares it has an effect: each call raises Crash.
+
+    Without it a runner that "dies" in one step would go on in its other steps for a moment.
+    """
+
+    over: bool = False
+
+    def end(self) -> NoReturn:
+        """The process dies here."""
+        self.over = True
+        raise Crash
+
+    def check(self) -> None:
+        """Crash, if it is over."""
+        if self.over:
+            raise Crash

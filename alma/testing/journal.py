@@ -12,8 +12,7 @@ from pathlib import Path
 from alma.core.events import Recorded, RunCreated
 from alma.journal.journal import Journal, utc_now
 from alma.journal.lease import Lease
-from alma.testing.faults import JournalFault
-from alma.testing.life import Life
+from alma.testing.faults import JournalFault, Life
 
 
 @dataclass
