@@ -18,6 +18,7 @@ from alma.core.struct import Frozen
 from alma.errors import AuthenticationError, BackendError
 from alma.system import files
 
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _CHOSEN: Final = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 
 
@@ -100,6 +101,7 @@ class Backend(Frozen):
             env[_CHOSEN[1]] = str(self.own_passphrase)
         elif "PULUMI_CONFIG_PASSPHRASE" not in env:
             env[_CHOSEN[1]] = str(self.cwd / env[_CHOSEN[1]])
+        env |= _past_proxies(env)
         if operation:
             from alma.system.processes import MARKER
 
@@ -123,6 +125,21 @@ def python_environment(search: list[str]) -> dict[str, str]:
         "PULUMI_PYTHON_CMD": sys.executable,
         "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in search),
     }
+
+
+def _past_proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """What keeps engine, program and plugins, which talk to each other here, out of any proxy.
+
+    gRPC asks `no_grpc_proxy` before `no_proxy`; others only one of the two common spellings.
+    """
+    names = ["no_proxy", "NO_PROXY", *({"no_grpc_proxy"} & environ.keys())]
+    common = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    exempt = {}
+    for name in names:
+        hosts = [host for host in (environ.get(name) or common).split(",") if host.strip()]
+        if "*" not in hosts:
+            exempt[name] = ",".join([*hosts, *(host for host in _LOOPBACK if host not in hosts)])
+    return exempt
 
 
 def _directory(url: str, cwd: Path, environ: Mapping[str, str]) -> Path | None:

@@ -73,7 +73,7 @@ class PulumiEngine:
         self._backend.check(self._environ)
         if self._backend.root is None:
             await self._reader(cli).whoami()
-        self._workers.warm(programs=any(not ref.work_dir for ref in refs))
+        self._workers.warm()
         await self._check_passphrase(cli, refs)
         python = ".".join(str(part) for part in sys.version_info[:3])
         return {"pulumi": cli.version, "python": python, "backend": self._backend.url}

@@ -41,6 +41,7 @@ class Task:
     project: str
     stack: str
     cli: str
+    cli_version: str
     directory: str
     project_dir: str
     log_dir: str

@@ -23,11 +23,11 @@ from alma.pulumi.engine import StackRef
 class WorkerProcess:
     """A worker process, the runner's end of its connection, and what it says outside of tasks.
 
-    Starting it takes milliseconds; it then imports: for `programs` much more. It ends as soon as
-    the connection does.
+    Starting it takes milliseconds; it then imports, a quarter of a second. It ends as soon as the
+    connection does.
     """
 
-    def __init__(self, environ: Mapping[str, str], *, programs: bool) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair()
         self.socket = ours
         self.words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
@@ -36,7 +36,7 @@ class WorkerProcess:
             self.popen = subprocess.Popen(
                 [
                     *(sys.executable, "-P", "-u", "-m", "alma.pulumi.automation"),
-                    *(str(theirs.fileno()), *(["programs"] if programs else [])),
+                    str(theirs.fileno()),
                 ],
                 env={**environ, "PYTHONPATH": os.pathsep.join(search)},
                 pass_fds=[theirs.fileno()],
@@ -60,10 +60,10 @@ _waiting: list[WorkerProcess] = []
 
 
 @contextmanager
-def prewarm(stacks: Sequence[StackRef], *, programs: bool) -> Iterator[None]:
+def prewarm(stacks: Sequence[StackRef]) -> Iterator[None]:
     """Start a worker now, for the first engine; it is ended if none took it."""
     if not _waiting:
-        _waiting.append(WorkerProcess(os.environ, programs=programs))
+        _waiting.append(WorkerProcess(os.environ))
         # Loaded once the worker has begun to load, too.
         from alma.pulumi import passphrase
 

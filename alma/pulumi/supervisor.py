@@ -26,10 +26,10 @@ class WorkerClient:
     `served` counts its operations. What it says before it serves goes to a file without a name.
     """
 
-    def __init__(self, environ: Mapping[str, str], *, programs: bool) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
         # One that waits has this process's environment; each task brings its own as well.
         waits = take_prewarmed() if environ is os.environ else None
-        spawned = waits or WorkerProcess(environ, programs=programs)
+        spawned = waits or WorkerProcess(environ)
         self.served = 0
         self.process: Process | None = None
         self._socket = spawned.socket

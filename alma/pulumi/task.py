@@ -94,6 +94,7 @@ def build_task(
         project=ref.project,
         stack=ref.stack,
         cli=cli.path,
+        cli_version=cli.version,
         directory=str(directory_of(ref, backend.url, environ)),
         project_dir=ref.work_dir,
         log_dir=_log_directory(log_dir),

@@ -29,16 +29,15 @@ class Workers:
         self._leaving: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def warm(self, *, programs: bool) -> None:
+    def warm(self) -> None:
         """Start a worker ahead of its first operation, unless one is there."""
         if not self._closed and not self._idle and not self._busy:
-            self._idle.append(WorkerClient(self._environ, programs=programs))
+            self._idle.append(WorkerClient(self._environ))
 
     async def serve(self, task: Task, operation: Operation) -> Report:
         """Wait for a free worker, and have it do the task."""
         async with self._slots:
-            programs = bool(task.program or task.replay)
-            client = self._take(programs=programs)
+            client = self._take()
             good = reported = False
             try:
                 if client.process is not None:
@@ -52,8 +51,7 @@ class Workers:
                 # Cancelled, failed or old: it is closed, at which it ends, and its CLI drains.
                 self._release(client, good=good)
                 if reported and not good:
-                    # Most of what follows a failure is a destroy.
-                    self.warm(programs=programs and not report.spent)
+                    self.warm()
 
     async def close(self) -> None:
         """End them all; whoever still has a CLI leaves it to drain."""
@@ -63,14 +61,14 @@ class Workers:
         self._busy.clear()
         await asyncio.gather(*(client.close() for client in clients), *self._leaving)
 
-    def _take(self, *, programs: bool) -> WorkerClient:
+    def _take(self) -> WorkerClient:
         while self._idle:
             client = self._idle.pop()
             self._busy.add(client)
             if client.wait() is None:
                 return client
             self._release(client, good=False)  # It died while nobody needed it.
-        client = WorkerClient(self._environ, programs=programs)
+        client = WorkerClient(self._environ)
         self._busy.add(client)
         return client
 

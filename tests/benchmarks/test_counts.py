@@ -12,10 +12,8 @@ import pytest
 
 from alma import Saga, destroy, resume
 from alma.journal.sqlite.connection import Store
-from alma.pulumi.prewarm import take_prewarmed
 from alma.runner import executor as operation
 from alma.runner import recorder
-from alma.steps.step import prewarmed
 from tests.benchmarks.arms.stage import stage
 from tests.benchmarks.room import Room, projects
 
@@ -203,7 +201,7 @@ def test_modules_that_a_run_of_actions_imports() -> None:
 
 @pytest.mark.usefixtures("pulumi_cli")
 def test_modules_that_a_run_of_projects_imports() -> None:
-    """With its worker: pulumi is for programs alone."""
+    """Pulumi's SDK is for workers."""
     Path("saga.py").write_text(PROJECT)
     projects(Room(Path.cwd(), {}), 1)
     modules("up")
@@ -211,21 +209,3 @@ def test_modules_that_a_run_of_projects_imports() -> None:
     assert "alma.pulumi.local" in loaded
     assert not loaded & {"pulumi", "grpc", "importlib.metadata", "http.client"}
     assert not {name for name in loaded if name.startswith("alma.tools.")}
-    listing = "import sys, alma.pulumi.automation.operation; print(*sys.modules)"
-    said = subprocess.check_output([sys.executable, "-c", listing], text=True)
-    assert not set(said.split()) & {"pulumi", "grpc", "google.protobuf", "cloudpickle"}
-
-
-@pytest.mark.parametrize("programs", [False, True])
-def test_a_worker_imports_pulumi_for_programs_alone(*, programs: bool) -> None:
-    saga = Saga("any")
-    Path("Pulumi.yaml").write_text("name: project\nruntime: yaml\n")
-    saga.add_stack("project", work_dir=".")
-    if programs:
-        saga.add_stack("program", program=lambda: None)
-    with prewarmed(saga.steps, saga.stack):
-        worker = take_prewarmed()
-    assert worker is not None
-    worker.discard()
-    assert isinstance(worker.popen.args, list)
-    assert ("programs" in worker.popen.args) is programs

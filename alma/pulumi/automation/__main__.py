@@ -2,9 +2,8 @@
 
 A plain subprocess rather than multiprocessing, which would run a user's script without a
 `__main__` guard a second time. It serves one operation at a time over the socket FD, in a
-session of its own. With `programs` after FD it imports at once what serves a program: pulumi,
-and a quarter of a second; else that waits for the first program. When the runner dies the socket
-ends, and the worker ends at once: the CLI it started goes on alone, drains and unlocks.
+session of its own. When the runner dies the socket ends, and the worker ends at once: the CLI it
+started goes on alone, drains and unlocks.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from alma.pulumi.messages import Report, Task
 from alma.system.processes import identify
 
 
-def main(descriptor: int, *, programs: bool) -> None:
+def main(descriptor: int) -> None:
     """Serve until the other end of the socket is closed; never returns."""
     connection = socket.socket(fileno=descriptor)
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
@@ -40,10 +39,10 @@ def main(descriptor: int, *, programs: bool) -> None:
     # Imports, while the runner still reads the journal and the state. What they make stays for
     # good: looking for garbage in it would be a tenth of their time.
     gc.disable()
-    from alma.pulumi.automation import operation
+    from alma.pulumi.automation import host, operation
 
-    if programs:
-        import alma.pulumi.automation.serving  # noqa: F401
+    running.leave = host.forget
+
     gc.freeze()
     gc.enable()
     while True:
@@ -60,6 +59,8 @@ class Running:
         self._lock = threading.Lock()
         self._interrupt: Callable[[], None] | None = None
         self._asked = False
+        self.leave: Callable[[], None] = lambda: None
+        """Called when the worker ends at once, whatever runs."""
 
     def begin(self, interrupt: Callable[[], None]) -> None:
         """An operation begins; if it was asked to stop before, it is told so at once."""
@@ -111,8 +112,9 @@ def _listen(connection: socket.socket, tasks: queue.SimpleQueue[Task], running: 
             else:
                 tasks.put(frame[1])
     finally:
-        # The runner is gone, or speaks nonsense. No clean-up: a user's threads may hang, and the
-        # CLI must be left alone.
+        # The runner is gone, or speaks nonsense. Nothing is waited for: a user's threads may hang,
+        # and the CLI must be left alone.
+        running.leave()
         os._exit(0)
 
 
@@ -186,4 +188,4 @@ if __name__ == "__main__":
     # what a user's script calls `__main__`.
     from alma.pulumi.automation.__main__ import main as serve
 
-    serve(int(sys.argv[1]), programs="programs" in sys.argv[2:])
+    serve(int(sys.argv[1]))

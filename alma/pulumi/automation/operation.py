@@ -1,30 +1,31 @@
-"""One operation in a worker: files, processes, the program's host, and what came of it.
+"""One operation in a worker: what is run, what its events say, and the report that comes of it.
 
-Imports no pulumi until there is a program to serve: a project of its own, and whatever only
-takes down, does without.
+The events are those of `sdk/go/common/apitype/events.go` in pulumi/pulumi.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import gettempdir
 from typing import Any, Protocol
 
-from alma.core.events import Failure
+from pulumi.automation import CommandError, ConfigValue, EngineEvent, StepEventMetadata
+
+from alma.core.events import IN_DOUBT, UNANSWERED, Failure, ResourceChange
 from alma.core.redaction import Redactor
 from alma.errors import AlmaError
-from alma.pulumi.automation import arguments
-from alma.pulumi.automation.command import Command, CommandError, InterruptedBeforeStartError
-from alma.pulumi.automation.eventlog import EventLog
-from alma.pulumi.automation.observer import Observer
-from alma.pulumi.automation.stack import Workspace
-from alma.pulumi.failures import readable, translate
+from alma.pulumi.automation.host import served
+from alma.pulumi.automation.program import ProgramHost, load
+from alma.pulumi.automation.replay import ReplayHost
+from alma.pulumi.automation.stack import Command, InterruptedBeforeStartError, Stack, Workspace
+from alma.pulumi.failures import lost_answer, lost_provider, readable, translate
 from alma.pulumi.messages import Report, Task
 from alma.system.processes import identify
 
 Tell = Callable[[tuple[Any, ...]], None]
+
+_UNTOUCHED = frozenset({"same", "read", "refresh"})
+"""Operations that change nothing outside."""
 
 
 class Interruptible(Protocol):
@@ -39,77 +40,161 @@ class IncompleteError(Exception):
     """The CLI ended well, but what it did has not all been told."""
 
 
+class Events:
+    """Collects an operation's events: changes, touched resources, errors with their URN.
+
+    Called on a thread of the SDK's, one event after the other. `tell(urn, op, done)` must not
+    block. `complete` says whether this was everything, from the first event to the engine's own
+    end: the SDK passes over an event that it cannot read, of which only its number tells.
+    """
+
+    def __init__(self, tell: Callable[[str, str, bool], None]) -> None:
+        self.changes: dict[str, int] = {}
+        self.errors: list[tuple[str, str]] = []
+        self.lasting: dict[str, str] = {}
+        self.touched: dict[tuple[str, str], ResourceChange] = {}
+        self.complete = False
+        self._next = 0
+        self._tell = tell
+
+    def __call__(self, event: EngineEvent) -> None:
+        """Note one event. Debug diagnostics hold secrets in plaintext: only errors are kept."""
+        if summary := event.summary_event:
+            changes = summary.resource_changes or {}
+            self.changes = {str(op): int(count) for op, count in changes.items()}
+        elif diagnostic := event.diagnostic_event:
+            if diagnostic.severity == "error":
+                self.errors.append((diagnostic.urn or "", diagnostic.message))
+        elif started := event.resource_pre_event:
+            self._note(started.metadata, done=False)
+        elif ended := event.res_outputs_event:
+            self._note(ended.metadata, done=True)
+        elif failed := event.res_op_failed_event:
+            self._tell(failed.metadata.urn, failed.metadata.op.value, True)  # noqa: FBT003
+            self._doubt(failed.metadata)
+        if event.sequence == self._next:  # From a gap on it never is.
+            self._next += 1
+            self.complete = event.cancel_event is not None
+
+    def _doubt(self, metadata: StepEventMetadata) -> None:
+        """A create may have happened that the state does not tell of: its end was not seen."""
+        urn = metadata.urn
+        if not metadata.op.value.startswith("create"):
+            return
+        said = [readable(message) for other, message in self.errors if other == urn]
+        for doubt, seen in ((IN_DOUBT, lost_provider), (UNANSWERED, lost_answer)):
+            if any(map(seen, said)):
+                self.touched[urn, doubt] = ResourceChange(urn=urn, op=doubt)
+                return
+
+    def _note(self, metadata: StepEventMetadata, *, done: bool) -> None:
+        urn, operation = metadata.urn, metadata.op.value
+        self._tell(urn, operation, done)
+        if not done or operation in _UNTOUCHED or metadata.type == "pulumi:pulumi:Stack":
+            return
+        old, new = metadata.old, metadata.new
+        if operation.startswith("create") and new is not None:
+            option = "retainOnDelete" if new.retain_on_delete else ""
+            option = "protect" if new.protect else option
+            if option:
+                self.lasting[urn] = option
+        identity = (new.id if new else "") or (old.id if old else "")
+        self.touched[urn, operation] = ResourceChange(urn=urn, op=operation, id=identity)
+
+
 def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
     """Do what the task says; every expected failure is in the report."""
     redact = Redactor()
     redact.learn(task.secrets)
-    observer = Observer(lambda urn, op, done: tell(("resource", urn, op, done)))
-    log = Path(task.log_dir) / "pulumi.log"
-    command = Command(task.cli, log, lambda pid: tell(("process", identify(pid))))
+    events = Events(lambda urn, op, done: tell(("resource", urn, op, done)))
+    command = Command(task, lambda pid: tell(("process", identify(pid))))
+    log = str(command.log)
     running.begin(command.interrupt)
     failure: Failure | None = None
     try:
-        _run(task, command, observer, redact)
-    except CommandError as error:
+        _run(task, command, events, redact)
+    except CommandError:
         failure = translate(
-            str(error),
-            observer.errors,
+            command.said,
+            events.errors,
             interrupted=command.interrupted,
-            log=str(log),
+            log=log,
             exit_code=command.exit_code,
             ran_program=task.kind in ("up", "preview"),
         )
     except InterruptedBeforeStartError:
-        failure = translate("", (), interrupted=True, log=str(log))
+        failure = translate("", (), interrupted=True, log=log)
     except AlmaError as error:
-        failure = Failure(kind="program", message=error.message, hint=error.hint, log=str(log))
+        failure = Failure(kind="program", message=error.message, hint=error.hint, log=log)
     except IncompleteError as error:
-        hint = f"Its events go to a file without a name in {gettempdir()}: is there room?"
-        failure = Failure(kind="unknown", message=str(error), hint=hint, log=str(log))
+        hint = (
+            "Its events may be newer than the Python SDK, or were cut off: with "
+            f"`pip install pulumi=={task.cli_version}` both are of one version."
+        )
+        failure = Failure(kind="unknown", message=str(error), hint=hint, log=log)
     return Report(
         failure=failure,
-        changes=observer.changes,
-        resources=tuple(observer.touched.values()),
-        said={urn: readable(message) for urn, message in reversed(observer.errors) if urn},
-        lasting=observer.lasting,
+        changes=events.changes,
+        resources=tuple(events.touched.values()),
+        said={urn: readable(message) for urn, message in reversed(events.errors) if urn},
+        lasting=events.lasting,
         spent=failure is not None,
         unsettled=(command.exit_code or 0) < 0,
     )
 
 
-def _run(task: Task, command: Command, observer: Observer, redact: Redactor) -> None:
-    with _served(task, redact) as address:
-        workspace = Workspace(task, command)
+def _run(task: Task, command: Command, events: Events, redact: Redactor) -> None:
+    with _serving(task, redact) as address:
+        workspace = Workspace(task, command, address)
+        stack = Stack(task.stack, workspace)
         if task.kind == "remove":
-            workspace.remove_record()
+            workspace.remove_stack(task.stack)
             return
-        settings = None if task.kind == "destroy" else workspace.write_config()
+        settings = "" if task.kind == "destroy" else str(workspace.write_config())
         if task.create:
-            workspace.create_record()
-        if settings is not None and task.sealed:
-            workspace.seal_config(settings)
-        with EventLog(observer) as events:
-            argv = arguments.operation(
-                task.kind,
-                task.stack,
-                event_log=events.path,
-                settings=str(settings or ""),
-                address=address,
-                targets=task.targets,
-            )
-            workspace.run(argv, inherited=[events.descriptor])
+            workspace.create_stack(task.stack)
+        if settings:
+            for key, text in task.sealed.items():
+                stack.set_config(key, ConfigValue(text, secret=True))
+        try:
+            _operate(task, stack, settings, events)
+        except RuntimeError:
+            # `preview` wants a summary. Whether all was told is asked below, for each kind.
+            if command.exit_code != 0:
+                raise
     if not events.complete:
         # What was made to last, or in doubt, is known from nowhere else.
         raise IncompleteError("The Pulumi CLI ended well, but did not tell all that it did.")
 
 
-@contextmanager
-def _served(task: Task, redact: Redactor) -> Iterator[str]:
-    """The address of the program's host; empty where the CLI runs the program, or none is run."""
-    if task.program is None and task.replay is None:
-        yield ""
-        return
-    from alma.pulumi.automation.serving import host_of, serving
+def _operate(task: Task, stack: Stack, settings: str, events: Events) -> None:
+    options: dict[str, Any] = {
+        "config_file": settings,
+        "on_event": events,
+        # The log is for people, but the outputs may be large, and are the user's to show.
+        "color": "never",
+        "suppress_outputs": True,
+        "suppress_progress": True,
+    }
+    if task.kind == "destroy":
+        stack.destroy(**options)
+    elif task.kind in ("preview", "foresee"):
+        stack.preview(**options)
+    elif task.kind == "look":
+        stack.preview_refresh(target=list(task.targets), **options)
+    else:
+        # Of a restore, what can be put back is, whatever else fails.
+        stack.up(continue_on_error=task.kind == "restore", **options)
 
-    with serving(host_of(task, redact)) as address:
-        yield address
+
+@contextmanager
+def _serving(task: Task, redact: Redactor) -> Iterator[str]:
+    """The address of the program's host; empty where the CLI runs the program, or none is run."""
+    if task.replay is not None:
+        with served(ReplayHost(task.replay)) as address:
+            yield address
+    elif task.program is not None:
+        with served(ProgramHost(load(task.program), task.injected, redact)) as address:
+            yield address
+    else:
+        yield ""

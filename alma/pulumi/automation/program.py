@@ -1,53 +1,111 @@
-"""The language host of an inline program: secret config in, known secrets out. Imports pulumi."""
+"""The language host of an inline program: secret config in, known secrets out.
+
+The engine is never told the secret values, so that no process but this one knows them. What
+goes wrong is told as the SDK's own host tells it, without them.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 import traceback
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
 from inspect import isawaitable
 from typing import Any
 
 import cloudpickle
-from pulumi import RunError
-from pulumi.automation import _server
-from pulumi.automation._server import LanguageServer
+import grpc
+from pulumi import RunError, log
+from pulumi.runtime import reset_options, run_in_stack, set_all_config
+from pulumi.runtime.proto import language_pb2
 
 from alma.core.redaction import Redactor
 from alma.errors import AlmaError
+from alma.pulumi.automation import sdk_faults
+from alma.pulumi.automation.host import Host
 from alma.pulumi.failures import condense
 
 
-def program_host(
-    program: Callable[[], Any], injected: Mapping[str, str], redact: Redactor
-) -> LanguageServer:
-    """What runs the program for the engine, with these secret config values.
+class ProgramHost(Host):
+    """Runs the program for the engine, with these secret config values besides."""
 
-    The values never leave this process: they are put into the request that the engine sends, as
-    secret keys, so that `Config.require` and `require_secret` work.
-    """
+    def __init__(
+        self, program: Callable[[], Any], secrets: Mapping[str, str], redact: Redactor
+    ) -> None:
+        self._program = guarded(program)
+        self._secrets = secrets
+        self._redact = redact
 
-    class Host(LanguageServer):
-        def Run(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
-            for key, text in injected.items():
-                request.config[key] = text
-                request.configSecretKeys.append(key)
-            result = super().Run(request, context)  # type: ignore[no-untyped-call]
-            if result.error:
-                result.error = redact(result.error)
-            return result
+    def Run(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - gRPC's names
+        """Run it, in a context of its own, as the SDK keeps its settings there."""
+        return copy_context().run(self._run, request)
 
-    # Its module says what went wrong, too; a worker serves one operation at a time.
-    _server.log = _RedactingLog(redact)  # type: ignore[assignment]
-    return Host(guarded(program))
+    def _run(self, request: Any) -> Any:
+        # Of an awaitable that fails unobserved: the failure itself is told below.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        reset_options(
+            project=request.project,
+            stack=request.stack,
+            organization=request.organization or "organization",
+            parallel=request.parallel,
+            engine_address=request.args[0] if request.args else "",
+            monitor_address=request.monitor_address,
+            preview=request.dryRun,
+        )
+        set_all_config(
+            {**request.config, **self._secrets}, [*request.configSecretKeys, *self._secrets]
+        )
+        try:
+            _finish(run_in_stack(self._program), threads=max(request.parallel, 1) * 4)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.UNAVAILABLE:
+                log.debug("Resource monitor has terminated, shutting down.")
+                return language_pb2.RunResponse()
+            return self._failed(f"RPC error: {error.details()}")
+        except RunError as error:
+            return self._failed(str(error))
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the engine is told
+            said = f"python inline source runtime error: {error}\n{traceback.format_exc()}"
+            return self._failed(said)
+        return language_pb2.RunResponse()
+
+    def _failed(self, message: str) -> Any:
+        message = self._redact(message)
+        log.error(message)
+        return language_pb2.RunResponse(error=message)
+
+
+def _finish(work: Any, *, threads: int) -> None:
+    """Run the coroutine on a loop of its own, and leave nothing of it behind."""
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(ThreadPoolExecutor(threads))
+    loop.set_exception_handler(_stop_when_the_engine_is_gone)
+    try:
+        loop.run_until_complete(work)
+    finally:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                loop.run_until_complete(task)
+        loop.close()
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _stop_when_the_engine_is_gone(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    if isinstance(context.get("exception"), grpc.RpcError):
+        loop.stop()
+    else:
+        loop.default_exception_handler(context)
 
 
 def load(program: bytes) -> Callable[[], Any]:
     """The program that the runner has sent; raises `AlmaError` where it cannot be had here."""
-    # It hands out a class that it has loaded before, with whatever the last operation left in it.
-    trackers = vars(cloudpickle.cloudpickle)
-    for name in ("_DYNAMIC_CLASS_TRACKER_BY_ID", "_DYNAMIC_CLASS_TRACKER_BY_CLASS"):
-        trackers.get(name, {}).clear()
+    sdk_faults.forget_classes()
     try:
         loaded: Callable[[], Any] = cloudpickle.loads(program)
     except Exception as error:
@@ -84,20 +142,3 @@ def _tamed(error: BaseException) -> BaseException:
     if isinstance(error, SystemExit):
         return RunError(f"The program called sys.exit({error.code!r}).")
     return RunError(f"The program raised {type(error).__name__}: {error}")
-
-
-class _RedactingLog:
-    """`pulumi.log` as the server uses it, with known secrets taken out of errors."""
-
-    def __init__(self, redact: Redactor) -> None:
-        self._redact = redact
-
-    def error(self, message: str, *args: Any, **kwargs: Any) -> None:
-        from pulumi import log
-
-        log.error(self._redact(message), *args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        from pulumi import log
-
-        return getattr(log, name)

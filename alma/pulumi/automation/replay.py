@@ -1,4 +1,4 @@
-"""The program of a restore: registers a replay's entries with the engine. Imports pulumi.
+"""The program of a restore: registers a replay's entries with the engine.
 
 It speaks to the engine's monitor itself rather than through resource classes: the state holds
 just what `RegisterResource` takes.
@@ -7,19 +7,23 @@ just what `RegisterResource` takes.
 from __future__ import annotations
 
 import base64
+import json
+import struct
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 import grpc
-from pulumi.automation._server import LanguageServer
-from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from pulumi.runtime.proto import language_pb2, resource_pb2, resource_pb2_grpc
 
-from alma.pulumi.automation.wire import from_struct, to_struct, to_value
+from alma.pulumi.automation import sdk_faults
+from alma.pulumi.automation.host import Host
+from alma.pulumi.checkpoint import FLOAT_SIGNATURE, SECRET_SIGNATURE, SIGNATURE
 from alma.pulumi.deployment import (
     Entry,
     dependencies_of,
+    is_secret,
     name_of,
     provider_of,
     without_defaults,
@@ -43,18 +47,18 @@ class FailedError(Exception):
     """This entry, or one that it needs, could not be registered; the engine has said why."""
 
 
-def replay_host(replay: RestorePlan) -> LanguageServer:
-    """What registers this replay with the engine in a program's place."""
+class ReplayHost(Host):
+    """Registers this plan with the engine in a program's place."""
 
-    class Host(LanguageServer):
-        def Run(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - gRPC's names
-            options = _GRPC_CHANNEL_OPTIONS
-            with grpc.insecure_channel(request.monitor_address, options=options) as channel:
-                said = Player(replay, resource_pb2_grpc.ResourceMonitorStub(channel)).play()
-            # An error without words: what failed has been told by the engine, with its URN.
-            return language_pb2.RunResponse(error="\n".join(said[:3]), bail=said == [""])
+    def __init__(self, replay: RestorePlan) -> None:
+        self._replay = replay
 
-    return Host(lambda: None)
+    def Run(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - gRPC's names
+        """Register it all; an error without words: what failed has been told, with its URN."""
+        options = sdk_faults.CHANNEL_OPTIONS
+        with grpc.insecure_channel(request.monitor_address, options=options) as channel:
+            said = Player(self._replay, resource_pb2_grpc.ResourceMonitorStub(channel)).play()
+        return language_pb2.RunResponse(error="\n".join(said[:3]), bail=said == [""])
 
 
 class Player:
@@ -221,3 +225,46 @@ def _path(path: Any) -> str:
     if isinstance(path, str):
         return path
     return "".join(f"[{part}]" if isinstance(part, int) else f'["{part}"]' for part in path)
+
+
+def to_struct(properties: Mapping[str, Any]) -> Struct:
+    """Properties as the engine takes them. Assets and references have one form in both."""
+    message = Struct()
+    for key, value in properties.items():
+        message.fields[key].CopyFrom(to_value(value))
+    return message
+
+
+def to_value(value: Any) -> Value:
+    """One value of an opened state."""
+    if is_secret(value):
+        content = to_value(json.loads(value["plaintext"]))
+        fields = {SIGNATURE: Value(string_value=SECRET_SIGNATURE), "value": content}
+        return Value(struct_value=Struct(fields=fields))
+    if value is None:
+        return Value(null_value="NULL_VALUE")
+    if isinstance(value, bool):
+        return Value(bool_value=value)
+    if isinstance(value, int | float):
+        return Value(number_value=value)
+    if isinstance(value, str):
+        return Value(string_value=value)
+    if isinstance(value, list):
+        return Value(list_value=ListValue(values=[to_value(entry) for entry in value]))
+    if value.get(SIGNATURE) == FLOAT_SIGNATURE:
+        return Value(number_value=struct.unpack(">d", bytes.fromhex(value["value"]))[0])
+    return Value(struct_value=to_struct(value))
+
+
+def from_struct(message: Struct) -> dict[str, Any]:
+    """What the engine answered, as plain data; secrets as its messages have them."""
+    return {key: _from_value(value) for key, value in message.fields.items()}
+
+
+def _from_value(value: Value) -> Any:
+    kind = value.WhichOneof("kind")
+    if kind == "struct_value":
+        return from_struct(value.struct_value)
+    if kind == "list_value":
+        return [_from_value(entry) for entry in value.list_value.values]
+    return None if kind in (None, "null_value") else getattr(value, kind)

@@ -1,12 +1,7 @@
-"""Dynamic providers written to the state the same way each time, and any number of them.
+"""Faults of what alma stands on, mended: the only file that names private parts of it.
 
-Imports pulumi. Two faults of `pulumi.dynamic.dynamic.serialize_provider` (3.259) are mended:
-
-- It replaces methods of `pickle._Pickler` by wrappers of what is there and restores none, so that
-  every dynamic resource after the 319th in a process ends in a RecursionError.
-- What pickle writes depends on which equal strings and tuples are one object, which differs
-  between a fresh process and one that has loaded the program before. The provider is an input
-  of its resource, so that nothing but the process would show up as an update.
+Each mend stands beside the fault that makes it necessary. Seen in pulumi 3.259 and in
+cloudpickle 3.1; `tests/pulumi/test_sdk_faults.py` names every private part.
 """
 
 from __future__ import annotations
@@ -15,14 +10,56 @@ import pickle
 import sys
 from typing import Any, Final
 
+import cloudpickle
 from pulumi.dynamic import dynamic
+from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 
 _PATCHED: Final = ("_batch_setitems", "save_dict", "save")
 _LEAVES: Final = (str, bytes, int, float, bool, complex, type(None), type(Ellipsis))
 
 
+CHANNEL_OPTIONS: Final = _GRPC_CHANNEL_OPTIONS
+"""For channels and servers of alma's own, too: messages may be as large as Pulumi allows."""
+
+
 def mend() -> None:
-    """Make the SDK serialise providers so, in this process."""
+    """Mend what the SDK does in this process, once."""
+    _connect_each_channel_by_itself()
+    _serialize_providers_alike()
+
+
+def _connect_each_channel_by_itself() -> None:
+    """gRPC shares what it knows of an address among all channels of a process.
+
+    Where a call to an engine that has ended still hangs on, in a thread of the program's for one,
+    the next engine that the system gives the same port would be taken for unreachable, seconds
+    long: the SDK then says that the resource monitor has terminated. It gives this list, which no
+    argument of its reaches, to every channel that it opens.
+    """
+    CHANNEL_OPTIONS.append(("grpc.use_local_subchannel_pool", 1))
+
+
+def forget_classes() -> None:
+    """cloudpickle hands out a class that it has loaded before, with what was left in it.
+
+    In a worker that is the last operation's; nothing public empties its trackers.
+    """
+    trackers = vars(cloudpickle.cloudpickle)
+    for name in ("_DYNAMIC_CLASS_TRACKER_BY_ID", "_DYNAMIC_CLASS_TRACKER_BY_CLASS"):
+        trackers.get(name, {}).clear()
+
+
+def _serialize_providers_alike() -> None:
+    """Write dynamic providers to the state the same way each time, and any number of them.
+
+    Two faults of `pulumi.dynamic.dynamic.serialize_provider`:
+
+    - It replaces methods of `pickle._Pickler` by wrappers of what is there and restores none, so
+      that every dynamic resource after the 319th in a process ends in a RecursionError.
+    - What pickle writes depends on which equal strings and tuples are one object, which differs
+      between a fresh process and one that has loaded the program before. The provider is an
+      input of its resource, so that nothing but the process would show up as an update.
+    """
     serialize = dynamic.serialize_provider
     pickler: Any = pickle._Pickler  # noqa: SLF001 - it is what the SDK patches
 

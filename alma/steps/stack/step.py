@@ -42,7 +42,7 @@ class StackStep(Step):
         from alma.pulumi.prewarm import prewarm
 
         refs = [step.ref(stack) for step in steps]
-        with prewarm(refs, programs=any(step.program for step in steps)):
+        with prewarm(refs):
             yield
 
     def ref(self, stack: str) -> StackRef:

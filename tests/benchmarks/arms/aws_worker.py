@@ -17,7 +17,7 @@ from pulumi.runtime import mocks, set_all_config
 
 # As the worker does before its first operation.
 importlib.import_module("alma.pulumi.automation.__main__")
-importlib.import_module("alma.pulumi.automation.serving")
+importlib.import_module("alma.pulumi.automation.operation")
 
 
 class Made(mocks.Mocks):

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import alma.pulumi.automation.__main__
-import alma.pulumi.automation.operation
-import alma.pulumi.automation.serving  # as a worker does: pulumi, a quarter of a second
+import alma.pulumi.automation.operation  # as a worker does: pulumi, a quarter of a second
 import alma.pulumi.local
 import alma.pulumi.prewarm
 from tests.faults.stub import runner
@@ -157,7 +156,7 @@ def _make_workers(connection: socket.socket, directory: Path) -> NoReturn:
             os.environ.update(task["environ"])
             (directory / "world" / "pids" / f"worker-{os.getpid()}").touch()
             try:
-                alma.pulumi.automation.__main__.main(descriptors[0], programs=True)
+                alma.pulumi.automation.__main__.main(descriptors[0])
             finally:
                 os._exit(1)
         os.close(descriptors[0])

@@ -1,0 +1,87 @@
+"""A language host: whom the CLI's engine asks to run a program, for as long as the CLI runs.
+
+It is how the Automation API runs an inline program: the engine connects to `--client`, and asks
+it to run the program and to register what it declares. The SDK's own host is a port that whoever
+is logged in finds in the CLI's arguments, and that gives a program's secrets to any monitor that
+asks it to run; this one is a socket in a directory that is open to nobody else.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from typing import Any, Final
+
+import grpc
+from pulumi.runtime.proto import (
+    LanguageRuntimeServicer,
+    language_pb2,
+    language_pb2_grpc,
+    plugin_pb2,
+)
+
+from alma.pulumi.automation import sdk_faults
+
+sdk_faults.mend()
+
+_THREADS: Final = 4
+"""As in `Stack.up` of the Automation API."""
+_LONGEST: Final = 80
+"""Bytes of a socket's directory: with its name, less than the 104 that every system allows."""
+_open: set[str] = set()
+
+
+class Host(LanguageRuntimeServicer):
+    """What every language host of this process says of itself; `Run` is each one's own."""
+
+    def About(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - gRPC's names
+        """This interpreter."""
+        version = ".".join(str(part) for part in sys.version_info[:3])
+        return language_pb2.AboutResponse(executable=sys.executable, version=version)
+
+    def GetRequiredPlugins(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        """None: the engine finds them as it goes."""
+        return language_pb2.GetRequiredPluginsResponse()
+
+    def GetRequiredPackages(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        """None, as above."""
+        return language_pb2.GetRequiredPackagesResponse()
+
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        """Nothing to tell: this is no plugin of a version."""
+        return plugin_pb2.PluginInfo()
+
+
+@contextmanager
+def served(host: Host) -> Iterator[str]:
+    """Serve it, at the address that this gives."""
+    place = tempfile.gettempdir()
+    if len(os.fsencode(place)) > _LONGEST:
+        place = "/tmp"  # noqa: S108 - a directory of this user's alone is made there
+    directory = tempfile.mkdtemp(prefix="alma-host-", dir=place)
+    _open.add(directory)
+    try:
+        pool = futures.ThreadPoolExecutor(_THREADS)
+        server = grpc.server(pool, options=sdk_faults.CHANNEL_OPTIONS)
+        language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
+        address = f"unix:{directory}/host"
+        server.add_insecure_port(address)
+        server.start()
+        try:
+            yield address
+        finally:
+            server.stop(0)
+    finally:
+        forget(directory)
+
+
+def forget(*directories: str) -> None:
+    """Remove these sockets; all of them for a worker that ends at once."""
+    for directory in directories or tuple(_open):
+        _open.discard(directory)
+        shutil.rmtree(directory, ignore_errors=True)
