@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from alma.core.events import Failure, Process
 from alma.core.operation import Operation, Reconciled
 from alma.core.redaction import Redactor, clean_failure, mark_secrets
@@ -143,7 +145,7 @@ class PulumiEngine:
                 state.mkdir()
                 environment["PULUMI_BACKEND_URL"] = state.as_uri()
                 environment["PULUMI_CONFIG_PASSPHRASE"] = "preview"  # noqa: S105 - thrown away
-            task = replace(
+            task = structs.replace(
                 task,
                 directory=str(Path(scratch) / "project"),
                 environment=environment,
@@ -193,7 +195,7 @@ class PulumiEngine:
         async def look(document: Mapping[str, Any], urns: tuple[str, ...]) -> frozenset[str]:
             task = await self._task("look", request.ref, request.log_dir, operation)
             result = await self._aside(
-                replace(task, targets=urns), document, request.ref, operation
+                structs.replace(task, targets=urns), document, request.ref, operation
             )
             gone = {one.urn for one in result.resources if one.op == "delete"}
             return frozenset(gone) & frozenset(urns)
@@ -283,7 +285,7 @@ class PulumiEngine:
         # The values are for providers, and for the engine alone to know.
         sealed = {**task.sealed, **task.injected}
         secrets = (*task.secrets, *replay.secrets)
-        return replace(task, replay=replay, sealed=sealed, injected={}, secrets=secrets)
+        return structs.replace(task, replay=replay, sealed=sealed, injected={}, secrets=secrets)
 
     async def _aside(
         self, task: Task, document: Mapping[str, Any], ref: StackRef, operation: Operation
@@ -294,7 +296,7 @@ class PulumiEngine:
             environment = {**task.environment, "PULUMI_BACKEND_URL": Path(scratch).as_uri()}
             directory = str(Path(scratch) / "project")
             return await self._perform(
-                replace(task, directory=directory, environment=environment), operation
+                structs.replace(task, directory=directory, environment=environment), operation
             )
 
     async def _perform(self, task: Task, operation: Operation) -> OperationResult:
@@ -325,7 +327,7 @@ class PulumiEngine:
         failure = report.failure
         if failure is not None:
             failure = replace(failure, hint=f"{failure.hint} Afterwards: {found}.".strip())
-        return replace(report, failure=failure)
+        return structs.replace(report, failure=failure)
 
     def _lock_root(self, task: Task) -> Path | None:
         """Where the operation's locks are; a preview on a throw-away backend takes none."""

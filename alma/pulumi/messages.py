@@ -1,33 +1,31 @@
-"""What a runner and its worker say to each other: pickled frames, each after its length.
+"""What a runner and its worker say to each other: tagged messages, each after its length.
 
-A frame is a tuple: its kind and its fields. To the worker: `("task", Task)`, `("interrupt",)`.
-From it: `("ready", Process)`, `("process", Process)`, `("resource", urn, op, done)`,
-`("done", Report)`. Both ends are alma, one started the other: pickle is safe here.
+To the worker: `Task`, `Interrupt`. From it: `Ready`, `Started`, `Progress`, `Report`. They cross
+as JSON of ASCII: a config value may be an integer of any size, and an environment may hold bytes
+that are no text, both of which msgpack refuses. Only the program is pickled.
 """
 
 from __future__ import annotations
 
-import pickle
+import json
 import socket
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from alma.core.events import Failure, ResourceChange
-from alma.core.struct import Frozen
+from msgspec import Struct, convert, field, to_builtins
 
-if TYPE_CHECKING:
-    from alma.pulumi.restore.plan import RestorePlan
+from alma.core.events import Failure, Process, ResourceChange
+from alma.core.secret import Secret
+from alma.pulumi.restore.plan import RestorePlan
 
 LENGTH: Final = struct.Struct(">Q")
-"""Of a frame, in front of it."""
+"""Of a message, in front of it."""
 
 TaskKind = Literal["up", "preview", "destroy", "remove", "restore", "foresee", "look"]
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Task:
+class Task(Struct, frozen=True, kw_only=True, tag="task"):
     """One operation, with all that a worker needs. Holds secrets: it has no repr.
 
     `directory` is alma's own directory for the project, `project_dir` the user's or empty.
@@ -54,15 +52,42 @@ class Task:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     injected: Mapping[str, str] = field(default_factory=dict)
     sealed: Mapping[str, str] = field(default_factory=dict)
-    secrets: tuple[Any, ...] = ()
-    """Values to keep out of logs and messages, as `Secret`s."""
+    secrets: tuple[Secret, ...] = ()
+    """Values to keep out of logs and messages."""
     replay: RestorePlan | None = None
     """What a restore registers again."""
     targets: tuple[str, ...] = ()
     """URNs of the resources that a `look` is for."""
 
+    def __repr__(self) -> str:
+        return f"Task(kind={self.kind!r}, operation={self.operation!r})"
 
-class Report(Frozen):
+
+class Interrupt(Struct, frozen=True, tag="interrupt"):
+    """To the task that runs, or the next one: one SIGINT to its CLI."""
+
+
+class Ready(Struct, frozen=True, tag="ready"):
+    """The worker has begun to listen."""
+
+    process: Process
+
+
+class Started(Struct, frozen=True, tag="started"):
+    """A CLI process was started for the task."""
+
+    process: Process
+
+
+class Progress(Struct, frozen=True, tag="progress"):
+    """A resource's operation began, or ended."""
+
+    urn: str
+    op: str
+    done: bool
+
+
+class Report(Struct, frozen=True, kw_only=True, tag="report"):
     """How a task ended, as the worker saw it.
 
     `said`: by URN, the error of a resource; `lasting` as in `OperationResult`. `spent` asks for a
@@ -78,20 +103,23 @@ class Report(Frozen):
     unsettled: bool = False
 
 
-def encode(frame: tuple[Any, ...]) -> bytes:
-    """The frame as bytes, its length first."""
-    body = pickle.dumps(frame, protocol=pickle.HIGHEST_PROTOCOL)
+Message = Task | Interrupt | Ready | Started | Progress | Report
+
+
+def encode(message: Message) -> bytes:
+    """The message as bytes, its length first."""
+    body = json.dumps(to_builtins(message, enc_hook=_plain, str_keys=True)).encode("ascii")
     return LENGTH.pack(len(body)) + body
 
 
-def decode(body: bytes) -> tuple[Any, ...]:
-    """A frame from what comes after its length."""
-    frame: tuple[Any, ...] = pickle.loads(body)  # noqa: S301 - see above
-    return frame
+def decode(body: bytes) -> Message:
+    """A message from what comes after its length."""
+    message: Message = convert(json.loads(body), Message, dec_hook=_typed)
+    return message
 
 
-def receive(connection: socket.socket) -> tuple[Any, ...]:
-    """The next frame, blocking; `EOFError` when the other end is gone."""
+def receive(connection: socket.socket) -> Message:
+    """The next message, blocking; `EOFError` when the other end is gone."""
     (length,) = LENGTH.unpack(_exactly(connection, LENGTH.size))
     return decode(_exactly(connection, length))
 
@@ -107,3 +135,20 @@ def _exactly(connection: socket.socket, count: int) -> bytes:
             raise EOFError
         parts += part
     return bytes(parts)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no form for: a `Secret` is a list, empty where its content is not known."""
+    if isinstance(value, Secret):
+        return [] if value.is_sealed else [value.value]
+    if isinstance(value, str):
+        return str.__str__(value)  # A user's own kind of text.
+    if isinstance(value, frozenset):
+        return sorted(value)
+    raise NotImplementedError(type(value).__name__)
+
+
+def _typed(kind: type, value: Any) -> Any:
+    if kind is Secret:
+        return Secret(value[0]) if value else Secret.sealed()
+    raise NotImplementedError(kind.__name__)

@@ -1,4 +1,4 @@
-"""The runner's end of one worker: frames, the interrupt, the deadline, and sudden deaths.
+"""The runner's end of one worker: messages, the interrupt, the deadline, and sudden deaths.
 
 Imports no pulumi.
 """
@@ -10,12 +10,12 @@ import contextlib
 import os
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from alma.core.events import Failure, Process
 from alma.core.operation import Operation
-from alma.pulumi import messages as frames
-from alma.pulumi.messages import Report, Task
+from alma.pulumi import messages
+from alma.pulumi.messages import Interrupt, Message, Progress, Ready, Report, Started, Task
 from alma.pulumi.prewarm import WorkerProcess, take_prewarmed
 from alma.system import processes
 
@@ -42,21 +42,21 @@ class WorkerClient:
         """The worker's process id."""
         return self._popen.pid
 
-    async def send(self, *frame: Any) -> None:
-        """Send a frame; a worker that is gone is noticed by `receive`."""
+    async def send(self, message: Message) -> None:
+        """Send a message; a worker that is gone is noticed by `receive`."""
         _, writer = await self._connect()
         try:
-            writer.write(frames.encode(frame))
+            writer.write(messages.encode(message))
             await writer.drain()
         except ConnectionError:
             return
 
-    async def receive(self) -> tuple[Any, ...]:
-        """The next frame; `EOFError` when the worker is gone."""
+    async def receive(self) -> Message:
+        """The next message; `EOFError` when the worker is gone."""
         reader, _ = await self._connect()
         try:
-            (length,) = frames.LENGTH.unpack(await reader.readexactly(frames.LENGTH.size))
-            return frames.decode(await reader.readexactly(length))
+            size = await reader.readexactly(messages.LENGTH.size)
+            return messages.decode(await reader.readexactly(*messages.LENGTH.unpack(size)))
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise EOFError from error
 
@@ -117,7 +117,7 @@ class Supervisor:
         """
         if self.operation.interrupt.is_set():
             return self._failed("cancelled", "The operation was interrupted before it began.")
-        await self.client.send("task", self.task)
+        await self.client.send(self.task)
         reading = asyncio.create_task(self.client.receive())
         interrupted = asyncio.create_task(self.operation.interrupt.wait())
         try:
@@ -129,12 +129,12 @@ class Supervisor:
                 )
                 if reading.done():
                     try:
-                        frame = reading.result()
+                        message = reading.result()
                     except EOFError:
                         return await self._worker_died()
-                    if frame[0] == "done":
-                        return self._final_report(frame[1])
-                    self._handle(frame)
+                    if isinstance(message, Report):
+                        return self._final_report(message)
+                    self._handle(message)
                     reading = asyncio.create_task(self.client.receive())
                 elif not await self._signal_or_kill():
                     return await self._last_report(reading)
@@ -144,16 +144,15 @@ class Supervisor:
                 with contextlib.suppress(asyncio.CancelledError, EOFError):
                     await task
 
-    def _handle(self, frame: tuple[Any, ...]) -> None:
-        if frame[0] == "ready":
-            self.client.process = frame[1]
-            self.operation.on_process("worker", frame[1])
-        elif frame[0] == "process":
-            self.cli = frame[1]
-            self.operation.on_process("cli", frame[1])
-        elif frame[0] == "resource":
-            urn, operation, done = frame[1:]
-            self.operation.on_resource(str(urn), str(operation), bool(done))
+    def _handle(self, message: Message) -> None:
+        if isinstance(message, Ready):
+            self.client.process = message.process
+            self.operation.on_process("worker", message.process)
+        elif isinstance(message, Started):
+            self.cli = message.process
+            self.operation.on_process("cli", message.process)
+        elif isinstance(message, Progress):
+            self.operation.on_resource(message.urn, message.op, message.done)
 
     async def _signal_or_kill(self) -> bool:
         """An interrupt or a deadline: signal once, later kill. False when all was killed."""
@@ -175,14 +174,14 @@ class Supervisor:
         # Told first, as everything is: a second signal would stop the CLI without draining.
         self.operation.on_signal("SIGINT", why)
         self._signalled = why
-        await self.client.send("interrupt")
+        await self.client.send(Interrupt())
         if self.worker_died and self.cli is not None:
             processes.interrupt(self.cli)
 
     def _remaining(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
-    async def _last_report(self, reading: asyncio.Task[tuple[Any, ...]]) -> Report:
+    async def _last_report(self, reading: asyncio.Task[Message]) -> Report:
         """After the kill: what the worker still says, for what had been done until then."""
         until = time.monotonic() + _LAST_REPORT
         while (left := until - time.monotonic()) > 0:
@@ -190,11 +189,11 @@ class Supervisor:
             if not reading.done():
                 break
             try:
-                frame = reading.result()
+                message = reading.result()
             except EOFError:
                 break
-            if frame[0] == "done" and isinstance(frame[1], Report):
-                return self._final_report(frame[1])
+            if isinstance(message, Report):
+                return self._final_report(message)
             reading = asyncio.create_task(self.client.receive())
         reading.cancel()
         return self._final_report(Report(failure=None, changes={}, resources=(), spent=True))

@@ -18,12 +18,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
+from msgspec import structs
 
 from alma.pulumi.checkpoint import SECRET_SIGNATURE
 from alma.pulumi.local import PulumiEngine
@@ -132,7 +133,7 @@ def _not_spent(run: Any) -> Any:
 
     async def held(self: Supervisor) -> Report:
         report: Report = await run(self)
-        return replace(report, spent=False)
+        return structs.replace(report, spent=False)
 
     return held
 

@@ -22,8 +22,7 @@ from typing import Any, TextIO
 
 from alma.core.events import Failure
 from alma.core.redaction import Redactor
-from alma.pulumi import messages as frames
-from alma.pulumi.messages import Report, Task
+from alma.pulumi.messages import Interrupt, Message, Ready, Report, Task, encode, receive
 from alma.system.processes import identify
 
 
@@ -31,11 +30,15 @@ def main(descriptor: int) -> None:
     """Serve until the other end of the socket is closed; never returns."""
     connection = socket.socket(fileno=descriptor)
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
-    outbox: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+    outbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     running = Running()
     _start(_listen, connection, tasks, running)
     _start(_speak, connection, outbox)
-    outbox.put(("ready", identify(os.getpid())))
+
+    def tell(message: Message) -> None:
+        outbox.put(encode(message))
+
+    tell(Ready(identify(os.getpid())))
     # Imports, while the runner still reads the journal and the state. What they make stays for
     # good: looking for garbage in it would be a tenth of their time.
     gc.disable()
@@ -48,8 +51,8 @@ def main(descriptor: int) -> None:
     while True:
         task = tasks.get()
         with _printing_to(f"{task.log_dir}/program.log", task):
-            report = _serve(operation.perform, task, outbox.put, running)
-        outbox.put(("done", report))
+            report = _serve(operation.perform, task, tell, running)
+        outbox.put(report)
 
 
 class Running:
@@ -84,13 +87,13 @@ class Running:
 
 def _serve(
     perform: Callable[..., Report], task: Task, tell: Callable[..., None], running: Running
-) -> Report:
+) -> bytes:
     try:
         os.chdir(task.cwd)
         sys.path[:] = list(task.search)
         os.environ.clear()
         os.environ.update(task.environment)
-        return perform(task, tell, running)
+        return encode(perform(task, tell, running))
     except BaseException as error:  # noqa: BLE001 - whatever it was, the runner must hear of it
         traceback.print_exc()
         failure = Failure(
@@ -98,7 +101,7 @@ def _serve(
             message=f"alma's worker failed: {type(error).__name__}: {error}",
             hint="This is a fault of alma; the traceback is in program.log beside the log.",
         )
-        return Report(failure=failure, changes={}, resources=(), spent=True)
+        return encode(Report(failure=failure, changes={}, resources=(), spent=True))
     finally:
         running.end()
 
@@ -106,11 +109,11 @@ def _serve(
 def _listen(connection: socket.socket, tasks: queue.SimpleQueue[Task], running: Running) -> None:
     try:
         while True:
-            frame = frames.receive(connection)
-            if frame[0] == "interrupt":
+            message = receive(connection)
+            if isinstance(message, Interrupt):
                 running.interrupt()
-            else:
-                tasks.put(frame[1])
+            elif isinstance(message, Task):
+                tasks.put(message)
     finally:
         # The runner is gone, or speaks nonsense. Nothing is waited for: a user's threads may hang,
         # and the CLI must be left alone.
@@ -118,11 +121,11 @@ def _listen(connection: socket.socket, tasks: queue.SimpleQueue[Task], running: 
         os._exit(0)
 
 
-def _speak(connection: socket.socket, outbox: queue.SimpleQueue[tuple[Any, ...]]) -> None:
+def _speak(connection: socket.socket, outbox: queue.SimpleQueue[bytes]) -> None:
     while True:
-        frame = outbox.get()
+        body = outbox.get()
         with contextlib.suppress(OSError):  # `_listen` sees the end of the connection.
-            connection.sendall(frames.encode(frame))
+            connection.sendall(body)
 
 
 @contextlib.contextmanager

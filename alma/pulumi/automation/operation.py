@@ -19,10 +19,10 @@ from alma.pulumi.automation.program import ProgramHost, load
 from alma.pulumi.automation.replay import ReplayHost
 from alma.pulumi.automation.stack import Command, InterruptedBeforeStartError, Stack, Workspace
 from alma.pulumi.failures import lost_answer, lost_provider, readable, translate
-from alma.pulumi.messages import Report, Task
+from alma.pulumi.messages import Progress, Report, Started, Task
 from alma.system.processes import identify
 
-Tell = Callable[[tuple[Any, ...]], None]
+Tell = Callable[[Progress | Started], None]
 
 _UNTOUCHED = frozenset({"same", "read", "refresh"})
 """Operations that change nothing outside."""
@@ -106,8 +106,8 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
     """Do what the task says; every expected failure is in the report."""
     redact = Redactor()
     redact.learn(task.secrets)
-    events = Events(lambda urn, op, done: tell(("resource", urn, op, done)))
-    command = Command(task, lambda pid: tell(("process", identify(pid))))
+    events = Events(lambda urn, op, done: tell(Progress(urn, op, done)))
+    command = Command(task, lambda pid: tell(Started(identify(pid))))
     log = str(command.log)
     running.begin(command.interrupt)
     failure: Failure | None = None
