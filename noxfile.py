@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import nox
@@ -59,6 +60,15 @@ def install_resolved(session: nox.Session, *requirements: str) -> None:
     python = str(Path(session.bin) / "python")
     how = ("--upgrade", "--python", python, "--override", str(overrides))
     session.run("uv", "pip", "install", *how, *wanted)
+
+
+def pins(session: nox.Session, lock: str, *without: str) -> Path:
+    """Write a lock's versions alone, as constraints for what is installed by its own metadata."""
+    lines = (LOCKS / f"{lock}.txt").read_text().splitlines()
+    found = [line.rstrip(" \\") for line in lines if re.match(r"[\w.-]+==", line)]
+    file = Path(session.create_tmp(), f"{lock}-pins.txt")
+    file.write_text("\n".join(pin for pin in found if pin.split("==")[0] not in without))
+    return file
 
 
 def run_tests(session: nox.Session) -> None:
@@ -136,11 +146,8 @@ def oldest(session: nox.Session) -> None:
     how = ("--quiet", "--resolution", "lowest-direct", "--all-extras", "--python-version", "3.11")
     session.run("uv", "pip", "compile", *how, "pyproject.toml", "-o", str(bounds))
     # The tests' own tools are as locked: alma makes no claim about those.
-    lines = (LOCKS / "tests.txt").read_text().splitlines()
-    pins = [line.rstrip(" \\") for line in lines if re.match(r"[\w.-]+==", line)]
     named = {line.split("==")[0] for line in bounds.read_text().splitlines() if "==" in line}
-    tools = Path(session.create_tmp(), "tools.txt")
-    tools.write_text("\n".join(pin for pin in pins if pin.split("==")[0] not in named))
+    tools = pins(session, "tests", *named)
     install_resolved(session, "-c", str(tools), "-r", str(bounds))
     run_tests(session)
 
@@ -177,6 +184,33 @@ def demo(session: nox.Session) -> None:
     install(session, "alma", editable=False)
     with_pulumi(session)
     session.run("python", "examples/demo.py", *session.posargs)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build wheel and sdist, install each into an empty environment, run the demo from there."""
+    install(session, "alma")
+    with_pulumi(session)
+    work = Path(session.create_tmp()).absolute()
+    for left in (work / "dist", work / "sources"):
+        shutil.rmtree(left, ignore_errors=True)
+    session.run("python", "-m", "hatchling", "build", "-d", str(work / "dist"))
+    (wheel,), (sdist,) = (work / "dist").glob("*.whl"), (work / "dist").glob("*.tar.gz")
+    session.run("tar", "-xzf", str(sdist), "-C", str(work), external=True)
+    (work / sdist.name.removesuffix(".tar.gz")).rename(work / "sources")
+    for made in (wheel, sdist):
+        home = work / made.suffix[1:]
+        session.run("python", "-m", "venv", "--clear", str(home))
+        pip = (str(home / "bin" / "python"), "-m", "pip", "install", "--quiet")
+        # By its own metadata, which is what a user's pip goes by; only the versions are locked.
+        constraints = str(pins(session, "alma"))
+        environment = {"PIP_CONSTRAINT": constraints, "PIP_BUILD_CONSTRAINT": constraints}
+        session.run(*pip, str(made), env=environment, external=True)
+    # Without the checkout: neither as the working directory nor on any path.
+    session.chdir(work / "sources" / "examples")
+    front = {"PATH": os.pathsep.join((str(work / "whl" / "bin"), session.env["PATH"] or ""))}
+    session.run(str(work / "whl" / "bin" / "python"), "demo.py", env=front, external=True)
+    session.run(str(work / "gz" / "bin" / "alma-pulumi"), "--version", external=True)
 
 
 @nox.session

@@ -6,8 +6,8 @@ A database, servers, a load balancer and a DNS record.
     python examples/adr_scenario.py --succeed   # goes up, and is taken down again
 
 It needs Terraform or OpenTofu, a Docker daemon with Pulumi's provider for it, and
-`pip install 'alma[docker,ansible,http]'`. The name service is a small real one, which the script
-starts. What is made on disk is under `adr-scenario/` in the working directory.
+`pip install 'alma-pulumi[docker,ansible,http]'`. The name service is a small real one, which the
+script starts. What is made on disk is under `adr-scenario/` in the working directory.
 
 IMAGE is the servers' image, BALANCER_PORT and DNS_PORT are ports of this machine.
 """

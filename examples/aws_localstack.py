@@ -1,6 +1,6 @@
 """Six AWS stacks as one saga, on LocalStack: network, storage, messaging, secrets, servers, DNS.
 
-    pip install 'alma[aws]' && localstack start -d
+    pip install 'alma-pulumi[aws]' && localstack start -d
     alma-pulumi up examples/aws_localstack.py         # or: python examples/aws_localstack.py
     alma-pulumi destroy examples/aws_localstack.py
 

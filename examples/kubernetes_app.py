@@ -3,8 +3,8 @@
     alma-pulumi up examples/kubernetes_app.py         # or: python examples/kubernetes_app.py
     alma-pulumi destroy examples/kubernetes_app.py
 
-It needs pulumi-kubernetes (`pip install 'alma[kubernetes]'`) and a cluster: the one that KUBECONFIG
-or `~/.kube/config` names. The password comes from the variable APP_PASSWORD.
+It needs pulumi-kubernetes (`pip install 'alma-pulumi[kubernetes]'`) and a cluster: the one that
+KUBECONFIG or `~/.kube/config` names. The password comes from the variable APP_PASSWORD.
 """
 
 from __future__ import annotations

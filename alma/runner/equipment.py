@@ -27,7 +27,9 @@ def check_equipment(environ: Mapping[str, str]) -> Iterator[Check]:
         yield _missing("ansible", error)
     if importlib.util.find_spec("httpx") is None:
         message = "httpx is not installed; only steps that send requests need it"
-        yield Check(name="http", level="warn", message=message, mend="pip install 'alma[http]'")
+        yield Check(
+            name="http", level="warn", message=message, mend="pip install 'alma-pulumi[http]'"
+        )
     else:
         version = metadata.version("httpx")
         yield Check(name="http", level="ok", message=f"httpx {version}")
@@ -35,6 +37,6 @@ def check_equipment(environ: Mapping[str, str]) -> Iterator[Check]:
 
 def _missing(name: str, error: Exception) -> Check:
     words = error.message if isinstance(error, ToolError) else str(error)
-    hint = error.hint if isinstance(error, ToolError) else f"pip install 'alma[{name}]'"
+    hint = error.hint if isinstance(error, ToolError) else f"pip install 'alma-pulumi[{name}]'"
     message = f"{words.rstrip('.')}; only steps of that kind need it"
     return Check(name=name, level="warn", message=message, mend=hint)

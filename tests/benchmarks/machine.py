@@ -20,7 +20,7 @@ def facts() -> dict[str, str]:
     """Versions, processors, memory and load; no name of this machine."""
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "alma": _package("alma"),
+        "alma": _package("alma-pulumi"),
         "Pulumi CLI": _command("pulumi", "version"),
         "Pulumi SDK": _package("pulumi"),
         "DBOS": _package("dbos"),

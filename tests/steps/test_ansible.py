@@ -208,6 +208,6 @@ def test_missing_ansible_is_told_with_the_way_out(
     """Before anything starts."""
     saga = saga_of(place)
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(ToolError, match=r"pip install 'alma\[ansible\]'"):
+    with pytest.raises(ToolError, match=r"pip install 'alma-pulumi\[ansible\]'"):
         asyncio.run(saga.execute())
     assert not Path(".alma").exists()

@@ -289,6 +289,6 @@ def test_missing_httpx_is_told_with_the_way_out(
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     saga = Saga("names", stack="dev")
     saga.add_http("dns", do=Request("GET", "http://host/"), undo="none")
-    with pytest.raises(ToolError, match=r"pip install 'alma\[http\]'"):
+    with pytest.raises(ToolError, match=r"pip install 'alma-pulumi\[http\]'"):
         asyncio.run(saga.execute())
     assert not (place.root / ".alma").exists()

@@ -53,7 +53,7 @@ class PlaybookResult:
 
 def require(environ: Mapping[str, str]) -> None:
     """Raises ToolError where ansible-runner or ansible-playbook is missing."""
-    hint = "pip install 'alma[ansible]'"
+    hint = "pip install 'alma-pulumi[ansible]'"
     if importlib.util.find_spec("ansible_runner") is None:
         raise ToolError(
             "A step by Ansible needs ansible-runner, which is not installed.", hint=hint

@@ -72,7 +72,7 @@ def require() -> None:
     if importlib.util.find_spec("httpx") is None:
         raise ToolError(
             "A step that sends requests needs httpx, which is not installed.",
-            hint="pip install 'alma[http]'",
+            hint="pip install 'alma-pulumi[http]'",
         )
 
 
