@@ -196,7 +196,8 @@ def named(names: Sequence[str]) -> Callable[[psutil.Process], bool]:
 
     def is_named(process: psutil.Process) -> bool:
         try:
-            arguments = process.cmdline()[:3]
+            # A program that has only just begun has its name before its arguments.
+            arguments = process.cmdline()[:3] or [process.name()]
         except psutil.Error:
             return False
         return any(Path(argument).name.startswith(tuple(names)) for argument in arguments)
