@@ -92,6 +92,6 @@ async def test_no_proxy_comes_between(place: Place, monkeypatch: pytest.MonkeyPa
     assert (await place.up(programs.two)).failure is None
     request = RestoreRequest(ref=place.ref(), document=document, log_dir=str(place.logs()))
     restored = await place.engine.restore(request, place.operation())
-    assert (restored.failure, restored.unlike) == (None, ())
+    assert (restored.failure, restored.different) == (None, ())
     assert (await place.destroy()).failure is None
     assert os.environ["NO_PROXY"] == "example.com"
