@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from alma.core.run import SagaState
     from alma.core.secret import Secret
     from alma.errors import AlmaError, DefinitionError
+    from alma.pulumi.automation.select import select
     from alma.runner import destroy, resume, rollback
     from alma.saga.saga import Saga
     from alma.steps.http.request import Request
@@ -34,6 +35,7 @@ __all__ = [
     "destroy",
     "resume",
     "rollback",
+    "select",
 ]
 
 _HOMES = {
@@ -42,6 +44,7 @@ _HOMES = {
     "errors": ("AlmaError", "DefinitionError"),
     "core.result": ("SagaFailed", "SagaInterrupted"),
     "core.events": ("Leftover",),
+    "pulumi.automation.select": ("select",),
     "runner": ("destroy", "resume", "rollback"),
     "steps.http.request": ("Request",),
     "saga.saga": ("Saga",),

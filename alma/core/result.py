@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alma.core.events import Failure, Leftover
 from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError
+
+if TYPE_CHECKING:
+    from alma.pulumi.automation.select import Stack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,12 @@ class Result:
     def exit_code(self) -> int:
         """What `alma-pulumi` ends with: 0, 4 (clean), 10 (something left) or 8 (resumable)."""
         return exit_code(self.state, interrupted=self.interrupted)
+
+    def stack(self, step: str) -> Stack:
+        """The stack of this step as the Automation API knows it: see `alma.select`."""
+        from alma.pulumi.automation.select import select_step
+
+        return select_step(self.status.plan, step)
 
 
 class SagaEndedError(AlmaError):

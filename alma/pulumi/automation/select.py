@@ -1,0 +1,81 @@
+"""A step's stack as the Automation API knows it, for whatever else somebody wants to do with it.
+
+Runs in the process of whoever asks, not in a worker: it is loaded when it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from pulumi import automation
+
+from alma.errors import DefinitionError
+from alma.pulumi.backend import Backend, python_environment
+from alma.pulumi.engine import StackRef
+from alma.pulumi.project import directory_of, write_project
+
+Stack = automation.Stack
+
+
+class Saga(Protocol):
+    """What is needed of a saga: which room it is from does not matter here."""
+
+    @property
+    def stack(self) -> str:
+        """The name that all of its stacks have."""
+        ...
+
+    @property
+    def steps(self) -> Sequence[Any]:
+        """Its steps."""
+        ...
+
+
+def select(saga: Saga, step: str) -> automation.Stack:
+    """The stack of this step, with the project, backend, passphrase and environment of a run.
+
+    Raises DefinitionError for a step that has no stack, and `StackNotFoundError` of the
+    Automation API for a stack that no run has made.
+    """
+    found = _stack_step(saga.steps, step)
+    return _selected(found.ref(saga.stack), found.program)
+
+
+def select_step(definition: Any, step: str) -> automation.Stack:
+    """The same of what a run was made of; without its program, which no journal keeps."""
+    found = _stack_step(definition.steps, step)
+    ref = StackRef(project=found.project, stack=definition.stack, work_dir=found.work_dir)
+    return _selected(ref, None)
+
+
+def _selected(ref: StackRef, program: Callable[[], Any] | None) -> automation.Stack:
+    """A user's own project is worked on in its directory, anything else in alma's."""
+    cwd = Path.cwd()
+    backend = Backend.choose(cwd, os.environ)
+    backend.check(os.environ)
+    backend.prepare()  # The CLI has no words for a state directory that is not there.
+    environment = backend.environment(os.environ)
+    directory = Path(ref.work_dir)
+    if not ref.work_dir:
+        environment |= python_environment([entry or str(cwd) for entry in sys.path])
+        directory = directory_of(ref, backend.url, os.environ)
+        write_project(directory, ref, str(cwd))
+    workspace = automation.LocalWorkspace(
+        work_dir=str(directory),
+        program=program,
+        env_vars={key: text for key, text in environment.items() if os.environ.get(key) != text},
+    )
+    return automation.Stack.select(ref.stack, workspace)
+
+
+def _stack_step(steps: Sequence[Any], name: str) -> Any:
+    for step in steps:
+        if step.name == name:
+            if step.kind == "stack":
+                return step
+            raise DefinitionError(f'Step "{name}" is no stack, but of the kind {step.kind}.')
+    raise DefinitionError(f'The saga has no step "{name}".')
