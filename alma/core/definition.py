@@ -20,17 +20,11 @@ from alma.core.struct import Frozen, field
 from alma.errors import DefinitionError
 
 FailurePolicy = Literal["compensate", "stop"]
-Compensation = Literal[
-    "destroy", "restore", "retain", "callable", "request", "playbook", "nothing", "none"
-]
-"""How a step is undone. `nothing`: its author says there is nothing; `none`: nobody says how."""
 
 DEFAULT_URL: Final = "http://localhost:4566"
 """Where LocalStack listens unless it is told otherwise."""
 
 _REGION: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
-
-Kind = Literal["stack", "action", "terraform", "ansible", "http"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,14 +86,17 @@ class StepDefinition(Frozen):
     """One step as data. `dependencies` are the names of the steps it waits for, resolved."""
 
     name: str
-    kind: Kind
+    kind: str
+    """By which its class is found: see `alma.steps.registry`."""
     dependencies: tuple[str, ...] = ()
     project: str = ""
     work_dir: str = ""
     """Absolute path of the user's Pulumi project or Terraform module, or empty."""
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Input name to `step.output`, or to `value` for a literal; literals are not kept."""
-    compensation: Compensation = "destroy"
+    compensation: str = "destroy"
+    """How it is undone, in a word. `callable`: by a function, which no journal can keep; `nothing`:
+    its author says that there is nothing to undo; `none`: nobody says how."""
     retry: Retry = Retry()
     compensation_retry: Retry = Retry()
     timeout: float | None = None
@@ -113,7 +110,7 @@ class StepDefinition(Frozen):
     @property
     def has_state(self) -> bool:
         """Whether what it made stands in a state of its own, and not only in the journal."""
-        return self.kind in ("stack", "terraform")
+        return bool(self.project or self.work_dir)
 
 
 class Definition(Frozen):

@@ -71,6 +71,10 @@ class PendingCreate:
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
+Resolver = Callable[[PendingCreate], Any]
+"""What a step is given to say what became of a create that was cut off."""
+
+
 class Reconciled(Frozen):
     """What `settle` found: `found` in words, and what was seen and done, for the journal."""
 

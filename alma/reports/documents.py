@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from alma.core.events import Leftover, Recorded
     from alma.journal.journal import Verdict
     from alma.journal.reading import RunView
-    from alma.runner.checks import Check
+    from alma.runner.doctor import Check
     from alma.runner.preview import PreviewedStep, SagaPreview
     from alma.runner.restore import Plan
     from alma.runner.restore_points import RestorePoint

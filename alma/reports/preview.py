@@ -58,7 +58,7 @@ def _would_do(step: PreviewedStep) -> list[str]:
     stack = f" (stack {step.stack})" if step.stack else ""
     if foreseen.failure is not None:
         said = "its preview failed"
-    elif step.unknown and step.kind in ("stack", "terraform"):
+    elif step.unknown and foreseen.later:
         said = f"{foreseen.what}; its changes are {LATER}: it consumes {', '.join(step.unknown)}"
     else:
         counts = text.changes(foreseen.changes or {}, planned=True)

@@ -1,107 +1,93 @@
-"""From a saga, or from the journal alone, to adapters that can run it. Writes nothing."""
+"""From a saga, or from the journal alone, to handlers that can run it. Writes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from types import ModuleType
 
 from alma.core.definition import Definition, LocalStack
 from alma.core.redaction import Redactor
 from alma.core.struct import Frozen
 from alma.errors import DefinitionError
-from alma.pulumi.engine import Engine, StackRef
-from alma.pulumi.snapshots import Snapshots
+from alma.runner.settings import Settings
 from alma.saga.saga import Saga
-from alma.steps.base import StepHandler
-from alma.steps.registry import from_plan, from_step
-from alma.steps.stack.handler import StackHandler
-from alma.steps.stack.localstack import provider_config
-from alma.steps.stack.step import stack_ref
+from alma.steps.base import Session, SessionOptions, StepHandler
+from alma.steps.registry import UnknownKindError, find_kind, rebind
 from alma.steps.values import without_secrets
+
+Sessions = Mapping[str, Session]
+"""By kind: what all steps of that kind share."""
 
 
 class BoundSaga(Frozen):
-    """A definition with its digests, an adapter for each step, and the secrets known so far."""
+    """A definition with its digests, a handler for each step, and the secrets known so far."""
 
     definition: Definition
     adapters: Mapping[str, StepHandler]
     redactor: Redactor
 
-    @property
-    def refs(self) -> tuple[StackRef, ...]:
-        """The stacks of the saga."""
-        stack = self.definition.stack
-        return tuple(
-            stack_ref(step, stack) for step in self.definition.steps if step.kind == "stack"
-        )
 
-    def keep_snapshots(self, snapshots: Snapshots) -> None:
-        """Have stack steps keep what their stacks are before they change them."""
-        for adapter in self.adapters.values():
-            if isinstance(adapter, StackHandler):
-                adapter.snapshots = snapshots
-
-
-def bind_saga(
-    saga: Saga,
-    engine: Engine | None,
-    modules: tuple[ModuleType, ...] = (),
-    aws: LocalStack | None = None,
-) -> BoundSaga:
-    """Check everything that can be checked before a run, and ship the programs.
-
-    `modules` are modules that a worker could not import: what they define travels by value.
-    `aws` is where AWS steps go, if not where the saga says. Raises DefinitionError.
-    """
+def define(saga: Saga, aws: LocalStack | None) -> Definition:
+    """The saga as data; `aws` is where AWS steps go, if not where the saga says."""
     definition = saga.definition()
-    definition = replace(definition, aws=aws or definition.aws)
-    redactor = Redactor()
-    adapters = {
-        step.name: from_step(step, saga.stack, engine, modules, redactor) for step in saga.steps
-    }
-    for adapter in adapters.values():
-        if isinstance(adapter, StackHandler) and definition.aws is not None:
-            adapter.defaults = provider_config(definition.aws)
-    for name, adapter in adapters.items():
-        # Taken once: what a function has closed over may change while it runs.
-        saga.digests.setdefault(name, adapter.digest)
-    steps = tuple(
-        replace(
-            step,
-            digest=saga.digests[step.name],
-            settings=without_secrets(step.settings, redactor),
-        )
-        for step in definition.steps
+    return replace(definition, aws=aws or definition.aws)
+
+
+@asynccontextmanager
+async def open_sessions(
+    definition: Definition, settings: Settings, saga: Saga | None = None
+) -> AsyncIterator[Sessions]:
+    """A session for each kind of step; one that cannot be had here has none."""
+    asked = SessionOptions(
+        journal=settings.journal_path, modules=settings.modules, engine=settings.engine
     )
-    definition = replace(definition, steps=steps)
+    kinds = {step.kind: type(step) for step in saga.steps} if saga else {}
+    async with AsyncExitStack() as opened:
+        sessions = {}
+        for name in dict.fromkeys(step.kind for step in definition.steps):
+            try:
+                kind = kinds.get(name) or find_kind(name)
+            except UnknownKindError:
+                continue  # Whoever needs a step of it is told.
+            sessions[name] = await opened.enter_async_context(kind.open(definition, asked))
+        yield sessions
+
+
+async def check_sessions(sessions: Sessions) -> dict[str, str]:
+    """Have each kind refuse what cannot end well; facts for the journal."""
+    facts: dict[str, str] = {}
+    for session in sessions.values():
+        facts |= await session.check()
+    return facts
+
+
+def bind_saga(saga: Saga, definition: Definition, sessions: Sessions) -> BoundSaga:
+    """Handlers of the steps that the definition has. Raises DefinitionError for what cannot run."""
+    redactor = Redactor()
+    for each in saga.steps:
+        redactor.learn(list(each.secrets()))
+    adapters, steps = {}, []
+    made = {step.name: step for step in saga.steps}
+    for step in definition.steps:
+        adapter = made[step.name].bind(sessions[step.kind])
+        # Taken once: what a function has closed over may change while it runs.
+        digest = saga.digests.setdefault(step.name, adapter.digest)
+        settings = without_secrets(step.settings, redactor)
+        adapters[step.name] = adapter
+        steps.append(replace(step, digest=digest, settings=settings))
+    definition = replace(definition, steps=tuple(steps))
     return BoundSaga(definition=definition, adapters=adapters, redactor=redactor)
 
 
-def bind_journaled(definition: Definition, engine: Engine | None) -> BoundSaga:
-    """Adapters that can undo stacks without the saga's file; not its actions."""
-    names = frozenset(step.name for step in definition.steps)
-    adapters = {
-        step.name: from_plan(step, definition.stack, names, engine) for step in definition.steps
-    }
+def bind_journaled(definition: Definition, sessions: Sessions) -> BoundSaga:
+    """Handlers that can undo steps without the saga's file, as far as that is possible."""
+    adapters = {step.name: rebind(step, sessions.get(step.kind)) for step in definition.steps}
     return BoundSaga(definition=definition, adapters=adapters, redactor=Redactor())
 
 
-def require_undo(prepared: BoundSaga, started: frozenset[str]) -> None:
+def require_undo(adapters: Mapping[str, StepHandler], started: Collection[str]) -> None:
     """Refuse to go back over what no journal keeps and is not at hand; the error names the step."""
     for name in started:
-        step = prepared.definition.step(name)
-        adapter = prepared.adapters[name]
-        hint = "Give the saga's file with --target (or saga=...)."
-        bound = callable(getattr(adapter, "compensation", None))
-        if step.compensation == "callable" and not bound:
-            raise DefinitionError(
-                f'The compensation of step "{name}" is a function, which no journal can keep.',
-                hint=hint,
-            )
-        lacks = sorted(set(step.settings.get("secrets", ())) - set(adapter.inputs))
-        if lacks:
-            raise DefinitionError(
-                f'The undo of step "{name}" needs a secret that no journal keeps: {lacks[0]}.',
-                hint=hint,
-            )
+        if lacks := adapters[name].lacks:
+            raise DefinitionError(lacks, hint="Give the saga's file with --target (or saga=...).")

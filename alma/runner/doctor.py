@@ -1,138 +1,113 @@
-"""What is wrong here, and the mend: tools, plugins, backend, journal, locks. Touches nothing."""
+"""What is wrong here, and the mend: each kind of step, the journal, its runs. Touches nothing."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
-from typing import Final
 
+from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError
-from alma.pulumi.backend import Backend
-from alma.pulumi.cli import Cli, find_cli, parse
-from alma.pulumi.engine import StackRef
-from alma.pulumi.recovery import locks_of
-from alma.runner.checks import Check, check_journal
-from alma.runner.equipment import check_equipment
+from alma.journal.journal import Journal
+from alma.journal.lease import may_live
+from alma.journal.reading import RunView, view
+from alma.steps.base import Check, DoctorOptions
+from alma.steps.registry import KINDS, UnknownKindError, find_kind
+from alma.system.processes import find
 
-_PLUGINS: Final = {
-    "pulumi-resource-pulumi-python": "programs with dynamic providers",
-    "pulumi-language-python": "projects with a work_dir and `runtime: python`",
-    "pulumi-language-yaml": "projects with a work_dir and `runtime: yaml`",
-}
-_INSTALL: Final = "It comes with Pulumi: https://www.pulumi.com/docs/install/"
+__all__ = ["Check", "examine"]
 
 
 async def examine(
     journal: Path, *, cwd: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> tuple[Check, ...]:
     """Look at everything that a run needs, in the order in which it needs it."""
+    last: list[RunView] = []
+    found = list(_journal(journal, last))
+    for seen in last:
+        found += _run(seen)
+        if seen.runner is None:
+            found += _doubts(seen.run)
     cwd = (cwd or Path.cwd()).absolute()
     environ = os.environ if environ is None else environ
-    backend = Backend.choose(cwd, environ)
-    cli, found = _cli(environ)
-    checks = [found, _sdk(cli), *_plugins(cli, environ)]
-    checks.append(await _backend(backend, cli, environ))
-    checks += [
-        _passphrase(backend, environ),
-        *_locks(backend),
-        *check_equipment(environ),
-        *check_journal(journal, backend.root),
-    ]
-    return tuple(checks)
+    runs = [seen.run for seen in last if seen.runner is None]
+    return (*await _kinds(runs, cwd, environ), *found)
 
 
-# -- tools -----------------------------------------------------------------------------------
+async def _kinds(runs: list[RunStatus], cwd: Path, environ: Mapping[str, str]) -> list[Check]:
+    """What each kind says: alma's own, and those that the journal knows of."""
+    used = {name: [run for run in runs if _has(run, name)] for name in KINDS}
+    for run in runs:
+        for step in run.plan.steps:
+            used.setdefault(step.kind, [one for one in runs if _has(one, step.kind)])
+    checks: list[Check] = []
+    for name, own in used.items():
+        try:
+            kind = find_kind(name)
+        except UnknownKindError as error:
+            mend = "Its steps are undone with --target FILE"
+            checks.append(Check(name="kind", level="warn", message=str(error), mend=mend))
+            continue
+        checks += await kind.doctor(DoctorOptions(environ=environ, cwd=cwd, runs=tuple(own)))
+    return checks
 
 
-def _cli(environ: Mapping[str, str]) -> tuple[Cli | None, Check]:
-    # Without a home, `find_cli` keeps no note of the version: this command writes nothing.
-    homeless = {k: v for k, v in environ.items() if k not in ("HOME", "XDG_CACHE_HOME")}
-    try:
-        cli = find_cli(homeless)
-    except AlmaError as error:
-        return None, Check(name="cli", level="fail", message=error.message, mend=error.hint)
-    return cli, Check(name="cli", level="ok", message=f"Pulumi {cli.version} at {cli.path}")
+def _has(run: RunStatus, kind: str) -> bool:
+    return any(step.kind == kind for step in run.plan.steps)
 
 
-def _sdk(cli: Cli | None) -> Check:
-    try:
-        version = metadata.version("pulumi")
-    except metadata.PackageNotFoundError:
-        mend = "Install it: pip install pulumi"
-        return Check(name="sdk", level="fail", message="the package pulumi is missing", mend=mend)
-    message = f"the Python package pulumi is {version}"
-    if cli is not None and parse(version)[:2] != parse(cli.version)[:2]:
-        mend = f"Install the package of the CLI's version: pip install pulumi=={cli.version}"
-        return Check(
-            name="sdk", level="warn", message=f"{message}, the CLI is {cli.version}", mend=mend
-        )
-    return Check(name="sdk", level="ok", message=message)
-
-
-def _plugins(cli: Cli | None, environ: Mapping[str, str]) -> Iterator[Check]:
-    """As Pulumi looks for them: on PATH, beside the CLI, among the installed plugins."""
-    beside = str(Path(cli.path).resolve().parent) if cli else ""
-    home = Path(environ.get("PULUMI_HOME") or Path(environ.get("HOME", "/"), ".pulumi"))
-    for name, use in _PLUGINS.items():
-        search = os.pathsep.join(filter(None, (environ.get("PATH", ""), beside)))
-        path = shutil.which(name, path=search) or next(_installed(home / "plugins", name), None)
-        if path:
-            yield Check(name="plugin", level="ok", message=f"{name} at {path}")
-        else:
-            message = f"{name} was not found; only {use} need it"
-            yield Check(name="plugin", level="warn", message=message, mend=_INSTALL)
-
-
-def _installed(plugins: Path, name: str) -> Iterator[str]:
-    kind = name.removeprefix("pulumi-")
-    return (str(path / name) for path in plugins.glob(f"{kind}-v*") if (path / name).is_file())
-
-
-# -- state -----------------------------------------------------------------------------------
-
-
-async def _backend(backend: Backend, cli: Cli | None, environ: Mapping[str, str]) -> Check:
-    from alma.pulumi.cli import PulumiCli
-
-    try:
-        backend.check(environ)
-        if backend.root is None and cli is not None:
-            await PulumiCli(cli=cli.path, environment=backend.environment(environ)).whoami()
-    except AlmaError as error:
-        return Check(name="backend", level="fail", message=error.message, mend=error.hint)
-    later = " (made by the first run)" if backend.root and not backend.root.exists() else ""
-    return Check(name="backend", level="ok", message=f"{backend.url}{later}")
-
-
-def _passphrase(backend: Backend, environ: Mapping[str, str]) -> Check:
-    own = backend.own_passphrase
-    if own is None:
-        by = "PULUMI_CONFIG_PASSPHRASE"
-        message = f"from {by if by in environ else f'{by}_FILE'}"
-    elif not own.exists():
-        message = f"{own} (made by the first run)"
-    elif own.stat().st_mode & 0o077:
-        mend = f"chmod 600 {own}"
-        message = f"{own} can be read by others"
-        return Check(name="passphrase", level="warn", message=message, mend=mend)
-    else:
-        message = str(own)
-    return Check(name="passphrase", level="ok", message=message)
-
-
-def _locks(backend: Backend) -> Iterator[Check]:
-    if backend.root is None:
+def _journal(path: Path, last: list[RunView]) -> Iterator[Check]:
+    """The journal. `last` becomes the last run of each target: none before can be unfinished."""
+    if not os.path.lexists(path):
+        yield Check(name="journal", level="ok", message=f"{path} (made by the first run)")
         return
-    folder = backend.root / ".pulumi" / "locks" / "organization"
-    for directory in sorted(folder.glob("*/*")):
-        ref = StackRef(project=directory.parent.name, stack=directory.name)
-        for lock in locks_of(backend.root, ref):
-            message = f"stack {ref.project}/{ref.stack} is locked by {lock.holder}"
-            if lock.is_proven_dead():
-                mend = f"Its holder is dead: resume its run, or delete {lock.path}"
-                yield Check(name="lock", level="warn", message=message, mend=mend)
-            else:
-                yield Check(name="lock", level="ok", message=f"{message}, who may be at work")
+    try:
+        with Journal.open(path, write=False) as journal:
+            verdict = journal.verify()
+            if verdict.first_break is not None:
+                message = f"{path} is not what was written: {verdict.first_break}"
+                mend = "Copy it away, and compare it with a backup."
+                yield Check(name="journal", level="fail", message=message, mend=mend)
+                return
+            message = f"{path}: the chain is whole (events: {verdict.events}, runs: {verdict.runs})"
+            yield Check(name="journal", level="ok", message=message)
+            newest: dict[str, str] = {}
+            for row in journal.runs(limit=None):
+                newest.setdefault(row.target, row.run)
+            last += [view(journal, run) for run in newest.values()]
+    except AlmaError as error:
+        yield Check(name="journal", level="fail", message=error.message, mend=error.hint)
+
+
+def _run(found: RunView) -> Iterator[Check]:
+    run = found.run
+    name = f"run {run.run} of {run.plan.target}"
+    if found.interrupted:
+        mend = f"`alma-pulumi resume {run.run}`, or `alma-pulumi rollback {run.run}`"
+        message = f"{name} is {run.state.name} (interrupted)"
+        yield Check(name="run", level="warn", message=message, mend=mend)
+    elif found.runner is not None:
+        process = found.runner.process
+        message = f"{name} is running now, pid {process.pid} on {process.host}"
+        if may_live(process):
+            yield Check(name="lease", level="ok", message=message)
+        else:
+            mend = "Find who holds the lease's file: fuser -v .alma/leases/*"
+            message = f"{name}: its runner is dead, and another process still holds its lease"
+            yield Check(name="lease", level="warn", message=message, mend=mend)
+    elif run.state is SagaState.FAILED:
+        message = f"{name} is FAILED, with {len(run.leftovers)} leftovers"
+        mend = f"`alma-pulumi status {run.run}` names them"
+        yield Check(name="run", level="warn", message=message, mend=mend)
+
+
+def _doubts(run: RunStatus) -> Iterator[Check]:
+    """Operations without an outcome, and what still works for them."""
+    for step in run.steps.values():
+        if step.open is not None and not run.state.is_final:
+            alive = [process for process in step.open.processes if find(process) is not None]
+            pids = ", ".join(f"pid {process.pid}" for process in alive)
+            message = f'step "{step.name}": its {step.open.kind} is in doubt; '
+            message += f"{pids} is still at work" if alive else "nothing is at work any more"
+            mend = "resume or rollback waits for it and finds out"
+            yield Check(name="doubt", level="warn", message=message, mend=mend)

@@ -12,12 +12,11 @@ from alma.errors import JournalError
 from alma.journal.journal import Journal
 from alma.journal.lease import Lease
 from alma.journal.reading import folded, from_earlier_runs
-from alma.pulumi.snapshots import Snapshots, directory_of
-from alma.runner.binding import BoundSaga, bind_journaled
+from alma.runner.binding import BoundSaga, bind_journaled, open_sessions
 from alma.runner.executor import Executor
 from alma.runner.recorder import Recorder
 from alma.runner.runner import Runner
-from alma.runner.settings import Settings, actor, open_engine
+from alma.runner.settings import Settings, actor
 from alma.steps.base import StepHandler
 
 
@@ -37,7 +36,6 @@ async def execute_run(
         logs=(journal.path.parent / "logs" / run.run).absolute(),
         grace=settings.grace,
     )
-    prepared.keep_snapshots(Snapshots(directory_of(journal.path)))
     if run.kind == "destroy":
         for step, (earlier, outputs) in from_earlier_runs(journal, run).items():
             executor.original_runs[step], executor.outputs[step] = earlier, outputs
@@ -123,9 +121,8 @@ async def open_run(
     with settings.open_journal(settings.journal_path, write=False) as reader:
         run_id = reader.resolve(reference)
         plan = folded(reader, reader.events(run_id)).plan
-    needed = any(step.kind == "stack" for step in plan.steps)
-    async with open_engine(settings, plan.parallelism, needed=needed) as engine:
-        prepared = bind_journaled(plan, engine)
+    async with open_sessions(plan, settings) as sessions:
+        prepared = bind_journaled(plan, sessions)
         with (
             settings.open_journal(settings.journal_path, write=True) as journal,
             journal.acquire(plan.target, run_id, actor=actor()) as lease,

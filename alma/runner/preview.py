@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from alma.core.definition import Definition
-from alma.runner.binding import BoundSaga, bind_saga
-from alma.runner.settings import Settings, open_engine
+from alma.runner.binding import BoundSaga, bind_saga, check_sessions, define, open_sessions
+from alma.runner.settings import Settings
 from alma.saga.saga import Saga
 from alma.steps.base import StepPreview, Way
-from alma.steps.stack.localstack import require_localstack
-from alma.steps.stack.step import StackStep
 from alma.steps.step import Output
 
 _SAME: Final = {"same", "read", "refresh"}
@@ -85,12 +83,10 @@ async def preview(saga: Saga, settings: Settings | None = None) -> SagaPreview:
     before it starts anything.
     """
     settings = settings or Settings()
-    needed = any(isinstance(step, StackStep) for step in saga.steps)
-    async with open_engine(settings, saga.parallelism, needed=needed) as engine:
-        prepared = bind_saga(saga, engine, settings.modules, settings.aws)
-        await require_localstack(prepared.definition)
-        if engine is not None:
-            await engine.check(prepared.refs)
+    defined = define(saga, settings.aws)
+    async with open_sessions(defined, settings, saga) as sessions:
+        prepared = bind_saga(saga, defined, sessions)
+        await check_sessions(sessions)
         order = prepared.definition.order
         steps = [await _look(name, prepared) for name in order]
     definition = prepared.definition

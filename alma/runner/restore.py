@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from alma.core import events as ev
@@ -11,9 +13,8 @@ from alma.core.result import Result
 from alma.errors import DefinitionError, RefusedError, RunNotFoundError
 from alma.journal.journal import utc_now
 from alma.journal.reading import folded
-from alma.pulumi.engine import Engine, RestorePreview, RestoreRequest, StackRef
-from alma.pulumi.snapshots import Snapshots, directory_of
-from alma.runner.binding import BoundSaga, bind_saga
+from alma.pulumi.engine import RestorePreview, RestoreRequest
+from alma.runner.binding import BoundSaga, bind_saga, define, open_sessions
 from alma.runner.leased_run import execute_run
 from alma.runner.restore_points import (
     Moment,
@@ -23,10 +24,10 @@ from alma.runner.restore_points import (
     restore_points,
     runs_over,
 )
-from alma.runner.settings import Settings, actor, new_run_id, open_engine
+from alma.runner.settings import Settings, actor, new_run_id
 from alma.runner.start import aws_target_of_last_run, refuse_unfinished
 from alma.saga.saga import Saga
-from alma.steps.stack.localstack import require_localstack
+from alma.steps.stack.session import StackSession
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +43,9 @@ class Plan:
 
 async def restorable(saga: Saga, *, step: str, settings: Settings) -> tuple[RestorePoint, ...]:
     """What the step's stack can be put back to, newest first."""
-    async with open_engine(settings, 1, needed=True) as engine:
-        known = await _known(_narrow(saga, step, engine, settings), engine, settings)
-    return restore_points(known, _snapshots(settings))
+    async with _opened(saga, step, settings) as (prepared, session):
+        known = _known(prepared, session, await session.check(), settings)
+        return restore_points(known, session.snapshots)
 
 
 async def foresee(
@@ -62,15 +63,13 @@ async def foresee(
     damaged or of another stack, AuthenticationError where its secrets cannot be decrypted any
     more, RefusedError where somebody else has changed the stack, unless `accept_changes`.
     """
-    async with open_engine(settings, 1, needed=True) as engine:
-        assert engine is not None  # noqa: S101 - one is needed
-        prepared = _narrow(saga, step, engine, settings)
-        known = await _known(prepared, engine, settings)
+    async with _opened(saga, step, settings) as (prepared, session):
+        known = _known(prepared, session, await session.check(), settings)
         with settings.open_journal(settings.journal_path, write=False) as journal:
             run = journal.resolve(to)
-        (ref,) = prepared.refs
+        engine, snapshots = session.engine, session.snapshots
+        (ref,) = session.refs
         label = f"{ref.project}/{ref.stack}"
-        snapshots = _snapshots(settings)
         chosen = find_restore_point(known, snapshots, run, moment, label)
         document = snapshots.load(chosen.snapshot, ref.project, ref.stack)
         now = await engine.inspect(ref)
@@ -103,18 +102,15 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
 
     RefusedError when the stack is not any more what it was when that was foreseen.
     """
-    async with open_engine(settings, 1, needed=True) as engine:
-        assert engine is not None  # noqa: S101 - one is needed
-        prepared = _narrow(saga, plan.step, engine, settings)
+    async with _opened(saga, plan.step, settings) as (prepared, session):
         definition = prepared.definition
-        await require_localstack(definition)
-        facts = await engine.check(prepared.refs)
+        facts = await session.check()
         with settings.open_journal(settings.journal_path, write=True) as journal:
             run_id = new_run_id(utc_now())
             with journal.acquire(definition.target, run_id, actor=actor()) as lease:
                 refuse_unfinished(journal, definition)
-                _snapshots(settings).need(plan.point.snapshot)
-                await _refuse_changed(engine, prepared.refs[0], plan)
+                session.snapshots.need(plan.point.snapshot)
+                await _refuse_changed(session, plan)
                 created = ev.RunCreated(
                     saga=definition.saga,
                     stack=definition.stack,
@@ -131,42 +127,38 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
                 return await execute_run(run, journal, lease, prepared, settings)
 
 
-async def _refuse_changed(engine: Engine, ref: StackRef, plan: Plan) -> None:
-    if (await engine.inspect(ref)).fingerprint != plan.fingerprint:
+async def _refuse_changed(session: StackSession, plan: Plan) -> None:
+    if (await session.engine.inspect(session.refs[0])).fingerprint != plan.fingerprint:
         raise RefusedError(
             f"The stack {plan.label} was changed while its restore was looked at.",
             hint="Look again: nothing was done.",
         )
 
 
-def _narrow(saga: Saga, name: str, engine: Engine | None, settings: Settings) -> BoundSaga:
+@asynccontextmanager
+async def _opened(
+    saga: Saga, name: str, settings: Settings
+) -> AsyncIterator[tuple[BoundSaga, StackSession]]:
     """The saga's one step as a definition of its own, which waits for no other."""
-    aws = aws_target_of_last_run(saga, settings)
-    prepared = bind_saga(saga, engine, settings.modules, aws)
-    stacks = [step.name for step in prepared.definition.steps if step.kind == "stack"]
-    if name not in stacks:
+    defined = define(saga, aws_target_of_last_run(saga, settings))
+    stacks = [step for step in defined.steps if step.project]
+    step = next((step for step in stacks if step.name == name), None)
+    if step is None:
         raise DefinitionError(
             f'The saga {saga.name} has no stack step "{name}".',
-            hint=f"It has: {', '.join(stacks) or 'none'}.",
+            hint=f"It has: {', '.join(step.name for step in stacks) or 'none'}.",
         )
-    step = prepared.definition.step(name)
-    step = replace(step, dependencies=(), inputs={}, compensation="restore", pivot=False)
-    return replace(
-        prepared,
-        definition=replace(prepared.definition, steps=(step,)),
-        adapters={name: prepared.adapters[name]},
-    )
+    alone = replace(step, dependencies=(), inputs={}, compensation="restore", pivot=False)
+    defined = replace(defined, steps=(alone,))
+    async with open_sessions(defined, settings, saga) as sessions:
+        session = sessions[step.kind]
+        assert isinstance(session, StackSession)  # noqa: S101 - only a stack has a project
+        yield bind_saga(saga, defined, sessions), session
 
 
-async def _known(
-    prepared: BoundSaga, engine: Engine | None, settings: Settings
+def _known(
+    prepared: BoundSaga, session: StackSession, facts: Mapping[str, str], settings: Settings
 ) -> tuple[StackRun, ...]:
-    assert engine is not None  # noqa: S101 - one is needed
-    facts = await engine.check(prepared.refs)
     with settings.open_journal(settings.journal_path, write=False) as journal:
         target = prepared.definition.target
-        return runs_over(journal, target, prepared.refs[0], facts.get("backend", ""))
-
-
-def _snapshots(settings: Settings) -> Snapshots:
-    return Snapshots(directory_of(settings.journal_path))
+        return runs_over(journal, target, session.refs[0], facts.get("backend", ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,19 @@ from alma.core.run import RunStatus, SagaState
 from alma.errors import DefinitionError
 from alma.journal.journal import Journal
 from alma.journal.reading import folded
-from alma.pulumi.engine import Engine
-from alma.runner.binding import BoundSaga, bind_journaled, bind_saga, require_undo
+from alma.runner.binding import (
+    BoundSaga,
+    Sessions,
+    bind_journaled,
+    bind_saga,
+    check_sessions,
+    define,
+    open_sessions,
+    require_undo,
+)
 from alma.runner.leased_run import execute_run, result_or_raise
-from alma.runner.settings import Settings, actor, open_engine
+from alma.runner.settings import Settings, actor
 from alma.saga.saga import Saga
-from alma.steps.stack.localstack import require_localstack
 
 
 async def resume(
@@ -73,13 +81,13 @@ async def go_on(
             )
         return result_or_raise(run, make_result(run, interrupted=False), {})
     wanted = choose_direction(run, direction)
-    needed = any(step.kind == "stack" for step in run.plan.steps)
-    async with open_engine(settings, run.plan.parallelism, needed=needed) as engine:
+    defined = _define_again(run, wanted, saga, settings)
+    both = _with_gone(run, defined) if wanted == "back" else defined
+    async with open_sessions(both, settings, saga) as sessions:
         prepared, accepted = bind_again(
-            run, wanted, saga, engine, settings, accept_changes=accept_changes
+            run, wanted, saga, defined, sessions, accept_changes=accept_changes
         )
-        await require_localstack(prepared.definition)
-        facts = await engine.check(prepared.refs) if engine is not None else {}
+        facts = await check_sessions(sessions)
         if facts.get("backend", run.backend) != run.backend:
             raise DefinitionError(
                 f"Run {run_id} keeps its state in {run.backend}, not in {facts['backend']}.",
@@ -134,43 +142,59 @@ def choose_direction(run: RunStatus, asked: ev.Direction | None) -> ev.Direction
     return asked or run.direction
 
 
-def bind_again(
-    run: RunStatus,
-    direction: ev.Direction,
-    saga: Saga | None,
-    engine: Engine | None,
-    settings: Settings,
-    *,
-    accept_changes: bool,
-) -> tuple[BoundSaga, Mapping[str, Any] | None]:
-    """Handlers for a run that exists, and the new definition if a changed one is accepted.
+def _define_again(
+    run: RunStatus, direction: ev.Direction, saga: Saga | None, settings: Settings
+) -> Definition:
+    """What is run: the saga as it is now, or what the journal knows of it.
 
     AWS steps go where they went, whatever the saga says by now, unless `settings` ask for another
     place; that is a change of the definition then.
     """
-    started = frozenset(step.name for step in run.steps.values() if step.started is not None)
     if saga is None:
         if direction == "forward":
             raise DefinitionError(
                 f"Run {run.run} goes forward, and that needs its saga.",
                 hint="Give the saga's file with --target (or saga=...).",
             )
-        prepared = bind_journaled(run.plan, engine)
-        require_undo(prepared, started if run.kind == "up" else frozenset(run.steps))
-        return prepared, None
-    prepared = bind_saga(saga, engine, settings.modules, settings.aws or run.plan.aws)
-    new = prepared.definition
+        return run.plan
+    new = define(saga, settings.aws or run.plan.aws)
     if new.target != run.plan.target:
         raise DefinitionError(f"Run {run.run} is of {run.plan.target}, not of {new.target}.")
+    return new
+
+
+def _with_gone(run: RunStatus, new: Definition) -> Definition:
+    """With the steps that are no longer in the saga: they are undone as well."""
+    names = {step.name for step in new.steps}
+    gone = (step for step in run.plan.steps if step.name not in names)
+    return replace(new, steps=(*new.steps, *gone))
+
+
+def bind_again(
+    run: RunStatus,
+    direction: ev.Direction,
+    saga: Saga | None,
+    defined: Definition,
+    sessions: Sessions,
+    *,
+    accept_changes: bool,
+) -> tuple[BoundSaga, Mapping[str, Any] | None]:
+    """Handlers for a run that exists, and the new definition if a changed one is accepted."""
+    started = frozenset(step.name for step in run.steps.values() if step.started is not None)
+    if saga is None:
+        prepared = bind_journaled(run.plan, sessions)
+        require_undo(prepared.adapters, started if run.kind == "up" else frozenset(run.steps))
+        return prepared, None
+    prepared = bind_saga(saga, defined, sessions)
+    new = prepared.definition
     missing = sorted(
         set(run.steps if direction == "back" else started) - {s.name for s in new.steps}
     )
     if missing and direction == "back":
-        old = bind_journaled(run.plan, engine)
-        adapters = {**{name: old.adapters[name] for name in missing}, **prepared.adapters}
-        both = BoundSaga(definition=run.plan, adapters=adapters, redactor=prepared.redactor)
-        require_undo(both, started)
-        return both, None
+        old = bind_journaled(run.plan, sessions).adapters
+        require_undo(old, started.intersection(missing))
+        adapters = {**{name: old[name] for name in missing}, **prepared.adapters}
+        return replace(prepared, definition=run.plan, adapters=adapters), None
     if new.digest == run.plan.digest or direction == "back":
         return prepared, None
     if missing:

@@ -5,8 +5,7 @@ What only a run needs is imported where it is: commands that read start faster.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -79,20 +78,3 @@ class Settings(Frozen):
     def journal_path(self) -> Path:
         """The journal's path."""
         return Path(self.journal or DEFAULT_JOURNAL)
-
-
-@asynccontextmanager
-async def open_engine(
-    settings: Settings, parallelism: int, *, needed: bool
-) -> AsyncIterator[Engine | None]:
-    """The given engine, or a Pulumi of our own where any step is a stack."""
-    if settings.engine is not None or not needed:
-        yield settings.engine
-        return
-    from alma.pulumi.local import PulumiEngine
-
-    engine = PulumiEngine(parallelism=parallelism)
-    try:
-        yield engine
-    finally:
-        await engine.close()

@@ -15,14 +15,12 @@ from alma.core.run import RunStatus
 from alma.errors import DefinitionError, RefusedError
 from alma.journal.journal import Journal, utc_now
 from alma.journal.reading import folded
-from alma.runner.binding import bind_saga
+from alma.runner.binding import bind_saga, check_sessions, define, open_sessions
 from alma.runner.leased_run import execute_run, resume_hint
 from alma.runner.resume import aws_target, go_on
-from alma.runner.settings import Settings, actor, new_run_id, open_engine
+from alma.runner.settings import Settings, actor, new_run_id
 from alma.saga.python_file import capture_if_loading
 from alma.saga.saga import Saga
-from alma.steps.stack.localstack import require_localstack
-from alma.steps.stack.step import StackStep
 
 T = TypeVar("T")
 
@@ -96,11 +94,10 @@ async def _start(
     saga: Saga, kind: ev.RunKind, settings: Settings, *, remove: bool = False
 ) -> Result:
     capture_if_loading(saga)
-    needed = any(isinstance(step, StackStep) for step in saga.steps)
-    async with open_engine(settings, saga.parallelism, needed=needed) as engine:
-        prepared = bind_saga(saga, engine, settings.modules, settings.aws)
-        await require_localstack(prepared.definition)
-        facts = await engine.check(prepared.refs) if engine is not None else {}
+    defined = define(saga, settings.aws)
+    async with open_sessions(defined, settings, saga) as sessions:
+        prepared = bind_saga(saga, defined, sessions)
+        facts = await check_sessions(sessions)
         saga.freeze()
         with settings.open_journal(settings.journal_path, write=True) as journal:
             run_id = new_run_id(utc_now())

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from alma.core.definition import Definition, FailurePolicy, LocalStack, check_dag
-from alma.core.validation import check_choice, check_key, check_name, check_value
+from alma.core.operation import Resolver
+from alma.core.validation import check_choice, check_name
 from alma.errors import DefinitionError
-from alma.steps.action import ActionStep
-from alma.steps.stack.pending import Resolver
-from alma.steps.stack.step import StackCompensation, StackStep, find_project
-from alma.steps.step import Step, StepOptions, prewarmed, step_options
+from alma.steps.action import ActionStep, check_callables
+from alma.steps.stack.step import StackCompensation, StackStep
+from alma.steps.step import Step, StepOptions, prewarmed
 
 if TYPE_CHECKING:
     from alma.core.result import Result
@@ -79,6 +79,25 @@ class Saga:
         """The steps in the order they were added."""
         return tuple(self._steps.values())
 
+    def add(self, step: S) -> S:
+        """Add a step of any kind, also of one that alma does not know: see docs/steps.md."""
+        if self._frozen:
+            raise DefinitionError(
+                f'Saga "{self.name}" has run and is frozen: step "{step.name}" cannot be added.'
+            )
+        if step.name in self._steps:
+            raise DefinitionError(f'Saga "{self.name}" has two steps named "{step.name}".')
+        for what, which in step.owns:
+            if other := self._owned.get((what, which)):
+                # Two steps over one stack would undo each other's work.
+                raise DefinitionError(
+                    f'Steps "{other}" and "{step.name}" are the same {what} "{which}".'
+                )
+        step.join(self)
+        self._owned.update(dict.fromkeys(step.owns, step.name))
+        self._steps[step.name] = step
+        return step
+
     def add_stack(
         self,
         name: str,
@@ -100,31 +119,18 @@ class Saga:
         says what became of a create that was cut off (see `PendingCreate`). The other options are
         those of every step: see `StepOptions`.
         """
-        where = f'Step "{check_name("step", name)}"'
-        if (program is None) == (work_dir is None):
-            raise DefinitionError(f"{where} needs either a program or a work_dir.")
-        if program is not None and not callable(program):
-            raise DefinitionError(f"{where}: the program must be callable, not {program!r}.")
-        if not callable(compensation):
-            check_choice(f"{where}: compensation", compensation, ("destroy", "restore", "retain"))
-        if resolver is not None and not callable(resolver):
-            raise DefinitionError(f"{where}: the resolver must be callable, not {resolver!r}.")
-        for key, value in (config or {}).items():
-            check_value(f"{where}: config {check_key(where, key)!r}", value)
-        both = set(config or {}) & set(options.get("inputs") or {})
-        if both:
-            raise DefinitionError(f"{where}: {min(both)!r} is given as config and as input.")
-        directory = None if work_dir is None else Path(work_dir).absolute()
-        own_name = f"{self.name}-{name}" if directory is None else find_project(where, directory)
-        return self._add(
+        if work_dir is None:
+            project = project or f"{self.name}-{name}"
+        return self.add(
             StackStep(
-                project=check_name("project", project or own_name),
+                name=name,
+                project=project or "",
                 program=program,
-                work_dir=directory,
-                config=dict(config or {}),
+                work_dir=None if work_dir is None else Path(work_dir),
+                config=config or {},
                 compensation=compensation,
                 resolver=resolver,
-                **step_options(self, where, name, **options),
+                **_given(options),
             )
         )
 
@@ -173,18 +179,16 @@ class Saga:
             compensation, given = _once("compensation", compensation, given[0]), given[1:]
         if given:
             raise DefinitionError("add_step takes a name, an action and a compensation, no more.")
-        for what, function in (("action", action), ("compensation", compensation)):
-            if not callable(function) and (what == "action" or function not in (None, "none")):
-                raise DefinitionError(f"add_step: the {what} must be callable, not {function!r}.")
-        name = getattr(action, "__name__", None) if name is None else name
-        if name == "<lambda>":
+        check_callables("add_step", action, compensation)
+        called = getattr(action, "__name__", None) if name is None else name
+        if called == "<lambda>":
             raise DefinitionError("add_step: a lambda has no name.", hint="Give one: name='...'.")
-        where = f'Step "{check_name("step", name)}"'
-        return self._add(
+        return self.add(
             ActionStep(
+                name=check_name("step", called),
                 action=action,
                 compensation=compensation,
-                **step_options(self, where, str(name), **options),
+                **_given(options),
             )
         )
 
@@ -205,10 +209,17 @@ class Saga:
         terraform or tofu, whichever is on PATH. Resources that the state held before the run are
         never destroyed. A callable `compensation` is called before the destroy.
         """
-        from alma.steps.terraform.step import terraform_step
+        from alma.steps.terraform.step import TerraformStep
 
-        return self._add(
-            terraform_step(self, name, Path(work_dir), variables, program, compensation, options)
+        return self.add(
+            TerraformStep(
+                name=name,
+                work_dir=Path(work_dir),
+                variables=variables or {},
+                program=program,
+                compensation=compensation,
+                **_given(options),
+            )
         )
 
     def add_ansible(
@@ -229,11 +240,18 @@ class Saga:
         outputs are what the playbook says by `set_stats`; those in `secret_outputs` are
         `Secret`s. Both playbooks must be idempotent. Without an undo the step is a leftover.
         """
-        from alma.steps.ansible.step import ansible_step
+        from alma.steps.ansible.step import AnsibleStep
 
-        playbooks = (playbook, undo_playbook)
-        return self._add(
-            ansible_step(self, name, playbooks, inventory, variables, secret_outputs, options)
+        return self.add(
+            AnsibleStep(
+                name=name,
+                playbook=Path(playbook),
+                undo_playbook=None if undo_playbook is None else Path(undo_playbook),
+                inventory=inventory,
+                variables=variables or {},
+                secret_outputs=secret_outputs,
+                **_given(options),
+            )
         )
 
     def add_http(
@@ -254,9 +272,18 @@ class Saga:
         it is gone already. `check` is asked after the undo, and must be answered so. `undo` is
         "none" or None as an action's compensation is.
         """
-        from alma.steps.http.step import http_step
+        from alma.steps.http.step import HttpStep
 
-        return self._add(http_step(self, name, do, undo, check, secret_outputs, options))
+        return self.add(
+            HttpStep(
+                name=name,
+                do=do,
+                undo=undo,
+                check=check,
+                secret_outputs=secret_outputs,
+                **_given(options),
+            )
+        )
 
     def definition(self) -> Definition:
         """The saga as frozen data, with its dependencies resolved.
@@ -304,22 +331,10 @@ class Saga:
 
             return run_sync(lambda: up(self, journal=journal))
 
-    def _add(self, step: S) -> S:
-        if self._frozen:
-            raise DefinitionError(
-                f'Saga "{self.name}" has run and is frozen: step "{step.name}" cannot be added.'
-            )
-        if step.name in self._steps:
-            raise DefinitionError(f'Saga "{self.name}" has two steps named "{step.name}".')
-        for what, which in step.owns:
-            if other := self._owned.get((what, which)):
-                # Two steps over one stack would undo each other's work.
-                raise DefinitionError(
-                    f'Steps "{other}" and "{step.name}" are the same {what} "{which}".'
-                )
-        self._owned.update(dict.fromkeys(step.owns, step.name))
-        self._steps[step.name] = step
-        return step
+
+def _given(options: StepOptions) -> dict[str, Any]:
+    """Without what is None: that is the default."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _once(what: str, by_name: Any, by_position: Any) -> Any:

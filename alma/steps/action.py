@@ -12,9 +12,10 @@ from alma.core.events import Leftover, StepStarted
 from alma.core.operation import Operation, Reconciled
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Struct, field
-from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way
+from alma.errors import DefinitionError
+from alma.steps.base import Compensated, Outcome, Retained, Session, StepContext, StepPreview, Way
 from alma.steps.step import Step
-from alma.steps.values import code, digest, plain
+from alma.steps.values import code, digest, lacking, plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,11 @@ class ActionStep(Step):
 
     kind = "action"
     action: Callable[..., Any]
-    compensation: Callable[..., Any] | Literal["none"] | None
+    compensation: Callable[..., Any] | Literal["none"] | None = None
+
+    def validate(self) -> None:
+        """Both can be called."""
+        check_callables(self.where, self.action, self.compensation)
 
     def kind_fields(self) -> dict[str, Any]:
         """How it is undone."""
@@ -31,30 +36,36 @@ class ActionStep(Step):
             return {"compensation": "callable"}
         return {"compensation": "nothing" if self.compensation == "none" else "none"}
 
+    def bind(self, session: Session) -> ActionHandler:  # noqa: ARG002 - one signature for all
+        """It can do and undo."""
+        from alma.steps.callables import takes_context
 
-def from_plan(step: StepDefinition) -> ActionHandler:
-    """It can undo nothing: that is in the saga's file."""
-    undo: Literal["none"] | None = "none" if step.compensation == "nothing" else None
-    return ActionHandler(name=step.name, compensation=undo)
+        takes_context(self.action, f'The action of step "{self.name}"')
+        undo = self.compensation
+        if callable(undo):
+            takes_context(undo, f'The compensation of step "{self.name}"')
+        return ActionHandler(
+            name=self.name,
+            action=self.action,
+            compensation=undo,
+            inputs=self.inputs,
+            digest=digest(
+                code(self.action), code(undo) if callable(undo) else undo, plain(self.inputs)
+            ),
+        )
+
+    @classmethod
+    def rebind(cls, definition: StepDefinition, session: Session | None) -> ActionHandler:  # noqa: ARG003
+        """It can undo nothing: that is in the saga's file."""
+        undo: Literal["none"] | None = "none" if definition.compensation == "nothing" else None
+        return ActionHandler(name=definition.name, compensation=undo, lacks=lacking(definition))
 
 
-def from_step(step: ActionStep) -> ActionHandler:
-    """It can do and undo."""
-    from alma.steps.callables import takes_context
-
-    takes_context(step.action, f'The action of step "{step.name}"')
-    undo = step.compensation
-    if callable(undo):
-        takes_context(undo, f'The compensation of step "{step.name}"')
-    return ActionHandler(
-        name=step.name,
-        action=step.action,
-        compensation=undo,
-        inputs=step.inputs,
-        digest=digest(
-            code(step.action), code(undo) if callable(undo) else undo, plain(step.inputs)
-        ),
-    )
+def check_callables(where: str, action: object, compensation: object) -> None:
+    """Refuse what cannot be called."""
+    for what, function in (("action", action), ("compensation", compensation)):
+        if not callable(function) and (what == "action" or function not in (None, "none")):
+            raise DefinitionError(f"{where}: the {what} must be callable, not {function!r}.")
 
 
 class ActionHandler(Struct):
@@ -68,6 +79,7 @@ class ActionHandler(Struct):
     compensation: Callable[..., Any] | Literal["none"] | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
+    lacks: str = ""
 
     async def inspect(self) -> StepStarted:
         """Nothing can be seen of an action from outside."""

@@ -8,12 +8,17 @@ dict by step name.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from alma.core.events import Failure, Leftover, OperationKind, ResourceChange, RunKind, StepStarted
 from alma.core.operation import Context, Difference, Operation, Reconciled
-from alma.core.run import OpenOperation, StepStatus
+from alma.core.run import OpenOperation, RunStatus, StepStatus
 from alma.core.struct import Frozen, field
+
+if TYPE_CHECKING:
+    from alma.pulumi.engine import Engine
 
 
 class Outcome(Frozen):
@@ -99,20 +104,74 @@ class StepPreview(Frozen):
     """How it would be undone, where that is neither by a call of its own nor not at all."""
     at_risk: tuple[Difference, ...] = ()
     """What an undo would not bring back as it is now, or would leave behind, with why."""
+    later: bool = False
+    """Whether its changes are known only once what it consumes is."""
+
+
+class SessionOptions(Frozen):
+    """What a run gives the kinds of its steps.
+
+    `journal` is its path: a kind may keep beside it what it needs to undo. `modules` are those
+    that no other process can import. `engine` drives Pulumi, where a test brings its own.
+    """
+
+    journal: Path
+    modules: tuple[ModuleType, ...] = ()
+    engine: Engine | None = None
+
+
+class Session:
+    """What all steps of one kind share in a run. This one shares nothing."""
+
+    async def check(self) -> Mapping[str, str]:
+        """Refuse what cannot end well, before anything is touched; facts for the journal."""
+        return {}
+
+
+class Check(Frozen):
+    """One thing that `doctor` has looked at. `mend` says what to do, empty when all is well."""
+
+    name: str
+    level: Literal["ok", "warn", "fail"]
+    message: str
+    mend: str = ""
+
+    @classmethod
+    def missing(cls, name: str, words: str, mend: str) -> Check:
+        """Of what only steps of one kind need."""
+        message = f"{words.rstrip('.')}; only steps of that kind need it"
+        return cls(name=name, level="warn", message=message, mend=mend)
+
+
+class DoctorOptions(Frozen):
+    """What `doctor` looks at: here and now, and the last run of each target that nobody runs."""
+
+    environ: Mapping[str, str]
+    cwd: Path
+    runs: tuple[RunStatus, ...] = ()
 
 
 class StepHandler(Protocol):
-    """One kind of step."""
+    """One kind of step: what does a step, and what undoes it.
 
-    digest: str
-    """Of what the step does, for the definition's digest."""
+    `execute` and `compensate` each kind has; for the rest there is an answer here, which is that
+    of a step of which nothing can be seen from outside. Inherit from this class to have it.
+    """
+
+    name: str
 
     inputs: Mapping[str, Any]
     """The step's inputs as written: values and `Output` references."""
 
+    digest: str
+    """Of what the step does, for the definition's digest."""
+
+    lacks: str
+    """Why it cannot undo the step without the saga's file, as a sentence; empty: it can."""
+
     async def inspect(self) -> StepStarted:
         """What is there before the first operation; touches nothing."""
-        ...
+        return StepStarted(step=self.name)
 
     async def execute(self, call: StepContext) -> None:
         """Go forward: one operation, its outcome recorded by `call.perform`."""
@@ -123,24 +182,24 @@ class StepHandler(Protocol):
         ...
 
     async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:
-        """The step's outputs with opened secrets, after it has completed."""
-        ...
+        """The step's outputs with opened secrets, after it has completed; empty if unknown."""
+        return dict(call.status.outputs)
 
     async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Name what exists of this step now; empty when it is seen that nothing does."""
-        ...
+        return status.leftovers or (Leftover(step=self.name, reason=reason),)
 
-    async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:
-        """What `act` would change and how it would be undone; touches nothing.
+    async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
+        """What `execute` would change and how it would be undone; touches nothing.
 
         `inputs` is None when they are known only once other steps have run.
         """
-        ...
+        return StepPreview(what="its action", undo="its compensation", undoable=True)
 
-    async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:
+    async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
         """Outputs as they are now, those of `names` with opened secrets; empty if unknown."""
-        ...
+        return {}
 
-    async def reconcile(self, operation: OpenOperation) -> Reconciled:
+    async def reconcile(self, operation: OpenOperation) -> Reconciled:  # noqa: ARG002
         """Wait until nothing works for this operation in doubt any more."""
-        ...
+        return Reconciled(found="the process that ran it is gone; it is done again")

@@ -1,4 +1,4 @@
-"""From a step, or from its definition alone, to the handler of its kind.
+"""From the name of a kind, as the journal has it, to its class.
 
 A kind is loaded when there is a step of it: what drives Terraform, Ansible and HTTP is a tenth of
 what a run of stacks would load.
@@ -6,69 +6,47 @@ what a run of stacks would load.
 
 from __future__ import annotations
 
-from types import ModuleType
+from importlib import import_module
+from typing import Any, Final
 
-from alma.core.definition import Kind, StepDefinition
-from alma.core.redaction import Redactor
-from alma.pulumi.engine import Engine
-from alma.steps.action import ActionStep
+from alma.core.definition import StepDefinition
 from alma.steps.base import StepHandler
-from alma.steps.stack.step import StackStep
 from alma.steps.step import Step
+from alma.steps.unbound import UnboundHandler
+
+KINDS: Final = {
+    "stack": "alma.steps.stack.step:StackStep",
+    "action": "alma.steps.action:ActionStep",
+    "terraform": "alma.steps.terraform.step:TerraformStep",
+    "ansible": "alma.steps.ansible.step:AnsibleStep",
+    "http": "alma.steps.http.step:HttpStep",
+}
+"""alma's own. Any other kind is its own import path: `acme.steps:FeatureFlag`."""
 
 
-def from_plan(
-    step: StepDefinition, stack: str, names: frozenset[str], engine: Engine | None
-) -> StepHandler:
-    """A handler that can undo the step without the saga's file, as far as that is possible.
-
-    `names` are those of all steps of the saga.
-    """
-    if step.kind == "stack":
-        from alma.steps.stack import step as stacks
-
-        return stacks.from_plan(step, stack, engine)
-    if step.kind == "action":
-        from alma.steps import action
-
-        return action.from_plan(step)
-    handler: StepHandler = _tool(step.kind).from_plan(step, names)
-    return handler
+class UnknownKindError(LookupError):
+    """The kind's class cannot be had here; the message says why."""
 
 
-def from_step(
-    step: Step,
-    stack: str,
-    engine: Engine | None,
-    modules: tuple[ModuleType, ...],
-    redactor: Redactor,
-) -> StepHandler:
-    """A handler that can do and undo the step; its secrets are made known to `redactor`.
-
-    Raises DefinitionError for what cannot be run.
-    """
-    redactor.learn(step.inputs)
-    if isinstance(step, StackStep):
-        from alma.steps.stack import step as stacks
-
-        return stacks.from_step(step, stack, engine, modules, redactor)
-    if isinstance(step, ActionStep):
-        from alma.steps import action
-
-        return action.from_step(step)
-    handler: StepHandler = _tool(step.kind).from_step(step, redactor)
-    return handler
+def find_kind(kind: str) -> type[Step]:
+    """The class of a kind."""
+    module, _, name = KINDS.get(kind, kind).partition(":")
+    if module.endswith(".py"):
+        raise UnknownKindError(f"{name} is defined in the saga's own file, {module}")
+    try:
+        found = getattr(import_module(module), name)
+    except Exception as error:
+        words = f"{type(error).__name__}: {error}"
+        raise UnknownKindError(f"{kind} cannot be imported: {words}") from error
+    if not (isinstance(found, type) and issubclass(found, Step)):
+        raise UnknownKindError(f"{kind} is no kind of step")
+    return found
 
 
-def _tool(kind: Kind) -> ModuleType:
-    if kind == "terraform":
-        from alma.steps.terraform import step as terraform
-
-        return terraform
-    if kind == "ansible":
-        from alma.steps.ansible import step as ansible
-
-        return ansible
-    from alma.steps.http import step as http
-
-    return http
+def rebind(step: StepDefinition, session: Any = None) -> StepHandler:
+    """A handler that undoes the step without the saga's file, or says what it lacks."""
+    try:
+        kind = find_kind(step.kind)
+    except UnknownKindError as error:
+        return UnboundHandler(name=step.name, lacks=f'Step "{step.name}": its kind {error}.')
+    return kind.rebind(step, session)

@@ -1,15 +1,23 @@
-"""What every kind of step has, the references between steps, and the options of all."""
+"""What every kind of step has, its checks, and the references between steps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self, TypedDict
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self, TypedDict
 
-from alma.core.definition import Kind, Retry, StepDefinition
+from alma.core.definition import Definition, Retry, StepDefinition
+from alma.core.secret import Secret, secrets_in
 from alma.core.validation import check_key, check_name, check_seconds, check_value
 from alma.errors import DefinitionError
+from alma.steps.base import Check, DoctorOptions, Session, SessionOptions, StepHandler
+from alma.steps.unbound import UnboundHandler
+
+SAGA_FILE: Final = "alma_target_"
+"""How the name of a module begins that is a saga's file: no other process can import it."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +32,85 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What every kind of step has. Made by `Saga.add_*`; times are seconds."""
+    """What every kind of step has; times are seconds for each attempt.
 
-    kind: ClassVar[Kind]
+    `inputs`: outputs of other steps, JSON values or `Secret`s. `after`: steps to wait for, beside
+    those whose outputs are consumed; empty starts at once. `retry` is for the action,
+    `compensation_retry` for its undo. `pivot`: once it has completed, nothing is undone any more.
+
+    A kind is a subclass, a frozen dataclass as this one. It says in `kind_fields` what the journal
+    keeps of it, makes what does and undoes it in `bind`, and, where that can be undone without
+    the saga's file, in `rebind`.
+    """
+
+    kind: ClassVar[str]
+    """By which the journal knows it: a name of alma's own, or where Python imports it from."""
+
     name: str
-    owner: object = field(repr=False, compare=False)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    after: Iterable[Step | str] | None = None
+    retry: Retry = field(default_factory=Retry)
+    compensation_retry: Retry = field(default_factory=Retry)
+    timeout: float | None = None
+    compensation_timeout: float | None = None
+    pivot: bool = False
+    owner: object = field(default=None, init=False, repr=False, compare=False)
     """The saga that it is a step of: to a step no more than a token, the same one or another."""
-    after: tuple[str, ...] | None
-    inputs: Mapping[str, Any]
-    retry: Retry
-    compensation_retry: Retry
-    timeout: float | None
-    compensation_timeout: float | None
-    pivot: bool
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "kind" not in vars(cls):
+            cls.kind = f"{_importable(cls.__module__)}:{cls.__qualname__}"
+
+    def __post_init__(self) -> None:
+        check_name("step", self.name)
+        for key, value in self.inputs.items():
+            check_key(self.where, key)
+            if not isinstance(value, Output):
+                check_value(f"{self.where}: input {key!r}", value)
+        for what in ("retry", "compensation_retry"):
+            if not isinstance(policy := getattr(self, what), Retry):
+                raise DefinitionError(f"{self.where}: {what} must be a Retry, not {policy!r}.")
+        after = [self.after] if isinstance(self.after, str | Step) else self.after
+        for entry in after or ():
+            if not isinstance(entry, Step):
+                check_name("step", entry)
+        self._set("inputs", dict(self.inputs))
+        self._set("after", None if after is None else tuple(after))
+        for what in ("timeout", "compensation_timeout"):
+            self._set(what, check_seconds(f"{self.where}: {what}", getattr(self, what)))
+        self._set("pivot", bool(self.pivot))
+        self.validate()
+
+    def validate(self) -> None:
+        """Refuse, with DefinitionError, what can be seen to be wrong with a step of this kind."""
+
+    @property
+    def where(self) -> str:
+        """How an error begins."""
+        return f'Step "{self.name}"'
+
+    def _set(self, field_name: str, value: object) -> None:
+        """Frozen is what it is from the end of its checks on."""
+        object.__setattr__(self, field_name, value)
+
+    def join(self, owner: object) -> None:
+        """Become a step of this saga; DefinitionError for what is another's."""
+        if self.owner is not None:
+            raise DefinitionError(f"{self.where} is already a step of {_name(self.owner)}.")
+        for key, value in self.inputs.items():
+            if isinstance(value, Output) and value.owner is not owner:
+                raise DefinitionError(
+                    f"{self.where}: input {key!r} is an output of another saga "
+                    f'("{_name(value.owner)}"), not of "{_name(owner)}".'
+                    if value.owner is not None
+                    else f'{self.where}: input {key!r} is an output of step "{value.step}", which '
+                    "no saga has: add that one first."
+                )
+        for entry in self.after or ():
+            if isinstance(entry, Step) and entry.owner is not owner:
+                raise DefinitionError(f'{self.where}: after names "{entry.name}" of another saga.')
+        self._set("owner", owner)
 
     def output(self, name: str) -> Output:
         """The output of that name, for `inputs={"...": step.output("...")}` of another step."""
@@ -47,23 +121,29 @@ class Step:
         """What this step alone may work on, as kind and name: no other step has the same."""
         return ()
 
-    @classmethod
-    @contextmanager
-    def prewarm(cls, steps: Sequence[Self], stack: str) -> Iterator[None]:  # noqa: ARG003 - one for all
-        """Start what takes long ahead of what runs these steps; by default there is nothing."""
-        yield
+    def secrets(self) -> Iterator[Secret]:
+        """All that it is given that must not be seen: no text of a run shows them."""
+        for each in fields(self):
+            yield from secrets_in(getattr(self, each.name))
+
+    # -- as data, and back ---------------------------------------------------------------------
 
     def kind_fields(self) -> dict[str, Any]:
-        """The fields of its `StepDefinition` that only this kind of step has."""
-        raise NotImplementedError
+        """The fields of its `StepDefinition` that only this kind of step has.
+
+        `compensation` says in a word how it is undone ("none": it is not). `settings` are what
+        `rebind` needs: JSON without secrets, for the journal keeps it.
+        """
+        return {"compensation": "callable"}
 
     def define(self, previous: str | None) -> StepDefinition:
         """The step as data; `previous` is the one that was added before it."""
-        sources = {ref.step for ref in self.inputs.values() if isinstance(ref, Output)}
-        if self.after is None and not sources:
+        inputs = {ref.step for ref in self.inputs.values() if isinstance(ref, Output)}
+        if self.after is None and not inputs:
             dependencies = {previous} if previous else set()
         else:
-            dependencies = sources | set(self.after or ())
+            named = (entry.name if isinstance(entry, Step) else entry for entry in self.after or ())
+            dependencies = inputs | set(named)
         return StepDefinition(
             name=self.name,
             kind=self.kind,
@@ -80,6 +160,56 @@ class Step:
             **self.kind_fields(),
         )
 
+    def bind(self, session: Any) -> StepHandler:
+        """What does and undoes it; `session` is what `open` gave. Raises AlmaErrors."""
+        raise NotImplementedError
+
+    @classmethod
+    def rebind(cls, definition: StepDefinition, session: Any) -> StepHandler:  # noqa: ARG003
+        """What undoes it, from the journal alone; its `lacks` says why, where nothing can.
+
+        `session` is None where only that is asked.
+        """
+        return UnboundHandler(
+            name=definition.name,
+            lacks=f'Step "{definition.name}" is of a kind that the journal alone cannot undo.',
+        )
+
+    # -- for all steps of a kind ---------------------------------------------------------------
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        definition: Definition,  # noqa: ARG003 - one signature for all
+        asked: SessionOptions,  # noqa: ARG003
+    ) -> AsyncIterator[Session]:
+        """What all steps of this kind share in a run of the saga."""
+        yield Session()
+
+    @classmethod
+    @contextmanager
+    def prewarm(cls, steps: Sequence[Self], stack: str) -> Iterator[None]:  # noqa: ARG003
+        """Start what takes long ahead of what runs these steps; by default there is nothing."""
+        yield
+
+    @classmethod
+    async def doctor(cls, asked: DoctorOptions) -> Sequence[Check]:  # noqa: ARG003
+        """What steps of this kind need, and whether it is there. Touches nothing."""
+        return ()
+
+
+class StepOptions(TypedDict, total=False):
+    """Options of every `Saga.add_*`: see `Step`. None is the default."""
+
+    inputs: Mapping[str, Any] | None
+    after: Iterable[Step | str] | None
+    retry: Retry | None
+    compensation_retry: Retry | None
+    timeout: float | None
+    compensation_timeout: float | None
+    pivot: bool
+
 
 @contextmanager
 def prewarmed(steps: Sequence[Step], stack: str) -> Iterator[None]:
@@ -91,83 +221,20 @@ def prewarmed(steps: Sequence[Step], stack: str) -> Iterator[None]:
         yield
 
 
-class StepOptions(TypedDict, total=False):
-    """Options of every `Saga.add_*`; times are seconds for each attempt.
-
-    `inputs`: outputs of other steps, JSON values or `Secret`s. `after`: steps to wait for, beside
-    those whose outputs are consumed; empty starts at once. `retry` is for the action,
-    `compensation_retry` for its undo. `pivot`: once it has completed, nothing is undone any more.
-    """
-
-    inputs: Mapping[str, Any] | None
-    after: Iterable[Step | str] | None
-    retry: Retry | None
-    compensation_retry: Retry | None
-    timeout: float | None
-    compensation_timeout: float | None
-    pivot: bool
-
-
-def check_variables(where: str, variables: Mapping[str, Any], options: StepOptions) -> None:
+def check_variables(step: Step, variables: Mapping[str, Any]) -> None:
     """Refuse values that are no JSON, and names that are given as input too."""
     for key, value in variables.items():
-        check_value(f"{where}: variable {key!r}", value)
-    both = set(variables) & set(options.get("inputs") or {})
-    if both:
-        raise DefinitionError(f"{where}: {min(both)!r} is given as variable and as input.")
-
-
-def step_options(
-    owner: object,
-    where: str,
-    name: str,
-    *,
-    inputs: Mapping[str, Any] | None = None,
-    after: Iterable[Step | str] | None = None,
-    retry: Retry | None = None,
-    compensation_retry: Retry | None = None,
-    timeout: float | None = None,
-    compensation_timeout: float | None = None,
-    pivot: bool = False,
-) -> dict[str, Any]:
-    """The fields that they make of a `Step`; DefinitionError for what cannot be right."""
-    for key, value in (inputs or {}).items():
-        check_key(where, key)
-        if not isinstance(value, Output):
-            check_value(f"{where}: input {key!r}", value)
-        elif value.owner is not owner:
-            raise DefinitionError(
-                f"{where}: input {key!r} is an output of another saga "
-                f'("{_name(value.owner)}"), not of "{_name(owner)}".'
-            )
-    for what, policy in (("retry", retry), ("compensation_retry", compensation_retry)):
-        if policy is not None and not isinstance(policy, Retry):
-            raise DefinitionError(f"{where}: {what} must be a Retry, not {policy!r}.")
-    return {
-        "name": name,
-        "owner": owner,
-        "after": None if after is None else _names(owner, where, after),
-        "inputs": dict(inputs or {}),
-        "retry": retry or Retry(),
-        "compensation_retry": compensation_retry or Retry(),
-        "timeout": check_seconds(f"{where}: timeout", timeout),
-        "compensation_timeout": check_seconds(
-            f"{where}: compensation_timeout", compensation_timeout
-        ),
-        "pivot": bool(pivot),
-    }
+        check_value(f"{step.where}: variable {key!r}", value)
+    if both := set(variables) & set(step.inputs):
+        raise DefinitionError(f"{step.where}: {min(both)!r} is given as variable and as input.")
 
 
 def _name(owner: object) -> str:
     return getattr(owner, "name", "")
 
 
-def _names(owner: object, where: str, after: Iterable[Step | str]) -> tuple[str, ...]:
-    if isinstance(after, str | Step):
-        after = [after]
-    names = []
-    for entry in after:
-        if isinstance(entry, Step) and entry.owner is not owner:
-            raise DefinitionError(f'{where}: after names "{entry.name}" of another saga.')
-        names.append(entry.name if isinstance(entry, Step) else check_name("step", entry))
-    return tuple(dict.fromkeys(names))
+def _importable(module: str) -> str:
+    """A module by its name; a saga's file by its own, however it was started."""
+    if module != "__main__" and not module.startswith(SAGA_FILE):
+        return module
+    return Path(getattr(sys.modules.get(module), "__file__", None) or "__main__.py").name

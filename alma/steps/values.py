@@ -45,11 +45,12 @@ def without_secrets(settings: Mapping[str, Any], redact: Redactor) -> dict[str, 
     }
 
 
-def inputs_of(step: StepDefinition, names: frozenset[str]) -> dict[str, Any]:
-    """A step's inputs from its definition alone: values, and references to steps of `names`."""
+def inputs_of(step: StepDefinition) -> dict[str, Any]:
+    """A step's inputs from its definition alone: values, and references to other steps."""
     found: dict[str, Any] = dict(step.settings.get("values", {}))
     for key, source in step.inputs.items():
-        owners = [name for name in names if source.startswith(f"{name}.")]
+        # Names may hold dots; whatever a step consumes of, it depends on.
+        owners = [name for name in step.dependencies if source.startswith(f"{name}.")]
         if source != "value" and owners:
             owner = max(owners, key=len)
             found[key] = Output(owner, source.removeprefix(f"{owner}."))
@@ -96,3 +97,12 @@ def files_digest(paths: Iterable[Path]) -> str:
         if path.stat().st_size <= LARGEST_PROJECT_FILE:
             total.update(f"{path.name}\0".encode() + path.read_bytes())
     return total.hexdigest()
+
+
+def lacking(step: StepDefinition) -> str:
+    """Why the journal alone does not suffice to undo the step; empty when it does."""
+    if step.compensation == "callable":
+        return f'The compensation of step "{step.name}" is a function, which no journal can keep.'
+    for name in step.settings.get("secrets", ()):
+        return f'The undo of step "{step.name}" needs a secret that no journal keeps: {name}.'
+    return ""

@@ -26,7 +26,6 @@ from alma.journal.reading import folded
 from alma.runner import intervene as operator
 from alma.runner.settings import Settings
 from alma.saga.saga import Saga
-from alma.steps.stack.step import StackStep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +164,7 @@ class Deployed:
         from alma.pulumi.local import PulumiEngine
 
         settings = Settings(journal=self.journal, modules=self._modules, aws=self._aws)
-        if not any(isinstance(step, StackStep) for step in one.saga.steps):
+        if not any(step.project for step in one.saga.definition().steps):
             yield settings
             return
         engine = PulumiEngine(parallelism=one.saga.parallelism, cwd=one.cwd, environ=one.environ)

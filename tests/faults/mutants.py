@@ -196,15 +196,15 @@ MUTANTS: Final = (
     ),
     _one(
         "a create with a lost provider is forgotten",
-        "steps/stack/handler.py",
+        "steps/stack/leftovers.py",
         "lost = {change.urn: change.op for change in status.resources if change.op in DOUBTFUL}",
         "lost: dict[str, str] = {}",
     ),
     _one(
         "what hangs in the state is not named",
-        "steps/stack/handler.py",
-        "return (*self._leftovers(_owned(checkpoint), reason), *pending)",
-        "return self._leftovers(_owned(checkpoint), reason)",
+        "steps/stack/leftovers.py",
+        "return (*self.of(_owned(checkpoint), reason), *pending)",
+        "return self.of(_owned(checkpoint), reason)",
     ),
     _one(
         "the pivot does not hold",

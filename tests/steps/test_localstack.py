@@ -21,7 +21,7 @@ from alma.errors import UnreachableError
 from alma.pulumi.engine import StackRef
 from alma.pulumi.project import write_settings
 from alma.runner import destroy, resume, rollback, up
-from alma.runner.checks import check_journal
+from alma.runner.doctor import examine
 from alma.runner.preview import preview
 from alma.steps.stack.localstack import SERVICES, localstack_problem, provider_config
 from alma.testing import FakeEngine, Fault
@@ -314,7 +314,7 @@ async def test_nor_is_a_run_gone_on_with(serve: Answering, tmp_path: Path) -> No
             await go_on
     assert history(journal) == before
     assert engine.calls == asked
-    (said,) = [check for check in check_journal(journal, None) if check.name == "localstack"]
+    (said,) = [check for check in await examine(journal) if check.name == "localstack"]
     assert said.level == "warn"
     assert "where AWS steps of shop/dev went, cannot be reached" in said.message
 

@@ -102,7 +102,7 @@ def _print(lines: list[str], *, err: bool = False) -> None:
 def _only_stack(saga: Saga) -> str:
     from alma.errors import DefinitionError
 
-    names = [step.name for step in saga.definition().steps if step.kind == "stack"]
+    names = [step.name for step in saga.definition().steps if step.project]
     if len(names) == 1:
         return names[0]
     raise DefinitionError(

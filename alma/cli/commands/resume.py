@@ -104,13 +104,14 @@ def _saga_for(
 
 def _is_needed(run: RunStatus, *, back: bool) -> bool:
     from alma.core.run import SagaState
+    from alma.steps.registry import rebind
 
     if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
         return False
     if not back:
         return True
     return any(
-        step.definition.compensation == "callable" or step.definition.settings.get("secrets")
+        rebind(step.definition).lacks
         for step in run.steps.values()
         if step.started is not None or run.backward_only
     )

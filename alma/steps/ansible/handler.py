@@ -29,6 +29,7 @@ class AnsibleHandler:
     secret_outputs: tuple[str, ...] = ()
     inputs: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
+    lacks: str = ""
 
     async def inspect(self) -> StepStarted:
         """Nothing can be seen of a playbook from outside."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alma.core.definition import StepDefinition
-from alma.core.redaction import Redactor
-from alma.core.validation import check_name
-from alma.errors import DefinitionError
-from alma.steps.step import Step, StepOptions, check_variables, step_options
-from alma.steps.values import digest, files_digest, inputs_of, journaled_values, plain
+from alma.errors import DefinitionError, ToolError
+from alma.steps.base import Check, DoctorOptions, Session
+from alma.steps.step import Step, check_variables
+from alma.steps.values import digest, files_digest, inputs_of, journaled_values, lacking, plain
 
 if TYPE_CHECKING:
     from alma.steps.ansible.handler import AnsibleHandler
@@ -21,14 +20,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class AnsibleStep(Step):
-    """A playbook, and the one that undoes it. `inventory` is a path, a list of hosts, or empty."""
+    """A playbook, and the one that undoes it. `inventory` is a path, a list of hosts, or None."""
 
     kind = "ansible"
     playbook: Path
-    undo_playbook: Path | None
-    inventory: str
-    variables: Mapping[str, Any]
-    secret_outputs: tuple[str, ...]
+    undo_playbook: Path | None = None
+    inventory: str | Path | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    secret_outputs: Iterable[str] = ()
+
+    def validate(self) -> None:
+        """Playbooks and inventory are there."""
+        check_variables(self, self.variables)
+        for what in ("playbook", "undo_playbook"):
+            if (given := getattr(self, what)) is not None:
+                check_playbook(self.where, path := Path(given).absolute())
+                self._set(what, path)
+        self._set("inventory", find_inventory(self.where, self.inventory))
+        self._set("secret_outputs", tuple(self.secret_outputs))
 
     @property
     def values(self) -> dict[str, Any]:
@@ -46,31 +55,56 @@ class AnsibleStep(Step):
         }
         return {"compensation": "playbook", "settings": settings}
 
+    def bind(self, session: Session) -> AnsibleHandler:  # noqa: ARG002 - one signature for all
+        """It can do and undo. Raises ToolError where Ansible is not installed."""
+        from alma.steps.ansible.handler import AnsibleHandler
+        from alma.steps.ansible.playbook import require
 
-def ansible_step(
-    owner: object,
-    name: str,
-    playbooks: tuple[str | Path, str | Path | None],
-    inventory: str | Path | None,
-    variables: Mapping[str, Any] | None,
-    secret_outputs: Iterable[str],
-    options: StepOptions,
-) -> AnsibleStep:
-    """See `Saga.add_ansible`; `playbooks` are the one and its undo."""
-    where = f'Step "{check_name("step", name)}"'
-    values = dict(variables or {})
-    check_variables(where, values, options)
-    paths = [Path(path).absolute() for path in playbooks if path is not None]
-    for path in paths:
-        check_playbook(where, path)
-    return AnsibleStep(
-        playbook=paths[0],
-        undo_playbook=paths[1] if len(paths) > 1 else None,
-        inventory=find_inventory(where, inventory),
-        variables=values,
-        secret_outputs=tuple(secret_outputs),
-        **step_options(owner, where, name, **options),
-    )
+        require(os.environ)
+        return AnsibleHandler(
+            name=self.name,
+            playbook=self.playbook,
+            undo_playbook=self.undo_playbook,
+            inventory=str(self.inventory),
+            secret_outputs=tuple(self.secret_outputs),
+            inputs=self.values,
+            digest=digest(
+                plain(self.values),
+                self.inventory,
+                list(self.secret_outputs),
+                files_digest(path for path in (self.playbook, self.undo_playbook) if path),
+            ),
+        )
+
+    @classmethod
+    def rebind(cls, definition: StepDefinition, session: Session | None) -> AnsibleHandler:  # noqa: ARG003
+        """It can run the playbook that undoes."""
+        from alma.steps.ansible.handler import AnsibleHandler
+
+        undo_playbook = definition.settings.get("undo_playbook")
+        return AnsibleHandler(
+            name=definition.name,
+            undo_playbook=Path(undo_playbook) if undo_playbook else None,
+            inventory=definition.settings.get("inventory", ""),
+            inputs=inputs_of(definition),
+            lacks=lacking(definition),
+        )
+
+    @classmethod
+    async def doctor(cls, asked: DoctorOptions) -> Sequence[Check]:
+        """Ansible and ansible-runner."""
+        from importlib import metadata
+
+        from alma.steps.ansible.playbook import require
+
+        try:
+            require(asked.environ)
+            version = metadata.version("ansible-runner")
+        except ToolError as error:
+            return (Check.missing("ansible", error.message, error.hint),)
+        except metadata.PackageNotFoundError as error:
+            return (Check.missing("ansible", str(error), "pip install 'alma-pulumi[ansible]'"),)
+        return (Check(name="ansible", level="ok", message=f"ansible-runner {version}"),)
 
 
 def check_playbook(where: str, path: Path) -> None:
@@ -107,39 +141,3 @@ def find_inventory(where: str, inventory: str | Path | None) -> str:
             hint='Give a file or directory, or hosts with a comma ("localhost,").',
         )
     return str(path)
-
-
-def from_plan(step: StepDefinition, names: frozenset[str]) -> AnsibleHandler:
-    """It can run the playbook that undoes; `names` are those of all steps."""
-    from alma.steps.ansible.handler import AnsibleHandler
-
-    undo_playbook = step.settings.get("undo_playbook")
-    return AnsibleHandler(
-        name=step.name,
-        undo_playbook=Path(undo_playbook) if undo_playbook else None,
-        inventory=step.settings.get("inventory", ""),
-        inputs=inputs_of(step, names),
-    )
-
-
-def from_step(step: AnsibleStep, redactor: Redactor) -> AnsibleHandler:
-    """It can do and undo. Raises ToolError where Ansible is not installed."""
-    from alma.steps.ansible.handler import AnsibleHandler
-    from alma.steps.ansible.playbook import require
-
-    require(os.environ)
-    redactor.learn(step.variables)
-    return AnsibleHandler(
-        name=step.name,
-        playbook=step.playbook,
-        undo_playbook=step.undo_playbook,
-        inventory=step.inventory,
-        secret_outputs=step.secret_outputs,
-        inputs=step.values,
-        digest=digest(
-            plain(step.values),
-            step.inventory,
-            list(step.secret_outputs),
-            files_digest(path for path in (step.playbook, step.undo_playbook) if path),
-        ),
-    )

@@ -42,6 +42,7 @@ class HttpHandler:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     longest: float = 60.0
     digest: str = ""
+    lacks: str = ""
     _not_before: float = 0.0
 
     @property

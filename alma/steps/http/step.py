@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from alma.core.definition import StepDefinition
-from alma.core.redaction import Redactor
-from alma.core.secret import mask
-from alma.core.validation import check_name
+from alma.core.secret import Secret, mask, secrets_in
+from alma.steps.base import Check, DoctorOptions, Session
 from alma.steps.http.request import Asked, Request, check_request, is_among
-from alma.steps.step import Step, StepOptions, step_options
-from alma.steps.values import UNDO, code, digest, inputs_of, journaled_values, plain
+from alma.steps.step import Step
+from alma.steps.values import UNDO, code, digest, inputs_of, journaled_values, lacking, plain
 
 if TYPE_CHECKING:
     from alma.steps.http.handler import HttpHandler
+
+
+_ASKED: Final = ("undo", "check")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +26,24 @@ class HttpStep(Step):
 
     kind = "http"
     do: Asked
-    undo: Asked | Literal["none"] | None
-    check: Asked | None
-    secret_outputs: tuple[str, ...]
+    undo: Asked | Literal["none"] | None = None
+    check: Asked | None = None
+    secret_outputs: Iterable[str] = ()
+
+    def validate(self) -> None:
+        """Requests, whose placeholders something will fill."""
+        check_request(self.where, "do", self.do, self.inputs)
+        for what, asked in (("undo", self.undo), ("check", self.check)):
+            if asked not in (None, "none"):
+                check_request(self.where, what, asked, self.inputs)
+        self._set("secret_outputs", tuple(self.secret_outputs))
+
+    def secrets(self) -> Iterator[Secret]:
+        """Those in its requests as well."""
+        yield from super().secrets()
+        for asked in (self.do, self.undo, self.check):
+            if isinstance(asked, Request):
+                yield from secrets_in([asked.json, asked.headers, asked.params])
 
     def kind_fields(self) -> dict[str, Any]:
         """How it is undone: with the requests themselves, where they hold nothing secret."""
@@ -48,72 +65,56 @@ class HttpStep(Step):
             settings["secrets"] = sorted([*settings["secrets"], UNDO])
         return {"compensation": "request", "settings": settings}
 
+    def bind(self, session: Session) -> HttpHandler:  # noqa: ARG002 - one signature for all
+        """It can do and undo. Raises ToolError where httpx is not installed."""
+        from alma.steps.callables import takes_context
+        from alma.steps.http.client import require
+        from alma.steps.http.handler import HttpHandler
 
-def http_step(
-    owner: object,
-    name: str,
-    do: Asked,
-    undo: Asked | Literal["none"] | None,
-    check: Asked | None,
-    secret_outputs: Iterable[str],
-    options: StepOptions,
-) -> HttpStep:
-    """See `Saga.add_http`."""
-    where = f'Step "{check_name("step", name)}"'
-    inputs = options.get("inputs") or {}
-    check_request(where, "do", do, inputs)
-    for what, asked in (("undo", undo), ("check", check)):
-        if asked not in (None, "none"):
-            check_request(where, what, asked, inputs)
-    return HttpStep(
-        do=do,
-        undo=undo,
-        check=check,
-        secret_outputs=tuple(secret_outputs),
-        **step_options(owner, where, name, **options),
-    )
+        require()
+        parts: list[Any] = [plain(self.inputs), list(self.secret_outputs)]
+        for what, asked in (("do", self.do), ("undo", self.undo), ("check", self.check)):
+            if callable(asked):
+                takes_context(asked, f'The {what} of step "{self.name}"')
+            if isinstance(asked, Request):
+                parts.append(mask(asked.to_json()))
+            else:
+                parts.append(code(asked) if callable(asked) else asked)
+        return HttpHandler(
+            name=self.name,
+            do=self.do,
+            undone_by=self.undo,
+            check=self.check,
+            secret_outputs=tuple(self.secret_outputs),
+            inputs=self.inputs,
+            longest=max(self.retry.max_delay, self.compensation_retry.max_delay),
+            digest=digest(*parts),
+        )
 
+    @classmethod
+    def rebind(cls, definition: StepDefinition, session: Session | None) -> HttpHandler:  # noqa: ARG003
+        """It can send what undoes, where that is a `Request`."""
+        from alma.steps.http.handler import HttpHandler
 
-_ASKED: Final = ("undo", "check")
+        settings = definition.settings
+        asked = {key: Request(**settings[key]) for key in _ASKED if key in settings}
+        return HttpHandler(
+            name=definition.name,
+            undone_by="none" if definition.compensation == "nothing" else asked.get("undo"),
+            check=asked.get("check"),
+            inputs=inputs_of(definition),
+            longest=definition.compensation_retry.max_delay,
+            lacks=lacking(definition),
+        )
 
+    @classmethod
+    async def doctor(cls, asked: DoctorOptions) -> Sequence[Check]:  # noqa: ARG003
+        """httpx."""
+        from importlib import metadata
+        from importlib.util import find_spec
 
-def from_plan(step: StepDefinition, names: frozenset[str]) -> HttpHandler:
-    """It can send what undoes, where that is a `Request`; `names` are those of all steps."""
-    from alma.steps.http.handler import HttpHandler
-
-    asked = {key: Request(**step.settings[key]) for key in _ASKED if key in step.settings}
-    return HttpHandler(
-        name=step.name,
-        undone_by="none" if step.compensation == "nothing" else asked.get("undo"),
-        check=asked.get("check"),
-        inputs=inputs_of(step, names),
-        longest=step.compensation_retry.max_delay,
-    )
-
-
-def from_step(step: HttpStep, redactor: Redactor) -> HttpHandler:
-    """It can do and undo. Raises ToolError where httpx is not installed."""
-    from alma.steps.callables import takes_context
-    from alma.steps.http.client import require
-    from alma.steps.http.handler import HttpHandler
-
-    require()
-    parts: list[Any] = [plain(step.inputs), list(step.secret_outputs)]
-    for what, asked in (("do", step.do), ("undo", step.undo), ("check", step.check)):
-        if callable(asked):
-            takes_context(asked, f'The {what} of step "{step.name}"')
-        if isinstance(asked, Request):
-            redactor.learn([asked.json, asked.headers, asked.params])
-            parts.append(mask(asked.to_json()))
-        else:
-            parts.append(code(asked) if callable(asked) else asked)
-    return HttpHandler(
-        name=step.name,
-        do=step.do,
-        undone_by=step.undo,
-        check=step.check,
-        secret_outputs=step.secret_outputs,
-        inputs=step.inputs,
-        longest=max(step.retry.max_delay, step.compensation_retry.max_delay),
-        digest=digest(*parts),
-    )
+        if find_spec("httpx") is None:
+            return (
+                Check.missing("http", "httpx is not installed", "pip install 'alma-pulumi[http]'"),
+            )
+        return (Check(name="http", level="ok", message=f"httpx {metadata.version('httpx')}"),)

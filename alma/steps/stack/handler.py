@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from alma.core.events import DOUBTFUL, IN_DOUBT, UNANSWERED, Failure, Leftover, StepStarted
-from alma.core.operation import Operation, PendingCreate, Reconciled
+from alma.core.events import IN_DOUBT, UNANSWERED, Failure, Leftover, StepStarted
+from alma.core.operation import Operation, Reconciled, Resolver
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Struct, field
 from alma.core.validation import is_whole
@@ -19,15 +19,15 @@ from alma.pulumi.engine import (
     Engine,
     OperationResult,
     PendingOperation,
-    Resource,
     StackRef,
     UpRequest,
 )
 from alma.pulumi.snapshots import Snapshots
-from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way
+from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
 from alma.steps.callables import call_function
-from alma.steps.stack.pending import Resolver, creates_in, described, evidence, resolve, unresolved
-from alma.steps.stack.preview import at_risk
+from alma.steps.stack.leftovers import StackLeftovers, outliving
+from alma.steps.stack.pending import creates_in, described, evidence, resolve, unresolved
+from alma.steps.stack.preview import at_risk, undo_of, what_of
 from alma.steps.stack.restoring import Restoring
 
 
@@ -45,6 +45,7 @@ class StackHandler(Struct):
     compensation: str | Callable[..., Any] = "destroy"
     resolver: Resolver | None = None
     digest: str = ""
+    lacks: str = ""
     snapshots: Snapshots | None = None
     """Where it keeps what the stack was; a run sets it before it starts."""
 
@@ -70,14 +71,7 @@ class StackHandler(Struct):
             if doubtful:
                 return Outcome(failure=unresolved(doubtful))
             inputs, before = await call.inputs(), await self.engine.inspect(self.ref)
-            request = UpRequest(
-                ref=self.ref,
-                program=self.program,
-                config={**self.config, **inputs},
-                defaults=self.defaults,
-                create=not before.exists,
-                log_dir=call.logs(operation),
-            )
+            request = self._request(inputs, before, call.logs(operation))
             result = await self.engine.up(request, operation)
             outcome, left = _outcome(await self._recorded(result, before)), result.fingerprint
             if not left and call.status.started and call.status.started.held:
@@ -105,7 +99,7 @@ class StackHandler(Struct):
         if creates_in(before):
             await self._clear_pending(call)
             before = await self.engine.inspect(self.ref)
-        keeps = self._leftovers(_outliving(before), "kept by its own option retainOnDelete")
+        keeps = self._left.of(outliving(before), "kept by its own option retainOnDelete")
         if not before.is_empty and not await self._destroy(call, keeps):
             return None
         started = status.started
@@ -113,7 +107,7 @@ class StackHandler(Struct):
         remove = call.remove_record if call.kind == "destroy" else ours
         if remove and before.exists and not await self._remove(call):
             return None
-        keeps = (*dict.fromkeys((*status.keeps, *keeps)), *await self._lost(status))
+        keeps = (*dict.fromkeys((*status.keeps, *keeps)), *await self._left.lost(status))
         if keeps:
             return Retained(reason=keeps[0].reason, leftovers=keeps)
         record = "none" if not before.exists else "removed" if remove else "kept"
@@ -129,45 +123,38 @@ class StackHandler(Struct):
     async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Every resource and pending operation in the state, and what it is silent about."""
         checkpoint = await self.engine.inspect(self.ref)
-        return (*self._all(checkpoint, reason), *status.keeps, *await self._lost(status))
+        return (*self._left.all(checkpoint, reason), *status.keeps, *await self._left.lost(status))
 
     async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:
         """`pulumi preview`, and what a failure would mean for what is there now."""
         now = await self.engine.inspect(self.ref)
-        held = len(now.resources) + len(now.pending)
-        what = f"update a stack of {held} resources" if held else "a new stack"
-        undo, way = self._foreseen_undo(held)
-        undoable = way != "retain"
+        undo, way = undo_of(self.compensation, now)
         if inputs is None:
-            return StepPreview(what=what, undo=undo, undoable=undoable, way=way)
-        request = UpRequest(
+            return StepPreview(
+                what=what_of(now), undo=undo, undoable=way != "retain", way=way, later=True
+            )
+        operation = Operation(id="preview", interrupt=asyncio.Event())
+        result = await self.engine.preview(self._request(inputs, now, ""), operation)
+        return StepPreview(
+            what=what_of(now),
+            undo=undo,
+            undoable=way != "retain",
+            changes=result.changes,
+            resources=result.resources,
+            failure=result.failure,
+            way=way,
+            at_risk=at_risk(result, now) if way != "retain" else (),
+        )
+
+    def _request(self, inputs: Mapping[str, Any], now: Checkpoint, log_dir: str) -> UpRequest:
+        return UpRequest(
             ref=self.ref,
             program=self.program,
             config={**self.config, **inputs},
             defaults=self.defaults,
             create=not now.exists,
-            log_dir="",
+            log_dir=log_dir,
         )
-        operation = Operation(id="preview", interrupt=asyncio.Event())
-        result = await self.engine.preview(request, operation)
-        return StepPreview(
-            what=what,
-            undo=undo,
-            undoable=undoable,
-            changes=result.changes,
-            resources=result.resources,
-            failure=result.failure,
-            way=way,
-            at_risk=at_risk(result, now) if undoable else (),
-        )
-
-    def _foreseen_undo(self, held: int) -> tuple[str, Way]:
-        if self.compensation == "retain":
-            return "left as it is: compensation is retain", "retain"
-        before = "call its compensation, then " if callable(self.compensation) else ""
-        if held:
-            return f"{before}restore: put back to the {held} resources that it holds now", "restore"
-        return f"{before}destroy", "destroy"
 
     async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:
         """The outputs in the state, decrypted only where a secret one is asked for."""
@@ -190,7 +177,7 @@ class StackHandler(Struct):
         if now.exists or status.destroyed or not status.resources:
             return None
         reason = "the stack's record is gone from the backend, so nobody can see what is left"
-        return Retained(reason=reason, leftovers=self._changed(status, now, reason))
+        return Retained(reason=reason, leftovers=self._left.changed(status, now, reason))
 
     async def _clear_pending(self, call: StepContext) -> tuple[PendingOperation, ...]:
         """Resolve the pending creates and mend the state; returns those that remain."""
@@ -224,41 +211,12 @@ class StackHandler(Struct):
         )
         return replace(result, resources=resources)
 
-    async def _lost(self, status: StepStatus) -> tuple[Leftover, ...]:
-        """Creates whose end nobody saw: the state is silent about them, so they are named."""
-        lost = {change.urn: change.op for change in status.resources if change.op in DOUBTFUL}
-        creates = [
-            PendingCreate(urn=urn, type=urn.split("::")[2], name=urn.rpartition("::")[2])
-            for urn in lost
-        ]
-        answers = await resolve(self.resolver, creates) if self.resolver else {}
-        known = {} if isinstance(answers, Failure) else answers
-        reasons = {
-            IN_DOUBT: "its provider was lost while it was being created: it may exist",
-            UNANSWERED: "the answer to its create never came: it may exist",
-        }
-        return tuple(
-            Leftover(
-                step=self.name,
-                stack=self._label,
-                urn=create.urn,
-                id=known.get(create.urn) or "",
-                reason=(
-                    reasons[lost[create.urn]]
-                    if known.get(create.urn) is None
-                    else "it was created after all"
-                ),
-            )
-            for create in creates
-            if create.urn not in known or known[create.urn] is not None
-        )
-
     async def _not_ours(self, call: StepContext, now: Checkpoint) -> Compensated | Retained | None:
         status, started = call.status, call.status.started
         held = started.held if started else 0
         if not held and self.compensation != "retain":
             return None
-        lost = await self._lost(status)
+        lost = await self._left.lost(status)
         if held and started and now.fingerprint == started.fingerprint and not lost:
             return Compensated(how="unchanged", evidence={"fingerprint": now.fingerprint})
         if held and self.compensation != "retain":
@@ -269,14 +227,14 @@ class StackHandler(Struct):
                 f"the stack held {held} resources before this run, which changed it, and is left "
                 f"as it is: {why or 'its record is gone from the backend'}"
             )
-            return Retained(reason=reason, leftovers=self._changed(status, now, reason))
+            return Retained(reason=reason, leftovers=self._left.changed(status, now, reason))
         if held:
             reason = "the step asks for it: compensation is retain"
-            return Retained(reason=reason, leftovers=self._changed(status, now, reason))
+            return Retained(reason=reason, leftovers=self._left.changed(status, now, reason))
         if now.is_empty and not lost:
             return Compensated(how="nothing", evidence={"resources": 0, "pending": 0})
         reason = "the step asks for it: compensation is retain"
-        return Retained(reason=reason, leftovers=(*self._all(now, reason), *lost))
+        return Retained(reason=reason, leftovers=(*self._left.all(now, reason), *lost))
 
     async def _put_back(self, call: StepContext) -> Compensated | Retained | None:
         """Restore what the stack was; what nobody saw the end of is named.
@@ -289,23 +247,21 @@ class StackHandler(Struct):
         why = "this run changed it, and it is not put back"
         if call.kind == "restore":
             why = "it was not put back"
-        changed = self._changed(call.status, now, why)
-        cut = tuple(
-            Leftover(
-                step=self.name,
-                stack=self._label,
-                urn=operation.urn,
-                id=operation.id,
-                reason=f"its operation was cut off while {operation.kind}: it may not be as before",
-            )
-            for operation in now.pending
-            if operation not in creates_in(now)
+        changed = self._left.changed(call.status, now, why)
+        creates = creates_in(now)
+        cut = self._left.cut_off(
+            (operation for operation in now.pending if operation not in creates),
+            "it may not be as before",
         )
         undone = await self._restoring.restore(call, changed, cut)
-        lost = (*call.status.keeps, *await self._lost(call.status))
+        lost = (*call.status.keeps, *await self._left.lost(call.status))
         if undone is None or not lost:
             return undone
         return Retained(reason=lost[0].reason, leftovers=lost)
+
+    @property
+    def _left(self) -> StackLeftovers:
+        return StackLeftovers(name=self.name, ref=self.ref, resolver=self.resolver)
 
     @property
     def _restoring(self) -> Restoring:
@@ -330,7 +286,7 @@ class StackHandler(Struct):
                     evidence={"resources": 0, "pending": 0, "fingerprint": after.fingerprint},
                 )
             failure = result.failure or _unverified(after)
-            leftovers = self._all(after, failure.message)
+            leftovers = self._left.all(after, failure.message)
             return Outcome(
                 failure=failure,
                 changes=result.changes,
@@ -349,66 +305,11 @@ class StackHandler(Struct):
                 kind="unverified", message="the stack's record is still in the backend"
             )
             left = Leftover(
-                step=self.name, stack=self._label, reason=f"empty record: {failure.message}"
+                step=self.name, stack=self._left.label, reason=f"empty record: {failure.message}"
             )
             return Outcome(failure=failure, leftovers=(left,))
 
         return (await call.perform("remove", remove)).failure is None
-
-    @property
-    def _label(self) -> str:
-        return f"{self.ref.project}/{self.ref.stack}"
-
-    def _leftovers(self, resources: tuple[Resource, ...], reason: str) -> tuple[Leftover, ...]:
-        return tuple(
-            Leftover(step=self.name, stack=self._label, urn=res.urn, id=res.id, reason=reason)
-            for res in resources
-        )
-
-    def _all(self, checkpoint: Checkpoint, reason: str) -> tuple[Leftover, ...]:
-        pending = tuple(
-            Leftover(
-                step=self.name,
-                stack=self._label,
-                urn=operation.urn,
-                id=operation.id,
-                reason=f"its operation was cut off while {operation.kind}: it may exist",
-            )
-            for operation in checkpoint.pending
-        )
-        return (*self._leftovers(_owned(checkpoint), reason), *pending)
-
-    def _changed(self, status: StepStatus, now: Checkpoint, reason: str) -> tuple[Leftover, ...]:
-        """What this run touched in a stack that was there before; the stack itself if unknown."""
-        changed = tuple(
-            Leftover(
-                step=self.name,
-                stack=self._label,
-                urn=change.urn,
-                id=change.id,
-                reason=f"{change.op} by this run; {reason}",
-            )
-            for change in status.resources
-            if change.op not in ("same", "read", "refresh")
-        )
-        pending = tuple(item for item in self._all(now, reason) if "cut off" in item.reason)
-        whole = (Leftover(step=self.name, stack=self._label, reason=reason),)
-        known = bool(changed or pending) and not status.unwatched
-        return (*changed, *pending) if known else (*changed, *pending, *whole)
-
-
-def _owned(checkpoint: Checkpoint) -> tuple[Resource, ...]:
-    """Resources that really exist at a provider, or all when there is nothing but components."""
-    real = tuple(
-        res
-        for res in checkpoint.resources
-        if res.custom and not res.external and not res.type.startswith("pulumi:providers:")
-    )
-    return real or checkpoint.resources
-
-
-def _outliving(checkpoint: Checkpoint) -> tuple[Resource, ...]:
-    return tuple(res for res in checkpoint.resources if res.retain_on_delete)
 
 
 def _unverified(checkpoint: Checkpoint) -> Failure:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from alma.core.events import Failure
-from alma.core.operation import PendingCreate
+from alma.core.operation import PendingCreate, Resolver
 from alma.pulumi.deployment import CREATING
 from alma.pulumi.engine import Checkpoint, PendingOperation
-
-Resolver = Callable[[PendingCreate], Any]
 
 
 def creates_in(checkpoint: Checkpoint) -> tuple[PendingOperation, ...]:

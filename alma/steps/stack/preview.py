@@ -1,11 +1,31 @@
-"""What an undo could not bring back as it is now, told from a preview before anything starts."""
+"""What an update and its undo would do, and what the undo could not bring back as it is now."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from alma.core.operation import Difference
 from alma.pulumi.engine import Checkpoint, OperationResult
+from alma.steps.base import Way
 
 AGAIN = "it can only be made again then, with a new id and without what it holds"
+
+
+def what_of(now: Checkpoint) -> str:
+    """What an update would be."""
+    held = len(now.resources) + len(now.pending)
+    return f"update a stack of {held} resources" if held else "a new stack"
+
+
+def undo_of(compensation: str | Callable[..., Any], now: Checkpoint) -> tuple[str, Way]:
+    """How it would be undone, in words and in one."""
+    if compensation == "retain":
+        return "left as it is: compensation is retain", "retain"
+    before = "call its compensation, then " if callable(compensation) else ""
+    if held := len(now.resources) + len(now.pending):
+        return f"{before}restore: put back to the {held} resources that it holds now", "restore"
+    return f"{before}destroy", "destroy"
 
 
 def at_risk(foreseen: OperationResult, now: Checkpoint) -> tuple[Difference, ...]:

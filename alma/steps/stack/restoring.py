@@ -11,6 +11,7 @@ from alma.errors import AlmaError, AuthenticationError, RefusedError
 from alma.pulumi.engine import Checkpoint, Engine, RestoreRequest, RestoreResult, StackRef
 from alma.pulumi.snapshots import SnapshotError, Snapshots
 from alma.steps.base import Compensated, Outcome, StepContext
+from alma.steps.stack.leftovers import StackLeftovers
 
 SOMEBODY_ELSE = "it was changed by somebody else after this run's last operation on it"
 
@@ -47,17 +48,13 @@ class Restoring(Frozen):
         """What was made since and a restore will let go, not delete, by its own option."""
         deployment = document.get("deployment") or {}
         known = {(entry["type"], entry.get("id")) for entry in deployment.get("resources") or []}
-        return tuple(
-            Leftover(
-                step=self.name,
-                stack=f"{self.ref.project}/{self.ref.stack}",
-                urn=one.urn,
-                id=one.id,
-                reason="made since, and kept by its own option retainOnDelete",
-            )
+        made = (
+            one
             for one in now.resources
             if one.retain_on_delete and not one.external and (one.type, one.id) not in known
         )
+        left = StackLeftovers(name=self.name, ref=self.ref)
+        return left.of(made, "made since, and kept by its own option retainOnDelete")
 
     async def restore(
         self, call: StepContext, named: tuple[Leftover, ...], cut: tuple[Leftover, ...]
@@ -106,23 +103,13 @@ class Restoring(Frozen):
         return kept.load(digest, self.ref.project, self.ref.stack)
 
     def _leftovers(self, result: RestoreResult, after: Checkpoint) -> tuple[Leftover, ...]:
-        stack = f"{self.ref.project}/{self.ref.stack}"
-        different = tuple(
-            Leftover(step=self.name, stack=stack, urn=one.urn, id=one.id, reason=one.reason)
+        left = StackLeftovers(name=self.name, ref=self.ref)
+        unlike = tuple(
+            Leftover(step=self.name, stack=left.label, urn=one.urn, id=one.id, reason=one.reason)
             for one in result.different
         )
-        pending = tuple(
-            Leftover(
-                step=self.name,
-                stack=stack,
-                urn=one.urn,
-                id=one.id,
-                reason=f"its operation was cut off while {one.kind}: it may exist",
-            )
-            for one in after.pending
-        )
-        whole = Leftover(step=self.name, stack=stack, reason="it could not be put back")
-        return (*different, *pending) or (whole,)
+        pending = left.cut_off(after.pending, "it may exist")
+        return (*unlike, *pending) or (left.whole("it could not be put back"),)
 
 
 def _evidence(snapshot: str, result: RestoreResult, after: Checkpoint) -> dict[str, Any]:

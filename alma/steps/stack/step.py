@@ -2,48 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from alma.core.definition import StepDefinition
-from alma.core.redaction import Redactor
+from alma.core.definition import Definition, StepDefinition
+from alma.core.operation import Resolver
+from alma.core.validation import check_choice, check_key, check_name, check_value
 from alma.errors import DefinitionError
-from alma.pulumi.engine import Engine, StackRef
-from alma.steps.stack.pending import Resolver
+from alma.pulumi.engine import StackRef
+from alma.steps.base import Check, DoctorOptions, SessionOptions, StepHandler
+from alma.steps.stack.session import StackSession
 from alma.steps.step import Step
-from alma.steps.values import code, digest, plain, project_digest
-
-if TYPE_CHECKING:
-    from alma.steps.stack.handler import StackHandler
+from alma.steps.values import code, digest, lacking, plain, project_digest
 
 StackCompensation = Literal["destroy", "restore", "retain"] | Callable[..., Any]
+
+FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
+"""The names that Pulumi itself looks for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackStep(Step):
-    """A Pulumi stack: an inline `program` or a project in `work_dir`."""
+    """A Pulumi stack: an inline `program` or a project in `work_dir`.
+
+    Without a `project` it is the one that the Pulumi.yaml of `work_dir` names.
+    """
 
     kind = "stack"
-    project: str
-    program: Callable[[], Any] | None
-    work_dir: Path | None
-    config: Mapping[str, Any]
-    compensation: StackCompensation
-    resolver: Resolver | None
+    project: str = ""
+    program: Callable[[], Any] | None = None
+    work_dir: Path | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    compensation: StackCompensation = "destroy"
+    resolver: Resolver | None = None
 
-    @classmethod
-    @contextmanager
-    def prewarm(cls, steps: Sequence[Self], stack: str) -> Iterator[None]:
-        """A worker, for the first engine of this process."""
-        from alma.pulumi.prewarm import prewarm
-
-        refs = [step.ref(stack) for step in steps]
-        with prewarm(refs):
-            yield
+    def validate(self) -> None:
+        """One of program and work_dir, and whatever else is given."""
+        if (self.program is None) == (self.work_dir is None):
+            raise DefinitionError(f"{self.where} needs either a program or a work_dir.")
+        if self.program is not None and not callable(self.program):
+            raise DefinitionError(
+                f"{self.where}: the program must be callable, not {self.program!r}."
+            )
+        if not callable(self.compensation):
+            choices = ("destroy", "restore", "retain")
+            check_choice(f"{self.where}: compensation", self.compensation, choices)
+        if self.resolver is not None and not callable(self.resolver):
+            raise DefinitionError(
+                f"{self.where}: the resolver must be callable, not {self.resolver!r}."
+            )
+        for key, value in self.config.items():
+            check_value(f"{self.where}: config {check_key(self.where, key)!r}", value)
+        if both := set(self.config) & set(self.inputs):
+            raise DefinitionError(f"{self.where}: {min(both)!r} is given as config and as input.")
+        own = self.project
+        if self.work_dir is not None:
+            self._set("work_dir", Path(self.work_dir).absolute())
+            own = find_project(self.where, self.work_dir)
+        self._set("project", check_name("project", self.project or own))
 
     def ref(self, stack: str) -> StackRef:
         """Its stack, of this name."""
@@ -62,70 +81,81 @@ class StackStep(Step):
             "compensation": "callable" if callable(self.compensation) else self.compensation,
         }
 
+    def bind(self, session: StackSession) -> StepHandler:
+        """Its program travels to a worker: DefinitionError for one that cannot."""
+        from alma.pulumi.programs import serialize_program
+        from alma.steps.callables import takes_context
+        from alma.steps.stack.handler import StackHandler
 
-def from_plan(step: StepDefinition, stack: str, engine: Engine | None) -> StackHandler:
-    """It can destroy what the stack's state holds, or put it back."""
-    from alma.steps.stack.handler import StackHandler
+        program = None
+        if self.program is not None:
+            program = serialize_program(self.program, step=self.name, by_value=session.modules)
+        undo = self.compensation
+        if callable(undo):
+            takes_context(undo, f'The compensation of step "{self.name}"')
+        return StackHandler(
+            name=self.name,
+            ref=self.ref(session.stack),
+            engine=session.engine,
+            snapshots=session.snapshots,
+            program=program,
+            config=self.config,
+            defaults=session.defaults,
+            inputs=self.inputs,
+            compensation=undo,
+            resolver=self.resolver,
+            digest=digest(
+                code(self.program),
+                code(undo) if callable(undo) else undo,
+                plain(self.config),
+                plain(self.inputs),
+                project_digest(self.work_dir) if self.work_dir else "",
+            ),
+        )
 
-    return StackHandler(
-        name=step.name,
-        ref=stack_ref(step, stack),
-        engine=_required(engine),
-        compensation=step.compensation,
-    )
+    @classmethod
+    def rebind(cls, definition: StepDefinition, session: StackSession | None) -> StepHandler:
+        """It can destroy what the stack's state holds, or put it back."""
+        from alma.steps.stack.handler import StackHandler
+        from alma.steps.unbound import UnboundHandler
 
+        lacks = lacking(definition)
+        if session is None:
+            return UnboundHandler(name=definition.name, lacks=lacks)
+        return StackHandler(
+            name=definition.name,
+            ref=session.ref(definition),
+            engine=session.engine,
+            snapshots=session.snapshots,
+            compensation=definition.compensation,
+            lacks=lacks,
+        )
 
-def from_step(
-    step: StackStep,
-    stack: str,
-    engine: Engine | None,
-    modules: tuple[ModuleType, ...],
-    redactor: Redactor,
-) -> StackHandler:
-    """It can do and undo."""
-    from alma.pulumi.programs import serialize_program
-    from alma.steps.callables import takes_context
-    from alma.steps.stack.handler import StackHandler
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, definition: Definition, asked: SessionOptions
+    ) -> AsyncIterator[StackSession]:
+        """One engine for all stacks."""
+        async with StackSession.open(definition, asked) as session:
+            yield session
 
-    redactor.learn(step.config)
-    program = None
-    if step.program is not None:
-        program = serialize_program(step.program, step=step.name, by_value=modules)
-    undo = step.compensation
-    if callable(undo):
-        takes_context(undo, f'The compensation of step "{step.name}"')
-    return StackHandler(
-        name=step.name,
-        ref=step.ref(stack),
-        engine=_required(engine),
-        program=program,
-        config=step.config,
-        inputs=step.inputs,
-        compensation=undo,
-        resolver=step.resolver,
-        digest=digest(
-            code(step.program),
-            code(undo) if callable(undo) else undo,
-            plain(step.config),
-            plain(step.inputs),
-            project_digest(step.work_dir) if step.work_dir else "",
-        ),
-    )
+    @classmethod
+    @contextmanager
+    def prewarm(cls, steps: Sequence[Self], stack: str) -> Iterator[None]:
+        """A worker, for the first engine of this process."""
+        from alma.pulumi.prewarm import prewarm
 
+        refs = [step.ref(stack) for step in steps]
+        with prewarm(refs):
+            yield
 
-def stack_ref(step: StepDefinition, stack: str) -> StackRef:
-    """The stack of a step."""
-    return StackRef(project=step.project, stack=stack, work_dir=step.work_dir)
+    @classmethod
+    async def doctor(cls, asked: DoctorOptions) -> Sequence[Check]:
+        """CLI, SDK, plugins, backend, passphrase, locks, and what unfinished runs need."""
+        from alma.steps.stack.doctor import examine
 
-
-def _required(engine: Engine | None) -> Engine:
-    if engine is None:
-        raise LookupError("a saga with stack steps needs an engine")
-    return engine
-
-
-FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
-"""The names that Pulumi itself looks for."""
+        return await examine(asked)
 
 
 def find_project(where: str, directory: Path) -> str:

@@ -30,6 +30,7 @@ class TerraformHandler:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     compensation: str | Callable[..., Any] = "destroy"
     digest: str = ""
+    lacks: str = ""
 
     async def inspect(self) -> StepStarted:
         """Read the state; the backend is initialised where it never was."""
@@ -108,12 +109,14 @@ class TerraformHandler:
         except UninitialisedError:
             what = f"apply {self._where}; more is known after `terraform init`"
             undo, undoable = self._foreseen_undo(0)
-            return StepPreview(what=what, undo=f"{undo}, if it holds nothing", undoable=undoable)
+            undo = f"{undo}, if it holds nothing"
+            return StepPreview(what=what, undo=undo, undoable=undoable, later=inputs is None)
         held = len(state.instances)
         what = f"apply to {held} resources in {self._where}" if held else f"apply {self._where}"
         undo, undoable = self._foreseen_undo(held)
         way: Way | None = "destroy" if undoable else None
-        foreseen = StepPreview(what=what, undo=undo, undoable=undoable, way=way)
+        later = inputs is None
+        foreseen = StepPreview(what=what, undo=undo, undoable=undoable, way=way, later=later)
         if inputs is None:
             return foreseen
         with tempfile.TemporaryDirectory() as logs:

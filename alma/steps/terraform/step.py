@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from alma.core.definition import StepDefinition
-from alma.core.redaction import Redactor
-from alma.core.validation import check_choice, check_name
-from alma.errors import DefinitionError
-from alma.steps.step import Step, StepOptions, check_variables, step_options
-from alma.steps.values import code, digest, files_digest, inputs_of, journaled_values, plain
+from alma.core.validation import check_choice
+from alma.errors import DefinitionError, ToolError
+from alma.steps.base import Check, DoctorOptions, Session
+from alma.steps.step import Step, check_variables
+from alma.steps.values import (
+    code,
+    digest,
+    files_digest,
+    inputs_of,
+    journaled_values,
+    lacking,
+    plain,
+)
 
 if TYPE_CHECKING:
     from alma.steps.terraform.cli import Terraform
@@ -34,9 +42,18 @@ class TerraformStep(Step):
 
     kind = "terraform"
     work_dir: Path
-    variables: Mapping[str, Any]
-    program: str
-    compensation: TerraformCompensation
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    program: str = ""
+    compensation: TerraformCompensation = "destroy"
+
+    def validate(self) -> None:
+        """The module is there, and declares the variables that it is given."""
+        if not callable(self.compensation):
+            choices = ("destroy", "retain")
+            check_choice(f"{self.where}: compensation", self.compensation, choices)
+        check_variables(self, self.variables)
+        self._set("work_dir", Path(self.work_dir).absolute())
+        check_module(self.where, self.work_dir, self.values)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -56,31 +73,57 @@ class TerraformStep(Step):
             "settings": {"program": self.program, **journaled_values(self.values)},
         }
 
+    def bind(self, session: Session) -> TerraformHandler:  # noqa: ARG002 - one signature for all
+        """It can do and undo. Raises ToolError when there is no CLI for it."""
+        from alma.steps.callables import takes_context
+        from alma.steps.terraform.handler import TerraformHandler
 
-def terraform_step(
-    owner: object,
-    name: str,
-    work_dir: Path,
-    variables: Mapping[str, Any] | None,
-    program: str,
-    compensation: TerraformCompensation,
-    options: StepOptions,
-) -> TerraformStep:
-    """See `Saga.add_terraform`."""
-    where = f'Step "{check_name("step", name)}"'
-    if not callable(compensation):
-        check_choice(f"{where}: compensation", compensation, ("destroy", "retain"))
-    values = dict(variables or {})
-    check_variables(where, values, options)
-    directory = work_dir.absolute()
-    check_module(where, directory, [*values, *(options.get("inputs") or {})])
-    return TerraformStep(
-        work_dir=directory,
-        variables=values,
-        program=program,
-        compensation=compensation,
-        **step_options(owner, where, name, **options),
-    )
+        undo = self.compensation
+        if callable(undo):
+            takes_context(undo, f'The compensation of step "{self.name}"')
+        terraform = _module(str(self.work_dir), self.program)
+        terraform.locate()
+        return TerraformHandler(
+            name=self.name,
+            terraform=terraform,
+            inputs=self.values,
+            compensation=undo,
+            digest=digest(
+                code(undo) if callable(undo) else undo,
+                plain(self.values),
+                files_digest(configuration(self.work_dir)),
+            ),
+        )
+
+    @classmethod
+    def rebind(cls, definition: StepDefinition, session: Session | None) -> TerraformHandler:  # noqa: ARG003
+        """It can destroy what the module's state holds."""
+        from alma.steps.terraform.handler import TerraformHandler
+
+        return TerraformHandler(
+            name=definition.name,
+            terraform=_module(definition.work_dir, definition.settings["program"]),
+            inputs=inputs_of(definition),
+            compensation=definition.compensation,
+            lacks=lacking(definition),
+        )
+
+    @classmethod
+    async def doctor(cls, asked: DoctorOptions) -> Sequence[Check]:
+        """Its CLI."""
+        from alma.steps.terraform.cli import locate
+
+        try:
+            path = locate("", asked.environ)
+        except ToolError as error:
+            return (Check.missing("terraform", error.message, error.hint),)
+        return (Check(name="terraform", level="ok", message=path),)
+
+
+def _module(work_dir: str, program: str) -> Terraform:
+    from alma.steps.terraform.cli import Terraform
+
+    return Terraform(work_dir=Path(work_dir), program=program)
 
 
 def check_module(where: str, directory: Path, given: Iterable[str]) -> None:
@@ -122,45 +165,3 @@ def _variables(where: str, path: Path) -> set[str]:
     blocks = content.get("variable", {}) if isinstance(content, dict) else {}
     parts = blocks if isinstance(blocks, list) else [blocks]
     return {name for part in parts if isinstance(part, dict) for name in part}
-
-
-def from_plan(step: StepDefinition, names: frozenset[str]) -> TerraformHandler:
-    """It can destroy what the module's state holds; `names` are those of all steps."""
-    from alma.steps.terraform.handler import TerraformHandler
-
-    return TerraformHandler(
-        name=step.name,
-        terraform=_module(step.work_dir, step.settings),
-        inputs=inputs_of(step, names),
-        compensation=step.compensation,
-    )
-
-
-def from_step(step: TerraformStep, redactor: Redactor) -> TerraformHandler:
-    """It can do and undo. Raises ToolError when there is no CLI for it."""
-    from alma.steps.callables import takes_context
-    from alma.steps.terraform.handler import TerraformHandler
-
-    redactor.learn(step.variables)
-    undo = step.compensation
-    if callable(undo):
-        takes_context(undo, f'The compensation of step "{step.name}"')
-    terraform = _module(str(step.work_dir), {"program": step.program})
-    terraform.locate()
-    return TerraformHandler(
-        name=step.name,
-        terraform=terraform,
-        inputs=step.values,
-        compensation=undo,
-        digest=digest(
-            code(undo) if callable(undo) else undo,
-            plain(step.values),
-            files_digest(configuration(step.work_dir)),
-        ),
-    )
-
-
-def _module(work_dir: str, settings: Mapping[str, Any]) -> Terraform:
-    from alma.steps.terraform.cli import Terraform
-
-    return Terraform(work_dir=Path(work_dir), program=settings["program"])

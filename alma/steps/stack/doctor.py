@@ -1,0 +1,171 @@
+"""What stacks need on this machine, and what unfinished runs need of it. Touches nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from alma.core.run import RunStatus, SagaState, StepStatus
+from alma.errors import AlmaError
+from alma.pulumi import checkpoint
+from alma.pulumi.backend import Backend
+from alma.pulumi.cli import Cli, find_cli, parse
+from alma.pulumi.engine import StackRef
+from alma.pulumi.recovery import locks_of
+from alma.steps.base import Check, DoctorOptions
+from alma.steps.stack.localstack import localstack_problem
+
+_PLUGINS: Final = {
+    "pulumi-resource-pulumi-python": "programs with dynamic providers",
+    "pulumi-language-python": "projects with a work_dir and `runtime: python`",
+    "pulumi-language-yaml": "projects with a work_dir and `runtime: yaml`",
+}
+_INSTALL: Final = "It comes with Pulumi: https://www.pulumi.com/docs/install/"
+
+
+async def examine(asked: DoctorOptions) -> Sequence[Check]:
+    """In the order in which a run needs it."""
+    environ = asked.environ
+    backend = Backend.choose(asked.cwd, environ)
+    cli, found = _cli(environ)
+    checks = [found, _sdk(cli), *_plugins(cli, environ)]
+    checks.append(await _backend(backend, cli, environ))
+    checks += [_passphrase(backend, environ), *_locks(backend)]
+    for run in asked.runs:
+        checks += _of_run(run, backend.root)
+    return checks
+
+
+# -- tools -----------------------------------------------------------------------------------
+
+
+def _cli(environ: Mapping[str, str]) -> tuple[Cli | None, Check]:
+    # Without a home, `find_cli` keeps no note of the version: this command writes nothing.
+    homeless = {k: v for k, v in environ.items() if k not in ("HOME", "XDG_CACHE_HOME")}
+    try:
+        cli = find_cli(homeless)
+    except AlmaError as error:
+        return None, Check(name="cli", level="fail", message=error.message, mend=error.hint)
+    return cli, Check(name="cli", level="ok", message=f"Pulumi {cli.version} at {cli.path}")
+
+
+def _sdk(cli: Cli | None) -> Check:
+    try:
+        version = metadata.version("pulumi")
+    except metadata.PackageNotFoundError:
+        mend = "Install it: pip install pulumi"
+        return Check(name="sdk", level="fail", message="the package pulumi is missing", mend=mend)
+    message = f"the Python package pulumi is {version}"
+    if cli is not None and parse(version)[:2] != parse(cli.version)[:2]:
+        mend = f"Install the package of the CLI's version: pip install pulumi=={cli.version}"
+        return Check(
+            name="sdk", level="warn", message=f"{message}, the CLI is {cli.version}", mend=mend
+        )
+    return Check(name="sdk", level="ok", message=message)
+
+
+def _plugins(cli: Cli | None, environ: Mapping[str, str]) -> Iterator[Check]:
+    """As Pulumi looks for them: on PATH, beside the CLI, among the installed plugins."""
+    beside = str(Path(cli.path).resolve().parent) if cli else ""
+    home = Path(environ.get("PULUMI_HOME") or Path(environ.get("HOME", "/"), ".pulumi"))
+    for name, use in _PLUGINS.items():
+        search = os.pathsep.join(filter(None, (environ.get("PATH", ""), beside)))
+        path = shutil.which(name, path=search) or next(_installed(home / "plugins", name), None)
+        if path:
+            yield Check(name="plugin", level="ok", message=f"{name} at {path}")
+        else:
+            message = f"{name} was not found; only {use} need it"
+            yield Check(name="plugin", level="warn", message=message, mend=_INSTALL)
+
+
+def _installed(plugins: Path, name: str) -> Iterator[str]:
+    kind = name.removeprefix("pulumi-")
+    return (str(path / name) for path in plugins.glob(f"{kind}-v*") if (path / name).is_file())
+
+
+# -- state -----------------------------------------------------------------------------------
+
+
+async def _backend(backend: Backend, cli: Cli | None, environ: Mapping[str, str]) -> Check:
+    from alma.pulumi.cli import PulumiCli
+
+    try:
+        backend.check(environ)
+        if backend.root is None and cli is not None:
+            await PulumiCli(cli=cli.path, environment=backend.environment(environ)).whoami()
+    except AlmaError as error:
+        return Check(name="backend", level="fail", message=error.message, mend=error.hint)
+    later = " (made by the first run)" if backend.root and not backend.root.exists() else ""
+    return Check(name="backend", level="ok", message=f"{backend.url}{later}")
+
+
+def _passphrase(backend: Backend, environ: Mapping[str, str]) -> Check:
+    own = backend.own_passphrase
+    if own is None:
+        by = "PULUMI_CONFIG_PASSPHRASE"
+        message = f"from {by if by in environ else f'{by}_FILE'}"
+    elif not own.exists():
+        message = f"{own} (made by the first run)"
+    elif own.stat().st_mode & 0o077:
+        mend = f"chmod 600 {own}"
+        message = f"{own} can be read by others"
+        return Check(name="passphrase", level="warn", message=message, mend=mend)
+    else:
+        message = str(own)
+    return Check(name="passphrase", level="ok", message=message)
+
+
+def _locks(backend: Backend) -> Iterator[Check]:
+    if backend.root is None:
+        return
+    folder = backend.root / ".pulumi" / "locks" / "organization"
+    for directory in sorted(folder.glob("*/*")):
+        ref = StackRef(project=directory.parent.name, stack=directory.name)
+        for lock in locks_of(backend.root, ref):
+            message = f"stack {ref.project}/{ref.stack} is locked by {lock.holder}"
+            if lock.is_proven_dead():
+                mend = f"Its holder is dead: resume its run, or delete {lock.path}"
+                yield Check(name="lock", level="warn", message=message, mend=mend)
+            else:
+                yield Check(name="lock", level="ok", message=f"{message}, who may be at work")
+
+
+# -- runs ------------------------------------------------------------------------------------
+
+
+def _of_run(run: RunStatus, root: Path | None) -> Iterator[Check]:
+    if run.state is SagaState.FAILED or not run.state.is_final:
+        yield from _localstack(run)
+    for step in run.steps.values():
+        if step.started is not None and step.definition.project and root is not None:
+            yield from _pending(run, step, root)
+
+
+def _localstack(run: RunStatus) -> Iterator[Check]:
+    """The LocalStack that a run needs to be gone on with or undone."""
+    localstack = run.plan.aws
+    if localstack is None:
+        return
+    message = f"LocalStack at {localstack.url}, where AWS steps of {run.plan.target} went,"
+    if why := localstack_problem(localstack):
+        mend = "Start it: localstack start -d"
+        yield Check(name="localstack", level="warn", message=f"{message} {why}", mend=mend)
+    else:
+        yield Check(name="localstack", level="ok", message=f"{message} answers")
+
+
+def _pending(run: RunStatus, step: StepStatus, root: Path) -> Iterator[Check]:
+    ref = StackRef(project=step.definition.project, stack=run.plan.stack)
+    try:
+        pending = checkpoint.read(root, ref).pending
+    except (AlmaError, checkpoint.NeedsCli):
+        return  # The stack's own reader will say so, where somebody needs it.
+    for operation in pending:
+        message = f"stack {ref.project}/{ref.stack}: {operation.name} was cut off "
+        message += f"while {operation.kind}: {operation.urn}"
+        mend = f'Give step "{step.name}" a resolver, or look at the provider'
+        yield Check(name="pending", level="warn", message=message, mend=mend)

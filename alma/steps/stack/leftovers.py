@@ -1,0 +1,99 @@
+"""Naming what is left of a stack: what its state holds, and what it is silent about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from alma.core.events import DOUBTFUL, IN_DOUBT, UNANSWERED, Failure, Leftover
+from alma.core.operation import PendingCreate, Resolver
+from alma.core.run import StepStatus
+from alma.core.struct import Frozen
+from alma.pulumi.engine import Checkpoint, PendingOperation, Resource, StackRef
+from alma.steps.stack.pending import resolve
+
+
+class StackLeftovers(Frozen):
+    """Names what is left of one step's stack."""
+
+    name: str
+    ref: StackRef
+    resolver: Resolver | None = None
+
+    @property
+    def label(self) -> str:
+        """The stack, as reports call it."""
+        return f"{self.ref.project}/{self.ref.stack}"
+
+    def of(self, resources: Iterable[Resource], reason: str) -> tuple[Leftover, ...]:
+        """These, for this reason."""
+        return tuple(self._one(res.urn, res.id, reason) for res in resources)
+
+    def all(self, checkpoint: Checkpoint, reason: str) -> tuple[Leftover, ...]:
+        """What a state holds, and what it says of operations that were cut off."""
+        pending = self.cut_off(checkpoint.pending, "it may exist")
+        return (*self.of(_owned(checkpoint), reason), *pending)
+
+    def cut_off(self, pending: Iterable[PendingOperation], doubt: str) -> tuple[Leftover, ...]:
+        """Operations of which the state knows no end."""
+        return tuple(
+            self._one(op.urn, op.id, f"its operation was cut off while {op.kind}: {doubt}")
+            for op in pending
+        )
+
+    def _one(self, urn: str, id_: str, reason: str) -> Leftover:
+        return Leftover(step=self.name, stack=self.label, urn=urn, id=id_, reason=reason)
+
+    def changed(self, status: StepStatus, now: Checkpoint, reason: str) -> tuple[Leftover, ...]:
+        """What this run touched in a stack that was there before; the stack itself if unknown."""
+        changed = tuple(
+            self._one(change.urn, change.id, f"{change.op} by this run; {reason}")
+            for change in status.resources
+            if change.op not in ("same", "read", "refresh")
+        )
+        pending = tuple(item for item in self.all(now, reason) if "cut off" in item.reason)
+        known = bool(changed or pending) and not status.unwatched
+        return (*changed, *pending) if known else (*changed, *pending, self.whole(reason))
+
+    def whole(self, reason: str) -> Leftover:
+        """The stack itself."""
+        return Leftover(step=self.name, stack=self.label, reason=reason)
+
+    async def lost(self, status: StepStatus) -> tuple[Leftover, ...]:
+        """Creates whose end nobody saw: the state is silent about them, so they are named."""
+        lost = {change.urn: change.op for change in status.resources if change.op in DOUBTFUL}
+        creates = [
+            PendingCreate(urn=urn, type=urn.split("::")[2], name=urn.rpartition("::")[2])
+            for urn in lost
+        ]
+        answers = await resolve(self.resolver, creates) if self.resolver else {}
+        known = {} if isinstance(answers, Failure) else answers
+        reasons = {
+            IN_DOUBT: "its provider was lost while it was being created: it may exist",
+            UNANSWERED: "the answer to its create never came: it may exist",
+        }
+        return tuple(
+            self._one(
+                create.urn,
+                known.get(create.urn) or "",
+                reasons[lost[create.urn]]
+                if known.get(create.urn) is None
+                else "it was created after all",
+            )
+            for create in creates
+            if create.urn not in known or known[create.urn] is not None
+        )
+
+
+def _owned(checkpoint: Checkpoint) -> tuple[Resource, ...]:
+    """Resources that really exist at a provider, or all when there is nothing but components."""
+    real = tuple(
+        res
+        for res in checkpoint.resources
+        if res.custom and not res.external and not res.type.startswith("pulumi:providers:")
+    )
+    return real or checkpoint.resources
+
+
+def outliving(checkpoint: Checkpoint) -> tuple[Resource, ...]:
+    """What a destroy lets go and does not delete."""
+    return tuple(res for res in checkpoint.resources if res.retain_on_delete)

@@ -1,0 +1,27 @@
+"""A step that nothing at hand can undo: it only says why, and that it is still there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Never
+
+from alma.core.struct import Struct, field
+from alma.errors import DefinitionError
+from alma.steps.base import StepContext, StepHandler
+
+
+class UnboundHandler(Struct, StepHandler):
+    """`lacks` is why."""
+
+    name: str
+    lacks: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
+
+    async def execute(self, call: StepContext) -> Never:  # noqa: ARG002 - one Protocol
+        """Cannot be."""
+        raise DefinitionError(self.lacks)
+
+    async def compensate(self, call: StepContext) -> Never:  # noqa: ARG002
+        """Cannot be: a run that needs it is refused before it starts."""
+        raise DefinitionError(self.lacks)
