@@ -86,7 +86,7 @@ MUTANTS: Final = (
         "the intent is committed after its effect",
         "runner/executor.py",
         "        self.recorder.record(\n            ev.OperationIntended(",
-        "        self.recorder.note(\n            ev.OperationIntended(",
+        "        self.recorder.defer(\n            ev.OperationIntended(",
     ),
     _one(
         "a start does not wait for its dependencies",
