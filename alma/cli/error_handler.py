@@ -95,10 +95,19 @@ def _terminate_as_interrupt() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(
-        signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT)
-    )
+    before = signal.signal(signal.SIGTERM, _AsInterrupt())
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class _AsInterrupt:
+    """A signal handler. A run that goes on is told of the signal itself, and this one is not."""
+
+    until_a_run = True
+
+    def __call__(self, _number: int, _frame: object) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as `nohup` has it
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)

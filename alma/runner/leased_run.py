@@ -44,7 +44,7 @@ async def execute_run(
     if resumed is not None:
         recorder.defer(resumed)
     try:
-        await Runner(executor).drive()
+        await Runner(executor, handle_signals=settings.handle_signals).drive()
     except JournalError as error:
         with suppress(JournalError):
             # What could not be committed was taken into the state already: it counts for nothing.

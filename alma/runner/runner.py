@@ -34,17 +34,20 @@ from alma.steps.base import Compensated, Outcome, Retained, StepHandler
 class Runner:
     """Drives one run to its end, or until it is suspended or stopped."""
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Executor, *, handle_signals: bool = True) -> None:
         self._executor = executor
         self._recorder = executor.recorder
         self.run: RunStatus = executor.recorder.run
+        self._handle_signals = handle_signals
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stop, self._wake = asyncio.Event(), asyncio.Event()
 
     async def drive(self) -> RunStatus:
         """Go on until the run is over, suspended, or stopped by a second signal."""
         try:
-            with catch_signals(self._interrupted):
+            with catch_signals(self._interrupted, handle=self._handle_signals):
+                # A Ctrl-C that came before is told now, and not in the middle of the first step.
+                await asyncio.sleep(0)
                 while not self.run.state.is_final and not self.run.suspended:
                     self._begin(decide(self.run, frozenset(self._tasks)))
                     await self._settle_some()

@@ -61,7 +61,9 @@ class Settings(Frozen):
 
     `aws` is where AWS steps go, whatever the saga says; `origin` is `file.py:name`, for `resume`;
     `modules` travel to workers by value; `grace` is how many seconds an operation may drain after
-    its deadline; `open_journal` is where a test puts its own faults between a run and its journal.
+    its deadline; without `handle_signals` the process's signals are left to the host, which calls
+    `alma.runner.interrupt`; `open_journal` is where a test puts its own faults between a run and
+    its journal.
     """
 
     journal: str | Path | None = None
@@ -71,6 +73,7 @@ class Settings(Frozen):
     origin: str = ""
     modules: tuple[ModuleType, ...] = ()
     grace: float = 30.0
+    handle_signals: bool = True
     open_journal: OpenJournal = Journal.open
     versions: Mapping[str, str] = field(default_factory=versions)
 

@@ -50,7 +50,11 @@ def run_sync(main: Callable[[], Awaitable[T]]) -> T:
 
 
 async def up(
-    saga: Saga, *, journal: str | Path | None = None, settings: Settings | None = None
+    saga: Saga,
+    *,
+    journal: str | Path | None = None,
+    settings: Settings | None = None,
+    handle_signals: bool = True,
 ) -> Result:
     """Run the saga; see `Saga.execute`.
 
@@ -59,7 +63,7 @@ async def up(
     end, and then a new run begins.
     """
     capture_if_loading(saga)  # a file that is being loaded for its saga does not run it
-    settings = settings or Settings(journal=journal)
+    settings = settings or Settings(journal=journal, handle_signals=handle_signals)
     interrupted = _interrupted(saga, settings)
     if interrupted is not None and interrupted.kind == "up":
         try:

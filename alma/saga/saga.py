@@ -312,24 +312,28 @@ class Saga:
         """From here on steps can no longer be added: a run has started."""
         self._frozen = True
 
-    async def execute(self, *, journal: str | Path | None = None) -> Result:
+    async def execute(
+        self, *, journal: str | Path | None = None, handle_signals: bool = True
+    ) -> Result:
         """Run the saga to its end, on the running event loop.
 
         Returns a result for COMPLETED; raises SagaFailed (with `.result`) for COMPENSATED and
         FAILED, SagaInterrupted when stopped half way, and other AlmaErrors when nothing was
-        started. `journal` is the journal's path (default `.alma/journal.db`).
+        started. `journal` is the journal's path (default `.alma/journal.db`). While it goes on,
+        SIGINT, SIGTERM and SIGHUP interrupt it, and whoever handled them before is told as well;
+        with `handle_signals=False` they are left to the host (see `alma.runner.interrupt`).
         """
         with prewarmed(self.steps, self.stack):
             from alma.runner.start import up
 
-            return await up(self, journal=journal)
+            return await up(self, journal=journal, handle_signals=handle_signals)
 
-    def run(self, *, journal: str | Path | None = None) -> Result:
+    def run(self, *, journal: str | Path | None = None, handle_signals: bool = True) -> Result:
         """`execute`, for a script: makes an event loop of its own. Raises as `execute` does."""
         with prewarmed(self.steps, self.stack):
             from alma.runner.start import run_sync, up
 
-            return run_sync(lambda: up(self, journal=journal))
+            return run_sync(lambda: up(self, journal=journal, handle_signals=handle_signals))
 
 
 def _given(options: StepOptions) -> dict[str, Any]:

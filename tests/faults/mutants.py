@@ -28,6 +28,7 @@ MODEL: Final = "tests/faults/model"
 ACTIONS: Final = "tests/runner/test_actions.py"
 RESUME: Final = "tests/runner/test_resume.py"
 INTERRUPTS: Final = "tests/runner/test_interrupts.py"
+SIGNALS: Final = "tests/runner/test_signals.py"
 DECIDE: Final = "tests/core/test_decide_forward.py"
 JOURNAL: Final = "tests/journal/test_journal.py"
 CHAIN: Final = "tests/journal/test_chain.py"
@@ -225,6 +226,34 @@ MUTANTS: Final = (
         "            if step.open is not None:\n                self._recorder",
         "            if step.open is None:\n                self._recorder",
         INTERRUPTS,
+    ),
+    _one(
+        "the host's handler is forgotten",
+        "runner/signals.py",
+        "            signal.signal(caught, old)",
+        "            signal.signal(caught, signal.SIG_IGN)",
+        SIGNALS,
+    ),
+    _one(
+        "the host is not told while a run goes on",
+        "runner/signals.py",
+        "    if callable(host) and not",
+        "    if host is None and not",
+        SIGNALS,
+    ),
+    _one(
+        "the first run to end takes the handlers of the others",
+        "runner/signals.py",
+        "            if not _holders:\n",
+        "            if True:\n",
+        SIGNALS,
+    ),
+    _one(
+        "a signal before the first step cuts it off",
+        "runner/runner.py",
+        "                await asyncio.sleep(0)\n",
+        "",
+        SIGNALS,
     ),
     _one(
         "retries are not bounded",
