@@ -74,7 +74,7 @@ async def test_an_interrupt_before_the_start_starts_nothing(place: Place) -> Non
 
 async def test_a_deadline_interrupts_then_kills_what_hangs(place: Place) -> None:
     """The CLI and its plugins are gone; the state still says what was under way."""
-    gate, operation, running = await _waiting(place, timeout=6.0, grace=0.5)
+    gate, operation, running = await _waiting(place, timeout=15.0, grace=0.5)
     result = await running
     assert [signal for signal, _ in place.signals] == ["SIGINT", "SIGKILL"]
     assert {why for _, why in place.signals} == {"deadline"}
