@@ -51,7 +51,9 @@ IN_DOUBT: Final = "creating"
 """The `op` of a create that was begun and of which nobody knows whether it happened."""
 UNANSWERED: Final = "unanswered"
 """As IN_DOUBT, where the provider lives and the service's answer never reached it."""
-DOUBTFUL: Final = (IN_DOUBT, UNANSWERED)
+UNREADABLE: Final = "unreadable"
+"""As IN_DOUBT, where the provider has done its work, and its answer could not be taken."""
+DOUBTFUL: Final = (IN_DOUBT, UNANSWERED, UNREADABLE)
 
 
 class ResourceChange(Frozen):

@@ -54,18 +54,6 @@ _FRAME: Final = r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<where>.+
 _NOT_THEIRS: Final = (
     r"[/\\](site-packages|dist-packages|asyncio|concurrent|alma[/\\]pulumi)[/\\]|threading\.py$|^<"
 )
-_LOST: Final = (
-    r"(error reading from server|transport is closing|connection error: desc"
-    r"|the (client )?connection is (closing|draining)|(read|write|dial) (tcp|unix)\b)"
-)
-"""How grpc-go words a broken connection to a plugin, at the beginning of the message."""
-_UNANSWERED: Final = (
-    r"connection (was )?(reset|closed)|broken pipe|\bEOF\b|remote end closed|incomplete ?read"
-    r"|read time(d )?out|server (disconnected|closed)|request timed out"
-    r"|awaiting (response )?headers|read (tcp|udp|unix)\b.*timeout"
-)
-"""How Go's net/http, Python's http.client, urllib3, botocore and etcd word it. A connection that
-was refused, or a name that was not found, is none of these: nothing was asked then."""
 _FIRST_LINES: Final = 12
 """Lines of a provider's message that are kept: some print a whole HTTP exchange."""
 
@@ -128,16 +116,6 @@ def translate(
         hint="The log has all that it said.",
         log=log,
     )
-
-
-def lost_provider(message: str) -> bool:
-    """Whether a resource's (readable) error is not its provider's: the connection to it broke."""
-    return bool(re.match(_LOST, message))
-
-
-def lost_answer(message: str) -> bool:
-    """Whether a provider had asked its service, and the connection ended before the answer."""
-    return bool(re.search(_UNANSWERED, message, re.IGNORECASE))
 
 
 def readable(message: str) -> str:

@@ -247,4 +247,13 @@ MATRIX: Final = (
             "faults/real/test_moments.py::test_what_was_deleted_behind_its_back_is_undone_all_the_same",
         ),
     ),
+    Row(
+        30,
+        "a create's answer cannot be read, or is a gateway's or a client's timeout",
+        "FAILED naming the URN, or the resolver's word",
+        (
+            "pulumi/test_answers.py::test_a_create_that_took_effect_is_never_clean",
+            "pulumi/test_answers.py::test_a_resolver_is_asked_about_it",
+        ),
+    ),
 )

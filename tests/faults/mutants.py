@@ -202,6 +202,20 @@ MUTANTS: Final = (
         "lost: dict[str, str] = {}",
     ),
     _one(
+        "an answer that cannot be taken is a refusal",
+        "pulumi/doubts.py",
+        "if re.search(_UNREADABLE,",
+        'if re.search("^$",',
+        "tests/pulumi/test_answers.py::test_what_the_sdk_cannot_send_is_a_doubt",
+    ),
+    _one(
+        "a gateway's timeout is a refusal",
+        "pulumi/doubts.py",
+        'return UNANSWERED if lost_answer(said) else ""',
+        'return ""',
+        "tests/pulumi/test_answers.py::test_what_is_said_after_the_call_is_a_doubt",
+    ),
+    _one(
         "what hangs in the state is not named",
         "steps/stack/leftovers.py",
         "return (*self.of(_owned(checkpoint), reason), *pending)",

@@ -21,7 +21,9 @@ def _tests_in(file: str) -> set[str]:
 
 
 def test_no_row_is_missing() -> None:
-    assert [row.number for row in MATRIX] == list(range(1, 29))
+    numbers = [row.number for row in MATRIX]
+    assert numbers == sorted(set(numbers))
+    assert set(range(1, 29)) <= set(numbers)
 
 
 @pytest.mark.parametrize("row", MATRIX, ids=lambda row: f"{row.number:02}")

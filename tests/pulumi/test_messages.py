@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from alma.pulumi.failures import lost_answer, readable, translate
+from alma.pulumi.doubts import lost_answer
+from alma.pulumi.failures import readable, translate
 
 STACK = "urn:pulumi:dev::demo::pulumi:pulumi:Stack::demo-dev"
 BUCKET = "urn:pulumi:dev::demo::aws:s3/bucket:Bucket::logs"

@@ -11,14 +11,15 @@ from typing import Any, Protocol
 
 from pulumi.automation import CommandError, ConfigValue, EngineEvent, StepEventMetadata
 
-from alma.core.events import IN_DOUBT, UNANSWERED, Failure, ResourceChange
+from alma.core.events import Failure, ResourceChange
 from alma.core.redaction import Redactor
 from alma.errors import AlmaError
 from alma.pulumi.automation.host import served
 from alma.pulumi.automation.program import ProgramHost, load
 from alma.pulumi.automation.replay import ReplayHost
 from alma.pulumi.automation.stack import Command, InterruptedBeforeStartError, Stack, Workspace
-from alma.pulumi.failures import lost_answer, lost_provider, readable, translate
+from alma.pulumi.doubts import doubt_of
+from alma.pulumi.failures import readable, translate
 from alma.pulumi.messages import Progress, Report, Started, Task
 from alma.system.processes import identify
 
@@ -81,11 +82,10 @@ class Events:
         urn = metadata.urn
         if not metadata.op.value.startswith("create"):
             return
-        said = [readable(message) for other, message in self.errors if other == urn]
-        for doubt, seen in ((IN_DOUBT, lost_provider), (UNANSWERED, lost_answer)):
-            if any(map(seen, said)):
-                self.touched[urn, doubt] = ResourceChange(urn=urn, op=doubt)
-                return
+        said = (message for other, message in self.errors if other == urn)
+        doubt = next(filter(None, map(doubt_of, said)), "")
+        if doubt:
+            self.touched[urn, doubt] = ResourceChange(urn=urn, op=doubt)
 
     def _note(self, metadata: StepEventMetadata, *, done: bool) -> None:
         urn, operation = metadata.urn, metadata.op.value

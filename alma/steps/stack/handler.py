@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from alma.core.events import IN_DOUBT, UNANSWERED, Failure, Leftover, StepStarted
+from alma.core.events import IN_DOUBT, UNANSWERED, UNREADABLE, Failure, Leftover, StepStarted
 from alma.core.operation import Operation, Reconciled, Resolver
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.struct import Struct, field
@@ -29,6 +29,14 @@ from alma.steps.stack.leftovers import StackLeftovers, outliving
 from alma.steps.stack.pending import creates_in, described, evidence, resolve, unresolved
 from alma.steps.stack.preview import at_risk, undo_of, what_of
 from alma.steps.stack.restoring import Restoring
+
+_ANSWERED = (UNANSWERED, UNREADABLE)
+"""Doubts about creates whose provider lives: it may have told the engine of them all the same."""
+_NOT_REPEATED = {
+    IN_DOUBT: "The provider was lost: it may exist.",
+    UNREADABLE: "It was made, but the provider's answer cannot be taken: mend what it returns.",
+}
+"""Trying these creates again could make them a second time."""
 
 
 class StackHandler(Struct):
@@ -200,14 +208,14 @@ class StackHandler(Struct):
 
     async def _recorded(self, result: OperationResult, before: Checkpoint) -> OperationResult:
         """Without doubts about what the state knows all the same: a destroy deletes that."""
-        if not any(change.op == UNANSWERED for change in result.resources):
+        if not any(change.op in _ANSWERED for change in result.resources):
             return result
         now = await self.engine.inspect(self.ref)
         new = {one.urn for one in now.resources} - {one.urn for one in before.resources}
         resources = tuple(
             change
             for change in result.resources
-            if change.op != UNANSWERED or change.urn not in new
+            if change.op not in _ANSWERED or change.urn not in new
         )
         return replace(result, resources=resources)
 
@@ -325,9 +333,10 @@ def _unverified(checkpoint: Checkpoint) -> Failure:
 
 def _outcome(result: OperationResult) -> Outcome:
     failure = result.failure
-    if failure is not None and any(change.op == IN_DOUBT for change in result.resources):
-        # Trying again could make it a second time.
-        failure = replace(failure, kind="pending", hint="The provider was lost: it may exist.")
+    doubts = {change.op for change in result.resources}
+    if failure is not None and doubts & _NOT_REPEATED.keys():
+        hint = next(hint for op, hint in _NOT_REPEATED.items() if op in doubts)
+        failure = replace(failure, kind="pending", hint=hint)
     return Outcome(
         failure=failure,
         changes=result.changes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from alma.core.events import DOUBTFUL, IN_DOUBT, UNANSWERED, Failure, Leftover
+from alma.core.events import DOUBTFUL, IN_DOUBT, UNANSWERED, UNREADABLE, Failure, Leftover
 from alma.core.operation import PendingCreate, Resolver
 from alma.core.run import StepStatus
 from alma.core.struct import Frozen
@@ -70,6 +70,7 @@ class StackLeftovers(Frozen):
         reasons = {
             IN_DOUBT: "its provider was lost while it was being created: it may exist",
             UNANSWERED: "the answer to its create never came: it may exist",
+            UNREADABLE: "its provider made it, but the answer could not be taken: it may exist",
         }
         return tuple(
             self._one(
