@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,20 @@ FOREIGN = (
 FOREIGN_PREFIXES = ("AWS_", "DOCKER_", "KUBE")
 # pytest-xdist sets it for its workers; a test that cares makes a terminal of its own.
 FOREIGN_SIZE = ("COLUMNS", "LINES")
+
+
+def pytest_configure() -> None:
+    """Let the tests' processes be interrupted, however the tests were started.
+
+    A shell's background jobs have SIGINT ignored, what nohup starts SIGHUP, and children inherit
+    it: the CLI and alma rightly leave it at that.
+    """
+    for caught, default in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(caught) is signal.SIG_IGN:
+            signal.signal(caught, default)
 
 
 @pytest.fixture(scope="session")
@@ -58,17 +71,6 @@ def isolated(
     for name in (*FOREIGN, *FOREIGN_SIZE, *accounts):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """Under `nohup`, and in the background of a script, SIGINT is ignored, and by children too."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    if before is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

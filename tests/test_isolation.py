@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,15 @@ def test_guard(tmp_path):
     assert pathlib.Path(os.environ["PULUMI_HOME"], "plugins", "resource-x").exists()
 def test_engine(pulumi_cli):
     pass
+"""
+
+INTERRUPTIBLE = """\
+import signal, subprocess, sys
+def test_children(tmp_path):
+    for sent in (signal.SIGINT, signal.SIGHUP):
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        child.send_signal(sent)
+        assert child.wait(timeout=20) == -sent
 """
 
 
@@ -49,3 +59,18 @@ def test_the_guard_of_all_tests(tmp_path: Path) -> None:
     assert run.returncode == 1, run.stdout
     assert "1 passed, 1 error" in run.stdout
     assert "run the tests by `nox -s tests`" in run.stdout
+
+
+def test_a_background_job_of_a_shell_can_send_its_signals(tmp_path: Path) -> None:
+    """There SIGINT is ignored, and each child would inherit that."""
+    (tmp_path / "test_children.py").write_text(INTERRUPTIBLE)
+    pytest = f"{sys.executable} -m pytest -p tests.conftest -p no:cacheprovider"
+    run = subprocess.run(
+        ["sh", "-c", f"trap '' INT HUP; exec {pytest} --rootdir . test_children.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
