@@ -231,13 +231,6 @@ def arrows() -> Iterator[tuple[str, str]]:
                     yield name, imported
 
 
-WRONG_LIBRARIES = {
-    ("alma.journal.verify", "sqlite3"),
-    ("alma.journal.lease", "psutil"),
-    ("alma.journal.journal", "sqlite3"),
-}
-
-
 def test_arrows_between_rooms_point_one_way() -> None:
     """As the table in docs/architecture.md has it."""
     allowed = rooms()
@@ -276,7 +269,7 @@ def test_each_library_is_known_in_one_room(libraries: str, owners: str) -> None:
         for imported in imports(path):
             if any(imported == lib or imported.startswith(f"{lib}.") for lib in libraries_):
                 at_home = any(name == owner or name.startswith(f"{owner}.") for owner in owners_)
-                assert at_home or (name, imported) in WRONG_LIBRARIES, f"{name} imports {imported}"
+                assert at_home, f"{name} imports {imported}"
 
 
 def test_stacks_import_nothing_of_alma() -> None:

@@ -1,4 +1,4 @@
-"""The hash chain over the journal's rows, and what a walk along it finds. No SQLite, no I/O.
+"""The hash chain over the journal's rows, and the walk along it that `verify` takes.
 
 Every row holds the hash of the row before it. A row's own hash is
 
@@ -14,59 +14,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final
 
-from alma.core.events import decode
 from alma.core.struct import Frozen
+from alma.journal.store import EventRow, LeaseRow, Reader, RunRow, UnreadableError, to_event
 
 GENESIS: Final = "0" * 64
 """What the first row of a chain names as the hash before it."""
 
 
 _COLUMNS: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-class EventRow(NamedTuple):
-    """A row of the table `events`, its columns in their order."""
-
-    position: int
-    run: str
-    seq: int
-    at: str
-    epoch: int
-    type: str
-    step: str
-    data: str
-    prev: str
-    hash: str
-
-
-class LeaseRow(NamedTuple):
-    """A row of the table `leases`, its columns in their order."""
-
-    number: int
-    target: str
-    epoch: int
-    run: str
-    host: str
-    pid: int
-    started: float
-    actor: str
-    acquired_at: str
-    prev: str
-    hash: str
-
-
-class RunRow(Frozen):
-    """A row of the table `runs`. `position` is that of the run's first event."""
-
-    position: int
-    run: str
-    target: str
-    saga: str
-    stack: str
-    kind: str
-    created_at: str
 
 
 class Head(Frozen):
@@ -94,7 +51,21 @@ class Break(Frozen):
         return f"position {self.position}{where}: {self.problem}"
 
 
-def link(prev: str, columns: Iterable[str | int | float]) -> str:
+class Verdict(Frozen):
+    """What `verify` found. `head` is the last good event; `first_break` is None if all is well."""
+
+    events: int
+    runs: int
+    head: Head
+    first_break: Break | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the journal is what was written."""
+        return self.first_break is None
+
+
+def row_hash(prev: str, columns: Iterable[str | int | float]) -> str:
     """The hash of a row with these columns after a row with the hash `prev`."""
     return sha256(_COLUMNS.encode([prev, *columns]).encode()).hexdigest()
 
@@ -102,16 +73,23 @@ def link(prev: str, columns: Iterable[str | int | float]) -> str:
 def hash_problem(row: EventRow | LeaseRow) -> str:
     """What is wrong with the row's own hash, or an empty string."""
     try:
-        expected = link(row.prev, row[:-2])
+        expected = row_hash(row.prev, row[:-2])
     except (TypeError, ValueError):  # a blob or a NULL where text was
         expected = ""
     return "" if row.hash == expected else "its content does not match its hash: it was edited"
 
 
+def row_problem(row: EventRow, seq: int) -> str:
+    """What is wrong with a row that should have this seq, as far as it shows by itself."""
+    if row.seq != seq:
+        return f"seq {seq} is missing"
+    return hash_problem(row) or decode_problem(row)
+
+
 def decode_problem(row: EventRow) -> str:
     """Why the row is no event that this version understands, or an empty string."""
     try:
-        decode(row.type, row.step, json.loads(row.data))
+        to_event(row)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         return f"it is no event that this version of alma understands: {error}"
     return ""
@@ -203,3 +181,39 @@ def lease_break(rows: Iterable[LeaseRow]) -> str:
             return f"{which} does not follow the lease before it"
         prev, epochs[row.target] = row.hash, row.epoch
     return ""
+
+
+def verify(reader: Reader, expected: Head | None) -> Verdict:
+    """Walk the events, then look at what stands around them; `expected` is an earlier head."""
+    walk, runs = ChainWalk({}, {}), 0
+    try:
+        listed = {row.run: row for row in reader.runs()}
+        leases = reader.leases()
+        walk = ChainWalk(listed, {(lease.target, lease.epoch): lease.run for lease in leases})
+        runs = len(listed)
+        broken = _along(reader, walk, expected)
+        if broken is None and (problem := lease_break(leases) or reader.problem()):
+            broken = Break(position=0, run="", seq=0, problem=problem)
+    except UnreadableError as error:
+        broken = Break(position=0, run="", seq=0, problem=str(error))
+    return Verdict(events=walk.head.position, runs=runs, head=walk.head, first_break=broken)
+
+
+def _along(reader: Reader, walk: ChainWalk, expected: Head | None) -> Break | None:
+    try:
+        for row in reader.all_events():
+            if broken := walk.step(row):
+                return broken
+            if expected and row.position == expected.position and row.hash != expected.hash:
+                problem = "not the event of the expected head: the chain was rewritten"
+                return Break(position=row.position, run=row.run, seq=row.seq, problem=problem)
+    except UnreadableError as error:
+        return _after(walk.head, str(error))
+    if expected and expected.position > walk.head.position:
+        problem = f"the tail is missing: the expected head is at position {expected.position}"
+        return _after(walk.head, problem)
+    return walk.end()
+
+
+def _after(head: Head, problem: str) -> Break:
+    return Break(position=head.position + 1, run="", seq=0, problem=problem)

@@ -1,35 +1,34 @@
-"""The journal: an SQLite file of events that are only ever added. Nobody else knows SQLite.
+"""The journal: events that are only ever added, in one chain, whatever store keeps them.
 
-(The modules `alma._journal_*` are its private parts.) Nothing about the chain is kept in memory:
-the place of the next event is read inside the transaction that adds it. So a failed commit
-changes nothing, and several processes may write at once.
+Nothing about the chain is kept in memory: the place of the next event is read inside the
+transaction that adds it. So a failed commit changes nothing, and several processes may write at
+once.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from alma.core.events import Event, Process, Recorded, RunCreated
 from alma.errors import JournalError, RunNotFoundError, StaleEpochError
-from alma.journal import rows
-from alma.journal import verify as _journal_verify
-from alma.journal.chain import Break, EventRow, Head, RunRow, link
-from alma.journal.lease import Holder, Lease, current_process
-from alma.journal.sqlite import leases as _journal_leases
-from alma.journal.sqlite.connection import Store
-from alma.journal.sqlite.schema import LAST
-from alma.journal.verify import Verdict
-
-__all__ = ["Break", "Head", "Holder", "Journal", "Lease", "RunRow", "Verdict"]
-
-BUSY_SECONDS: Final = 5.0
-"""How long a writer waits for another one: a commit takes well under a millisecond."""
+from alma.journal import lease as leases
+from alma.journal.chain import GENESIS, Head, Verdict, row_hash, row_problem, verify
+from alma.journal.lease import Holder, Lease
+from alma.journal.store import (
+    EventRow,
+    Place,
+    RunRow,
+    Store,
+    Writer,
+    to_recorded,
+    to_stamp,
+    to_text,
+)
 
 SHOWN: Final = 5
 """How many ids a RunNotFoundError names."""
@@ -41,34 +40,18 @@ def utc_now() -> datetime:
 
 
 class Journal:
-    """One journal file. Safe to share between threads; a context manager.
+    """One journal, opened by `open_journal`. Safe to share between threads; a context manager.
 
-    Every method raises JournalError when the file cannot be read, written or trusted.
+    Every method raises JournalError when the store cannot be read, written or trusted.
     """
 
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._clock = clock
 
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        *,
-        write: bool,
-        clock: Callable[[], datetime] = utc_now,
-        wait: float = BUSY_SECONDS,
-    ) -> Self:
-        """Open it; `wait` is how many seconds to wait for another writer.
-
-        With `write` the file (0600) and its directory (0700) are made when missing. Without,
-        nothing is ever written, and a missing file is read as one without runs.
-        """
-        return cls(Store(path.absolute(), write=write, wait=wait), clock)
-
     @property
     def path(self) -> Path:
-        """The file, absolute."""
+        """The store's file, absolute: what else a run keeps is beside it."""
         return self._store.path
 
     def close(self) -> None:
@@ -86,7 +69,7 @@ class Journal:
     ) -> None:
         self.close()
 
-    # -- leases: see alma.journal.sqlite.leases ----------------------------------------------------
+    # -- leases ------------------------------------------------------------------------------
 
     def acquire(
         self, target: str, run: str, *, actor: str = "", process: Process | None = None
@@ -95,21 +78,24 @@ class Journal:
 
         Raises RunnerBusyError, naming the holder, while somebody has it.
         """
-        return _journal_leases.acquire(
-            self._store, target, run, actor, process or current_process(), self._clock()
-        )
+        if process is None:
+            from alma.system.processes import this_process  # psutil: only a runner needs it
+
+            process = this_process()
+        return leases.acquire(self._store, target, run, actor, process, self._clock())
 
     def latest_epoch(self, target: str) -> int:
         """The epoch of the last lease on a target; 0 before the first."""
-        return _journal_leases.latest_epoch(self._store, target)
+        row = self._store.read("read the leases", lambda reader: reader.last_lease(target))
+        return row.epoch if row else 0
 
     def holder(self, target: str) -> Holder | None:
         """The last lease on a target, live or not; None when there never was one."""
-        return _journal_leases.holder(self._store, target)
+        return leases.holder(self._store, target)
 
     def is_held(self, target: str) -> bool:
         """Whether a live runner holds the lease on a target. Writes nothing."""
-        return _journal_leases.is_held(self._store, target)
+        return self._store.is_locked(target)
 
     # -- adding events -----------------------------------------------------------------------
 
@@ -140,40 +126,59 @@ class Journal:
     def _add(
         self, drafts: Sequence[Recorded], lease: Lease, *, create: RunCreated | None = None
     ) -> list[Recorded]:
-        run, texts = drafts[0].run, [rows.to_text(draft.event) for draft in drafts]
+        run, texts = drafts[0].run, [to_text(draft.event) for draft in drafts]
         if not lease.held or lease.run != run:
             raise StaleEpochError(f"The lease on {lease.target} is not held for run {run}.")
-        what = " and ".join(draft.event.type for draft in drafts)
-        with self._store.transaction(f"write {what} of run {run}") as connection:
-            last = connection.execute(LAST, {"run": run, "target": lease.target}).fetchone()
-            target, epoch, seq, position, prev = last
-            _check_epoch(lease, epoch)
+
+        def work(writer: Writer) -> list[Recorded]:
+            place = writer.place(run, lease.target)
+            lease.check_epoch(place.epoch)
             if create is not None:
-                if target is not None:
-                    raise JournalError(f"There is a run {run} in {self.path} already.")
-                target = f"{create.saga}/{create.stack}"
-                listed = (create.saga, create.stack, create.kind, rows.to_stamp(drafts[0].at))
-                connection.execute(rows.ADD_RUN, (position + 1, run, target, *listed))
-            if target is None:
-                raise RunNotFoundError(f"There is no run {run} in {self.path}.")
-            if target != lease.target:
-                raise JournalError(f"Run {run} is of {target}, its lease of {lease.target}.")
-            added = []
-            for draft, data in zip(drafts, texts, strict=True):
-                position, seq = position + 1, seq + 1
-                if draft.seq not in (0, seq):
-                    raise JournalError(
-                        f"Run {run} holds {seq - 1} events in {self.path}, not the "
-                        f"{draft.seq - 1} that its runner knows: somebody else has written into it."
-                    )
-                event = draft.event
-                place = (position, run, seq, rows.to_stamp(draft.at), epoch)
-                columns = (*place, event.type, event.step, data)
-                digest = link(prev, columns)
-                connection.execute(rows.ADD_EVENT, (*columns, prev, digest))
-                added.append(replace(draft, seq=seq, epoch=epoch, hash=digest))
-                prev = digest
-        return added
+                place = self._add_run(writer, place, drafts[0], create)
+            self._check_place(place, run, lease, drafts)
+            added, prev = [], place.hash or GENESIS
+            for number, (draft, data) in enumerate(zip(drafts, texts, strict=True), start=1):
+                position, seq, event = place.position + number, place.seq + number, draft.event
+                at = to_stamp(draft.at)
+                columns = (position, run, seq, at, place.epoch, event.type, event.step, data)
+                row = EventRow(*columns, prev, row_hash(prev, columns))
+                writer.add_event(row)
+                added.append(replace(draft, seq=seq, epoch=row.epoch, hash=row.hash))
+                prev = row.hash
+            return added
+
+        what = " and ".join(draft.event.type for draft in drafts)
+        return self._store.write(f"write {what} of run {run}", work)
+
+    def _add_run(self, writer: Writer, place: Place, first: Recorded, create: RunCreated) -> Place:
+        """List a run; where its first event goes."""
+        if place.target is not None:
+            raise JournalError(f"There is a run {first.run} in {self.path} already.")
+        row = RunRow(
+            position=place.position + 1,
+            run=first.run,
+            target=f"{create.saga}/{create.stack}",
+            saga=create.saga,
+            stack=create.stack,
+            kind=create.kind,
+            created_at=to_stamp(first.at),
+        )
+        writer.add_run(row)
+        return place._replace(target=row.target)
+
+    def _check_place(
+        self, place: Place, run: str, lease: Lease, drafts: Sequence[Recorded]
+    ) -> None:
+        if place.target is None:
+            raise RunNotFoundError(f"There is no run {run} in {self.path}.")
+        if place.target != lease.target:
+            raise JournalError(f"Run {run} is of {place.target}, its lease of {lease.target}.")
+        for seq, draft in enumerate(drafts, start=place.seq + 1):
+            if draft.seq not in (0, seq):
+                raise JournalError(
+                    f"Run {run} holds {seq - 1} events in {self.path}, not the "
+                    f"{draft.seq - 1} that its runner knows: somebody else has written into it."
+                )
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -182,60 +187,38 @@ class Journal:
 
         Each row is held against its hash: an edited or damaged one raises JournalError.
         """
-
-        def work(connection: sqlite3.Connection) -> list[EventRow]:
-            query = f"{rows.EVENTS} WHERE run = ? AND seq > ? ORDER BY seq"
-            return [EventRow._make(row) for row in connection.execute(query, (run, after))]
-
-        found = self._store.read(f"read run {run}", work)
+        found = self._store.read(f"read run {run}", lambda reader: reader.events(run, after))
         for seq, row in enumerate(found, start=after + 1):
-            if problem := rows.row_problem(row, seq):
+            if problem := row_problem(row, seq):
                 raise JournalError(
                     f"The journal {self.path} cannot be trusted: run {run}, seq {row.seq}: "
                     f"{problem}.",
                     hint="alma-pulumi verify names the first break.",
                 )
-        return [rows.to_recorded(row) for row in found]
+        return [to_recorded(row) for row in found]
 
     def runs(self, limit: int | None = 20, target: str | None = None) -> list[RunRow]:
         """The runs, newest first (by their place, not by the clock); of one target if given."""
-        where, values = ("", ()) if target is None else ("WHERE target = ?", (target,))
-
-        def work(connection: sqlite3.Connection) -> list[RunRow]:
-            query = f"{rows.RUNS} {where} ORDER BY position DESC LIMIT ?"
-            found = connection.execute(query, (*values, -1 if limit is None else limit))
-            return [rows.to_run(row) for row in found]
-
-        return self._store.read("list the runs", work)
+        return self._store.read("list the runs", lambda reader: reader.runs(limit, target))
 
     def run(self, run: str) -> RunRow:
         """The run with exactly that id; RunNotFoundError when there is none."""
-
-        def work(connection: sqlite3.Connection) -> Any:
-            return connection.execute(f"{rows.RUNS} WHERE run = ?", (run,)).fetchone()
-
-        row = self._store.read(f"find run {run}", work)
+        row = self._store.read(f"find run {run}", lambda reader: reader.run(run))
         if row is None:
             raise RunNotFoundError(f"There is no run {run} in {self.path}.")
-        return rows.to_run(row)
+        return row
 
     def resolve(self, reference: str) -> str:
         """The id of the run that `latest`, an id or a unique prefix of one means.
 
         Raises RunNotFoundError, with the ids that come into question.
         """
-
-        def work(connection: sqlite3.Connection) -> list[str]:
-            # char(1114111) is the last code point: no id with this prefix sorts behind it.
-            query = "SELECT run FROM runs WHERE run >= ?1 AND run < ?1 || char(1114111) LIMIT ?2"
-            return [run for (run,) in connection.execute(query, (reference, SHOWN + 1))]
-
         newest = [row.run for row in self.runs(limit=SHOWN)]
         if not newest:
             raise RunNotFoundError(f"There are no runs in {self.path} yet.")
         if reference == "latest":
             return newest[0]
-        found = self._store.read("list the runs", work) if reference else []
+        found = self._matching(reference) if reference else []
         if reference in found or len(found) == 1:
             return found[0]
         if not found:
@@ -249,26 +232,16 @@ class Journal:
             hint="Give more of the id.",
         )
 
+    def _matching(self, prefix: str) -> list[str]:
+        return self._store.read("list the runs", lambda reader: reader.matching(prefix, SHOWN + 1))
+
     # -- trust -------------------------------------------------------------------------------
 
     def head(self) -> Head:
         """The place and hash of the last event. Keep it elsewhere, to `verify` against later."""
-
-        def work(connection: sqlite3.Connection) -> Any:
-            return connection.execute(f"{rows.EVENTS} ORDER BY position DESC LIMIT 1").fetchone()
-
-        row = self._store.read("read the last event", work)
-        return Head(position=row[0], hash=row[-1]) if row else Head()
+        row = self._store.read("read the last event", lambda reader: reader.last_event())
+        return Head(position=row.position, hash=row.hash) if row else Head()
 
     def verify(self, expected: Head | None = None) -> Verdict:
-        """Walk the whole chain and check the file; `expected` is an earlier `head()`."""
-        return self._store.read("verify", lambda c: _journal_verify.verify(c, expected))
-
-
-def _check_epoch(lease: Lease, latest: int) -> None:
-    if latest != lease.epoch:
-        raise StaleEpochError(
-            f"The lease on {lease.target} was taken over: its epoch is {lease.epoch}, "
-            f"the last is {latest}.",
-            hint="Another runner drives it now; see alma-pulumi status.",
-        )
+        """Walk the whole chain and check the store; `expected` is an earlier `head()`."""
+        return self._store.read("verify", lambda reader: verify(reader, expected))

@@ -1,57 +1,25 @@
-"""Who may drive a target: a file lock for the runner's life, and an epoch for ever.
+"""Who may drive a target: a lock for the runner's life, and an epoch for ever.
 
-The lock (`flock`) dies with its process, so that nothing has to be timed out. The epoch, a row
-in the journal, makes it safe: it grows with every lease on a target, and an append under an
-older one is refused, whatever became of the lock.
+The store's lock dies with its process, so that nothing has to be timed out. The epoch, a row in
+the journal, makes it safe: it grows with every lease on a target, and an append under an older
+one is refused, whatever became of the lock.
 """
 
 from __future__ import annotations
 
-import os
+import time
 from datetime import datetime
-from hashlib import sha256
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from alma.core.events import Process
 from alma.core.struct import Frozen, Struct, field
-from alma.system.files import FileLock
+from alma.errors import RunnerBusyError, StaleEpochError
+from alma.journal.chain import GENESIS, row_hash
+from alma.journal.store import LeaseRow, Lock, Store, Writer, to_stamp
 
-
-def lock_path(journal: Path, target: str) -> Path:
-    """The lock file of a target: beside the journal, named by the target's SHA-256.
-
-    It is never deleted: whoever waited on a deleted file would hold a lock on nothing.
-    """
-    return journal.parent / "leases" / f"{sha256(target.encode()).hexdigest()}.lock"
-
-
-def current_process() -> Process:
-    """This process: host, pid and start time (seconds, epoch)."""
-    import psutil  # only a runner needs it; commands that read start faster
-
-    pid = os.getpid()
-    return Process(host=_host(), pid=pid, started=psutil.Process(pid).create_time())
-
-
-def _host() -> str:
-    import socket  # as psutil
-
-    return socket.gethostname()
-
-
-def may_live(process: Process) -> bool:
-    """False only when it is certain that the process is gone: same host, no such pid."""
-    if process.host != _host():
-        return True
-    try:
-        os.kill(process.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+HOLDER_SECONDS: Final = 1.0
+"""How long to wait for the name of a holder that has its lock and not yet its row."""
 
 
 class Holder(Frozen):
@@ -79,7 +47,7 @@ class Lease(Struct):
     process: Process
     actor: str
     acquired_at: datetime
-    lock: FileLock = field(repr=False)
+    lock: Lock = field(repr=False)
 
     @property
     def held(self) -> bool:
@@ -89,6 +57,15 @@ class Lease(Struct):
     def release(self) -> None:
         """Give the lock back; the second time does nothing."""
         self.lock.release()
+
+    def check_epoch(self, latest: int) -> None:
+        """Raise StaleEpochError when another lease was taken on the target since."""
+        if latest != self.epoch:
+            raise StaleEpochError(
+                f"The lease on {self.target} was taken over: its epoch is {self.epoch}, "
+                f"the last is {latest}.",
+                hint="Another runner drives it now; see alma-pulumi status.",
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -100,3 +77,77 @@ class Lease(Struct):
         traceback: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def acquire(
+    store: Store, target: str, run: str, actor: str, process: Process, at: datetime
+) -> Lease:
+    """First the lock, then the row: whoever dies in between leaves nothing behind."""
+    lock = store.lock(target)
+    if lock is None:
+        raise _busy(store, target)
+    lease = Lease(
+        target=target, run=run, epoch=0, process=process, actor=actor, acquired_at=at, lock=lock
+    )
+    try:
+        lease.epoch = store.write(f"take the lease on {target}", lambda writer: _add(writer, lease))
+    except BaseException:
+        lease.release()
+        raise
+    return lease
+
+
+def holder(store: Store, target: str) -> Holder | None:
+    """The last lease on a target, live or not; None when there never was one."""
+    row = store.read("read the leases", lambda reader: reader.last_lease(target))
+    if row is None:
+        return None
+    return Holder(
+        target=row.target,
+        run=row.run,
+        epoch=row.epoch,
+        process=Process(host=row.host, pid=row.pid, started=row.started),
+        actor=row.actor,
+        acquired_at=datetime.fromisoformat(row.acquired_at),
+        live=store.is_locked(target),
+    )
+
+
+def _add(writer: Writer, lease: Lease) -> int:
+    """Add the lease's row with the next epoch of its target, which is returned."""
+    last, before = writer.last_lease(), writer.last_lease(lease.target)
+    columns = (
+        last.number + 1 if last else 1,
+        lease.target,
+        before.epoch + 1 if before else 1,
+        lease.run,
+        lease.process.host,
+        lease.process.pid,
+        float(lease.process.started),
+        lease.actor,
+        to_stamp(lease.acquired_at),
+    )
+    prev = last.hash if last else GENESIS
+    row = LeaseRow(*columns, prev, row_hash(prev, columns))
+    writer.add_lease(row)
+    return row.epoch
+
+
+def _busy(store: Store, target: str) -> RunnerBusyError:
+    """Name the holder. It has the lock a moment before its row: wait for that one."""
+    from alma.system.processes import may_live  # psutil: commands that only read do without
+
+    deadline = time.monotonic() + HOLDER_SECONDS
+    found = holder(store, target)
+    while (found is None or not may_live(found.process)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+        found = holder(store, target)
+    if found is None or not may_live(found.process):
+        return RunnerBusyError(
+            f"Another runner is just starting on {target}.", hint="Try again in a moment."
+        )
+    return RunnerBusyError(
+        f"Another runner holds {target}: pid {found.process.pid} on {found.process.host}, "
+        f"since {to_stamp(found.acquired_at)}, run {found.run}.",
+        hint=f"Wait for it, or stop it with: kill -INT {found.process.pid}",
+    )

@@ -1,18 +1,24 @@
-"""A run as it stands in the journal, and whether somebody drives it. Writes nothing."""
+"""Runs as they stand in the journal: their state, who drives them, what became of what they left.
+
+Writes nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from alma.core.events import Recorded
+from alma.core.events import DOUBTFUL, Leftover, Recorded
 from alma.core.run import RunStatus, SagaState
 from alma.core.state import IllegalTransitionError, fold
 from alma.core.struct import Frozen
 from alma.errors import JournalError
-from alma.journal.journal import Journal
+from alma.journal import Journal, open_journal
 from alma.journal.lease import Holder
+
+PROOFS: Final = frozenset({"destroyed", "nothing", "called"})
+"""How a later run's undo ends that leaves nothing of its step."""
 
 
 class RunView(Frozen):
@@ -32,13 +38,29 @@ class RunView(Frozen):
         return f"{self.run.state.name} (interrupted)" if self.interrupted else self.run.state.name
 
 
-def look(path: Path, reference: str) -> RunView:
-    """The run that RUN means; raises RunNotFoundError, JournalError."""
-    with Journal.open(path, write=False) as journal:
-        return view(journal, journal.resolve(reference))
+def load_run(journal: Journal, run_id: str) -> RunStatus:
+    """A run as its events make it; JournalError where they make none."""
+    return fold_events(journal, journal.events(run_id))
 
 
-def view(journal: Journal, run_id: str) -> RunView:
+def fold_events(journal: Journal, events: Iterable[Recorded]) -> RunStatus:
+    """The state that events of one run make; JournalError where they make none."""
+    try:
+        return fold(events)
+    except (IllegalTransitionError, LookupError, TypeError) as error:
+        raise JournalError(
+            f"The journal {journal.path} cannot be trusted: {error}.",
+            hint="alma-pulumi verify names the first break.",
+        ) from error
+
+
+def find_run(where: str | Path, reference: str) -> RunView:
+    """The run that RUN means in a journal; raises RunNotFoundError, JournalError."""
+    with open_journal(where, write=False) as journal:
+        return view_run(journal, journal.resolve(reference))
+
+
+def view_run(journal: Journal, run_id: str) -> RunView:
     """One run, its events and its lease seen at one moment.
 
     A runner writes its last event, then lets go of the lease: seen in the other order, a run
@@ -47,7 +69,7 @@ def view(journal: Journal, run_id: str) -> RunView:
     target = journal.run(run_id).target
     while True:
         held = journal.is_held(target)
-        run = folded(journal, journal.events(run_id))
+        run = load_run(journal, run_id)
         if run.state.is_final:
             return RunView(run=run, runner=None)
         if held == journal.is_held(target):
@@ -56,15 +78,27 @@ def view(journal: Journal, run_id: str) -> RunView:
     return RunView(run=run, runner=holder if holder and holder.run == run_id else None)
 
 
-def folded(journal: Journal, events: Iterable[Recorded]) -> RunStatus:
-    """The state that the events make; JournalError where they make none."""
-    try:
-        return fold(events)
-    except (IllegalTransitionError, LookupError, TypeError) as error:
-        raise JournalError(
-            f"The journal {journal.path} cannot be trusted: {error}.",
-            hint="alma-pulumi verify names the first break.",
-        ) from error
+def proven_gone(journal: Journal, run: RunStatus) -> dict[Leftover, str]:
+    """The leftovers that are gone, each with the id of the later run that has seen it.
+
+    Proof is a verified undo of the same stack (or, for an action, of the same step) by a later
+    run of the same target. What a state cannot show is never proven by one: a resource that
+    outlives its destroy by its own option, or a create whose provider was lost.
+    """
+    open_ = [left for left in run.leftovers if not _beyond_the_state(run, left)]
+    gone: dict[Leftover, str] = {}
+    if not open_:
+        return gone
+    position = journal.run(run.run).position
+    for row in reversed(journal.runs(limit=None, target=run.plan.target)):
+        if row.position <= position or len(gone) == len(open_):
+            continue
+        later = load_run(journal, row.run)
+        proven = {_place(later, step.name) for step in later.steps.values() if step.how in PROOFS}
+        for left in open_:
+            if left not in gone and (left.stack or left.step) in proven:
+                gone[left] = later.run
+    return gone
 
 
 def from_earlier_runs(journal: Journal, run: RunStatus) -> dict[str, tuple[str, Mapping[str, Any]]]:
@@ -76,7 +110,7 @@ def from_earlier_runs(journal: Journal, run: RunStatus) -> dict[str, tuple[str, 
     """
     known: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for row in journal.runs(limit=None, target=run.plan.target):
-        before = fold(journal.events(row.run))
+        before = load_run(journal, row.run)
         if before.kind != "up":
             continue
         for step in before.steps.values():
@@ -86,3 +120,16 @@ def from_earlier_runs(journal: Journal, run: RunStatus) -> dict[str, tuple[str, 
         if before.state is SagaState.COMPLETED:
             break
     return known
+
+
+def _place(run: RunStatus, name: str) -> str:
+    project = run.plan.step(name).project
+    return f"{project}/{run.plan.stack}" if project else name
+
+
+def _beyond_the_state(run: RunStatus, left: Leftover) -> bool:
+    step = run.steps.get(left.step)
+    if step is None:
+        return True
+    lost = any(change.op in DOUBTFUL and change.urn == left.urn for change in step.resources)
+    return lost or any(kept.urn == left.urn for kept in step.keeps)

@@ -14,7 +14,7 @@ from alma.errors import JournalError
 if TYPE_CHECKING:
     from alma.core.definition import Definition
     from alma.core.events import Leftover, Recorded
-    from alma.journal.journal import Verdict
+    from alma.journal.chain import Verdict
     from alma.journal.reading import RunView
     from alma.runner.doctor import Check
     from alma.runner.preview import PreviewedStep, SagaPreview

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError
-from alma.journal.journal import Journal
-from alma.journal.lease import may_live
-from alma.journal.reading import RunView, view
+from alma.journal import open_journal
+from alma.journal.reading import RunView, view_run
 from alma.steps.base import Check, DoctorOptions
 from alma.steps.registry import KINDS, UnknownKindError, find_kind
-from alma.system.processes import find
+from alma.system.processes import find, may_live
 
 __all__ = ["Check", "examine"]
 
@@ -62,7 +61,7 @@ def _journal(path: Path, last: list[RunView]) -> Iterator[Check]:
         yield Check(name="journal", level="ok", message=f"{path} (made by the first run)")
         return
     try:
-        with Journal.open(path, write=False) as journal:
+        with open_journal(path, write=False) as journal:
             verdict = journal.verify()
             if verdict.first_break is not None:
                 message = f"{path} is not what was written: {verdict.first_break}"
@@ -74,7 +73,7 @@ def _journal(path: Path, last: list[RunView]) -> Iterator[Check]:
             newest: dict[str, str] = {}
             for row in journal.runs(limit=None):
                 newest.setdefault(row.target, row.run)
-            last += [view(journal, run) for run in newest.values()]
+            last += [view_run(journal, run) for run in newest.values()]
     except AlmaError as error:
         yield Check(name="journal", level="fail", message=error.message, mend=error.hint)
 

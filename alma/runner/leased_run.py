@@ -9,9 +9,9 @@ from alma.core import events as ev
 from alma.core.result import Result, SagaFailed, SagaInterrupted, make_result
 from alma.core.run import RunStatus, SagaState
 from alma.errors import JournalError
-from alma.journal.journal import Journal
+from alma.journal import Journal
 from alma.journal.lease import Lease
-from alma.journal.reading import folded, from_earlier_runs
+from alma.journal.reading import from_earlier_runs, load_run
 from alma.runner.binding import BoundSaga, bind_journaled, open_sessions
 from alma.runner.executor import Executor
 from alma.runner.recorder import Recorder
@@ -48,7 +48,7 @@ async def execute_run(
     except JournalError as error:
         with suppress(JournalError):
             # What could not be committed was taken into the state already: it counts for nothing.
-            run = folded(journal, journal.events(run.run))
+            run = load_run(journal, run.run)
         if not any(run.started()):
             raise
         raise SagaInterrupted(
@@ -120,12 +120,12 @@ async def open_run(
     """
     with settings.open_journal(settings.journal_path, write=False) as reader:
         run_id = reader.resolve(reference)
-        plan = folded(reader, reader.events(run_id)).plan
+        plan = load_run(reader, run_id).plan
     async with open_sessions(plan, settings) as sessions:
         prepared = bind_journaled(plan, sessions)
         with (
             settings.open_journal(settings.journal_path, write=True) as journal,
             journal.acquire(plan.target, run_id, actor=actor()) as lease,
         ):
-            run = folded(journal, journal.events(run_id))
+            run = load_run(journal, run_id)
             yield Recorder(run, journal, lease, prepared.redactor, None), prepared.adapters

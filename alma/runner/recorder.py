@@ -17,7 +17,8 @@ from alma.core.redaction import Redactor, clean_failure
 from alma.core.run import RunStatus
 from alma.core.state import apply
 from alma.errors import RefusedError
-from alma.journal.journal import Journal, utc_now
+from alma.journal import Journal
+from alma.journal.journal import utc_now
 from alma.journal.lease import Lease
 from alma.system import files
 

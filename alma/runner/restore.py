@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from alma.core import events as ev
 from alma.core.operation import Operation
 from alma.core.result import Result
+from alma.core.state import fold
 from alma.errors import DefinitionError, RefusedError, RunNotFoundError
 from alma.journal.journal import utc_now
-from alma.journal.reading import folded
 from alma.pulumi.engine import RestorePreview, RestoreRequest
 from alma.runner.binding import BoundSaga, bind_saga, define, open_sessions
 from alma.runner.leased_run import execute_run
@@ -123,7 +123,7 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
                     moment=f"{plan.point.moment} {plan.point.run}",
                     versions={**settings.versions, **facts},
                 )
-                run = folded(journal, [journal.create_run(run_id, created, lease)])
+                run = fold([journal.create_run(run_id, created, lease)])
                 return await execute_run(run, journal, lease, prepared, settings)
 
 

@@ -11,8 +11,8 @@ from alma.core.events import RunCreated, RunKind, StepStarted
 from alma.core.run import RunStatus, SagaState
 from alma.core.struct import Frozen
 from alma.errors import RunNotFoundError
-from alma.journal.journal import Journal
-from alma.journal.reading import folded
+from alma.journal import Journal
+from alma.journal.reading import fold_events
 from alma.pulumi.engine import StackRef
 from alma.pulumi.snapshots import Snapshots, directory_of
 
@@ -48,7 +48,7 @@ def runs_over(journal: Journal, target: str, ref: StackRef, backend: str) -> tup
     found = []
     for row in reversed(journal.runs(limit=None, target=target)):
         recorded = journal.events(row.run)
-        run = folded(journal, recorded)
+        run = fold_events(journal, recorded)
         if run.backend != backend:
             continue
         for step in run.steps.values():
@@ -141,7 +141,7 @@ def prune(journal: Journal, *, keep: int = 20) -> tuple[Path, ...]:
     needed: set[str] = set()
     for place, row in enumerate(journal.runs(limit=None)):
         recorded = journal.events(row.run)
-        state = folded(journal, recorded).state
+        state = fold_events(journal, recorded).state
         if place < keep or state not in (SagaState.COMPLETED, SagaState.COMPENSATED):
             happened = (entry.event for entry in recorded)
             needed.update(

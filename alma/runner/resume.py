@@ -12,8 +12,8 @@ from alma.core.definition import Definition, LocalStack
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, SagaState
 from alma.errors import DefinitionError
-from alma.journal.journal import Journal
-from alma.journal.reading import folded
+from alma.journal import Journal
+from alma.journal.reading import load_run
 from alma.runner.binding import (
     BoundSaga,
     Sessions,
@@ -72,7 +72,7 @@ async def go_on(
     """Take a run up in a direction, or its own; a finished one is only reported."""
     with settings.open_journal(settings.journal_path, write=False) as reader:
         run_id = reader.resolve(reference)
-        run = folded(reader, reader.events(run_id))
+        run = load_run(reader, run_id)
     if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
         if direction == "back" and run.state is SagaState.COMPLETED:
             raise DefinitionError(
@@ -97,7 +97,7 @@ async def go_on(
             settings.open_journal(settings.journal_path, write=True) as journal,
             journal.acquire(run.plan.target, run_id, actor=actor()) as lease,
         ):
-            run = folded(journal, journal.events(run_id))
+            run = load_run(journal, run_id)
             if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
                 return result_or_raise(run, make_result(run, interrupted=False), {})
             _refuse_superseded(journal, run)

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from alma.__about__ import __version__
 from alma.core.definition import LocalStack
 from alma.core.struct import Frozen, field
-from alma.journal.journal import Journal
+from alma.journal import Journal, open_journal
 from alma.pulumi.engine import Engine
 from alma.runner.recorder import Reporter
 
@@ -49,10 +49,10 @@ def versions() -> dict[str, str]:
 
 
 class OpenJournal(Protocol):
-    """How a journal is opened: `Journal.open`, or a test's wrapper around it."""
+    """How a journal is opened: `open_journal`, or a test's wrapper around it."""
 
-    def __call__(self, path: Path, *, write: bool) -> Journal:
-        """See `Journal.open`."""
+    def __call__(self, where: str | Path, /, *, write: bool) -> Journal:
+        """See `alma.journal.open_journal`."""
         ...
 
 
@@ -74,7 +74,7 @@ class Settings(Frozen):
     modules: tuple[ModuleType, ...] = ()
     grace: float = 30.0
     handle_signals: bool = True
-    open_journal: OpenJournal = Journal.open
+    open_journal: OpenJournal = open_journal
     versions: Mapping[str, str] = field(default_factory=versions)
 
     @property

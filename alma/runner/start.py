@@ -12,9 +12,11 @@ from alma.core import events as ev
 from alma.core.definition import Definition, LocalStack
 from alma.core.result import Result, SagaFailed
 from alma.core.run import RunStatus
+from alma.core.state import fold
 from alma.errors import DefinitionError, RefusedError
-from alma.journal.journal import Journal, utc_now
-from alma.journal.reading import folded
+from alma.journal import Journal
+from alma.journal.journal import utc_now
+from alma.journal.reading import load_run
 from alma.runner.binding import bind_saga, check_sessions, define, open_sessions
 from alma.runner.leased_run import execute_run, resume_hint
 from alma.runner.resume import aws_target, go_on
@@ -119,7 +121,7 @@ async def _start(
                     remove_records=remove,
                     versions={**settings.versions, **facts},
                 )
-                run = folded(journal, [journal.create_run(run_id, created, lease)])
+                run = fold([journal.create_run(run_id, created, lease)])
                 return await execute_run(run, journal, lease, prepared, settings)
 
 
@@ -128,7 +130,7 @@ def _interrupted(saga: Saga, settings: Settings) -> RunStatus | None:
     target = f"{saga.name}/{saga.stack}"
     with settings.open_journal(settings.journal_path, write=False) as reader:
         for row in reader.runs(limit=1, target=target):
-            run = folded(reader, reader.events(row.run))
+            run = load_run(reader, row.run)
             if not run.state.is_final and not reader.is_held(target):
                 return run
     return None
@@ -144,7 +146,7 @@ def aws_target_of_last_run(saga: Saga, settings: Settings) -> LocalStack | None:
     target = f"{saga.name}/{saga.stack}"
     with settings.open_journal(settings.journal_path, write=False) as reader:
         for row in reader.runs(limit=1, target=target):
-            newest = folded(reader, reader.events(row.run)).plan
+            newest = load_run(reader, row.run).plan
             if asked is not None and asked != newest.aws:
                 raise DefinitionError(
                     f"Run {row.run} of {target} took AWS steps to {aws_target(newest.aws)}, "
@@ -159,7 +161,7 @@ def aws_target_of_last_run(saga: Saga, settings: Settings) -> LocalStack | None:
 def refuse_unfinished(journal: Journal, definition: Definition) -> None:
     """An interrupted run on this target must be ended first: only it knows what it made."""
     for row in journal.runs(limit=1, target=definition.target):
-        last = folded(journal, journal.events(row.run))
+        last = load_run(journal, row.run)
         if not last.state.is_final:
             raise RefusedError(
                 f"Run {row.run} of {definition.target} was interrupted "

@@ -37,6 +37,24 @@ def identify(pid: int) -> Process:
     return Process(host=HOST, pid=pid, started=psutil.Process(pid).create_time())
 
 
+def this_process() -> Process:
+    """This process."""
+    return identify(os.getpid())
+
+
+def may_live(process: Process) -> bool:
+    """False only when it is certain that the process is gone: of this host, and not there."""
+    if process.host != HOST:
+        return True
+    try:
+        started = psutil.Process(process.pid).create_time()
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+    return abs(started - process.started) <= _SAME_START
+
+
 def find(process: Process) -> psutil.Process | None:
     """The live process that is this one, or None: gone, a zombie, of another host."""
     if process.host != HOST:

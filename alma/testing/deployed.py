@@ -20,9 +20,8 @@ from alma.core.events import Leftover
 from alma.core.result import Result, SagaEndedError
 from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError
-from alma.journal.journal import Journal
-from alma.journal.leftovers import proven_gone
-from alma.journal.reading import folded
+from alma.journal import open_journal
+from alma.journal.reading import load_run, proven_gone
 from alma.runner import intervene as operator
 from alma.runner.settings import Settings
 from alma.saga.saga import Saga
@@ -137,9 +136,9 @@ class Deployed:
     def _never_proven(self, target: str) -> list[Leftover]:
         """Leftovers of earlier runs that the destroy says nothing of: what no state can show."""
         left: list[Leftover] = []
-        with Journal.open(self.journal, write=False) as journal:
+        with open_journal(self.journal, write=False) as journal:
             for row in journal.runs(limit=None, target=target):
-                run = folded(journal, journal.events(row.run))
+                run = load_run(journal, row.run)
                 gone = proven_gone(journal, run)
                 left += [each for each in run.leftovers if each not in gone]
         return left
@@ -155,9 +154,9 @@ class Deployed:
 
     def _runs(self, saga: Saga) -> list[RunStatus]:
         """The runs of it, newest first."""
-        with Journal.open(self.journal, write=False) as journal:
+        with open_journal(self.journal, write=False) as journal:
             rows = journal.runs(limit=None, target=_target(saga))
-            return [folded(journal, journal.events(row.run)) for row in rows]
+            return [load_run(journal, row.run) for row in rows]
 
     @asynccontextmanager
     async def _settings(self, one: _Brought) -> AsyncIterator[Settings]:

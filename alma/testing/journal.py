@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
-from alma.core.events import Recorded, RunCreated
-from alma.journal.journal import Journal, utc_now
-from alma.journal.lease import Lease
+from alma.errors import AlmaError
+from alma.journal import Journal
+from alma.journal.journal import utc_now
+from alma.journal.sqlite.store import SqliteStore
+from alma.journal.store import (
+    EventRow,
+    LeaseRow,
+    Lock,
+    Place,
+    Reader,
+    RunRow,
+    Store,
+    Writer,
+)
 from alma.testing.faults import JournalFault, Life
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -32,19 +46,18 @@ class JournalFaults:
     """Seconds that a writer waits for another one."""
     appends: int = 0
 
-    def __call__(self, path: Path, *, write: bool) -> Journal:
-        """See `Journal.open`."""
+    def __call__(self, where: str | Path, /, *, write: bool) -> Journal:
+        """See `alma.journal.open_journal`."""
         self.life.check()
-        journal = _FaultyJournal.open(path, write=write, clock=self._now, wait=self.wait)
-        journal.control = self
-        return journal
+        store = SqliteStore(Path(where), write=write, wait=self.wait)
+        return Journal(FaultyStore(store, self), self._now)
 
     def _now(self) -> datetime:
         steps = (f.seconds for f in self.faults if f.effect == "clock" and f.nth <= self.appends)
         return self.clock() + timedelta(seconds=sum(steps))
 
     @contextmanager
-    def around(self, journal: _FaultyJournal, count: int) -> Iterator[None]:
+    def around(self, store: FaultyStore, count: int) -> Iterator[None]:
         """One commit of so many events: what goes wrong before it, and after it."""
         self.life.check()
         events = range(self.appends + 1, self.appends + count + 1)
@@ -55,28 +68,58 @@ class JournalFaults:
         if "crash_before" in effects:
             self.life.end()
         if any(fault.effect == "full" and fault.nth <= self.appends for fault in self.faults):
-            journal.fail_as_on_a_full_disk()
-        with journal.locked_by_another() if "locked" in effects else _nothing():
+            store.fail_as_on_a_full_disk()
+        with store.locked_by_another() if "locked" in effects else _nothing():
             yield
         if "crash_after" in effects:
             self.life.end()
 
 
-class _FaultyJournal(Journal):
-    control: JournalFaults
+class FaultyStore:
+    """A store around another one: what it adds goes wrong as the faults say."""
 
-    def _add(
-        self, drafts: Sequence[Recorded], lease: Lease, *, create: RunCreated | None = None
-    ) -> list[Recorded]:
-        with self.control.around(self, len(drafts)):
-            return super()._add(drafts, lease, create=create)
+    def __init__(self, store: Store, faults: JournalFaults) -> None:
+        self._store = store
+        self._faults = faults
+
+    @property
+    def path(self) -> Path:
+        """See `Store`."""
+        return self._store.path
+
+    def read(self, what: str, work: Callable[[Reader], T]) -> T:
+        """See `Store`."""
+        return self._store.read(what, work)
+
+    def write(self, what: str, work: Callable[[Writer], T]) -> T:
+        """See `Store`. How many events it will add is found out first, on a view."""
+        count = self._store.read(what, lambda reader: _events_added(reader, work))
+        if not count:
+            return self._store.write(what, work)
+        with self._faults.around(self, count):
+            return self._store.write(what, work)
+
+    def lock(self, target: str) -> Lock | None:
+        """See `Store`."""
+        return self._store.lock(target)
+
+    def is_locked(self, target: str) -> bool:
+        """See `Store`."""
+        return self._store.is_locked(target)
+
+    def close(self) -> None:
+        """See `Store`."""
+        self._store.close()
 
     def fail_as_on_a_full_disk(self) -> None:
         """Fail inside a transaction, as SQLite does."""
-        error = sqlite3.OperationalError("database or disk is full")
-        error.sqlite_errorcode = sqlite3.SQLITE_FULL
-        with self._store.transaction("write an event"):
+
+        def full(_: Writer) -> None:
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise error
+
+        self._store.write("write an event", full)
 
     @contextmanager
     def locked_by_another(self) -> Iterator[None]:
@@ -84,6 +127,37 @@ class _FaultyJournal(Journal):
         with closing(sqlite3.connect(self.path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             yield
+
+
+class _Counting:
+    """A Writer that adds nothing, and counts the events."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.events_added = 0
+        self._reader = reader
+
+    def place(self, run: str, target: str) -> Place:
+        return self._reader.place(run, target)
+
+    def last_lease(self, target: str | None = None) -> LeaseRow | None:
+        return self._reader.last_lease(target)
+
+    def add_run(self, row: RunRow) -> None:
+        pass
+
+    def add_event(self, row: EventRow) -> None:  # noqa: ARG002
+        self.events_added += 1
+
+    def add_lease(self, row: LeaseRow) -> None:
+        pass
+
+
+def _events_added(reader: Reader, work: Callable[[Writer], object]) -> int:
+    """How many the work adds; those until it is refused, where it is."""
+    counting = _Counting(reader)
+    with suppress(AlmaError):
+        work(counting)
+    return counting.events_added
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from alma.core import events as ev
 from alma.core.definition import Definition
 from alma.core.state import fold
-from alma.journal.journal import Journal
+from alma.journal import open_journal
 from alma.saga.saga import Saga
 
 BATCH = 100
@@ -86,7 +86,7 @@ def append(place: Path, repeats: int) -> dict[str, list[float]]:
         raw.execute("COMMIT")
 
     with (
-        Journal.open(place / "journal.db", write=True) as journal,
+        open_journal(place / "journal.db", write=True) as journal,
         journal.acquire(definition.target, "r1") as lease,
     ):
         journal.create_run("r1", created(definition), lease)

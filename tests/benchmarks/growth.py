@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from alma.journal.journal import Journal
+from alma.journal import Journal, open_journal
+from alma.journal.journal import utc_now
 from alma.runner import up
 from alma.runner.settings import Settings
 from alma.saga.saga import Saga
@@ -91,11 +92,12 @@ def journals(house: House, place: Path, sizes: tuple[int, ...] = RUNS) -> dict[s
 def _fill(path: Path, begin: int, end: int) -> None:
     """Add finished runs; not durably, which would take hours and is not what is measured."""
     from alma.core import events as ev
-    from alma.journal.journal import Journal as Opened
+    from alma.journal.sqlite.store import SqliteStore
 
     definition = core.small()
-    with Opened.open(path, write=True) as journal:
-        journal._store._connection.execute("PRAGMA synchronous = OFF")
+    store = SqliteStore(path, write=True)
+    with Journal(store, utc_now) as journal:
+        store._database._connection.execute("PRAGMA synchronous = OFF")
         for number in range(begin, end):
             run = f"r{number:07}"
             with journal.acquire(definition.target, run) as lease:
@@ -108,7 +110,7 @@ def _fill(path: Path, begin: int, end: int) -> None:
 def _append(path: Path, run: str) -> float:
     definition = core.small()
     with (
-        Journal.open(path, write=True) as journal,
+        open_journal(path, write=True) as journal,
         journal.acquire(definition.target, run) as lease,
     ):
         journal.create_run(run, core.created(definition), lease)

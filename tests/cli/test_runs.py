@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 
 from alma.cli import options
-from alma.journal.journal import Journal
+from alma.journal import open_journal
 from tests.cli.tools import WAITING, wait_for
 
 Write = Callable[..., Path]
@@ -87,7 +87,7 @@ def test_a_rollback_that_succeeds_is_clean_and_a_resume_of_it_does_nothing(
     cli("up")
     monkeypatch.delenv("BREAK")
     assert cli("rollback", "latest").exit_code == 4
-    with Journal.open(Path(".alma/journal.db"), write=False) as journal:
+    with open_journal(Path(".alma/journal.db"), write=False) as journal:
         before = journal.head()
         assert cli("resume", "latest").exit_code == 4
         assert journal.head() == before

@@ -30,7 +30,7 @@ RESUME: Final = "tests/runner/test_resume.py"
 INTERRUPTS: Final = "tests/runner/test_interrupts.py"
 SIGNALS: Final = "tests/runner/test_signals.py"
 DECIDE: Final = "tests/core/test_decide_forward.py"
-JOURNAL: Final = "tests/journal/test_journal.py"
+JOURNAL: Final = "tests/journal/test_sqlite.py"
 CHAIN: Final = "tests/journal/test_chain.py"
 _UNDONE: Final = "other.state is done or other.skipped or _opaque(other)"
 
@@ -110,7 +110,7 @@ MUTANTS: Final = (
     _one(
         "the epoch is not checked",
         "journal/journal.py",
-        "            _check_epoch(lease, epoch)\n",
+        "            lease.check_epoch(place.epoch)\n",
         "",
     ),
     _one(
@@ -153,9 +153,9 @@ MUTANTS: Final = (
     ),
     _one(
         "the lease is released at once",
-        "journal/lease.py",
-        "        raise\n    return descriptor\n",
-        "        raise\n    fcntl.flock(descriptor, fcntl.LOCK_UN)\n    return descriptor\n",
+        "system/files.py",
+        "    return FileLock(descriptor)\n",
+        "    fcntl.flock(descriptor, fcntl.LOCK_UN)\n    return FileLock(descriptor)\n",
     ),
     Mutant(
         "secrets are journaled as they are",

@@ -6,30 +6,42 @@ from pathlib import Path
 
 import pytest
 
-from alma.journal.journal import Head, Journal
-from tests.journal.tools import fill
+from alma.journal.chain import Head
+from tests.journal.tools import MEMORY, copy_to, fill, open_at
+
+
+@pytest.fixture(scope="module", params=[".db", MEMORY])
+def suffix(request: pytest.FixtureRequest) -> str:
+    """Which store: what is the journal's own behaviour is so over any."""
+    return str(request.param)
+
+
+@pytest.fixture
+def path(tmp_path: Path, suffix: str) -> Path:
+    """Where a journal may be made."""
+    return tmp_path / ".alma" / f"journal{suffix}"
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sound") / "journal.db"
+def sound(tmp_path_factory: pytest.TempPathFactory, suffix: str) -> Path:
+    path = tmp_path_factory.mktemp("sound") / f"journal{suffix}"
     fill(path)
     return path
 
 
 @pytest.fixture(scope="module")
 def head(sound: Path) -> Head:
-    with Journal.open(sound, write=False) as journal:
+    with open_at(sound, write=False) as journal:
         return journal.head()
 
 
 @pytest.fixture(scope="module")
-def spoiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def spoiled(tmp_path_factory: pytest.TempPathFactory, suffix: str) -> Path:
     """Where the copies that are tampered with are put, one over the other."""
-    return tmp_path_factory.mktemp("tampered") / "journal.db"
+    return tmp_path_factory.mktemp("tampered") / f"journal{suffix}"
 
 
 @pytest.fixture
 def copy(sound: Path, spoiled: Path) -> Path:
-    spoiled.write_bytes(sound.read_bytes())
+    copy_to(sound, spoiled)
     return spoiled

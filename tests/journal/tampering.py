@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
-from alma.journal.chain import GENESIS, EventRow, LeaseRow, link
-from alma.journal.journal import Break, Head, Journal, Verdict
+from alma.journal.chain import GENESIS, Break, Head, Verdict, row_hash
+from alma.journal.store import EventRow, LeaseRow, RunRow
+from tests.journal.tools import open_at, sqlite_of
 
 EVENTS = 8
 """How many events `fill` writes."""
@@ -14,13 +14,13 @@ EVENTS = 8
 
 COLUMNS = {
     "events": EventRow._fields,
-    "runs": ("position", "run", "target", "saga", "stack", "kind", "created_at"),
+    "runs": RunRow._fields,
     "leases": LeaseRow._fields,
 }
 
 
 def verified(path: Path, expected: Head | None = None) -> Verdict:
-    with Journal.open(path, write=False) as journal:
+    with open_at(path, write=False) as journal:
         return journal.verify(expected)
 
 
@@ -33,17 +33,16 @@ def first_break(path: Path, expected: Head | None = None) -> Break:
 
 def rehashed(path: Path) -> None:
     """Compute the whole chain anew, as somebody who read the docs would."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    guards = connection.execute("SELECT name, sql FROM sqlite_master WHERE type='trigger'")
-    kept = guards.fetchall()
-    for name, _ in kept:
-        connection.execute(f"DROP TRIGGER {name}")
-    prev = GENESIS
-    for row in connection.execute("SELECT * FROM events ORDER BY position").fetchall():
-        digest = link(prev, row[:-2])
-        update = "UPDATE events SET prev = ?, hash = ? WHERE position = ?"
-        connection.execute(update, (prev, digest, row[0]))
-        prev = digest
-    for _, sql in kept:
-        connection.execute(sql)
-    connection.close()
+    with sqlite_of(path) as connection:
+        guards = connection.execute("SELECT name, sql FROM sqlite_master WHERE type='trigger'")
+        kept = guards.fetchall()
+        for name, _ in kept:
+            connection.execute(f"DROP TRIGGER {name}")
+        prev = GENESIS
+        for row in connection.execute("SELECT * FROM events ORDER BY position").fetchall():
+            digest = row_hash(prev, row[:-2])
+            update = "UPDATE events SET prev = ?, hash = ? WHERE position = ?"
+            connection.execute(update, (prev, digest, row[0]))
+            prev = digest
+        for _, sql in kept:
+            connection.execute(sql)

@@ -13,10 +13,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from alma.errors import JournalError
-from alma.journal.chain import EventRow, link
-from alma.journal.journal import Head, Journal, Verdict
+from alma.journal.chain import Head, Verdict, row_hash
+from alma.journal.store import EventRow
 from tests.journal.tampering import COLUMNS, EVENTS, first_break, rehashed, verified
-from tests.journal.tools import content, tampered
+from tests.journal.tools import content, copy_to, open_at, sqlite_of, tampered
 
 
 def test_a_sound_journal_is_whole(sound: Path, head: Head) -> None:
@@ -37,14 +37,15 @@ def test_the_chain_can_be_computed_without_alma(sound: Path) -> None:
 
 def test_the_chain_can_be_computed_in_sql(sound: Path) -> None:
     """SQLite's json_array gives the same text, so one query finds an edited event."""
-    connection = sqlite3.connect(sound)
-    connection.create_function("sha256", 1, lambda text: hashlib.sha256(text.encode()).hexdigest())
-    query = (
-        "SELECT count(*) FROM events WHERE hash = "
-        "sha256(json_array(prev, position, run, seq, at, epoch, type, step, data))"
-    )
-    assert connection.execute(query).fetchone() == (EVENTS,)
-    connection.close()
+    with sqlite_of(sound) as connection:
+        connection.create_function(
+            "sha256", 1, lambda text: hashlib.sha256(text.encode()).hexdigest()
+        )
+        query = (
+            "SELECT count(*) FROM events WHERE hash = "
+            "sha256(json_array(prev, position, run, seq, at, epoch, type, step, data))"
+        )
+        assert connection.execute(query).fetchone() == (EVENTS,)
 
 
 def other(value: Any, drawn: Any) -> Any:
@@ -65,7 +66,7 @@ def test_any_edit_of_one_value_is_found(
     data: st.DataObject, sound: Path, spoiled: Path, head: Head
 ) -> None:
     """Whatever column of whatever row of whatever table; an event is named by its position."""
-    spoiled.write_bytes(sound.read_bytes())
+    copy_to(sound, spoiled)
     names = list(COLUMNS)
     table = data.draw(st.sampled_from(names))
     row = data.draw(st.sampled_from(content(sound)[names.index(table)]))
@@ -88,7 +89,7 @@ def test_any_edit_of_one_value_is_found(
 @given(position=st.integers(1, EVENTS))
 def test_any_missing_event_is_found(position: int, sound: Path, spoiled: Path, head: Head) -> None:
     """The event after the gap is named, or the end where the tail is missing."""
-    spoiled.write_bytes(sound.read_bytes())
+    copy_to(sound, spoiled)
     tampered(spoiled, "DELETE FROM events WHERE position = ?", values=(position,))
     found = first_break(spoiled, head)
     assert found.position == (position + 1 if position < EVENTS else EVENTS)
@@ -101,7 +102,7 @@ def test_any_two_events_that_were_swapped_are_found(
     pair: set[int], sound: Path, spoiled: Path, head: Head
 ) -> None:
     """Events that changed places no longer follow what was before them."""
-    spoiled.write_bytes(sound.read_bytes())
+    copy_to(sound, spoiled)
     one, two = sorted(pair)
     tampered(
         spoiled,
@@ -117,7 +118,7 @@ def test_any_two_events_that_were_swapped_are_found(
 @given(run=st.sampled_from(["r1", "r2", "r3"]))
 def test_a_removed_run_is_found(run: str, sound: Path, spoiled: Path, head: Head) -> None:
     """One chain over all runs: a run that vanished with all its rows leaves a gap."""
-    spoiled.write_bytes(sound.read_bytes())
+    copy_to(sound, spoiled)
     tampered(spoiled, *(f"DELETE FROM {table} WHERE run = '{run}'" for table in COLUMNS))  # noqa: S608
     first_break(spoiled, head)
 
@@ -138,7 +139,7 @@ def test_an_event_that_was_replaced_with_its_hash_is_found(copy: Path) -> None:
         "2020-01-01T00:00:00.000000+00:00",
         *content(copy)[0][3][4:],
     )
-    digest = link(str(columns[-2]), columns[:-2])  # type: ignore[arg-type]
+    digest = row_hash(str(columns[-2]), columns[:-2])  # type: ignore[arg-type]
     update = "UPDATE events SET at = ?, hash = ? WHERE position = 4"
     tampered(copy, update, values=(columns[3], digest))
     found = first_break(copy)
@@ -196,7 +197,7 @@ def test_an_event_that_cannot_be_understood_is_found(copy: Path, change: str, pr
     found = first_break(copy)
     assert found.position == 3
     assert problem in found.problem
-    with Journal.open(copy, write=False) as journal, pytest.raises(JournalError, match="seq 2"):
+    with open_at(copy, write=False) as journal, pytest.raises(JournalError, match="seq 2"):
         journal.events("r1")
 
 
@@ -230,7 +231,7 @@ def test_a_missing_lease_is_found(copy: Path) -> None:
 def test_reading_an_edited_run_is_refused(copy: Path) -> None:
     """A run is not acted upon when one of its rows was edited, whether or not one verifies."""
     tampered(copy, "UPDATE events SET step = 'servers' WHERE position = 5")
-    with Journal.open(copy, write=False) as journal:
+    with open_at(copy, write=False) as journal:
         with pytest.raises(JournalError, match="run r1, seq 3: its content does not match"):
             journal.events("r1")
         assert len(journal.events("r2")) == 2
@@ -239,7 +240,7 @@ def test_reading_an_edited_run_is_refused(copy: Path) -> None:
 def test_reading_a_run_with_a_gap_is_refused(copy: Path) -> None:
     """As for a row that is missing."""
     tampered(copy, "DELETE FROM events WHERE position = 3")
-    with Journal.open(copy, write=False) as journal, pytest.raises(JournalError, match="seq 2 is"):
+    with open_at(copy, write=False) as journal, pytest.raises(JournalError, match="seq 2 is"):
         journal.events("r1")
 
 

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from alma.core import events
 from alma.core.events import Event, RunCreated
-from alma.journal.journal import Journal
-from tests.journal.tools import a_run
+from tests.journal.tools import a_run, forget, open_at
 
 JSON = st.recursive(
     st.none()
@@ -61,20 +60,20 @@ EVENTS = sorted(set(Event.registry.values()) - {RunCreated}, key=lambda cls: cls
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("codec") / "journal.db"
+def path(tmp_path_factory: pytest.TempPathFactory, suffix: str) -> Path:
+    return tmp_path_factory.mktemp("codec") / f"journal{suffix}"
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_every_event_comes_back_equal(data: st.DataObject, path: Path) -> None:
     """One event of each type with drawn fields, appended, read by another connection: equal."""
-    path.unlink(missing_ok=True)
+    forget(path)
     picked = data.draw(st.lists(st.sampled_from(EVENTS), min_size=1, max_size=4))
     drawn = [data.draw(instances(cls)) for cls in picked]
     with a_run(path) as (journal, lease):
         appended = [journal.append("r1", event, lease) for event in drawn]
-    with Journal.open(path, write=False) as reader:
+    with open_at(path, write=False) as reader:
         read = reader.events("r1")[1:]
         assert read == appended
         assert [entry.event for entry in read] == drawn
@@ -82,14 +81,14 @@ def test_every_event_comes_back_equal(data: st.DataObject, path: Path) -> None:
 
 
 @pytest.mark.parametrize("cls", EVENTS)
-def test_each_type_comes_back_as_itself(cls: type[Event], tmp_path: Path) -> None:
+def test_each_type_comes_back_as_itself(cls: type[Event], path: Path) -> None:
     """The type of an event is kept by its name."""
 
     @settings(max_examples=1, derandomize=True, database=None, deadline=None)
     @given(event=instances(cls))
     def once(event: Event) -> None:
-        (tmp_path / "journal.db").unlink(missing_ok=True)
-        with a_run(tmp_path / "journal.db") as (journal, lease):
+        forget(path)
+        with a_run(path) as (journal, lease):
             journal.append("r1", event, lease)
             assert type(journal.events("r1")[-1].event) is cls
 
@@ -100,9 +99,9 @@ def test_each_type_comes_back_as_itself(cls: type[Event], tmp_path: Path) -> Non
 @given(event=instances(RunCreated))
 def test_the_first_event_comes_back_equal(event: RunCreated, path: Path) -> None:
     """RunCreated as well, with whatever its definition holds."""
-    path.unlink(missing_ok=True)
+    forget(path)
     target = f"{event.saga}/{event.stack}"
-    with Journal.open(path, write=True) as journal, journal.acquire(target, "r1") as lease:
+    with open_at(path, write=True) as journal, journal.acquire(target, "r1") as lease:
         journal.create_run("r1", event, lease)
         assert [entry.event for entry in journal.events("r1")] == [event]
         assert journal.verify().ok

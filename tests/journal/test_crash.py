@@ -15,17 +15,25 @@ from hypothesis import strategies as st
 
 from alma.core import events as ev
 from alma.errors import JournalError
-from alma.journal.journal import Journal
-from tests.journal.tools import Clock, a_run, child, created, ended, intended
+from alma.journal import open_journal
+from alma.journal.store import LeaseRow, Writer
+from tests.journal.tools import Clock, a_run, child, connection_of, created, ended, intended
+
+
+@pytest.fixture(scope="module")
+def suffix() -> str:
+    """What is SQLite's own."""
+    return ".db"
+
 
 APPEND = """
 import sys
 from pathlib import Path
-from alma.journal.journal import Journal
+from alma.journal import open_journal
 from tests.journal.tools import created, intended
 
 path, run, saga, count = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
-with Journal.open(path, write=True) as journal, journal.acquire(f"{saga}/dev", run) as lease:
+with open_journal(path, write=True) as journal, journal.acquire(f"{saga}/dev", run) as lease:
     if not journal.events(run):
         journal.create_run(run, created(saga), lease)
     print("ready", flush=True)
@@ -33,11 +41,6 @@ with Journal.open(path, write=True) as journal, journal.acquire(f"{saga}/dev", r
     for number in range(count):
         print(journal.append(run, intended(number), lease).seq, flush=True)
 """
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / ".alma" / "journal.db"
 
 
 def test_a_killed_writer_leaves_a_whole_prefix(path: Path) -> None:
@@ -55,13 +58,13 @@ def test_a_killed_writer_leaves_a_whole_prefix(path: Path) -> None:
             writer.kill()
             printed = [line for line in writer.stdout.read().split("\n")[:-1] if line]
         acknowledged = max([acknowledged, *map(int, printed)])
-        with Journal.open(path, write=False) as reader:
+        with open_journal(path, write=False) as reader:
             seqs = [entry.seq for entry in reader.events("r1")]
             assert seqs == list(range(1, len(seqs) + 1))
             assert len(seqs) >= acknowledged
             assert reader.verify().ok
         acknowledged = len(seqs)
-    with Journal.open(path, write=False) as reader:
+    with open_journal(path, write=False) as reader:
         assert reader.latest_epoch("shop/dev") == 12
 
 
@@ -76,7 +79,7 @@ def test_two_writers_at_once_are_both_right(path: Path) -> None:
         writer.stdin.write("go\n")
         writer.stdin.flush()
     assert [ended(writer) for writer in writers] == [0, 0]
-    with Journal.open(path, write=False) as journal:
+    with open_journal(path, write=False) as journal:
         assert [len(journal.events(run)) for run in ("ra", "rb")] == [101, 101]
         verdict = journal.verify()
         assert (verdict.ok, verdict.events) == (True, 202)
@@ -124,13 +127,13 @@ def test_a_torn_log_loses_only_its_tail(
     path = tmp_path_factory.mktemp("torn") / "journal.db"
     path.write_bytes(main)
     path.with_name("journal.db-wal").write_bytes(torn)
-    with Journal.open(path, write=False) as reader:
+    with open_journal(path, write=False) as reader:
         before = reader.events("r1")
         verdict = reader.verify()
     assert verdict.ok
     assert verdict.events == len(before) <= count
     with (
-        Journal.open(path, write=True) as journal,
+        open_journal(path, write=True) as journal,
         journal.acquire("shop/dev", "r1") as lease,
     ):
         if not before:
@@ -155,7 +158,7 @@ def test_a_locked_journal_is_waited_for(path: Path) -> None:
 
 def test_a_journal_that_stays_locked_is_refused(path: Path) -> None:
     """After the wait it is a typed error that says so, chained, and nothing was written."""
-    with a_run(path) as (_, lease), Journal.open(path, write=True, wait=0.05) as journal:
+    with a_run(path) as (_, lease), open_journal(path, write=True, wait=0.05) as journal:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalError, match=r"locked by another writer \(waited 0.05 s\)") as it:
@@ -169,7 +172,7 @@ def test_a_journal_that_stays_locked_is_refused(path: Path) -> None:
 
 def test_a_lease_on_a_locked_journal_is_refused(path: Path) -> None:
     """A lease cannot be taken while another writer holds the file, and is given back."""
-    with a_run(path), Journal.open(path, write=True, wait=0.05) as journal:
+    with a_run(path), open_journal(path, write=True, wait=0.05) as journal:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalError, match="take the lease on blog/dev"):
@@ -182,7 +185,8 @@ FILL = """
 import resource, sys
 from pathlib import Path
 from alma.errors import JournalError
-from alma.journal.journal import Journal
+from alma.journal.store import LeaseRow, Writer
+from alma.journal import open_journal
 from tests.journal.tools import Clock, a_run, intended
 
 path = Path(sys.argv[1])
@@ -216,7 +220,7 @@ def test_a_disk_that_takes_no_more_is_a_typed_error(path: Path) -> None:
 def test_a_page_limit_is_a_full_disk(path: Path) -> None:
     """SQLite's own word for a full disk says so to the user."""
     with a_run(path) as (journal, lease):
-        connection = journal._store._connection
+        connection = connection_of(journal)
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")
         big = ev.RunInterrupted(reason="x" * 100_000)
@@ -229,12 +233,15 @@ def test_a_reader_of_a_journal_in_use_is_not_held_up(path: Path) -> None:
     """Reading goes on while a writer is in the middle of a transaction, and sees what is whole."""
     with (
         a_run(path) as (journal, _),
-        Journal.open(path, write=False, wait=0.05) as reader,
-        journal._store.transaction("hold") as connection,
+        open_journal(path, write=False, wait=0.05) as reader,
     ):
-        connection.execute("INSERT INTO leases VALUES (2, 'x', 1, 'r', 'h', 1, 0, '', '', '', '')")
-        assert len(reader.events("r1")) == 1
-        assert reader.latest_epoch("x") == 0
+
+        def look(writer: Writer) -> None:
+            writer.add_lease(LeaseRow(2, "x", 1, "r", "h", 1, 0.0, "", "", "", ""))
+            assert len(reader.events("r1")) == 1
+            assert reader.latest_epoch("x") == 0
+
+        journal._store.write("hold", look)
 
 
 def test_the_clock_of_the_crash_does_not_matter(path: Path) -> None:
@@ -242,7 +249,7 @@ def test_the_clock_of_the_crash_does_not_matter(path: Path) -> None:
     with a_run(path):
         pass
     with (
-        Journal.open(path, write=True, clock=Clock(Clock().now.replace(year=2020))) as journal,
+        open_journal(path, write=True, clock=Clock(Clock().now.replace(year=2020))) as journal,
         journal.acquire("shop/dev", "r1") as lease,
     ):
         assert journal.append("r1", intended(), lease).seq == 2

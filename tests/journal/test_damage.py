@@ -11,9 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alma.errors import JournalError
-from alma.journal.journal import Head, Journal
+from alma.journal import open_journal
+from alma.journal.chain import Head
 from tests.journal.tampering import first_break, verified
 from tests.journal.tools import content
+
+
+@pytest.fixture(scope="module")
+def suffix() -> str:
+    """What is SQLite's own."""
+    return ".db"
 
 
 def test_a_damaged_index_is_found(copy: Path) -> None:
@@ -65,4 +72,4 @@ def test_a_schema_that_is_no_text_is_refused(copy: Path) -> None:
     at = image.index(b"CREATE VIEW leftovers")
     copy.write_bytes(image[:at] + b"\xc9" + image[at + 1 :])
     with pytest.raises(JournalError, match="damaged"):
-        Journal.open(copy, write=False)
+        open_journal(copy, write=False)

@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from alma.errors import JournalError
-from alma.journal.journal import Journal
+from alma.journal import open_journal
 from alma.journal.sqlite.schema import APPLICATION_ID, VERSION
 from tests.journal.tools import a_run, child, content, ended, files_of, fill, intended
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / ".alma" / "journal.db"
+@pytest.fixture(scope="module")
+def suffix() -> str:
+    """What is SQLite's own."""
+    return ".db"
 
 
 def mode(path: Path) -> int:
@@ -56,7 +57,7 @@ def test_nothing_is_left_beside_a_closed_journal(path: Path) -> None:
 
 
 def look(path: Path) -> None:
-    with Journal.open(path, write=False) as journal:
+    with open_journal(path, write=False) as journal:
         journal.runs()
         journal.events("r1")
         journal.holder("shop/dev")
@@ -66,7 +67,7 @@ def look(path: Path) -> None:
 
 def test_reading_no_journal_makes_nothing(path: Path) -> None:
     """Where there is no journal, the reading commands see no runs and leave no trace."""
-    with Journal.open(path, write=False) as journal:
+    with open_journal(path, write=False) as journal:
         assert journal.runs() == []
         assert journal.events("r1") == []
         assert journal.head().position == 0
@@ -103,7 +104,7 @@ def test_reading_after_a_crash_changes_neither_file_nor_log(path: Path, tmp_path
         for suffix in ("", "-wal"):
             shutil.copy(f"{path}{suffix}", f"{crashed}{suffix}")
     before = files_of(crashed)
-    with Journal.open(crashed, write=False) as reader:
+    with open_journal(crashed, write=False) as reader:
         assert len(reader.events("r1")) == 2
     after = files_of(crashed)
     after.pop("journal.db-shm", None)
@@ -180,7 +181,7 @@ def test_what_is_no_journal_is_refused_untouched(
     spoil(path)
     before, when = files_of(path), path.stat().st_mtime_ns
     with pytest.raises(JournalError, match=REFUSED[spoil]) as caught:
-        Journal.open(path, write=write)
+        open_journal(path, write=write)
     assert str(path) in caught.value.message
     assert caught.value.hint
     assert files_of(path) == before
@@ -192,7 +193,7 @@ def test_a_directory_is_refused(path: Path, *, write: bool) -> None:
     """A path that is a directory is named as such."""
     path.mkdir(parents=True)
     with pytest.raises(JournalError, match="is a directory"):
-        Journal.open(path, write=write)
+        open_journal(path, write=write)
     assert not list(path.iterdir())
 
 
@@ -207,7 +208,7 @@ def test_a_symlink_is_refused(path: Path, tmp_path: Path, suffix: str, *, write:
     Path(f"{path}{suffix}").unlink(missing_ok=True)
     Path(f"{path}{suffix}").symlink_to(elsewhere)
     with pytest.raises(JournalError, match="symbolic link"):
-        Journal.open(path, write=write)
+        open_journal(path, write=write)
     assert elsewhere.read_bytes() == before
 
 
@@ -216,7 +217,7 @@ def test_a_link_to_nothing_is_refused(path: Path, tmp_path: Path) -> None:
     path.parent.mkdir()
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(JournalError, match="symbolic link"):
-        Journal.open(path, write=True)
+        open_journal(path, write=True)
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -230,7 +231,7 @@ def test_the_file_of_another_user_is_refused(
     owner = path.stat().st_uid
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     with pytest.raises(JournalError, match=f"another user \\(uid {owner}\\)"):
-        Journal.open(path, write=write)
+        open_journal(path, write=write)
     assert files_of(path) == before
 
 
@@ -239,14 +240,14 @@ def test_a_fifo_is_refused(path: Path) -> None:
     path.parent.mkdir()
     os.mkfifo(path)
     with pytest.raises(JournalError, match="not a regular file"):
-        Journal.open(path, write=True)
+        open_journal(path, write=True)
 
 
 def test_a_file_in_the_way_of_the_directory_is_refused(tmp_path: Path) -> None:
     """`.alma` may be a file: then it is not touched."""
     (tmp_path / ".alma").write_text("mine")
     with pytest.raises(JournalError, match="Cannot"):
-        Journal.open(tmp_path / ".alma" / "journal.db", write=True)
+        open_journal(tmp_path / ".alma" / "journal.db", write=True)
     assert (tmp_path / ".alma").read_text() == "mine"
 
 
@@ -270,11 +271,11 @@ def test_a_journal_removed_while_it_is_open_is_noticed(path: Path, suffix: str) 
 MAKE = """
 import sys
 from pathlib import Path
-from alma.journal.journal import Journal
+from alma.journal import open_journal
 from tests.journal.tools import created
 
 sys.stdin.readline()
-with Journal.open(Path(sys.argv[1]), write=True) as journal:
+with open_journal(Path(sys.argv[1]), write=True) as journal:
     with journal.acquire(sys.argv[2] + "/dev", sys.argv[2]) as lease:
         journal.create_run(sys.argv[2], created(sys.argv[2]), lease)
 """
@@ -288,7 +289,7 @@ def test_the_first_writers_make_one_journal(path: Path) -> None:
         maker.stdin.write("go\n")
         maker.stdin.flush()
     assert [ended(maker) for maker in makers] == [0] * 4
-    with Journal.open(path, write=False) as journal:
+    with open_journal(path, write=False) as journal:
         assert {row.run for row in journal.runs()} == {"r0", "r1", "r2", "r3"}
         assert journal.verify().ok
     assert set(files_of(path)) == {"journal.db"}

@@ -11,6 +11,12 @@ from tests.journal.tampering import COLUMNS, first_break, verified
 from tests.journal.tools import content
 
 
+@pytest.fixture(scope="module")
+def suffix() -> str:
+    """What is SQLite's own."""
+    return ".db"
+
+
 @pytest.mark.parametrize(
     "statement",
     [

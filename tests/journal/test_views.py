@@ -23,8 +23,16 @@ from alma.core.decide import (
 from alma.core.definition import Definition, Retry, StepDefinition
 from alma.core.run import RunStatus, SagaState
 from alma.core.state import fold
-from alma.journal.journal import Journal, Lease
-from tests.journal.tools import Clock, a_run, intended, succeeded
+from alma.journal import Journal, open_journal
+from alma.journal.lease import Lease
+from tests.journal.tools import Clock, a_run, connection_of, intended, succeeded
+
+
+@pytest.fixture(scope="module")
+def suffix() -> str:
+    """What is SQLite's own."""
+    return ".db"
+
 
 PROCESS = ev.Process(host="here", pid=1, started=1.0)
 
@@ -145,7 +153,7 @@ class World:
 
 
 def rows(journal: Journal, view: str) -> list[dict[str, Any]]:
-    cursor = journal._store._connection.execute(f"SELECT * FROM {view}")  # noqa: S608
+    cursor = connection_of(journal).execute(f"SELECT * FROM {view}")  # noqa: S608
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
@@ -190,7 +198,7 @@ def test_the_views_agree_with_the_fold(
 ) -> None:
     """At whatever point of whatever run: states, attempts, seconds, errors and leftovers."""
     path = tmp_path_factory.mktemp("views") / "journal.db"
-    with Journal.open(path, write=True, clock=Clock()) as journal:
+    with open_journal(path, write=True, clock=Clock()) as journal:
         world = World(journal, data, definition)
         world.attach()
         for _ in range(length):

@@ -6,17 +6,25 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from alma.core.definition import Definition, StepDefinition
 from alma.core.events import Leftover, OperationIntended, OperationSucceeded, RunCreated, RunFailed
-from alma.journal.journal import Journal
+from alma.journal import Journal, open_journal
+from alma.journal.journal import utc_now
 from alma.journal.lease import Lease
+from alma.journal.sqlite.schema import TABLES
+from alma.journal.sqlite.store import SqliteStore
+from alma.journal.store import EventRow, LeaseRow, RunRow
+from tests.journal.memory import KEPT, open_in_memory
 
 ROOT = Path(__file__).parents[2]
+MEMORY = ".memory"
+ROWS = {EventRow: "events", RunRow: "runs", LeaseRow: "leases"}
 START = datetime(2026, 1, 31, 14, 25, tzinfo=UTC)
 
 
@@ -29,6 +37,14 @@ class Clock:
     def __call__(self) -> datetime:
         self.now += timedelta(seconds=1)
         return self.now
+
+
+def open_at(
+    path: Path, *, write: bool, clock: Callable[[], datetime] = utc_now, wait: float | None = None
+) -> Journal:
+    """A journal of the store that the path's ending says."""
+    opened = open_in_memory if path.suffix == MEMORY else open_journal
+    return opened(path, write=write, clock=clock, wait=wait)
 
 
 def definition(saga: str = "shop", stack: str = "dev") -> Definition:
@@ -58,7 +74,7 @@ def succeeded(number: int = 1, step: str = "database") -> OperationSucceeded:
 def a_run(path: Path, run: str = "r1", saga: str = "shop") -> Iterator[tuple[Journal, Lease]]:
     """A journal with one run that is just created, and the lease on it."""
     with (
-        Journal.open(path, write=True, clock=Clock()) as journal,
+        open_at(path, write=True, clock=Clock()) as journal,
         journal.acquire(f"{saga}/dev", run, actor="jane@here") as lease,
     ):
         journal.create_run(run, created(saga), lease)
@@ -67,7 +83,7 @@ def a_run(path: Path, run: str = "r1", saga: str = "shop") -> Iterator[tuple[Jou
 
 def fill(path: Path) -> None:
     """A small journal: two targets, three runs, interleaved and of several epochs."""
-    with Journal.open(path, write=True, clock=Clock()) as journal:
+    with open_at(path, write=True, clock=Clock()) as journal:
         with (
             journal.acquire("shop/dev", "r1") as one,
             journal.acquire("blog/dev", "r2") as two,
@@ -87,6 +103,8 @@ def fill(path: Path) -> None:
 
 def content(path: Path) -> list[list[tuple[object, ...]]]:
     """All rows of all tables, read without alma."""
+    if path.suffix == MEMORY:
+        return [[*map(tuple, rows)] for rows in KEPT[path].all_rows]
     connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
     try:
         return [
@@ -97,10 +115,51 @@ def content(path: Path) -> list[list[tuple[object, ...]]]:
         connection.close()
 
 
+@contextmanager
+def sqlite_of(path: Path) -> Iterator[sqlite3.Connection]:
+    """The journal as an SQLite database, whatever keeps it."""
+    if path.suffix != MEMORY:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            yield connection
+        return
+    kept = KEPT[path]
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for statement in TABLES:
+            connection.execute(statement)
+        for kind, rows in zip(ROWS, kept.all_rows, strict=True):
+            marks = ", ".join("?" * len(kind._fields))
+            connection.executemany(f"INSERT INTO {ROWS[kind]} VALUES ({marks})", rows)  # noqa: S608
+        yield connection
+        kept.events, kept.runs, kept.leases = (
+            [*map(kind._make, connection.execute(f"SELECT * FROM {table} ORDER BY 1"))]  # noqa: S608
+            for kind, table in ROWS.items()
+        )
+
+
+def connection_of(journal: Journal) -> sqlite3.Connection:
+    """SQLite's own, of a journal in a file."""
+    store = journal._store
+    assert isinstance(store, SqliteStore)
+    return store._database._connection
+
+
+def copy_to(path: Path, other: Path) -> None:
+    """The same journal at another place."""
+    if path.suffix == MEMORY:
+        KEPT[other] = copy(KEPT[path])
+    else:
+        other.write_bytes(path.read_bytes())
+
+
+def forget(path: Path) -> None:
+    """No journal is there any more."""
+    KEPT.pop(path, None)
+    path.unlink(missing_ok=True)
+
+
 def tampered(path: Path, *statements: str, values: tuple[object, ...] = ()) -> None:
-    """Change the file as somebody with SQLite's own tool would, the guards dropped and put back."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    try:
+    """Change the rows as somebody with SQLite's own tool would, the guards dropped and put back."""
+    with sqlite_of(path) as connection:
         query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
         guards = connection.execute(query).fetchall()
         for name, _ in guards:
@@ -109,8 +168,6 @@ def tampered(path: Path, *statements: str, values: tuple[object, ...] = ()) -> N
             connection.execute(statement, values)
         for _, sql in guards:
             connection.execute(sql)
-    finally:
-        connection.close()
 
 
 def child(code: str, *arguments: object) -> subprocess.Popen[str]:

@@ -19,7 +19,7 @@ from pulumi import Output, ResourceOptions
 from alma import Retry, Saga, SagaState
 from alma.core import events as ev
 from alma.core.result import Result, SagaEndedError
-from alma.journal.journal import Journal
+from alma.journal import open_journal
 from alma.runner import resume, rollback, up
 from alma.runner.preview import preview
 from alma.runner.settings import Settings
@@ -222,7 +222,7 @@ async def test_a_project_of_another_language(lab: Lab) -> None:
 
 
 def _history() -> list[Any]:
-    with Journal.open(Settings().journal_path, write=False) as journal:
+    with open_journal(Settings().journal_path, write=False) as journal:
         return journal.events(journal.resolve("latest"))
 
 

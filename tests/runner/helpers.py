@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from alma import Saga
-from alma.core import events as ev
 from alma.core.events import Recorded
 from alma.core.result import Result, SagaEndedError
-from alma.errors import JournalError
-from alma.journal.journal import Journal
+from alma.journal import open_journal
 from alma.runner.settings import Settings
-from alma.testing import FakeEngine, Fault
+from alma.testing import FakeEngine, Fault, JournalFault, JournalFaults
 
 
 def program() -> None:
@@ -37,7 +35,7 @@ async def ended(run: Coroutine[Any, Any, Result]) -> Result:
 
 def history(journal: Path, run: str = "latest") -> list[Recorded]:
     """A run's events."""
-    with Journal.open(journal, write=False) as reader:
+    with open_journal(journal, write=False) as reader:
         return reader.events(reader.resolve(run))
 
 
@@ -70,18 +68,6 @@ CRASHES = [
 ]
 
 
-class FullDisk(Journal):
-    """Refuses every commit from the nth event on."""
-
-    limit = 0
-
-    def commit(self, drafts: Sequence[ev.Recorded], lease: Any) -> list[ev.Recorded]:
-        """As `Journal.commit`, until the disk is full."""
-        if drafts[-1].seq >= self.limit:
-            raise JournalError("The journal cannot be written: the disk is full.")
-        return super().commit(drafts, lease)
-
-
 def full_disk_after(events: int) -> Any:
     """An opener of journals whose disk is full from this event on."""
-    return type("FullDisk", (FullDisk,), {"limit": events}).open
+    return JournalFaults([JournalFault(nth=events, effect="full")])

@@ -9,7 +9,7 @@ import pytest
 from alma import Retry, Saga, SagaState
 from alma.core import events as ev
 from alma.errors import JournalError, RunnerBusyError
-from alma.journal.journal import Journal
+from alma.journal import open_journal
 from alma.runner import up
 from alma.testing import FakeEngine, FakeProgram, Fault
 from tests.runner.helpers import (
@@ -67,7 +67,7 @@ async def test_a_second_runner_is_refused_while_the_first_lives(journal: Path) -
     """One lease for each target."""
     engine = FakeEngine()
     with (
-        Journal.open(journal, write=True) as held,
+        open_journal(journal, write=True) as held,
         held.acquire("s/dev", "other"),
         pytest.raises(RunnerBusyError),
     ):

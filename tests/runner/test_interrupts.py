@@ -65,7 +65,7 @@ async def test_a_full_disk_in_the_middle_interrupts_with_an_emergency_record(
     """The outcome that could not be journaled is on stderr; later the run can be resumed."""
     engine = FakeEngine()
     full = settings(engine, journal, open_journal=full_disk_after(5))
-    with pytest.raises(SagaInterrupted, match="disk is full"):
+    with pytest.raises(SagaInterrupted, match="disk that is full"):
         await up(three(), settings=full)
     lost = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert (lost[0]["type"], lost[0]["step"]) == ("OperationSucceeded", "a")

@@ -10,7 +10,7 @@ import pytest
 from alma import Saga, SagaState
 from alma.core.state import fold
 from alma.errors import DefinitionError, RefusedError
-from alma.journal.journal import Journal
+from alma.journal import open_journal
 from alma.runner import destroy, resume, rollback, up
 from alma.testing import Crash, FakeEngine, Fault
 from tests.runner.helpers import (
@@ -132,7 +132,7 @@ async def test_up_over_a_run_that_died_going_back_undoes_it_and_begins_anew(
     result = await up(three(), settings=settings(engine, journal))
     assert result.state is SagaState.COMPLETED
     assert result.run_id != first
-    with Journal.open(journal, write=False) as reader:
+    with open_journal(journal, write=False) as reader:
         assert fold(reader.events(first)).state is SagaState.COMPENSATED
 
 

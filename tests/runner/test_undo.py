@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from alma import Retry, Saga, SagaFailed, SagaState
-from alma.journal.journal import Journal
-from alma.journal.leftovers import proven_gone
+from alma.journal import open_journal
+from alma.journal.reading import proven_gone
 from alma.runner import destroy, rollback, up
 from alma.testing import Crash, FakeEngine, Fault
 from tests.runner.helpers import (
@@ -188,10 +188,10 @@ async def test_leftovers_stay_listed_until_a_later_run_proves_them_gone(journal:
     failed = await ended(up(three(), settings=settings(engine, journal)))
     assert {left.step for left in failed.leftovers} == {"a", "b"}
     await ended(destroy(three(), settings=settings(engine, journal)))
-    with Journal.open(journal, write=False) as reader:
+    with open_journal(journal, write=False) as reader:
         assert proven_gone(reader, failed.status) == {}
     proof = await destroy(three(), settings=settings(engine, journal))
-    with Journal.open(journal, write=False) as reader:
+    with open_journal(journal, write=False) as reader:
         gone = proven_gone(reader, failed.status)
     assert set(gone.values()) == {proof.run_id}
     assert set(gone) == set(failed.leftovers)

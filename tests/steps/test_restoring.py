@@ -13,7 +13,7 @@ import pytest
 from alma import Retry, Saga, SagaState
 from alma.core import events as ev
 from alma.core.result import Result
-from alma.journal.journal import Journal
+from alma.journal import open_journal
 from alma.pulumi.engine import StackRef
 from alma.pulumi.snapshots import SnapshotError, Snapshots
 from alma.runner import resume, rollback, up
@@ -224,7 +224,7 @@ async def test_pruning_keeps_what_a_run_may_need(journal: Path) -> None:
     }
     kept = Snapshots(journal.parent / "snapshots")
     assert len(kept.digests()) == 2
-    with Journal.open(journal, write=False) as reader:
+    with open_journal(journal, write=False) as reader:
         assert prune(reader, keep=0) == ()  # they were written just now
         for path in kept.directory.iterdir():
             os.utime(path, (0, 0))

@@ -14,11 +14,11 @@ from alma.cli.output import say
 @pass_shared
 def command(shared: Invocation, run: str) -> None:
     """Show every event of a run, in order."""
-    from alma.journal.journal import Journal
+    from alma.journal import open_journal
     from alma.reports import text
     from alma.reports.summary import summarize
 
-    with Journal.open(shared.journal_path, write=False) as journal:
+    with open_journal(shared.journal_path, write=False) as journal:
         entries = journal.events(journal.resolve(run))
     if shared.json:
         from alma.reports import documents

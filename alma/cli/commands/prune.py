@@ -25,14 +25,14 @@ def command(shared: Invocation, keep: int) -> None:
     A run that is not over needs its own, and so does a FAILED one: it can still be rolled back.
     """
     from alma.errors import RunNotFoundError
-    from alma.journal.journal import Journal
+    from alma.journal import open_journal
     from alma.reports.text import count
     from alma.runner.restore_points import prune
 
     path = shared.journal_path
     if not path.exists():
         raise RunNotFoundError(f"There is no journal {path}.", hint="Give its path with --journal.")
-    with Journal.open(path, write=False) as journal:
+    with open_journal(path, write=False) as journal:
         removed = prune(journal, keep=keep)
     if shared.json:
         from alma.reports import documents

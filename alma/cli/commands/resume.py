@@ -85,10 +85,10 @@ def _saga_for(
     failure that is to be undone.
     """
     from alma.errors import DefinitionError
-    from alma.journal.reading import look
+    from alma.journal.reading import find_run
     from alma.saga.target import load
 
-    run = look(shared.journal_path, reference).run
+    run = find_run(shared.journal_path, reference).run
     if target is not None:
         return load(target)
     if not _is_needed(run, back=back or run.direction == "back") or not run.origin:

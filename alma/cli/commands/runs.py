@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 @pass_shared
 def command(shared: Invocation, limit: int) -> None:
     """List the runs, newest first."""
-    from alma.journal.journal import Journal
-    from alma.journal.reading import view
+    from alma.journal import open_journal
+    from alma.journal.reading import view_run
     from alma.reports.text import table
 
-    with Journal.open(shared.journal_path, write=False) as journal:
-        views = [view(journal, row.run) for row in journal.runs(limit=limit)]
+    with open_journal(shared.journal_path, write=False) as journal:
+        views = [view_run(journal, row.run) for row in journal.runs(limit=limit)]
     if shared.json:
         from alma.reports import documents
 

@@ -23,10 +23,10 @@ def command(shared: Invocation, run: str) -> None:
 
     RUN is by default the latest.
     """
-    from alma.journal.reading import look
+    from alma.journal.reading import find_run
     from alma.reports import report
 
-    view = look(shared.journal_path, run)
+    view = find_run(shared.journal_path, run)
     gone = _gone(view, shared)
     following = []
     if not view.runner:
@@ -44,10 +44,10 @@ def _gone(view: RunView, shared: Invocation) -> dict[Leftover, str]:
     """Which leftovers a later run has proven gone; only a run that has any is looked into."""
     if not view.run.leftovers:
         return {}
-    from alma.journal.journal import Journal
-    from alma.journal.leftovers import proven_gone
+    from alma.journal import open_journal
+    from alma.journal.reading import proven_gone
 
-    with Journal.open(shared.journal_path, write=False) as journal:
+    with open_journal(shared.journal_path, write=False) as journal:
         return proven_gone(journal, view.run)
 
 

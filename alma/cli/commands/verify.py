@@ -11,14 +11,14 @@ from alma.cli.options import Invocation, pass_shared, shared_options
 from alma.cli.output import say
 
 if TYPE_CHECKING:
-    from alma.journal.journal import Head
+    from alma.journal.chain import Head
 
 
 def _head(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Head | None:
     """A `Head` from `POSITION:HASH`; a usage error for anything else."""
     if value is None:
         return None
-    from alma.journal.journal import Head
+    from alma.journal.chain import Head
 
     match = re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", value)
     if match is None:
@@ -41,12 +41,12 @@ def command(shared: Invocation, head: Head | None) -> int:
     Exit codes: 0 whole, 11 broken (the first break is named), 6 no journal.
     """
     from alma.errors import JournalError, RunNotFoundError
-    from alma.journal.journal import Journal
+    from alma.journal import open_journal
 
     path = shared.journal_path
     if not path.exists() and not path.is_symlink():
         raise RunNotFoundError(f"There is no journal {path}.", hint="Give its path with --journal.")
-    with Journal.open(path, write=False) as journal:
+    with open_journal(path, write=False) as journal:
         verdict = journal.verify(head)
     end = f"{verdict.head.position}:{verdict.head.hash}"
     broken = verdict.first_break

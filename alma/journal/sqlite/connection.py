@@ -17,8 +17,7 @@ from uuid import uuid4
 
 from alma.errors import JournalError
 from alma.journal.sqlite import files, schema
-from alma.journal.sqlite.errors import ERRORS, not_ours, translated
-from alma.journal.sqlite.views import VIEWS
+from alma.journal.store import UnreadableError
 from alma.system.files import make_directory, make_empty, publish
 
 ATTEMPTS: Final = 5
@@ -26,8 +25,38 @@ ATTEMPTS: Final = 5
 
 T = TypeVar("T")
 
+ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What reading a file can raise; the second where SQLite names a damaged schema in its message."""
 
-class Store:
+_PERMISSIONS: Final = "Look at the permissions of the file and of its directory."
+_DAMAGED: Final = "Copy it away before anything else; alma-pulumi verify names the first break."
+
+# What is wrong and the way out, by primary result code: https://sqlite.org/rescode.html
+_CAUSES: Final = {
+    sqlite3.SQLITE_BUSY: (
+        "is locked by another writer (waited {wait:g} s)",
+        "Find who has it open, for example with: fuser -v {path}",
+    ),
+    sqlite3.SQLITE_LOCKED: ("is locked by another connection", "Try again."),
+    sqlite3.SQLITE_FULL: ("is on a disk that is full", "Make room and go on with resume."),
+    sqlite3.SQLITE_IOERR: ("cannot be read or written ({error})", "Look at the disk."),
+    sqlite3.SQLITE_CORRUPT: ("is damaged ({error})", _DAMAGED),
+    sqlite3.SQLITE_NOTADB: ("is no SQLite database, or its header is damaged", _DAMAGED),
+    sqlite3.SQLITE_READONLY: ("may not be written ({error})", _PERMISSIONS),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened ({error})", _PERMISSIONS),
+    sqlite3.SQLITE_PERM: ("may not be opened ({error})", _PERMISSIONS),
+    sqlite3.SQLITE_AUTH: ("may not be opened ({error})", _PERMISSIONS),
+}
+_OF_THE_MOMENT: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+}
+
+
+class Database:
     """One open SQLite file. Threads may share it; every method raises JournalError."""
 
     def __init__(self, path: Path, *, write: bool, wait: float) -> None:
@@ -49,7 +78,7 @@ class Store:
         """One short write transaction, alone from its beginning on; rolled back on any error."""
         if not self.write:
             raise JournalError(f"The journal {self.path} was opened for reading only.")
-        with self._lock, translated(operation, self.path, self._wait):
+        with self._lock, _translated(operation, self.path, self._wait):
             if files.inodes(self.path) != self._inodes:
                 raise JournalError(
                     f"Cannot {operation}: the journal {self.path} was removed or replaced "
@@ -68,14 +97,14 @@ class Store:
 
     def read(self, operation: str, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do the work on one consistent view of the file."""
-        with self._lock, translated(operation, self.path, self._wait):
+        with self._lock, _translated(operation, self.path, self._wait):
             for _ in range(ATTEMPTS):
                 if self._seen != files.fingerprint(self.path) and not self._guarded:
                     self._connection.close()
                     self._connection = self._open_reader()
                 try:
                     result = _snapshot(self._connection, work)
-                except ERRORS:
+                except (*ERRORS, UnreadableError):
                     if self._guarded or self._seen == files.fingerprint(self.path):
                         raise
                 else:
@@ -91,7 +120,7 @@ class Store:
     def _open_reader(self) -> sqlite3.Connection:
         files.check(self.path)
         self._seen = files.fingerprint(self.path)
-        with translated("open", self.path, self._wait):
+        with _translated("open", self.path, self._wait):
             if self._seen is not None:
                 access = "mode=ro&immutable=1" if self._seen.at_rest else "mode=ro"
                 connection = self._connect(access)
@@ -109,7 +138,7 @@ class Store:
         self._open_reader().close()  # refuses what is not ours before anything is touched
         if self._seen is None:
             self._build()
-        with translated("open", self.path, self._wait):
+        with _translated("open", self.path, self._wait):
             connection = self._connect("mode=rw")
             try:
                 _set_up(connection, self.path)
@@ -122,7 +151,7 @@ class Store:
     def _build(self) -> None:
         """Make the file aside, and give it its name when it is whole: nobody sees a half."""
         built = self.path.with_name(f"{self.path.name}.new-{uuid4().hex}")
-        with files.explained("create", self.path), translated("create", self.path, self._wait):
+        with files.explained("create", self.path), _translated("create", self.path, self._wait):
             make_empty(built)
             try:
                 connection = sqlite3.connect(built, isolation_level=None)
@@ -162,7 +191,7 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
         if (owner, version, objects) == (0, 0, 0):
             return False
         if owner != schema.APPLICATION_ID or version > schema.VERSION:
-            raise not_ours(path, owner, version)
+            raise _not_ours(path, owner, version)
     except BaseException:
         connection.close()
         raise
@@ -186,18 +215,18 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
 def _migrate(connection: sqlite3.Connection) -> None:
     """Bring an empty or older file to the newest schema, all of it or nothing."""
     # Imported here: it takes longer than all else that a command does with a journal.
-    from sqlite_utils import Database
+    import sqlite_utils
     from sqlite_utils.migrations import Migrations
 
     migrations = Migrations("alma")
 
     @migrations()
-    def version_1(database: Database) -> None:
+    def version_1(database: sqlite_utils.Database) -> None:
         create(database.conn)
 
     connection.execute("BEGIN IMMEDIATE")
     try:
-        migrations.apply(Database(connection, execute_plugins=False))
+        migrations.apply(sqlite_utils.Database(connection, execute_plugins=False))
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -207,7 +236,45 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 def create(connection: sqlite3.Connection) -> None:
     """Make an empty journal, inside the caller's transaction if there is one."""
-    for statement in (*schema.TABLES, *schema.GUARDS, *VIEWS):
+    for statement in (*schema.TABLES, *schema.GUARDS, *schema.VIEWS):
         connection.execute(statement.strip())
     connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+
+
+def _code(error: BaseException | None) -> int:
+    """The primary result code; 0 for errors of the Python module itself."""
+    if isinstance(error, UnicodeDecodeError):
+        return sqlite3.SQLITE_CORRUPT
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether it says something about this moment, and nothing about the file's content."""
+    return _code(error) in _OF_THE_MOMENT
+
+
+@contextmanager
+def _translated(operation: str, path: Path, wait: float) -> Iterator[None]:
+    """JournalError for every error of SQLite; `wait` is the busy timeout in seconds."""
+    try:
+        yield
+    except (*ERRORS, UnreadableError) as found:
+        error = found.__cause__ if isinstance(found, UnreadableError) else found
+        what, hint = _CAUSES.get(_code(error), ("failed ({error})", ""))
+        what, hint = (text.format(wait=wait, error=error, path=path) for text in (what, hint))
+        raise JournalError(f"Cannot {operation}: the journal {path} {what}.", hint=hint) from error
+
+
+def _not_ours(path: Path, owner: int, version: int) -> JournalError:
+    """Why a sound SQLite database is refused: it is another program's, or a newer alma's."""
+    if owner != schema.APPLICATION_ID:
+        return JournalError(
+            f"{path} is an SQLite database of something else, not alma's journal.",
+            hint="Give another path with --journal.",
+        )
+    return JournalError(
+        f"The journal {path} was written by a newer alma: its schema is version {version}, "
+        f"this one knows {schema.VERSION}.",
+        hint="Upgrade alma; nothing was changed.",
+    )

@@ -9,7 +9,7 @@ from alma import SagaState
 from alma.core import events as ev
 from alma.core.result import Result, exit_code
 from alma.core.run import RunStatus
-from alma.journal.journal import Journal
+from alma.journal import Journal
 from tests.faults.model.case import CANARY
 from tests.faults.model.stage import Before, Stage
 

@@ -17,7 +17,7 @@ from alma import Retry, Saga, SagaState
 from alma.core.result import Result, SagaEndedError
 from alma.core.state import fold
 from alma.errors import AlmaError, RunnerBusyError
-from alma.journal.journal import Journal
+from alma.journal import open_journal
 from alma.pulumi.engine import StackRef
 from alma.runner import destroy, resume, rollback, up
 from alma.runner.intervene import abandon, skip
@@ -62,7 +62,7 @@ def one_turn(stage: Stage, turn: Turn) -> Result | None:
     stage.begin(turn)
     earlier = stage.seen
     ended, result, error = _run(stage, turn)
-    with Journal.open(stage.journal, write=False) as reader:
+    with open_journal(stage.journal, write=False) as reader:
         runs = reader.runs(limit=None)
         recorded = {row.run: reader.events(row.run) for row in runs}
         check_journal(stage, reader, earlier, recorded)
@@ -201,7 +201,7 @@ def _signal() -> None:
 
 def _rival(stage: Stage) -> None:
     """Somebody else tries to run the target at this moment."""
-    with Journal.open(stage.journal, write=True) as journal:
+    with open_journal(stage.journal, write=True) as journal:
         try:
             with journal.acquire(TARGET, "rival"):
                 stage.fail("a second runner got the lease")
@@ -214,7 +214,7 @@ def _take_over(stage: Stage) -> None:
     latest = stage.rows()[-1][0]
     for lock in (stage.journal.parent / "leases").iterdir():
         lock.unlink()
-    with Journal.open(stage.journal, write=True) as journal:
+    with open_journal(stage.journal, write=True) as journal:
         journal.acquire(TARGET, latest).release()
     stage.frozen = len(stage.rows())
 
@@ -252,7 +252,7 @@ def _empty_journal() -> bytes:
     """A journal without runs: making one takes longer than all else that a case does."""
     with tempfile.TemporaryDirectory() as root:
         path = Path(root) / "journal.db"
-        Journal.open(path, write=True).close()
+        open_journal(path, write=True).close()
         return path.read_bytes()
 
 

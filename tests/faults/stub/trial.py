@@ -13,7 +13,7 @@ from typing import Any, Final
 from alma import SagaState
 from alma.core.run import RunStatus
 from alma.core.state import fold
-from alma.journal.journal import Journal
+from alma.journal import open_journal
 from tests.faults.stub.bench import Bench, kill, living
 from tests.faults.stub.runner import SAGA
 
@@ -147,7 +147,7 @@ def _status(directory: Path) -> RunStatus | None:
     journal = directory / "journal.db"
     if not journal.exists():
         return None
-    with Journal.open(journal, write=False) as reader:
+    with open_journal(journal, write=False) as reader:
         runs = reader.runs(limit=1)
         return fold(reader.events(runs[0].run)) if runs else None
 
@@ -158,7 +158,7 @@ def _look(directory: Path, plan: dict[str, Any], trial: Trial) -> None:
     status = _status(directory)
     assert status is not None
     trial.state = status.state.name
-    with Journal.open(directory / "journal.db", write=False) as reader:
+    with open_journal(directory / "journal.db", write=False) as reader:
         if broken := reader.verify().first_break:
             fail(f"the journal is broken: {broken}")
     things = {_short(path.name) for path in (directory / "world" / "things").iterdir()}

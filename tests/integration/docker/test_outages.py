@@ -13,7 +13,7 @@ import pytest
 
 from alma import Retry, SagaState
 from alma.core import events as ev
-from alma.journal.journal import Journal
+from alma.journal import open_journal
 from alma.runner import rollback
 from tests.integration.docker.test_failures import failed
 from tests.integration.docker.world import ENDS, World
@@ -55,7 +55,7 @@ async def test_retries_outlast_a_daemon_that_goes_away_and_leave_one_container(
 
 def reasons() -> list[str]:
     """Why the attempts of the run so far have failed."""
-    with Journal.open(Path(".alma/journal.db"), write=False) as journal:
+    with open_journal(Path(".alma/journal.db"), write=False) as journal:
         rows = journal.events(journal.resolve("latest"))
     return [r.event.failure.message for r in rows if isinstance(r.event, ev.OperationFailed)]
 

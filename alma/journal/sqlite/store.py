@@ -1,0 +1,175 @@
+"""A journal's store in an SQLite file: the SQL behind `alma.journal.store.Store`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from alma.errors import JournalError
+from alma.journal.sqlite import files
+from alma.journal.sqlite.connection import ERRORS, Database, create, is_passing
+from alma.journal.store import (
+    EventRow,
+    LeaseRow,
+    Lock,
+    Place,
+    Reader,
+    RunRow,
+    UnreadableError,
+    Writer,
+)
+from alma.system.files import is_locked, make_directory, try_lock
+
+T = TypeVar("T")
+
+BUSY_SECONDS: Final = 5.0
+"""How long a writer waits for another one: a commit takes well under a millisecond."""
+
+# Names of our own, never a user's: no values are put into SQL as text anywhere.
+_EVENTS: Final = f"SELECT {', '.join(EventRow._fields)} FROM events"
+_LEASES: Final = f"SELECT {', '.join(LeaseRow._fields)} FROM leases"
+_RUNS: Final = f"SELECT {', '.join(RunRow._fields)} FROM runs"
+_ADD_EVENT: Final = f"INSERT INTO events VALUES ({', '.join('?' * len(EventRow._fields))})"
+_ADD_LEASE: Final = f"INSERT INTO leases VALUES ({', '.join('?' * len(LeaseRow._fields))})"
+_ADD_RUN: Final = f"INSERT INTO runs VALUES ({', '.join('?' * len(RunRow._fields))})"
+_SCHEMA: Final = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+_PLACE: Final = """
+SELECT (SELECT target FROM runs WHERE run = :run),
+    (SELECT ifnull(max(epoch), 0) FROM leases WHERE target = :target),
+    (SELECT ifnull(max(seq), 0) FROM events WHERE run = :run),
+    (SELECT ifnull(max(position), 0) FROM events),
+    ifnull((SELECT hash FROM events ORDER BY position DESC LIMIT 1), '')"""
+
+
+class SqliteStore:
+    """See `alma.journal.store.Store`."""
+
+    def __init__(self, path: Path, *, write: bool, wait: float = BUSY_SECONDS) -> None:
+        """Open the file; `wait` is how many seconds to wait for another writer.
+
+        With `write` the file (0600) and its directory (0700) are made when missing. Without,
+        nothing is ever written, and a missing file is read as one without runs.
+        """
+        self._database = Database(path.absolute(), write=write, wait=wait)
+
+    @property
+    def path(self) -> Path:
+        """The file, absolute."""
+        return self._database.path
+
+    def read(self, what: str, work: Callable[[Reader], T]) -> T:
+        """See `Store`."""
+        return self._database.read(what, lambda connection: work(_SqliteRows(connection)))
+
+    def write(self, what: str, work: Callable[[Writer], T]) -> T:
+        """See `Store`."""
+        with self._database.transaction(what) as connection:
+            return work(_SqliteRows(connection))
+
+    def lock(self, target: str) -> Lock | None:
+        """See `Store`; a lock file beside the journal."""
+        if not self._database.write:
+            raise JournalError(f"The journal {self.path} was opened for reading only.")
+        path = lock_path(self.path, target)
+        with files.explained("take the lease beside", self.path):
+            make_directory(path.parent)
+            return try_lock(path)
+
+    def is_locked(self, target: str) -> bool:
+        """See `Store`."""
+        with files.explained("look at the leases beside", self.path):
+            return is_locked(lock_path(self.path, target))
+
+    def close(self) -> None:
+        """See `Store`."""
+        self._database.close()
+
+
+class _SqliteRows:
+    """Reader and Writer over one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def events(self, run: str, after: int = 0) -> list[EventRow]:
+        query = f"{_EVENTS} WHERE run = ? AND seq > ? ORDER BY seq"
+        return [EventRow._make(row) for row in self._select(query, (run, after))]
+
+    def all_events(self) -> Iterator[EventRow]:
+        return map(EventRow._make, self._select(f"{_EVENTS} ORDER BY position"))
+
+    def last_event(self) -> EventRow | None:
+        rows = self._select(f"{_EVENTS} ORDER BY position DESC LIMIT 1")
+        return next(map(EventRow._make, rows), None)
+
+    def place(self, run: str, target: str) -> Place:
+        return Place._make(next(self._select(_PLACE, {"run": run, "target": target})))
+
+    def runs(self, limit: int | None = None, target: str | None = None) -> list[RunRow]:
+        where, values = ("", ()) if target is None else ("WHERE target = ?", (target,))
+        query = f"{_RUNS} {where} ORDER BY position DESC LIMIT ?"
+        found = self._select(query, (*values, -1 if limit is None else limit))
+        return [RunRow._make(row) for row in found]
+
+    def run(self, run: str) -> RunRow | None:
+        return next(map(RunRow._make, self._select(f"{_RUNS} WHERE run = ?", (run,))), None)
+
+    def matching(self, prefix: str, limit: int) -> list[str]:
+        # char(1114111) is the last code point: no id with this prefix sorts behind it.
+        query = "SELECT run FROM runs WHERE run >= ?1 AND run < ?1 || char(1114111) LIMIT ?2"
+        return [run for (run,) in self._select(query, (prefix, limit))]
+
+    def leases(self) -> list[LeaseRow]:
+        return [LeaseRow._make(row) for row in self._select(f"{_LEASES} ORDER BY number")]
+
+    def last_lease(self, target: str | None = None) -> LeaseRow | None:
+        query, values = f"{_LEASES} ORDER BY number DESC LIMIT 1", tuple[str, ...]()
+        if target is not None:
+            query = f"{_LEASES} WHERE target = ? ORDER BY epoch DESC LIMIT 1"
+            values = (target,)
+        return next(map(LeaseRow._make, self._select(query, values)), None)
+
+    def problem(self) -> str:
+        """Which table, guard or view is missing or changed, or what SQLite's own check finds.
+
+        What others added to the schema is not looked at.
+        """
+        found = dict(self._select(_SCHEMA))
+        pristine = sqlite3.connect(":memory:", isolation_level=None)
+        try:
+            create(pristine)
+            wanted = pristine.execute(_SCHEMA).fetchall()
+        finally:
+            pristine.close()
+        for name, sql in wanted:
+            if name not in found:
+                return f"{name} is missing from the schema"
+            if found[name] != sql:
+                return f"{name} was changed in the schema"
+        ((answer,),) = self._select("PRAGMA integrity_check(1)")
+        return "" if answer == "ok" else f"the file is damaged: {answer}"
+
+    def add_run(self, row: RunRow) -> None:
+        self._connection.execute(_ADD_RUN, row)
+
+    def add_event(self, row: EventRow) -> None:
+        self._connection.execute(_ADD_EVENT, row)
+
+    def add_lease(self, row: LeaseRow) -> None:
+        self._connection.execute(_ADD_LEASE, row)
+
+    def _select(self, query: str, values: Any = ()) -> Iterator[Any]:
+        try:
+            yield from self._connection.execute(query, values)
+        except ERRORS as error:
+            if is_passing(error):
+                raise
+            raise UnreadableError(f"the file is damaged: {error}") from error
+
+
+def lock_path(journal: Path, target: str) -> Path:
+    """The lock file of a target: beside the journal, named by the target's SHA-256."""
+    return journal.parent / "leases" / f"{sha256(target.encode()).hexdigest()}.lock"

@@ -1,0 +1,238 @@
+"""What a journal stands on: rows, the database that keeps them, and events to rows and back.
+
+A `Store` keeps rows durably and gives consistent views of them; it judges nothing. The chain, the
+epochs and what is refused are the journal's, once for all stores.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+
+from alma.core.events import Event, Recorded, decode, encode
+from alma.errors import JournalError
+
+T = TypeVar("T")
+
+
+class EventRow(NamedTuple):
+    """A row of the table `events`, its columns in their order."""
+
+    position: int
+    run: str
+    seq: int
+    at: str
+    epoch: int
+    type: str
+    step: str
+    data: str
+    prev: str
+    hash: str
+
+
+class LeaseRow(NamedTuple):
+    """A row of the table `leases`, its columns in their order."""
+
+    number: int
+    target: str
+    epoch: int
+    run: str
+    host: str
+    pid: int
+    started: float
+    actor: str
+    acquired_at: str
+    prev: str
+    hash: str
+
+
+class RunRow(NamedTuple):
+    """A row of the table `runs`. `position` is that of the run's first event."""
+
+    position: int
+    run: str
+    target: str
+    saga: str
+    stack: str
+    kind: str
+    created_at: str
+
+
+class Place(NamedTuple):
+    """All that an append has to know: what the next event of a run follows.
+
+    `target` is the run's, None for an unknown run; `epoch` the last one of the target that was
+    asked for; `seq` the run's last. `position` and `hash` are of the last event of all, 0 and
+    empty before the first.
+    """
+
+    target: str | None
+    epoch: int
+    seq: int
+    position: int
+    hash: str
+
+
+class UnreadableError(Exception):
+    """A `Reader` raises it where what is kept is damaged; the message says how."""
+
+
+class Reader(Protocol):
+    """One consistent view of all rows."""
+
+    def events(self, run: str, after: int = 0) -> list[EventRow]:
+        """The run's events with a seq above `after`, in the order of their seqs."""
+        ...
+
+    def all_events(self) -> Iterator[EventRow]:
+        """Every event, in the order of positions, one at a time."""
+        ...
+
+    def last_event(self) -> EventRow | None:
+        """The event with the highest position."""
+        ...
+
+    def place(self, run: str, target: str) -> Place:
+        """See `Place`."""
+        ...
+
+    def runs(self, limit: int | None = None, target: str | None = None) -> list[RunRow]:
+        """The runs, the highest position first; of one target if given."""
+        ...
+
+    def run(self, run: str) -> RunRow | None:
+        """The run with exactly that id."""
+        ...
+
+    def matching(self, prefix: str, limit: int) -> list[str]:
+        """Ids of runs that begin with the prefix, in their order."""
+        ...
+
+    def leases(self) -> list[LeaseRow]:
+        """Every lease, in the order of their numbers."""
+        ...
+
+    def last_lease(self, target: str | None = None) -> LeaseRow | None:
+        """The lease with the highest number; of one target, the one with its highest epoch."""
+        ...
+
+    def problem(self) -> str:
+        """What is wrong with the store itself, its schema or its integrity; or empty."""
+        ...
+
+
+class Writer(Protocol):
+    """One transaction. A row that does not come next in its table's order is refused."""
+
+    def place(self, run: str, target: str) -> Place:
+        """See `Place`."""
+        ...
+
+    def last_lease(self, target: str | None = None) -> LeaseRow | None:
+        """See `Reader`."""
+        ...
+
+    def add_run(self, row: RunRow) -> None:
+        """List a run; its first event follows."""
+        ...
+
+    def add_event(self, row: EventRow) -> None:
+        """Add an event."""
+        ...
+
+    def add_lease(self, row: LeaseRow) -> None:
+        """Add a lease."""
+        ...
+
+
+class Lock(Protocol):
+    """A lock that is held until it is released, or its process ends."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it was not released yet."""
+        ...
+
+    def release(self) -> None:
+        """Give it back; the second time does nothing."""
+        ...
+
+
+class Store(Protocol):
+    """Where rows are kept. Threads may share it; every method raises JournalError.
+
+    `what` says what a piece of work is for, in words that follow "Cannot".
+    """
+
+    @property
+    def path(self) -> Path:
+        """The file, absolute; of a store that is none, the place for what is kept beside it."""
+        ...
+
+    def read(self, what: str, work: Callable[[Reader], T]) -> T:
+        """Do the work on one consistent view. It may be done again, from its beginning."""
+        ...
+
+    def write(self, what: str, work: Callable[[Writer], T]) -> T:
+        """Do the work alone, and keep what it adds, durably: all of it, or nothing if it raises.
+
+        It may be done again, from its beginning.
+        """
+        ...
+
+    def lock(self, target: str) -> Lock | None:
+        """Lock a target for this process; None while another one has it."""
+        ...
+
+    def is_locked(self, target: str) -> bool:
+        """Whether a live process has locked a target. Writes nothing."""
+        ...
+
+    def close(self) -> None:
+        """Close it; the second time does nothing."""
+        ...
+
+
+_FORM: Final[dict[str, Any]] = {"sort_keys": True, "separators": (",", ":"), "allow_nan": False}
+_DATA: Final = json.JSONEncoder(ensure_ascii=False, **_FORM)
+
+
+def to_text(event: Event) -> str:
+    """The event's own fields as JSON with sorted keys and no spaces; JournalError if it cannot."""
+    try:
+        data = encode(event)
+        text = _DATA.encode(data)
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # half a surrogate pair, from undecodable bytes in a message
+            text = json.dumps(data, **_FORM)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise JournalError(f"{event.type} cannot be written as JSON: {error}.") from error
+    return text
+
+
+def to_event(row: EventRow) -> Event:
+    """The event of a row. Raises what shows that it is none that this version understands."""
+    return decode(row.type, row.step, json.loads(row.data))
+
+
+def to_recorded(row: EventRow) -> Recorded:
+    """The event of a row without problems, and its place."""
+    return Recorded(
+        run=row.run,
+        seq=row.seq,
+        at=datetime.fromisoformat(row.at),
+        epoch=row.epoch,
+        event=to_event(row),
+        hash=row.hash,
+    )
+
+
+def to_stamp(at: datetime) -> str:
+    """ISO 8601 in UTC with microseconds; ValueError for a naive time."""
+    if at.tzinfo is None:
+        raise ValueError(f"a clock must give aware times, not {at!r}")
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
