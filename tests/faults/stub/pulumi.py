@@ -4,7 +4,7 @@ It keeps a file backend as Pulumi 3.259 does: `.pulumi/meta.yaml`, state by rena
 operation in it while a resource is made, a lock file with pid and host. One SIGINT or SIGTERM:
 the resource in flight is finished and recorded, exit 1. Two: it stops, exit 8. When an `up`
 loses its language server (its parent) it ends after the resource in flight, as the real one does.
-Of the event log it writes the end alone.
+Of its events it tells the end alone.
 
 `$STUB_WORLD` holds `plan.json` (what each project is to make, how slowly, what fails) and one
 file in `things/` for each thing that exists at the "provider". It imports little: it is started
@@ -61,8 +61,11 @@ def main(arguments):
         return say("error: the stack is currently locked by 1 lock(s).", 1)
     try:
         code = Update(project, stack, path).run(command)
-        with open(arguments[arguments.index("--event-log") + 1], "a") as log:
-            log.write('{"sequence":0,"summaryEvent":{}}\n{"sequence":1,"cancelEvent":{}}\n')
+        tell(
+            arguments[arguments.index("--event-log") + 1],
+            '{"sequence":0,"summaryEvent":{"resourceChanges":{}}}',
+            '{"sequence":1,"cancelEvent":{}}',
+        )
         return code
     finally:
         unlock()
@@ -171,6 +174,50 @@ class Update:
         end = time.monotonic() + self.delay
         while (left := end - time.monotonic()) > 0:
             time.sleep(left)
+
+
+def tell(address, *events):
+    """Events to the worker's gRPC server, over bare HTTP/2: to import gRPC takes too long.
+
+    One call with a stream of requests, as the CLI does it; whoever is to hear them may be gone.
+    """
+    host, port = address.removeprefix("tcp://").rsplit(":", 1)
+    pairs = {
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": "/pulumirpc.Events/StreamEvents",
+        ":authority": f"{host}:{port}",
+        "content-type": "application/grpc",
+        "te": "trailers",
+    }
+    header = b"".join(b"\0" + sized(name) + sized(text) for name, text in pairs.items())
+    messages = [b"\n" + sized(event) for event in events]
+    body = b"".join(b"\0" + len(one).to_bytes(4, "big") + one for one in messages)
+    try:
+        with socket.create_connection((host, int(port)), 5) as connection:
+            call = frame(4, 0, 0) + frame(1, 4, 1, header) + frame(0, 1, 1, body)
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + call)
+            answer = connection.makefile("rb")
+            while len(head := answer.read(9)) == 9:
+                answer.read(int.from_bytes(head[:3], "big"))
+                kind, flags = head[3], head[4]
+                if kind == 4 and not flags & 1:
+                    connection.sendall(frame(4, 1, 0))
+                if kind == 1 and flags & 1:  # The trailers: all was heard.
+                    return
+    except OSError:
+        return
+
+
+def sized(text):
+    """The length of a short text, and the text."""
+    return bytes([len(text)]) + text.encode()
+
+
+def frame(kind, flags, stream, content=b""):
+    """One frame of HTTP/2."""
+    front = len(content).to_bytes(3, "big") + bytes([kind, flags])
+    return front + stream.to_bytes(4, "big") + content
 
 
 def init(path, stack):
