@@ -206,6 +206,8 @@ async def _outcome(work: Work, operation: Operation) -> Outcome:
     except AlmaError as error:
         failure = ev.Failure(kind="backend", message=error.message, hint=error.hint)
         return Outcome(failure=failure)
+    except Exception as error:  # noqa: BLE001 - whatever a step raises is its failure
+        return Outcome.raised(error)
 
 
 # -- inputs: from references to values ---------------------------------------------------------

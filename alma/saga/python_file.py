@@ -20,6 +20,7 @@ from typing import Final
 
 from alma.errors import AlmaError, DefinitionError
 from alma.saga.saga import Saga
+from alma.steps.step import SAGA_FILE
 
 DEFAULT: Final = "saga.py"
 """The TARGET where none is given."""
@@ -46,7 +47,7 @@ def load_file(where: str) -> tuple[ModuleType, Saga | None]:
     """The file as a module, and the saga that it would have run itself, or None."""
     path = Path(where).absolute()
     # No importable name: in a worker nothing can import, and so run, this file a second time.
-    name = "alma_target_" + re.sub(r"\W", "_", path.stem)
+    name = SAGA_FILE + re.sub(r"\W", "_", path.stem)
     code = _compile(where, path)
     spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))
     assert spec is not None  # noqa: S101 - with a loader given it always is one

@@ -81,6 +81,8 @@ class Saga:
 
     def add(self, step: S) -> S:
         """Add a step of any kind, also of one that alma does not know: see docs/steps.md."""
+        if not isinstance(step, Step):
+            raise DefinitionError(f"add: {step!r} is no step.")
         if self._frozen:
             raise DefinitionError(
                 f'Saga "{self.name}" has run and is frozen: step "{step.name}" cannot be added.'

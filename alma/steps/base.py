@@ -38,6 +38,21 @@ class Outcome(Frozen):
     cause: BaseException | None = None
     """What a callable raised, to be chained to SagaFailed."""
 
+    @classmethod
+    def raised(cls, error: BaseException) -> Outcome:
+        """Of work that raised: whatever it is, it failed."""
+        import traceback
+
+        try:
+            words = str(error).strip() or "no message"
+        except Exception as another:  # noqa: BLE001 - its own words cannot be had
+            words = f"its message cannot be shown ({type(another).__name__})"
+        return cls(
+            failure=Failure(kind="action", message=f"{type(error).__name__}: {words}"),
+            trace="".join(traceback.format_exception(error)),
+            cause=error,
+        )
+
 
 Way = Literal["destroy", "restore", "retain", "call", "nothing"]
 

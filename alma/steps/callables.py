@@ -8,7 +8,6 @@ import inspect
 import os
 import threading
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -109,7 +108,7 @@ async def _ended(work: asyncio.Future[Ended], operation: Operation, seconds: flo
         failure = Failure(kind="action", message="it was cancelled from inside")
         raise _FailedError(Outcome(failure=failure)) from None
     if error is not None:
-        raise _FailedError(_raised(error)) from error
+        raise _FailedError(Outcome.raised(error)) from error
     return returned
 
 
@@ -139,15 +138,6 @@ def _returned(function: Callable[..., Any], value: Any) -> Outcome:
                 hint="Return JSON types, or nothing.",
             )
         )
-
-
-def _raised(error: BaseException) -> Outcome:
-    words = str(error).strip() or "no message"
-    return Outcome(
-        failure=Failure(kind="action", message=f"{type(error).__name__}: {words}"),
-        trace="".join(traceback.format_exception(error)),
-        cause=error,
-    )
 
 
 # -- threads: kept for the next function, and never waited for ----------------------------------

@@ -237,4 +237,5 @@ def _importable(module: str) -> str:
     """A module by its name; a saga's file by its own, however it was started."""
     if module != "__main__" and not module.startswith(SAGA_FILE):
         return module
-    return Path(getattr(sys.modules.get(module), "__file__", None) or "__main__.py").name
+    path = Path(getattr(sys.modules.get(module), "__file__", None) or "__main__.py")
+    return f"{path.stem}.py"

@@ -75,7 +75,7 @@ def _selected(ref: StackRef, program: Callable[[], Any] | None) -> automation.St
 def _stack_step(steps: Sequence[Any], name: str) -> Any:
     for step in steps:
         if step.name == name:
-            if step.kind == "stack":
+            if step.project:
                 return step
             raise DefinitionError(f'Step "{name}" is no stack, but of the kind {step.kind}.')
     raise DefinitionError(f'The saga has no step "{name}".')
