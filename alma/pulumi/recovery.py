@@ -20,8 +20,9 @@ from alma.core.operation import Reconciled
 from alma.core.struct import Frozen, Struct, field
 from alma.errors import RefusedError
 from alma.pulumi.engine import StackRef
+from alma.pulumi.family import is_cli, marked_programs
 from alma.system import processes as live
-from alma.system.processes import HOST, is_cli
+from alma.system.processes import HOST
 
 _PATIENCE: Final = 3600.0
 """Seconds that a CLI gets to drain: some clouds take half an hour to create a database."""
@@ -123,7 +124,7 @@ class Reconciliation:
         return self._report()
 
     async def _wait_for_cli(self) -> None:
-        clis = [process for process in self._living() if live.is_cli(process)]
+        clis = [process for process in self._living() if is_cli(process)]
         self._evidence.waited_for = [live.describe(process) for process in clis]
         if not await live.wait_gone(clis, _PATIENCE):
             raise RefusedError(
@@ -133,7 +134,7 @@ class Reconciliation:
             )
 
     async def _end_plugins(self) -> None:
-        left = live.marked(self._operation)
+        left = marked_programs(self._operation)
         if left and not await live.wait_gone(left, _PLUGINS_GO):
             self._evidence.ended = live.kill(process for process in left if process.is_running())
             await live.wait_gone(left, _PLUGINS_GO)
@@ -153,7 +154,7 @@ class Reconciliation:
 
     def _living(self) -> list[psutil.Process]:
         """Journaled processes that live, and marked ones: a crash may have kept one unjournaled."""
-        found = {process.pid: process for process in live.marked(self._operation)}
+        found = {process.pid: process for process in marked_programs(self._operation)}
         for journaled in self._journaled:
             process = live.find(journaled)
             if process is not None:

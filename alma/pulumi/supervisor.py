@@ -15,6 +15,7 @@ from typing import Final
 from alma.core.events import Failure, Process
 from alma.core.operation import Operation
 from alma.pulumi import messages
+from alma.pulumi.family import family_of, is_cli
 from alma.pulumi.messages import Interrupt, Message, Progress, Ready, Report, Started, Task
 from alma.pulumi.prewarm import WorkerProcess, take_prewarmed
 from alma.system import processes
@@ -161,7 +162,7 @@ class Supervisor:
         if self._remaining() == 0.0:
             if self._timed_out:
                 self.operation.on_signal("SIGKILL", "deadline")
-                family = processes.family(self.task.operation, self.cli)
+                family = family_of(self.task.operation, self.cli)
                 self._killed = processes.kill(family)
                 return False
             if not self._signalled:
@@ -222,8 +223,8 @@ class Supervisor:
     async def _worker_died(self) -> Report:
         """The worker died: its CLI drains by itself, and is waited for before anything else."""
         self.worker_died = True
-        family = processes.family(self.task.operation, self.cli)
-        clis = [process for process in family if processes.is_cli(process)]
+        family = family_of(self.task.operation, self.cli)
+        clis = [process for process in family if is_cli(process)]
         if self.cli is None and clis:
             self.cli = processes.identify(clis[0].pid)
             self.operation.on_process("cli", self.cli)

@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 import psutil
@@ -27,9 +26,8 @@ MARKER: Final = "ALMA_OPERATION"
 _SAME_START: Final = 2.0
 """Seconds. The start is derived from the boot time, which the kernel rounds and a clock that is
 adjusted shifts; a pid is not given to another process as fast as that."""
-_PLUGIN_NAMES: Final = ("pulumi-resource-", "pulumi-language-", "pulumi-analyzer-")
-"""Of executables (`sdk/go/common/workspace/plugins.go` in pulumi/pulumi)."""
-_GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError, ProcessLookupError)
+GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError, ProcessLookupError)
+"""What looking at a process raises when it is not there any more, or is not ours to look at."""
 
 
 def identify(pid: int) -> Process:
@@ -64,21 +62,19 @@ def find(process: Process) -> psutil.Process | None:
         if abs(candidate.create_time() - process.started) > _SAME_START:
             return None
         return None if candidate.status() == psutil.STATUS_ZOMBIE else candidate
-    except _GONE:
+    except GONE:
         return None
 
 
-def marked(
-    operation: str, wanted: Callable[[psutil.Process], bool] | None = None
-) -> list[psutil.Process]:
-    """The live processes on this host that inherited this operation's marker.
+def marked(operation: str, wanted: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
+    """The live processes on this host that inherited this operation's marker and are wanted.
 
-    Of those only what is `wanted`: by default the Pulumi CLI and its plugins.
+    What an operation's programs have started inherits it too, and may be the very resource: a
+    server that is meant to stay.
     """
-    wanted = wanted or (lambda process: is_cli(process) or is_plugin(process))
     found = []
     for candidate in psutil.process_iter():
-        with suppress(*_GONE):
+        with suppress(*GONE):
             if candidate.pid == os.getpid() or candidate.status() == psutil.STATUS_ZOMBIE:
                 continue
             if candidate.environ().get(MARKER) != operation:
@@ -88,36 +84,11 @@ def marked(
     return found
 
 
-def is_cli(process: psutil.Process) -> bool:
-    """Whether it is the Pulumi CLI itself, not one of its plugins."""
-    try:
-        arguments = process.cmdline()
-    except _GONE:
-        return False
-    names = {Path(argument).name for argument in arguments[:2]}
-    return "pulumi" in names
-
-
-def is_plugin(process: psutil.Process) -> bool:
-    """Whether it is a provider, a language host or their like.
-
-    What a plugin has started is none, though it inherits the marker: it may be the very resource,
-    a server that is meant to stay.
-    """
-    try:
-        arguments = process.cmdline()
-    except _GONE:
-        return False
-    if "pulumi.dynamic" in arguments[:5]:
-        return True
-    return any(Path(argument).name.startswith(_PLUGIN_NAMES) for argument in arguments[:2])
-
-
 def describe(process: psutil.Process) -> str:
     """`name (pid 123)`, for people."""
     try:
         return f"{process.name()} (pid {process.pid})"
-    except _GONE:
+    except GONE:
         return f"pid {process.pid}"
 
 
@@ -126,7 +97,7 @@ def interrupt(process: Process) -> bool:
     found = find(process)
     if found is None:
         return False
-    with suppress(*_GONE):
+    with suppress(*GONE):
         found.send_signal(signal.SIGINT)
         return True
     return False
@@ -137,26 +108,13 @@ def kill(victims: Iterable[psutil.Process]) -> list[str]:
     killed = []
     for victim in victims:
         label = describe(victim)
-        with suppress(*_GONE):
+        with suppress(*GONE):
             if os.getpgid(victim.pid) == victim.pid and victim.is_running():
                 os.killpg(victim.pid, signal.SIGKILL)
             else:
                 victim.kill()
             killed.append(label)
     return killed
-
-
-def family(operation: str, cli: Process | None) -> list[psutil.Process]:
-    """The CLI, then its plugins: its descendants, and those that carry the marker."""
-    found: dict[int, psutil.Process] = {}
-    head = find(cli) if cli is not None else None
-    if head is not None:
-        found[head.pid] = head
-        with suppress(*_GONE):
-            children = head.children(recursive=True)
-            found.update((child.pid, child) for child in children if is_plugin(child))
-    found.update((process.pid, process) for process in marked(operation))
-    return list(found.values())
 
 
 async def wait_gone(processes: Sequence[psutil.Process], seconds: float | None) -> bool:
@@ -176,5 +134,5 @@ async def wait_gone(processes: Sequence[psutil.Process], seconds: float | None) 
 def _lives(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except _GONE:
+    except GONE:
         return False

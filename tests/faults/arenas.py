@@ -16,8 +16,9 @@ import pulumi
 from alma.core.events import Process
 from alma.core.operation import Operation
 from alma.pulumi.engine import Engine, OperationResult, StackRef, UpRequest
+from alma.pulumi.family import family_of
 from alma.pulumi.programs import serialize_program
-from alma.system.processes import family, kill
+from alma.system.processes import kill
 from alma.testing import FakeEngine, FakeProgram, Fault
 from tests.pulumi import programs
 
@@ -172,7 +173,7 @@ class CliArena(Arena):
             self.open_gate()
         else:
             assert self.cli is not None
-            kill(family(operation.id, self.cli))
+            kill(family_of(operation.id, self.cli))
         result = await work
         self.open_gate()
         return result

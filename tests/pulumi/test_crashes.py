@@ -18,6 +18,7 @@ from alma.core.operation import Operation
 from alma.errors import RefusedError
 from alma.pulumi import recovery
 from alma.pulumi.engine import OperationResult
+from alma.pulumi.family import marked_programs
 from alma.pulumi.local import PulumiEngine
 from alma.system import processes
 from tests.pulumi import programs
@@ -80,7 +81,7 @@ async def test_a_deadline_interrupts_then_kills_what_hangs(place: Place) -> None
     assert {why for _, why in place.signals} == {"deadline"}
     assert result.failure is not None
     assert result.failure.kind == "timeout"
-    assert not processes.marked(operation.id)
+    assert not marked_programs(operation.id)
     checkpoint = await place.engine.inspect(place.ref())
     assert [(p.kind, p.urn.rsplit("::", 1)[1]) for p in checkpoint.pending] == [
         ("creating", "slow")
@@ -179,7 +180,7 @@ async def test_a_killed_runner_leaves_a_cli_that_drains_and_settle_waits(place: 
     assert "slow" in _names(checkpoint)
     assert not checkpoint.pending
     assert not place.live_locks()
-    assert not processes.marked("op-killed")
+    assert not marked_programs("op-killed")
     assert (await place.up(programs.waits(str(gate)))).failure is None
 
 
@@ -194,7 +195,7 @@ async def test_a_killed_cli_is_told_and_its_lock_is_broken(
     assert result.failure is not None
     assert "signal 9" in result.failure.message
     assert "broke the lock" in result.failure.hint
-    assert not processes.marked(operation.id)
+    assert not marked_programs(operation.id)
     assert (await place.engine.inspect(place.ref())).pending
     assert not place.live_locks()
 
@@ -203,7 +204,7 @@ async def test_what_a_resource_is_survives_the_end_of_its_plugin(place: Place) -
     """A server that a provider started has inherited the marker, and must not be ended."""
     env = {**os.environ, "ALMA_OPERATION": "op"}
     with _spawn("-c", "input()", env=env, stdin=subprocess.PIPE) as server:
-        assert processes.marked("op") == []
+        assert marked_programs("op") == []
         await place.engine.reconcile(place.ref(), "op", ())
         assert server.poll() is None
         server.communicate(b"\n")
