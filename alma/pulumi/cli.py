@@ -222,7 +222,7 @@ class PulumiCli(Frozen):
                 "--non-interactive",
                 *arguments,
                 cwd=directory,
-                env=dict(self.environment),
+                env={**self.environment, **ref.options.env},
                 stdin=asyncio.subprocess.DEVNULL if told is None else asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,

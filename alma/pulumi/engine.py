@@ -13,12 +13,29 @@ from alma.core.operation import Difference, Operation, Reconciled
 from alma.core.struct import Frozen, field
 
 
+class WorkspaceOptions(Frozen):
+    """What a user's `LocalWorkspaceOptions` say of a stack, as plain data.
+
+    `env` is for all that works on the stack, and may hold secrets; `project` goes into alma's
+    Pulumi.yaml, `settings` under what alma writes into the stack's settings file.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets_provider: str = ""
+    project: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"WorkspaceOptions(env={sorted(self.env)})"
+
+
 class StackRef(Frozen):
     """One Pulumi stack. `work_dir` is the user's project directory, or empty: inline program."""
 
     project: str
     stack: str
     work_dir: str = ""
+    options: WorkspaceOptions = field(default_factory=WorkspaceOptions)
 
 
 class Resource(Frozen):

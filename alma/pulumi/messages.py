@@ -17,6 +17,7 @@ from msgspec import Struct, convert, field, to_builtins
 
 from alma.core.events import Failure, Process, ResourceChange
 from alma.core.secret import Secret
+from alma.pulumi.engine import WorkspaceOptions
 from alma.pulumi.restore.plan import RestorePlan
 
 LENGTH: Final = struct.Struct(">Q")
@@ -42,6 +43,7 @@ class Task(Struct, frozen=True, kw_only=True, tag="task"):
     cli_version: str
     directory: str
     project_dir: str
+    options: WorkspaceOptions = field(default_factory=WorkspaceOptions)
     log_dir: str
     cwd: str
     search: tuple[str, ...]

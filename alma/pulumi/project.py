@@ -41,8 +41,8 @@ def settings_path(directory: Path, stack: str) -> Path:
 
 def write_project(directory: Path, ref: StackRef, cwd: str) -> None:
     """Write `Pulumi.yaml`: the name, and what a plugin needs to start as it does for the user."""
-    project: dict[str, Any] = {"name": ref.project, "runtime": "python"}
-    main = ref.work_dir or cwd
+    project: dict[str, Any] = {"runtime": "python", **ref.options.project, "name": ref.project}
+    main = ref.work_dir or project.get("main") or cwd
     if Path(main).is_dir():
         project["main"] = main  # Plugins are started there, so relative paths in them hold.
     if ref.work_dir:
@@ -93,7 +93,7 @@ def write_settings(
     from the user's config: `pulumi:autonaming` and its like.
     """
     path = settings_path(directory, ref.stack)
-    users = _compose(_users_settings(ref))
+    users = _over(_compose(_users_settings(ref)), ref.options.settings)
     old = None if fresh else _compose(path)
     merged = {key: node for key, node in users.items() if key != "config"}
     if not any(key in merged for key in _ENCRYPTION):
@@ -175,6 +175,15 @@ def _compose(path: Path | None) -> dict[str, yaml.Node]:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise DefinitionError(f"{path} cannot be read: {error}.") from error
     return _entries(node)
+
+
+def _over(users: dict[str, yaml.Node], given: Mapping[str, Any]) -> dict[str, yaml.Node]:
+    """The user's settings file with the settings that the program gives over it."""
+    nodes = {key: _node(value) for key, value in given.items()}
+    if "config" in nodes:
+        config = {**_entries(users.get("config")), **_entries(nodes["config"])}
+        nodes["config"] = _mapping(config)
+    return {**users, **nodes}
 
 
 def _entries(node: yaml.Node | None) -> dict[str, yaml.Node]:

@@ -81,7 +81,7 @@ def build_task(
     environ: Mapping[str, str],
 ) -> Task:
     """The task; its log directory is made. Raises `BackendError` when that cannot be."""
-    environment = backend.environment(environ, operation=operation)
+    environment = backend.environment({**environ, **ref.options.env}, operation=operation)
     search = [entry or str(cwd) for entry in sys.path]
     if not ref.work_dir:
         # A project of its own may have its own Python; an inline program's plugins use ours.
@@ -97,6 +97,7 @@ def build_task(
         cli_version=cli.version,
         directory=str(directory_of(ref, backend.url, environ)),
         project_dir=ref.work_dir,
+        options=ref.options,
         log_dir=_log_directory(log_dir),
         cwd=str(cwd),
         search=tuple(search),

@@ -12,6 +12,7 @@ from alma.core.operation import Resolver
 from alma.core.validation import check_choice, check_name
 from alma.errors import DefinitionError
 from alma.steps.action import ActionStep, check_callables
+from alma.steps.stack.options import LocalWorkspaceOptions, Workspace
 from alma.steps.stack.step import StackCompensation, StackStep
 from alma.steps.step import Step, StepOptions, prewarmed
 
@@ -110,6 +111,7 @@ class Saga:
         config: Mapping[str, Any] | None = None,
         compensation: StackCompensation = "destroy",
         resolver: Resolver | None = None,
+        opts: LocalWorkspaceOptions | None = None,
         **options: Unpack[StepOptions],
     ) -> StackStep:
         """Add a Pulumi stack: an inline `program` (a callable) or a project in `work_dir`.
@@ -118,9 +120,13 @@ class Saga:
         `inputs` and `config` become the stack's config: outputs of other steps, JSON values or
         `Secret`s. A callable `compensation` is called before the stack's destroy, to drain or
         to empty; "retain" leaves the stack as it is and names it as a leftover. The `resolver`
-        says what became of a create that was cut off (see `PendingCreate`). The other options are
-        those of every step: see `StepOptions`.
+        says what became of a create that was cut off (see `PendingCreate`). `opts` are
+        `LocalWorkspaceOptions` of `pulumi.automation`; docs/automation-api.md says what of them
+        fits. The other options are those of every step: see `StepOptions`.
         """
+        workspace = Workspace(f'Step "{name}"', opts)
+        program, work_dir = workspace.source(program, work_dir)
+        project = workspace.project(project)
         if work_dir is None:
             project = project or f"{self.name}-{name}"
         return self.add(
@@ -132,6 +138,7 @@ class Saga:
                 config=config or {},
                 compensation=compensation,
                 resolver=resolver,
+                options=workspace.options(self.stack, inline=work_dir is None),
                 **_given(options),
             )
         )

@@ -18,6 +18,7 @@ class ThingProvider(ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Note the creation; wait for `gate` to exist first, if one is given."""
+        _note("created")
         _pass("begun", props)
         if props.get("fail"):
             raise RuntimeError(props["fail"])
@@ -25,6 +26,7 @@ class ThingProvider(ResourceProvider):
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Fail if told so."""
+        _note("deleted")
         if props.get("keep"):
             raise RuntimeError("cannot be deleted: " + props["keep"])
 
@@ -36,6 +38,12 @@ class Thing(Resource):
         self, name: str, props: dict[str, Any], opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(ThingProvider(), name, {"name": name, "made": None, **props}, opts)
+
+
+def _note(word: str) -> None:
+    if path := os.environ.get("NOTES"):
+        with Path(path).open("a") as notes:
+            notes.write(f"{word}\n")
 
 
 def _pass(word: str, props: dict[str, Any]) -> None:

@@ -58,7 +58,7 @@ def _selected(ref: StackRef, program: Callable[[], Any] | None) -> automation.St
     backend = Backend.choose(cwd, os.environ)
     backend.check(os.environ)
     backend.prepare()  # The CLI has no words for a state directory that is not there.
-    environment = backend.environment(os.environ)
+    environment = {**backend.environment(os.environ), **ref.options.env}
     directory = Path(ref.work_dir)
     if not ref.work_dir:
         environment |= python_environment([entry or str(cwd) for entry in sys.path])
@@ -67,6 +67,7 @@ def _selected(ref: StackRef, program: Callable[[], Any] | None) -> automation.St
     workspace = automation.LocalWorkspace(
         work_dir=str(directory),
         program=program,
+        secrets_provider=ref.options.secrets_provider or None,
         env_vars={key: text for key, text in environment.items() if os.environ.get(key) != text},
     )
     return automation.Stack.select(ref.stack, workspace)

@@ -128,7 +128,12 @@ class Workspace(automation.LocalWorkspace):
         self._task = task
         self._address = address
         self._directory = Path(task.directory)
-        self._ref = StackRef(project=task.project, stack=task.stack, work_dir=task.project_dir)
+        self._ref = StackRef(
+            project=task.project,
+            stack=task.stack,
+            work_dir=task.project_dir,
+            options=task.options,
+        )
         write_project(self._directory, self._ref, task.cwd)
         in_users = bool(task.project_dir) and task.kind in ("up", "preview")
         if in_users:
@@ -136,6 +141,7 @@ class Workspace(automation.LocalWorkspace):
         super().__init__(
             work_dir=task.project_dir if in_users else task.directory,
             env_vars=task.environment,
+            secrets_provider=task.options.secrets_provider or None,
             pulumi_command=command,
         )
 
@@ -150,8 +156,11 @@ class Workspace(automation.LocalWorkspace):
 
     def create_stack(self, stack_name: str) -> None:
         """`stack init`; a record that is there already is as good. No selection is changed."""
+        args = ["stack", "init", "--no-select", "--stack", stack_name]
+        if self.secrets_provider:
+            args += ["--secrets-provider", self.secrets_provider]
         try:
-            self._run_here(["stack", "init", "--no-select", "--stack", stack_name])
+            self._run_here(args)
         except automation.StackAlreadyExistsError:
             return
 

@@ -12,8 +12,9 @@ from alma.core.definition import Definition, StepDefinition
 from alma.core.operation import Resolver
 from alma.core.validation import check_choice, check_key, check_name, check_value
 from alma.errors import DefinitionError
-from alma.pulumi.engine import StackRef
+from alma.pulumi.engine import StackRef, WorkspaceOptions
 from alma.steps.base import Check, DoctorOptions, SessionOptions, StepHandler
+from alma.steps.stack.options import told
 from alma.steps.stack.session import StackSession
 from alma.steps.step import Step
 from alma.steps.values import code, digest, lacking, plain, project_digest
@@ -38,6 +39,7 @@ class StackStep(Step):
     config: Mapping[str, Any] = field(default_factory=dict)
     compensation: StackCompensation = "destroy"
     resolver: Resolver | None = None
+    options: WorkspaceOptions = field(default_factory=WorkspaceOptions)
 
     def validate(self) -> None:
         """One of program and work_dir, and whatever else is given."""
@@ -66,7 +68,12 @@ class StackStep(Step):
 
     def ref(self, stack: str) -> StackRef:
         """Its stack, of this name."""
-        return StackRef(project=self.project, stack=stack, work_dir=str(self.work_dir or ""))
+        return StackRef(
+            project=self.project,
+            stack=stack,
+            work_dir=str(self.work_dir or ""),
+            options=self.options,
+        )
 
     @property
     def owns(self) -> tuple[tuple[str, str], ...]:
@@ -79,6 +86,8 @@ class StackStep(Step):
             "project": self.project,
             "work_dir": str(self.work_dir or ""),
             "compensation": "callable" if callable(self.compensation) else self.compensation,
+            # An undo with other credentials than these would find nothing, and call it clean.
+            "settings": {"secrets": sorted(self.options.env)} if self.options.env else {},
         }
 
     def bind(self, session: StackSession) -> StepHandler:
@@ -109,6 +118,7 @@ class StackStep(Step):
                 code(undo) if callable(undo) else undo,
                 plain(self.config),
                 plain(self.inputs),
+                told(self.options),
                 project_digest(self.work_dir) if self.work_dir else "",
             ),
         )
