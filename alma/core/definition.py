@@ -11,12 +11,14 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from alma.core.struct import Frozen, field
+import msgspec
+from msgspec import Struct, field
+from msgspec.structs import force_setattr
+
 from alma.errors import DefinitionError
 
 FailurePolicy = Literal["compensate", "stop"]
@@ -27,8 +29,7 @@ DEFAULT_URL: Final = "http://localhost:4566"
 _REGION: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Retry:
+class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How often an operation is tried, and how long to wait in between.
 
     `attempts` counts the first try as well. Before attempt n (n >= 2) the runner waits
@@ -36,9 +37,10 @@ class Retry:
     """
 
     attempts: int = 1
-    delay: float = 1.0
-    factor: float = 2.0
-    max_delay: float = 60.0
+    # What was written without a fraction stays so: the digest is taken over it.
+    delay: int | float = 1.0
+    factor: int | float = 2.0
+    max_delay: int | float = 60.0
 
     def __post_init__(self) -> None:
         if isinstance(self.attempts, bool) or not isinstance(self.attempts, int):
@@ -60,8 +62,7 @@ class Retry:
             return self.max_delay
 
 
-@dataclass(frozen=True)
-class LocalStack:
+class LocalStack(Struct, frozen=True, forbid_unknown_fields=True):
     """Where a LocalStack listens; AWS steps of a saga with `aws=LocalStack(...)` go there.
 
     Without a `url` it is the one in the environment variable AWS_ENDPOINT_URL, as for
@@ -74,7 +75,7 @@ class LocalStack:
 
     def __post_init__(self) -> None:
         given = self.url or os.environ.get("AWS_ENDPOINT_URL") or DEFAULT_URL
-        object.__setattr__(self, "url", _checked_url(given))
+        force_setattr(self, "url", _checked_url(given))
         if not _REGION.fullmatch(str(self.region)):
             raise DefinitionError(
                 f"LocalStack: {self.region!r} cannot be an AWS region.",
@@ -82,7 +83,7 @@ class LocalStack:
             )
 
 
-class StepDefinition(Frozen):
+class StepDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One step as data. `dependencies` are the names of the steps it waits for, resolved."""
 
     name: str
@@ -99,8 +100,8 @@ class StepDefinition(Frozen):
     its author says that there is nothing to undo; `none`: nobody says how."""
     retry: Retry = Retry()
     compensation_retry: Retry = Retry()
-    timeout: float | None = None
-    compensation_timeout: float | None = None
+    timeout: int | float | None = None
+    compensation_timeout: int | float | None = None
     pivot: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What an undo needs that is neither stack nor callable: JSON without secrets."""
@@ -113,7 +114,7 @@ class StepDefinition(Frozen):
         return bool(self.project or self.work_dir)
 
 
-class Definition(Frozen):
+class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A frozen saga. `steps` stand in the order they were added."""
 
     saga: str
@@ -184,34 +185,13 @@ class Definition(Frozen):
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON types."""
-        # By hand: `asdict` would copy every value of every step, twice in each run.
-        return {
-            "saga": self.saga,
-            "stack": self.stack,
-            "steps": [_step_to_json(step) for step in self.steps],
-            "parallelism": self.parallelism,
-            "on_failure": self.on_failure,
-            "aws": None if self.aws is None else asdict(self.aws),
-        }
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Definition:
-        """The inverse of `to_json`."""
-        steps = tuple(
-            StepDefinition(
-                **{
-                    **entry,
-                    "dependencies": tuple(entry["dependencies"]),
-                    "retry": Retry(**entry["retry"]),
-                    "compensation_retry": Retry(**entry["compensation_retry"]),
-                }
-            )
-            for entry in data["steps"]
-        )
-        aws = None
-        if data.get("aws"):
-            aws = LocalStack(**data["aws"])
-        return cls(**{**data, "steps": steps, "aws": aws})
+        """The inverse of `to_json`; `ValueError` for an unknown or mistyped field, by its path."""
+        return msgspec.convert(data, cls)
 
 
 def check_dag(definition: Definition) -> None:
@@ -241,14 +221,3 @@ def _checked_url(url: object) -> str:
     if not known or parts.path.strip("/") or parts.query or parts.fragment:
         raise DefinitionError(f"{url!r} is no URL of a LocalStack.", hint=hint)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _step_to_json(step: StepDefinition) -> dict[str, Any]:
-    return {
-        **vars(step),
-        "dependencies": list(step.dependencies),
-        "inputs": dict(step.inputs),
-        "retry": {**vars(step.retry)},
-        "compensation_retry": {**vars(step.compensation_retry)},
-        "settings": dict(step.settings),
-    }

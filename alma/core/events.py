@@ -7,11 +7,14 @@ a secret value: outputs are masked before they come here.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal, Union
 
-from alma.core.struct import Frozen, field
+import msgspec
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 Direction = Literal["forward", "back"]
 RunKind = Literal["up", "destroy", "restore"]
@@ -21,7 +24,7 @@ NOT_RETRIED: Final = ("cancelled", "passphrase", "pending", "refused")
 OperationKind = Literal["up", "destroy", "restore", "action", "compensation", "mend", "remove"]
 
 
-class Leftover(Frozen):
+class Leftover(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something that may still exist. Empty strings where a part is not known."""
 
     step: str
@@ -31,7 +34,7 @@ class Leftover(Frozen):
     reason: str = ""
 
 
-class Failure(Frozen):
+class Failure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why an operation failed, in the provider's own words where there are any.
 
     `kind`: program, provider, action, locked, cancelled, timeout, worker, passphrase, backend,
@@ -56,7 +59,7 @@ UNREADABLE: Final = "unreadable"
 DOUBTFUL: Final = (IN_DOUBT, UNANSWERED, UNREADABLE)
 
 
-class ResourceChange(Frozen):
+class ResourceChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One resource that an operation touched: `op` is Pulumi's word (create, update, ...)."""
 
     urn: str
@@ -64,7 +67,7 @@ class ResourceChange(Frozen):
     id: str = ""
 
 
-class Process(Frozen):
+class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A process by what identifies it for good: host, pid and start time (seconds, epoch)."""
 
     host: str
@@ -72,20 +75,20 @@ class Process(Frozen):
     started: float
 
 
-class Event(Frozen):
+class Event(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=True, tag_field="type"
+):
     """The base of all events; `type` is the class's name, as the journal shows it."""
 
-    registry: ClassVar[dict[str, type[Event]]] = {}
-    type: ClassVar[str] = "Event"
     step: str
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        cls.type = cls.__name__
-        Event.registry[cls.__name__] = cls
+    @property
+    def type(self) -> str:
+        """What happened, as the journal has it."""
+        return type(self).__name__
 
 
-class RunCreated(Event):
+class RunCreated(Event, frozen=True, kw_only=True):
     """A run exists: which saga, which definition, where its state is kept, from which file."""
 
     saga: str
@@ -106,7 +109,7 @@ class RunCreated(Event):
     step: str = ""
 
 
-class RunnerAttached(Event):
+class RunnerAttached(Event, frozen=True, kw_only=True):
     """A process took the lease and drives the run from here."""
 
     process: Process
@@ -114,7 +117,7 @@ class RunnerAttached(Event):
     step: str = ""
 
 
-class RunResumed(Event):
+class RunResumed(Event, frozen=True, kw_only=True):
     """Somebody asked for the run to go on, in this direction."""
 
     direction: Direction
@@ -124,7 +127,7 @@ class RunResumed(Event):
     step: str = ""
 
 
-class InterruptReceived(Event):
+class InterruptReceived(Event, frozen=True, kw_only=True):
     """The runner got a signal. `count` 1: drain, then the failure policy; 2: stop now."""
 
     signal: str
@@ -132,7 +135,7 @@ class InterruptReceived(Event):
     step: str = ""
 
 
-class StepStarted(Event):
+class StepStarted(Event, frozen=True, kw_only=True):
     """What a step found before its first operation. `held`: resources its stack already had."""
 
     step: str
@@ -146,7 +149,7 @@ class StepStarted(Event):
     """Digest of the deployment as it was then, kept beside the journal; empty: none was kept."""
 
 
-class OperationIntended(Event):
+class OperationIntended(Event, frozen=True, kw_only=True):
     """About to happen: committed before anything outside is touched."""
 
     step: str
@@ -158,7 +161,7 @@ class OperationIntended(Event):
     """Of a destroy: resources that it will leave behind by an option of their own."""
 
 
-class ProcessSpawned(Event):
+class ProcessSpawned(Event, frozen=True, kw_only=True):
     """A process that works for this operation: role `worker`, or `cli` (Pulumi, Terraform, ...)."""
 
     step: str
@@ -167,7 +170,7 @@ class ProcessSpawned(Event):
     process: Process
 
 
-class SignalSent(Event):
+class SignalSent(Event, frozen=True, kw_only=True):
     """alma signalled an operation's process: why is `interrupt` or `deadline`."""
 
     step: str
@@ -176,7 +179,7 @@ class SignalSent(Event):
     why: str
 
 
-class OperationSucceeded(Event):
+class OperationSucceeded(Event, frozen=True, kw_only=True):
     """Done, and for an undo: verified. `outputs` are masked; `evidence` is what was read."""
 
     step: str
@@ -189,7 +192,7 @@ class OperationSucceeded(Event):
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-class OperationFailed(Event):
+class OperationFailed(Event, frozen=True, kw_only=True):
     """It did not succeed; for an undo `leftovers` is what the state still shows."""
 
     step: str
@@ -204,7 +207,7 @@ class OperationFailed(Event):
     """What was read afterwards, such as the `fingerprint` of what the operation left."""
 
 
-class OperationLeftInDoubt(Event):
+class OperationLeftInDoubt(Event, frozen=True, kw_only=True):
     """The runner stopped, or lost sight of it, before the outcome was known."""
 
     step: str
@@ -212,7 +215,7 @@ class OperationLeftInDoubt(Event):
     reason: str
 
 
-class OperationReconciled(Event):
+class OperationReconciled(Event, frozen=True, kw_only=True):
     """What was found about an operation in doubt; it is repeated after this."""
 
     step: str
@@ -221,7 +224,7 @@ class OperationReconciled(Event):
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-class CompensationStarted(Event):
+class CompensationStarted(Event, frozen=True, kw_only=True):
     """The run turned back: everything that started is undone from here."""
 
     reason: str
@@ -229,7 +232,7 @@ class CompensationStarted(Event):
     step: str = ""
 
 
-class StepCompensated(Event):
+class StepCompensated(Event, frozen=True, kw_only=True):
     """Verified undone. `how`: destroyed, unchanged, called, nothing, or restored."""
 
     step: str
@@ -237,7 +240,7 @@ class StepCompensated(Event):
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-class StepRetained(Event):
+class StepRetained(Event, frozen=True, kw_only=True):
     """Left as it is on purpose, so it is not undone: what is left, and why."""
 
     step: str
@@ -245,7 +248,7 @@ class StepRetained(Event):
     leftovers: tuple[Leftover, ...] = ()
 
 
-class StepSkipped(Event):
+class StepSkipped(Event, frozen=True, kw_only=True):
     """An operator lets the undo go past this step; StepRetained follows and names what is left."""
 
     step: str
@@ -253,7 +256,7 @@ class StepSkipped(Event):
     reason: str
 
 
-class RunAbandoned(Event):
+class RunAbandoned(Event, frozen=True, kw_only=True):
     """An operator gives the run up; RunFailed follows and names what is left."""
 
     actor: str
@@ -261,19 +264,19 @@ class RunAbandoned(Event):
     step: str = ""
 
 
-class RunCompleted(Event):
+class RunCompleted(Event, frozen=True, kw_only=True):
     """Every step succeeded."""
 
     step: str = ""
 
 
-class RunCompensated(Event):
+class RunCompensated(Event, frozen=True, kw_only=True):
     """Everything that this run did is verified undone."""
 
     step: str = ""
 
 
-class RunFailed(Event):
+class RunFailed(Event, frozen=True, kw_only=True):
     """The run ended with something left; every leftover is here."""
 
     reason: str
@@ -281,19 +284,14 @@ class RunFailed(Event):
     step: str = ""
 
 
-class RunInterrupted(Event):
+class RunInterrupted(Event, frozen=True, kw_only=True):
     """The runner stopped in order, before the end: resumable."""
 
     reason: str
     step: str = ""
 
 
-_PARTS = (Leftover, Failure, ResourceChange, Process)
-_NESTED = {"failure": Failure, "process": Process}
-_NESTED_LISTS = {"leftovers": Leftover, "keeps": Leftover, "resources": ResourceChange}
-
-
-class Recorded(Frozen):
+class Recorded(Struct, frozen=True, kw_only=True):
     """An event as the journal holds it. `seq` counts from 1 in each run, without gaps."""
 
     run: str
@@ -304,32 +302,31 @@ class Recorded(Frozen):
     hash: str = ""
 
 
-def encode(event: Event) -> dict[str, Any]:
-    """The event's own fields as plain JSON types, without its type and step."""
-    return {key: _plain(value) for key, value in vars(event).items() if key != "step"}
+_TYPES: Final = {cls.__name__: cls for cls in Event.__subclasses__()}
+_DECODER: Final = msgspec.json.Decoder(Union[tuple(_TYPES.values())])  # noqa: UP007
 
 
-def _plain(value: Any) -> Any:
-    """The few shapes that fields have; `asdict` would copy each mapping and look at each value."""
-    if isinstance(value, tuple):
-        return [_plain(entry) for entry in value]
-    return {**vars(value)} if isinstance(value, _PARTS) else value
+def own_fields(event: Event) -> dict[str, Any]:
+    """The event's own fields, without its type and step; the parts of one are still structs."""
+    fields = asdict(event)
+    del fields["step"]
+    return fields
 
 
-def decode(type_: str, step: str, data: Mapping[str, Any]) -> Event:
-    """The inverse of `encode`; `ValueError` for a type or field this version does not know."""
-    cls = Event.registry.get(type_)
-    if cls is None:
+def decode(type_: str, step: str, data: str) -> Event:
+    """The event of own fields in JSON; `ValueError` for what this version does not know."""
+    if type_ not in _TYPES:
         raise ValueError(f"unknown event type {type_!r}")
-    fields: dict[str, Any] = {"step": step}
-    for key, value in data.items():
-        if key in _NESTED and value is not None:
-            fields[key] = _NESTED[key](**value)
-        elif key in _NESTED_LISTS:
-            fields[key] = tuple(_NESTED_LISTS[key](**entry) for entry in value)
-        else:
-            fields[key] = value
+    named = json.dumps({"type": type_, "step": step})
     try:
-        return cls(**fields)
-    except TypeError as error:
+        try:
+            event: Event = _DECODER.decode(f"{named[:-1]},{data[1:]}" if data != "{}" else named)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            # Half a surrogate pair, from undecodable bytes in a message, is JSON to Python alone.
+            fields = {**json.loads(data), "type": type_, "step": step}
+            event = msgspec.convert(fields, _DECODER.type)
+    except msgspec.ValidationError as error:
         raise ValueError(f"event {type_}: {error}") from error
+    return event

@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct, field
+
 from alma.core.events import Process
-from alma.core.struct import Frozen, Struct, field
 
 if TYPE_CHECKING:
     import asyncio
 
 
-class Operation(Struct):
+class Operation(Struct, kw_only=True):
     """One operation for whoever does it: its id, its limits, whom to tell (on the event loop).
 
     `interrupt`, once set, makes the engine send one SIGINT to the CLI, which drains.
@@ -75,14 +76,14 @@ Resolver = Callable[[PendingCreate], Any]
 """What a step is given to say what became of a create that was cut off."""
 
 
-class Reconciled(Frozen):
+class Reconciled(Struct, frozen=True, kw_only=True):
     """What `settle` found: `found` in words, and what was seen and done, for the journal."""
 
     found: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Difference(Frozen):
+class Difference(Struct, frozen=True, kw_only=True):
     """A resource that is not what a snapshot holds, or not the same one."""
 
     urn: str

@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from msgspec import Struct, field
+
 from alma.core.definition import Definition, StepDefinition
 from alma.core.events import (
     Direction,
@@ -23,7 +25,6 @@ from alma.core.events import (
     RunKind,
     StepStarted,
 )
-from alma.core.struct import Struct, field
 
 
 class SagaState(StrEnum):
@@ -51,7 +52,7 @@ class SagaState(StrEnum):
         return self in (SagaState.COMPLETED, SagaState.FAILED, SagaState.COMPENSATED)
 
 
-class OpenOperation(Struct):
+class OpenOperation(Struct, kw_only=True):
     """An operation whose intent is in the journal and whose outcome is not."""
 
     id: str
@@ -62,7 +63,7 @@ class OpenOperation(Struct):
     processes: tuple[Process, ...] = ()
 
 
-class StepStatus(Struct):
+class StepStatus(Struct, kw_only=True):
     """One step of a run. Times are aware; `seconds` adds up its operations."""
 
     definition: StepDefinition
@@ -106,7 +107,7 @@ class StepStatus(Struct):
         return self.definition.name
 
 
-class RunStatus(Struct):
+class RunStatus(Struct, kw_only=True):
     """One run, folded from its events. An empty fold is PENDING and has no id."""
 
     run: str = ""
@@ -131,7 +132,7 @@ class RunStatus(Struct):
     """restore runs only: digest of the deployment that is brought back."""
     created_at: datetime | None = None
     ended_at: datetime | None = None
-    ready_set: ReadySet | None = field(default=None, repr=False, compare=False)
+    ready_set: ReadySet | None = None
     """Of `alma.core.decide.decide`, from its first call on; `apply` keeps it up."""
 
     @property

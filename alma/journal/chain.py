@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Final
 
-from alma.core.struct import Frozen
+from msgspec import Struct
+
 from alma.journal.store import EventRow, LeaseRow, Reader, RunRow, UnreadableError, to_event
 
 GENESIS: Final = "0" * 64
@@ -26,14 +27,14 @@ GENESIS: Final = "0" * 64
 _COLUMNS: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
-class Head(Frozen):
+class Head(Struct, frozen=True, kw_only=True):
     """Where a chain ends: kept elsewhere, it proves later that no tail was cut off."""
 
     position: int = 0
     hash: str = GENESIS
 
 
-class Break(Frozen):
+class Break(Struct, frozen=True, kw_only=True):
     """The first place where the journal is not what was written.
 
     `position` is 0 and `run` empty where the problem is not one event's.
@@ -51,7 +52,7 @@ class Break(Frozen):
         return f"position {self.position}{where}: {self.problem}"
 
 
-class Verdict(Frozen):
+class Verdict(Struct, frozen=True, kw_only=True):
     """What `verify` found. `head` is the last good event; `first_break` is None if all is well."""
 
     events: int

@@ -8,11 +8,12 @@ once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+from msgspec.structs import replace
 
 from alma.core.events import Event, Process, Recorded, RunCreated
 from alma.errors import JournalError, RunNotFoundError, StaleEpochError

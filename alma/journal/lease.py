@@ -12,8 +12,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
 
+from msgspec import Struct
+
 from alma.core.events import Process
-from alma.core.struct import Frozen, Struct, field
 from alma.errors import RunnerBusyError, StaleEpochError
 from alma.journal.chain import GENESIS, row_hash
 from alma.journal.store import LeaseRow, Lock, Store, Writer, to_stamp
@@ -22,7 +23,7 @@ HOLDER_SECONDS: Final = 1.0
 """How long to wait for the name of a holder that has its lock and not yet its row."""
 
 
-class Holder(Frozen):
+class Holder(Struct, frozen=True, kw_only=True):
     """The last lease that was taken on a target. `live`: its runner still holds the lock."""
 
     target: str
@@ -34,7 +35,7 @@ class Holder(Frozen):
     live: bool
 
 
-class Lease(Struct):
+class Lease(Struct, kw_only=True):
     """The right to append to a run, made by `Journal.acquire`; a context manager.
 
     `epoch` counts from 1 for each target. The lock is released by `release` or with the
@@ -47,7 +48,7 @@ class Lease(Struct):
     process: Process
     actor: str
     acquired_at: datetime
-    lock: Lock = field(repr=False)
+    lock: Lock
 
     @property
     def held(self) -> bool:

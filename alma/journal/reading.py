@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct
+
 from alma.core.events import DOUBTFUL, Leftover, Recorded
 from alma.core.run import RunStatus, SagaState
 from alma.core.state import IllegalTransitionError, fold
-from alma.core.struct import Frozen
 from alma.errors import JournalError
 from alma.journal import Journal, open_journal
 from alma.journal.lease import Holder
@@ -21,7 +22,7 @@ PROOFS: Final = frozenset({"destroyed", "nothing", "called"})
 """How a later run's undo ends that leaves nothing of its step."""
 
 
-class RunView(Frozen):
+class RunView(Struct, frozen=True, kw_only=True):
     """A run, and the live runner that drives it; None when nobody does."""
 
     run: RunStatus
@@ -47,7 +48,7 @@ def fold_events(journal: Journal, events: Iterable[Recorded]) -> RunStatus:
     """The state that events of one run make; JournalError where they make none."""
     try:
         return fold(events)
-    except (IllegalTransitionError, LookupError, TypeError) as error:
+    except (IllegalTransitionError, LookupError, TypeError, ValueError) as error:
         raise JournalError(
             f"The journal {journal.path} cannot be trusted: {error}.",
             hint="alma-pulumi verify names the first break.",

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from alma.core.struct import Frozen
+from msgspec import Struct
+
 from alma.errors import AuthenticationError, BackendError
 from alma.system import files
 
@@ -22,7 +23,7 @@ _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _CHOSEN: Final = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 
 
-class Backend(Frozen):
+class Backend(Struct, frozen=True, kw_only=True):
     """A state backend. `root` is its directory when it is a file backend, else None.
 
     `own_passphrase` is alma's passphrase file when the user chose no passphrase, else None.

@@ -19,7 +19,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from alma.core.struct import Frozen
+from msgspec import Struct
+
 from alma.errors import AlmaError, AuthenticationError, BackendError, ToolError
 from alma.pulumi.checkpoint import parse_export
 from alma.pulumi.engine import Checkpoint, StackRef
@@ -35,7 +36,7 @@ _TIMEOUT: Final = 60.0
 """Seconds for `pulumi version`: it does no network, but a cold disk can be slow."""
 
 
-class Cli(Frozen):
+class Cli(Struct, frozen=True, kw_only=True):
     """A Pulumi CLI that is new enough: absolute path and version, such as `3.259.0`."""
 
     path: str
@@ -145,7 +146,7 @@ _NOT_FOUND = 6
 """The CLI's exit code for a stack that does not exist (a contract since 3.226)."""
 
 
-class PulumiCli(Frozen):
+class PulumiCli(Struct, frozen=True, kw_only=True):
     """Runs CLI commands in a directory that is gone afterwards."""
 
     cli: str

@@ -12,9 +12,10 @@ import copy
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from alma.errors import BackendError
 from alma.pulumi import checkpoint as checkpoints

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from msgspec import Struct, field
+
 from alma.core.events import Failure, Process, ResourceChange
 from alma.core.operation import Difference, Operation, Reconciled
-from alma.core.struct import Frozen, field
 
 
-class WorkspaceOptions(Frozen):
+class WorkspaceOptions(Struct, frozen=True, kw_only=True):
     """What a user's `LocalWorkspaceOptions` say of a stack, as plain data.
 
     `env` is for all that works on the stack, and may hold secrets; `project` goes into alma's
@@ -29,7 +30,7 @@ class WorkspaceOptions(Frozen):
         return f"WorkspaceOptions(env={sorted(self.env)})"
 
 
-class StackRef(Frozen):
+class StackRef(Struct, frozen=True, kw_only=True):
     """One Pulumi stack. `work_dir` is the user's project directory, or empty: inline program."""
 
     project: str
@@ -38,7 +39,7 @@ class StackRef(Frozen):
     options: WorkspaceOptions = field(default_factory=WorkspaceOptions)
 
 
-class Resource(Frozen):
+class Resource(Struct, frozen=True, kw_only=True):
     """A resource as a stack's state holds it; `id` is the provider's physical id."""
 
     urn: str
@@ -51,7 +52,7 @@ class Resource(Frozen):
     retain_on_delete: bool = False
 
 
-class PendingOperation(Frozen):
+class PendingOperation(Struct, frozen=True, kw_only=True):
     """An operation that was under way when the CLI last wrote the state: creating, ...
 
     `inputs` are what the resource was to be made of, with a sealed `Secret` for ciphertext.
@@ -69,7 +70,7 @@ class PendingOperation(Frozen):
         return self.urn.rpartition("::")[2]
 
 
-class Checkpoint(Frozen):
+class Checkpoint(Struct, frozen=True, kw_only=True):
     """A stack's state as read. `exists` is False when the backend has no record of it.
 
     `resources` leaves out the root `pulumi:pulumi:Stack`. `outputs` hold a sealed `Secret`
@@ -89,7 +90,7 @@ class Checkpoint(Frozen):
         return not self.resources and not self.pending
 
 
-class UpRequest(Frozen):
+class UpRequest(Struct, frozen=True, kw_only=True):
     """Bring a stack up. Exactly one of `program` (shipped) and `ref.work_dir` is set.
 
     `config` maps a key (with or without namespace) to a JSON value or a `Secret`. `defaults` are
@@ -105,7 +106,7 @@ class UpRequest(Frozen):
     log_dir: str
 
 
-class OperationResult(Frozen):
+class OperationResult(Struct, frozen=True, kw_only=True):
     """How an operation ended. `failure` is None exactly when it succeeded.
 
     `outputs` come from the state, with a sealed `Secret` for ciphertext (up only).
@@ -123,7 +124,7 @@ class OperationResult(Frozen):
     """Of the stack as it was read afterwards (a successful up only); else empty."""
 
 
-class RestoreRequest(Frozen):
+class RestoreRequest(Struct, frozen=True, kw_only=True):
     """Bring a stack back to a deployment that `Engine.export` gave earlier."""
 
     ref: StackRef
@@ -131,7 +132,7 @@ class RestoreRequest(Frozen):
     log_dir: str
 
 
-class RestoreResult(OperationResult):
+class RestoreResult(OperationResult, frozen=True, kw_only=True):
     """How a restore ended, judged by the state that was read afterwards.
 
     `different` is what could not be put back, with why; `recreated` was deleted meanwhile and is
@@ -142,7 +143,7 @@ class RestoreResult(OperationResult):
     different: tuple[Difference, ...] = ()
 
 
-class RestorePreview(Frozen):
+class RestorePreview(Struct, frozen=True, kw_only=True):
     """What a restore would change, each named once, and what it could not put back, with why.
 
     `renewed` would be made again: with a new id, and without what it held.

@@ -7,11 +7,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from alma.core.events import Failure, Process
 from alma.core.operation import Operation, Reconciled

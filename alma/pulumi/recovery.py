@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
+from msgspec import Struct, field
 
 from alma.core.events import Process
 from alma.core.operation import Reconciled
-from alma.core.struct import Frozen, Struct, field
 from alma.errors import RefusedError
 from alma.pulumi.engine import StackRef
 from alma.pulumi.family import is_cli, marked_programs
@@ -32,7 +32,7 @@ _CLOCKS: Final = 2.0
 """Seconds by which a process's start may seem to lie after a lock that it took itself."""
 
 
-class Lock(Frozen):
+class Lock(Struct, frozen=True, kw_only=True):
     """One lock file; `pid` 0 and an empty `host` when it cannot be read."""
 
     path: Path
@@ -92,7 +92,7 @@ def break_lock(lock: Lock) -> None:
     lock.path.with_name(f"{lock.path.name}.attrs").unlink(missing_ok=True)
 
 
-class _Evidence(Struct):
+class _Evidence(Struct, kw_only=True):
     waited_for: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)

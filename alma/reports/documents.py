@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import to_builtins
 
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, StepStatus
@@ -47,9 +48,11 @@ def run(status: RunStatus, *, interrupted: bool) -> Document:
         "ended_at": status.ended_at.isoformat() if status.ended_at else None,
         "steps": [_step(step) for step in status.steps.values()],
         "outputs": {name: dict(outputs) for name, outputs in result.outputs.items()},
-        "leftovers": [asdict(left) for left in status.leftovers],
+        "leftovers": [to_builtins(left) for left in status.leftovers],
         "error": _sentence(result),
-        "failure": {"step": result.failed_step, **asdict(result.error)} if result.error else None,
+        "failure": {"step": result.failed_step, **to_builtins(result.error)}
+        if result.error
+        else None,
     }
 
 
@@ -117,11 +120,11 @@ def _run(view: RunView) -> Document:
 
 def history(entries: Sequence[Recorded]) -> list[Document]:
     """Of `history`: an event each, its own fields first."""
-    from alma.core.events import encode
+    from alma.core.events import own_fields
 
     return [
         {
-            **encode(entry.event),
+            **to_builtins(own_fields(entry.event)),
             "seq": entry.seq,
             "at": entry.at.isoformat(),
             "type": entry.event.type,
@@ -159,11 +162,11 @@ def _previewed(step: PreviewedStep) -> Document:
         "stack": step.stack,
         "what": foreseen.what,
         "changes": None if changes is None else dict(changes),
-        "resources": [asdict(change) for change in foreseen.resources],
+        "resources": [to_builtins(change) for change in foreseen.resources],
         "unknown": list(step.unknown),
         "undo": step.undo,
         "undo_kind": step.way,
-        "at_risk": [asdict(one) for one in foreseen.at_risk],
+        "at_risk": [to_builtins(one) for one in foreseen.at_risk],
         "undoable": foreseen.undoable or step.changes_nothing,
         "error": foreseen.failure.message if foreseen.failure else None,
     }
@@ -171,7 +174,9 @@ def _previewed(step: PreviewedStep) -> Document:
 
 def restore_points(found: Iterable[RestorePoint]) -> list[Document]:
     """Of `restore` without `--to`."""
-    return [{**asdict(one), "state": one.state.name, "at": one.at.isoformat()} for one in found]
+    return [
+        {**to_builtins(one), "state": one.state.name, "at": one.at.isoformat()} for one in found
+    ]
 
 
 def restore_preview(plan: Plan) -> Document:
@@ -182,7 +187,7 @@ def restore_preview(plan: Plan) -> Document:
         "to": plan.point.run,
         "moment": plan.point.moment,
         "snapshot": plan.point.snapshot,
-        **{key: list(found) for key, found in asdict(plan.foreseen).items()},
+        **to_builtins(plan.foreseen),
         "exit_code": 0,
     }
 
@@ -209,7 +214,7 @@ def graph(definition: Definition) -> Document:
 
 def doctor(checks: Iterable[Check], exit_code: int) -> Document:
     """Of `doctor`."""
-    return {"checks": [asdict(check) for check in checks], "exit_code": exit_code}
+    return {"checks": [to_builtins(check) for check in checks], "exit_code": exit_code}
 
 
 def verify(verdict: Verdict) -> Document:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from alma.core.definition import Definition, LocalStack
 from alma.core.redaction import Redactor
-from alma.core.struct import Frozen
 from alma.errors import DefinitionError
 from alma.runner.settings import Settings
 from alma.saga.saga import Saga
@@ -20,7 +21,7 @@ Sessions = Mapping[str, Session]
 """By kind: what all steps of that kind share."""
 
 
-class BoundSaga(Frozen):
+class BoundSaga(Struct, frozen=True, kw_only=True):
     """A definition with its digests, a handler for each step, and the secrets known so far."""
 
     definition: Definition

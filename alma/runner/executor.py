@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct, field
+
 from alma.core import events as ev
 from alma.core.decide import Compensate, Execute
 from alma.core.operation import Context, Operation
 from alma.core.run import RunStatus, SagaState
 from alma.core.state import FORWARD
-from alma.core.struct import Struct, field
 from alma.core.validation import for_journal, is_whole
 from alma.errors import AlmaError, RefusedError
 from alma.runner.recorder import UNTIL_ITS_CLI, Recorder
@@ -22,7 +23,7 @@ from alma.steps.base import Outcome, StepContext, StepHandler, Work
 from alma.steps.step import Output
 
 
-class Executor(Struct):
+class Executor(Struct, kw_only=True):
     """Makes the operations of one run. `drain` is set by a first signal; `grace` in seconds.
 
     `outputs` are those of the steps that completed in this process, with their secrets;

@@ -7,10 +7,11 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
+
+from msgspec.structs import asdict, replace
 
 from alma.core import events as ev
 from alma.core.redaction import Redactor, clean_failure
@@ -124,10 +125,10 @@ class Recorder:
             "at": utc_now().isoformat(),
             "type": event.type,
             "step": event.step,
-            **ev.encode(event),
+            **ev.own_fields(event),
         }
         with suppress(OSError, ValueError):
-            sys.stderr.write(f"{json.dumps(line)}\n")
+            sys.stderr.write(f"{json.dumps(line, default=asdict)}\n")
             sys.stderr.flush()
 
     def report(self, tell: Callable[[Reporter], None]) -> None:

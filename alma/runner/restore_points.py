@@ -7,9 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
+from msgspec import Struct
+
 from alma.core.events import RunCreated, RunKind, StepStarted
 from alma.core.run import RunStatus, SagaState
-from alma.core.struct import Frozen
 from alma.errors import RunNotFoundError
 from alma.journal import Journal
 from alma.journal.reading import fold_events
@@ -22,7 +23,7 @@ JUST_NOW: Final = 600.0
 """Seconds in which a runner has surely journaled a snapshot that it has written."""
 
 
-class RestorePoint(Frozen):
+class RestorePoint(Struct, frozen=True, kw_only=True):
     """What the stack was `before` or `after` a run: `held` resources, seen at `at`."""
 
     run: str
@@ -34,7 +35,7 @@ class RestorePoint(Frozen):
     snapshot: str
 
 
-class StackRun(Frozen):
+class StackRun(Struct, frozen=True, kw_only=True):
     """One run over the stack. `left` is the fingerprint of what it left; empty if unknown."""
 
     run: RunStatus

@@ -11,9 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, Protocol
 
+from msgspec import Struct, field
+
 from alma.__about__ import __version__
 from alma.core.definition import LocalStack
-from alma.core.struct import Frozen, field
 from alma.journal import Journal, open_journal
 from alma.pulumi.engine import Engine
 from alma.runner.recorder import Reporter
@@ -56,7 +57,7 @@ class OpenJournal(Protocol):
         ...
 
 
-class Settings(Frozen):
+class Settings(Struct, frozen=True, kw_only=True):
     """Where and with what a run is made; all optional.
 
     `aws` is where AWS steps go, whatever the saga says; `origin` is `file.py:name`, for `resume`;

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-from alma.core.struct import Frozen
+from msgspec import Struct
+
 from alma.errors import DefinitionError
 from alma.saga.python_file import load_file, load_module
 from alma.saga.saga import Saga
 
 
-class LoadedSaga(Frozen):
+class LoadedSaga(Struct, frozen=True, kw_only=True):
     """A saga and where it came from.
 
     `origin` loads it again (`/path/saga.py:name`); `modules` are what a worker cannot import.

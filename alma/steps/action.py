@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from alma.core.definition import StepDefinition
 from alma.core.events import Leftover, StepStarted
 from alma.core.operation import Operation, Reconciled
 from alma.core.run import OpenOperation, StepStatus
-from alma.core.struct import Struct, field
 from alma.errors import DefinitionError
 from alma.steps.base import Compensated, Outcome, Retained, Session, StepContext, StepPreview, Way
 from alma.steps.step import Step
@@ -68,7 +70,7 @@ def check_callables(where: str, action: object, compensation: object) -> None:
             raise DefinitionError(f"{where}: the {what} must be callable, not {function!r}.")
 
 
-class ActionHandler(Struct):
+class ActionHandler(Struct, kw_only=True):
     """`action` or `compensation` may be None when only the other can be needed.
 
     A `compensation` of "none" is the author's word that there is nothing to undo.

@@ -12,16 +12,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from msgspec import Struct, field
+
 from alma.core.events import Failure, Leftover, OperationKind, ResourceChange, RunKind, StepStarted
 from alma.core.operation import Context, Difference, Operation, Reconciled
 from alma.core.run import OpenOperation, RunStatus, StepStatus
-from alma.core.struct import Frozen, field
 
 if TYPE_CHECKING:
     from alma.pulumi.engine import Engine
 
 
-class Outcome(Frozen):
+class Outcome(Struct, frozen=True, kw_only=True):
     """How a piece of work ended. `failure` is None exactly when it succeeded, and was verified.
 
     `outputs` hold `Secret`s; `leftovers` are what a failed undo still sees.
@@ -69,7 +70,7 @@ class Perform(Protocol):
         ...
 
 
-class StepContext(Frozen):
+class StepContext(Struct, frozen=True, kw_only=True):
     """One turn of one step: what the handler needs to do or to undo.
 
     `inputs` resolves the step's inputs, secrets as opened `Secret`s; `context` makes the
@@ -92,21 +93,21 @@ class StepContext(Frozen):
         return f"{self.log_dir}/{operation.id}"
 
 
-class Compensated(Frozen):
+class Compensated(Struct, frozen=True, kw_only=True):
     """Verified undone: how, and what was seen."""
 
     how: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Retained(Frozen):
+class Retained(Struct, frozen=True, kw_only=True):
     """Left as it is, on purpose."""
 
     reason: str
     leftovers: tuple[Leftover, ...]
 
 
-class StepPreview(Frozen):
+class StepPreview(Struct, frozen=True, kw_only=True):
     """What would happen to a step. `changes` is None when that cannot be known yet."""
 
     what: str
@@ -123,7 +124,7 @@ class StepPreview(Frozen):
     """Whether its changes are known only once what it consumes is."""
 
 
-class SessionOptions(Frozen):
+class SessionOptions(Struct, frozen=True, kw_only=True):
     """What a run gives the kinds of its steps.
 
     `journal` is its path: a kind may keep beside it what it needs to undo. `modules` are those
@@ -143,7 +144,7 @@ class Session:
         return {}
 
 
-class Check(Frozen):
+class Check(Struct, frozen=True, kw_only=True):
     """One thing that `doctor` has looked at. `mend` says what to do, empty when all is well."""
 
     name: str
@@ -158,7 +159,7 @@ class Check(Frozen):
         return cls(name=name, level="warn", message=message, mend=mend)
 
 
-class DoctorOptions(Frozen):
+class DoctorOptions(Struct, frozen=True, kw_only=True):
     """What `doctor` looks at: here and now, and the last run of each target that nobody runs."""
 
     environ: Mapping[str, str]

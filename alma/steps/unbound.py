@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Never
 
-from alma.core.struct import Struct, field
 from alma.errors import DefinitionError
 from alma.steps.base import StepContext, StepHandler
 
 
-class UnboundHandler(Struct, StepHandler):
+@dataclass(kw_only=True)
+class UnboundHandler(StepHandler):
     """`lacks` is why."""
 
     name: str

@@ -6,8 +6,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
+
+from msgspec.structs import replace
 
 from alma.core.events import IN_DOUBT, Failure, Process, ResourceChange
 from alma.core.operation import Difference, Operation, Reconciled

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from alma.core.secret import Secret
 from alma.pulumi.engine import Checkpoint, PendingOperation, Resource, StackRef

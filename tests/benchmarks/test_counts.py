@@ -188,8 +188,8 @@ def test_modules_that_status_imports() -> None:
         assert len({name for name in loaded if name.startswith("alma")}) <= OURS, command
     script = [sys.executable, "-c", COMPILED, "status"]
     done = subprocess.run(script, capture_output=True, text=True, check=True)
-    # `alma.core.struct`: what `@dataclass` generates is compiled anew in every process.
-    assert done.stderr.split() == ["Retry"]
+    # What `@dataclass` generates is compiled anew in every process.
+    assert not done.stderr.split()
 
 
 def test_modules_that_a_run_of_actions_imports() -> None:

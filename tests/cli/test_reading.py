@@ -47,7 +47,7 @@ SAMPLES: tuple[ev.Event, ...] = (
 
 
 def test_every_event_has_a_summary_of_its_own() -> None:
-    assert {event.type for event in SAMPLES} == set(ev.Event.registry)
+    assert {event.type for event in SAMPLES} == {cls.__name__ for cls in ev.Event.__subclasses__()}
     for event in SAMPLES:
         text = summarize(event)
         assert text

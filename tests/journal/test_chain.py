@@ -188,6 +188,10 @@ def test_epochs_out_of_order_are_found(copy: Path) -> None:
         ("data = '{'", "no event"),
         ("data = '[]'", "no event"),
         ("""data = '{"colour": 1}'""", "colour"),
+        (
+            """data = json_set(data, '$.attempt', 'x')""",
+            "Expected `int`, got `str` - at `$.attempt`",
+        ),
     ],
 )
 def test_an_event_that_cannot_be_understood_is_found(copy: Path, change: str, problem: str) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
 
-from alma.core import events
 from alma.core.events import Event, RunCreated
 from tests.journal.tools import a_run, forget, open_at
 
@@ -38,7 +37,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(values(arguments[0]), max_size=3).map(tuple)
     if origin is Mapping:
         return st.dictionaries(st.text(), values(arguments[1]), max_size=3)
-    if isinstance(hint, type) and is_dataclass(hint):
+    if isinstance(hint, type) and issubclass(hint, Struct):
         return instances(hint)
     return {
         Any: JSON,
@@ -51,12 +50,11 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 
 
 def instances(cls: type[Any]) -> st.SearchStrategy[Any]:
-    # Not get_type_hints: it looks names up in the class first, and `Event.type` is a string.
-    hints = {each.name: eval(str(each.type), vars(events)) for each in fields(cls)}  # noqa: S307
-    return st.builds(cls, **{name: values(hint) for name, hint in hints.items()})
+    hints = get_type_hints(cls)
+    return st.builds(cls, **{name: values(hints[name]) for name in cls.__struct_fields__})
 
 
-EVENTS = sorted(set(Event.registry.values()) - {RunCreated}, key=lambda cls: cls.type)
+EVENTS = sorted(set(Event.__subclasses__()) - {RunCreated}, key=lambda cls: cls.__name__)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from alma.core import events as ev
 from alma.core.decide import (
@@ -227,7 +228,7 @@ def compare(journal: Journal, run: RunStatus) -> None:
     assert [
         {key: row[key] for key in ("step", "stack", "urn", "id", "reason")}
         for row in rows(journal, "leftovers")
-    ] == [vars(left) for left in run.leftovers]
+    ] == [asdict(left) for left in run.leftovers]
     entries = journal.events("r1")
     attempts = [entry for entry in entries if isinstance(entry.event, ev.OperationIntended)]
     operations = rows(journal, "operations")
@@ -313,6 +314,6 @@ def test_leftovers_are_those_of_the_end(path: Path) -> None:
         journal.append("r1", ev.RunnerAttached(process=PROCESS, actor="jane"), lease)
         journal.append("r1", ev.RunFailed(reason="no", leftovers=(left,)), lease)
         (row,) = rows(journal, "leftovers")
-        assert {key: row[key] for key in vars(left)} == vars(left)
+        assert {key: row[key] for key in asdict(left)} == asdict(left)
         journal.append("r1", ev.RunResumed(direction="back", actor="jane"), lease)
         assert rows(journal, "leftovers") == []

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from msgspec import Struct, field
+
 from alma.core.operation import Difference
-from alma.core.struct import Struct, field
 from alma.pulumi.deployment import (
     DEFAULTS,
     PROVIDER_TYPE,
@@ -48,7 +49,7 @@ _PLUGIN: Final = ("version", "__internal")
 """Inputs of a provider that name its plugin: the engine adds them where the program has none."""
 
 
-class Comparison(Struct):
+class Comparison(Struct, kw_only=True):
     """`recreated` is there again with another id; `different` is not as it was, and says why."""
 
     recreated: list[Difference] = field(default_factory=list)

@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct
+
 from alma.core.events import Failure
 from alma.core.operation import Difference
-from alma.core.struct import Frozen
 from alma.errors import AlmaError, BackendError
 from alma.pulumi.cli import PulumiCli
 from alma.pulumi.deployment import (
@@ -38,7 +39,7 @@ AskProviders = Callable[[Mapping[str, Any], tuple[str, ...]], Awaitable[frozense
 """Which of these URNs of this sealed document are not there any more, by their providers."""
 
 
-class Restoration(Frozen):
+class Restoration(Struct, frozen=True, kw_only=True):
     """One restore. `root` is the file backend's directory, or None.
 
     `directory` is where programs run: relative paths of assets are meant from there. `play` runs
@@ -161,7 +162,7 @@ _AGAIN: Final = frozenset({"create", "create-replacement", "replace"})
 _AWAY: Final = frozenset({"delete", "delete-replaced"})
 
 
-class RestorePreviewer(Frozen):
+class RestorePreviewer(Struct, frozen=True, kw_only=True):
     """One look ahead. The fields are those of `alma.pulumi.restore.restore.Restoration`."""
 
     reader: PulumiCli

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from alma.core.events import IN_DOUBT, UNANSWERED, UNREADABLE, Failure, Leftover, StepStarted
 from alma.core.operation import Operation, Reconciled, Resolver
 from alma.core.run import OpenOperation, StepStatus
-from alma.core.struct import Struct, field
 from alma.core.validation import is_whole
 from alma.errors import BackendError
 from alma.pulumi.engine import (
@@ -39,7 +40,7 @@ _NOT_REPEATED = {
 """Trying these creates again could make them a second time."""
 
 
-class StackHandler(Struct):
+class StackHandler(Struct, kw_only=True):
     """`program` is already shipped; None for a `work_dir` project, or when only undoing."""
 
     name: str

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import Struct
+
 from alma.core.events import DOUBTFUL, IN_DOUBT, UNANSWERED, UNREADABLE, Failure, Leftover
 from alma.core.operation import PendingCreate, Resolver
 from alma.core.run import StepStatus
-from alma.core.struct import Frozen
 from alma.pulumi.engine import Checkpoint, PendingOperation, Resource, StackRef
 from alma.steps.stack.pending import resolve
 
 
-class StackLeftovers(Frozen):
+class StackLeftovers(Struct, frozen=True, kw_only=True):
     """Names what is left of one step's stack."""
 
     name: str

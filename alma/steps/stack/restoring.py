@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import Struct
+
 from alma.core.events import Failure, Leftover
 from alma.core.operation import Operation
-from alma.core.struct import Frozen
 from alma.errors import AlmaError, AuthenticationError, RefusedError
 from alma.pulumi.engine import Checkpoint, Engine, RestoreRequest, RestoreResult, StackRef
 from alma.pulumi.snapshots import SnapshotError, Snapshots
@@ -16,7 +17,7 @@ from alma.steps.stack.leftovers import StackLeftovers
 SOMEBODY_ELSE = "it was changed by somebody else after this run's last operation on it"
 
 
-class Restoring(Frozen):
+class Restoring(Struct, frozen=True, kw_only=True):
     """Puts one stack back to the snapshot that was taken when its step started."""
 
     name: str
