@@ -205,7 +205,7 @@ def test_a_snapshot_of_another_stack_is_refused(tmp_path: Path) -> None:
 
 def test_a_start_of_an_older_journal_has_no_snapshot() -> None:
     """It decodes, and its stack is retained."""
-    event = ev.decode("StepStarted", "a", {"project": "s-a", "stack": "dev", "held": 2})
+    event = ev.decode("StepStarted", "a", '{"project": "s-a", "stack": "dev", "held": 2}')
     assert isinstance(event, ev.StepStarted)
     assert event.snapshot == ""
 
