@@ -22,7 +22,8 @@ from alma.steps.registry import KINDS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-DOCS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+DOCS = [README, ROOT / "CHANGELOG.md", CONTRIBUTING, *sorted((ROOT / "docs").glob("*.md"))]
 IDS = [path.name for path in DOCS]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 RUN = re.compile(
@@ -124,6 +125,26 @@ def anchors(path: Path) -> set[str]:
 def test_commands_that_are_mentioned_exist(path: Path) -> None:
     mentioned = set(re.findall(r"alma-pulumi ([a-z]+)", path.read_text()))
     assert mentioned <= set(COMMANDS)
+
+
+def sessions() -> set[str]:
+    """What `nox -s` can be given: each function's name, unless its decorator has another."""
+    found = set()
+    for node in ast.parse((ROOT / "noxfile.py").read_text()).body:
+        if isinstance(node, ast.FunctionDef):
+            for decorator in node.decorator_list:
+                named = [k.value for k in getattr(decorator, "keywords", ()) if k.arg == "name"]
+                found.add(ast.literal_eval(named[0]) if named else node.name)
+    return found
+
+
+def test_sessions_that_are_mentioned_exist_and_contributing_names_all() -> None:
+    mentioned = {
+        name for path in DOCS for name in re.findall(r"nox -s ([\w.-]*\w)", path.read_text())
+    }
+    assert mentioned <= sessions()
+    rows = re.findall(r"^\| (`.*?`) \|", CONTRIBUTING.read_text(), re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`([\w.-]+)`", row)} == sessions()
 
 
 def test_readme_names_every_command_and_every_exit_code() -> None:
