@@ -89,6 +89,11 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
         """No resources and no pending operations: what a verified undo must show."""
         return not self.resources and not self.pending
 
+    @property
+    def held(self) -> int:
+        """How much there is to put back: outputs count as one thing where there is nothing else."""
+        return len(self.resources) + len(self.pending) or min(1, len(self.outputs))
+
 
 class UpRequest(Struct, frozen=True, kw_only=True):
     """Bring a stack up. Exactly one of `program` (shipped) and `ref.work_dir` is set.

@@ -256,4 +256,13 @@ MATRIX: Final = (
             "pulumi/test_answers.py::test_a_resolver_is_asked_about_it",
         ),
     ),
+    Row(
+        33,
+        "a stack that was there holds only outputs, components, providers or reads",
+        "put back; never destroyed",
+        (
+            "restore/test_held.py::test_what_was_there_before_is_put_back",
+            "restore/test_held.py::test_what_is_only_read_stays_read",
+        ),
+    ),
 )

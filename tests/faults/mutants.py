@@ -216,6 +216,20 @@ MUTANTS: Final = (
         "tests/pulumi/test_answers.py::test_what_is_said_after_the_call_is_a_doubt",
     ),
     _one(
+        "a stack of outputs alone counts as new",
+        "pulumi/engine.py",
+        "return len(self.resources) + len(self.pending) or min(1, len(self.outputs))",
+        "return len(self.resources) + len(self.pending)",
+        "tests/restore/test_held.py::test_what_was_there_before_is_put_back[False-outputs]",
+    ),
+    _one(
+        "an output that an update lost is not missed",
+        "pulumi/restore/compare.py",
+        "    yield from _lost(entry, there)\n",
+        "",
+        "tests/restore/test_held.py::test_an_output_that_the_update_lost_is_named",
+    ),
+    _one(
         "what hangs in the state is not named",
         "steps/stack/leftovers.py",
         "return (*self.of(_owned(checkpoint), reason), *pending)",

@@ -20,6 +20,7 @@ from typing import Any, Final
 import grpc
 from pulumi.runtime.proto import (
     LanguageRuntimeServicer,
+    callback_pb2_grpc,
     language_pb2,
     language_pb2_grpc,
     plugin_pb2,
@@ -37,7 +38,12 @@ _open: set[str] = set()
 
 
 class Host(LanguageRuntimeServicer):
-    """What every language host of this process says of itself; `Run` is each one's own."""
+    """What every language host of this process says of itself; `Run` is each one's own.
+
+    `callbacks` is what the engine may call meanwhile, at the same address.
+    """
+
+    callbacks: Any = None
 
     def About(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - gRPC's names
         """This interpreter."""
@@ -70,6 +76,9 @@ def served(host: Host) -> Iterator[str]:
         server = grpc.server(pool, options=sdk_faults.CHANNEL_OPTIONS)
         language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
         address = f"unix:{directory}/host"
+        if host.callbacks is not None:
+            host.callbacks.address = address
+            callback_pb2_grpc.add_CallbacksServicer_to_server(host.callbacks, server)
         server.add_insecure_port(address)
         server.start()
         try:

@@ -18,6 +18,7 @@ from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from pulumi.runtime.proto import language_pb2, resource_pb2, resource_pb2_grpc
 
 from alma.pulumi.automation import sdk_faults
+from alma.pulumi.automation.hooks import StandIns, binding
 from alma.pulumi.automation.host import Host
 from alma.pulumi.checkpoint import FLOAT_SIGNATURE, SECRET_SIGNATURE, SIGNATURE
 from alma.pulumi.deployment import (
@@ -52,12 +53,17 @@ class ReplayHost(Host):
 
     def __init__(self, replay: RestorePlan) -> None:
         self._replay = replay
+        self.callbacks = StandIns(replay)
 
     def Run(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - gRPC's names
         """Register it all; an error without words: what failed has been told, with its URN."""
         options = sdk_faults.CHANNEL_OPTIONS
         with grpc.insecure_channel(request.monitor_address, options=options) as channel:
-            said = Player(self._replay, resource_pb2_grpc.ResourceMonitorStub(channel)).play()
+            monitor = resource_pb2_grpc.ResourceMonitorStub(channel)
+            self.callbacks.register(monitor)
+            said = Player(self._replay, monitor).play()
+            if not said:
+                self.callbacks.shutdown(monitor)
         return language_pb2.RunResponse(error="\n".join(said[:3]), bail=said == [""])
 
 
@@ -143,6 +149,7 @@ class Player:
             importId=self._replay.imported.get(urn, ""),
             aliasURNs=[self._replay.aliases[urn]] if urn in self._replay.aliases else [],
             aliasSpecs=True,
+            hooks=binding(entry),
             acceptSecrets=True,
             acceptResources=True,
             supportsPartialValues=True,

@@ -13,8 +13,10 @@ from alma.pulumi.deployment import (
     PROVIDER_TYPE,
     Entry,
     entries_of,
+    is_default_provider,
     is_registered,
     is_root,
+    is_secret,
     live,
     name_of,
     opened,
@@ -29,22 +31,25 @@ from alma.pulumi.restore.substitution import (
     substituted_inputs,
 )
 
-_SAME: Final = (
-    "type",
-    "custom",
-    "parent",
-    "external",
-    "protect",
-    "retainOnDelete",
-    "deletedWith",
-    "replaceWith",
-    "ignoreChanges",
-    "replaceOnChanges",
-    "additionalSecretOutputs",
-    "hideDiff",
-    "replacementTrigger",
+_APART: Final = frozenset(
+    {
+        *("urn", "id", "delete", "inputs", "outputs", "provider", "dependencies"),
+        *("propertyDependencies", "initErrors", "customTimeouts", "pendingReplacement"),
+        *("importID", "taint"),
+    }
 )
-"""Fields that a restore brings back as they were, besides inputs, dependencies and provider."""
+"""Fields of an entry (`apitype.ResourceV3`) that are compared each in its own way."""
+_PASSED_OVER: Final = frozenset(
+    {
+        *("created", "modified", "sourcePosition", "stackTrace"),  # when and where, not what
+        "aliases",  # former names: the program says them again
+        *("refreshBeforeUpdate", "viewOf", "snippetID"),  # not a program's, the engine's own
+    }
+)
+"""Fields that say nothing of what a resource is. All others must be as before, those of engines
+that are newer than this as well."""
+_OF_THE_STACK: Final = ("snippets", "extensions")
+"""Fields of a deployment (`apitype.DeploymentV3`), besides its entries and how it is written."""
 _PLUGIN: Final = ("version", "__internal")
 """Inputs of a provider that name its plugin: the engine adds them where the program has none."""
 
@@ -91,21 +96,24 @@ def compare(
                 found.different.append(_difference(entry, what, said))
             found.recreated.append(_difference(there, f"made again; it was {entry.get('id')}", {}))
     found.different.extend(_extras(old, wanted, after, said))
+    found.different.extend(_engines_own(wanted, after))
     return found
 
 
+def _engines_own(wanted: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
+    """What no program registers: views, snippets and what they make, extensions."""
+    now = live(after)
+    for urn, entry in live(wanted).items():
+        if not is_registered(entry) and not is_default_provider(entry) and urn not in now:
+            yield _difference(entry, "it is not there again", {})
+    root = next((entry for entry in entries_of(wanted) if is_root(entry)), None)
+    for name in _OF_THE_STACK:
+        if root is not None and (wanted.get(name) or None) != (after.get(name) or None):
+            yield _difference(root, f"not as before: the {name} of the stack", {})
+
+
 def _differences(entry: Entry, there: Entry, known: Mapping[str, Substitutions]) -> Iterator[str]:
-    for name in _SAME:
-        if (entry.get(name) or None) != (there.get(name) or None):
-            yield name
-    if _sets(entry) != _sets(there):
-        yield "dependencies"
-    if not _same_provider(entry, there):
-        yield "provider"
-    if entry.get("initErrors") != there.get("initErrors") and there.get("initErrors"):
-        yield "it was not initialized"
-    if _timeouts(entry) != _timeouts(there):
-        yield "customTimeouts"
+    yield from _options(entry, there)
     if is_root(entry) or not entry.get("custom"):
         before, now = (
             substitute(entry.get("outputs") or {}, merge(known, known)),
@@ -118,7 +126,44 @@ def _differences(entry: Entry, there: Entry, known: Mapping[str, Substitutions])
         before = {key: value for key, value in before.items() if key not in _PLUGIN}
     yield from _keys("input", before, now)
     if entry.get("id") == there.get("id"):
-        yield from _made_up(before, now)
+        yield from _of_the_same(entry, there, before, now)
+
+
+def _options(entry: Entry, there: Entry) -> Iterator[str]:
+    for name in sorted({*entry, *there} - _APART - _PASSED_OVER):
+        if (entry.get(name) or None) != (there.get(name) or None):
+            yield name
+    if _sets(entry) != _sets(there):
+        yield "dependencies"
+    if not _same_provider(entry, there):
+        yield "provider"
+    if entry.get("initErrors") != there.get("initErrors") and there.get("initErrors"):
+        yield "it was not initialized"
+    if _timeouts(entry) != _timeouts(there):
+        yield "customTimeouts"
+
+
+def _of_the_same(
+    entry: Entry, there: Entry, before: Mapping[str, Any], now: Mapping[str, Any]
+) -> Iterator[str]:
+    """What only a resource that was not made again can have lost."""
+    yield from _made_up(before, now)
+    yield from _lost(entry, there)
+    for name in ("importID", "taint"):
+        if entry.get(name) and entry[name] != there.get(name):
+            yield name
+
+
+def _lost(entry: Entry, there: Entry) -> Iterator[str]:
+    """Outputs that a provider told once: an update by one that tells nothing drops them."""
+    if entry["type"].startswith(PROVIDER_TYPE) or entry.get("external"):
+        return
+    now = there.get("outputs") or {}
+    for key, value in sorted((entry.get("outputs") or {}).items()):
+        if value is not None and now.get(key) is None:
+            yield f"output {key} (it is lost)"
+        elif is_secret(value) and not is_secret(now[key]):
+            yield f"output {key} (it is no secret any more)"
 
 
 def _made_up(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -48,6 +48,8 @@ class RestorePlan:
     relaxed: frozenset[str] = frozenset()
     impossible: Mapping[str, str] = field(default_factory=dict)
     """By URN, why an entry cannot be registered at all."""
+    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The names of the hooks that its resources, and those that will be deleted, have: by kind."""
     secrets: tuple[Secret, ...] = ()
     """The contents of all secrets in it, to be kept out of logs and messages."""
 
@@ -93,6 +95,7 @@ def plan(
             if entry.get("importID") and _is_still(entry, now.get(urn))
         },
         relaxed=frozenset(urn for urn, entry in old.items() if _is_relaxed(entry, now.get(urn))),
+        hooks=_hooks((*old.values(), *now.values())),
         secrets=tuple(Secret(value) for one in (wanted, current) for value in secret_values(one)),
     )
 
@@ -109,6 +112,14 @@ def provider_config(wanted: Mapping[str, Any]) -> dict[str, Any]:
                 secret = isinstance(value, Mapping) and "plaintext" in value
                 config[f"{package}:{key}"] = Secret(_text(value)) if secret else value
     return config
+
+
+def _hooks(entries: Iterable[Entry]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        for kind, names in (entry.get("resourceHooks") or {}).items():
+            found.setdefault(kind, {}).update(dict.fromkeys(names or ()))
+    return {kind: tuple(names) for kind, names in found.items()}
 
 
 def internal(plugin: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -67,7 +67,7 @@ class StackHandler(Struct, kw_only=True):
             project=self.ref.project,
             stack=self.ref.stack,
             record_existed=checkpoint.exists,
-            held=len(checkpoint.resources) + len(checkpoint.pending),
+            held=checkpoint.held,
             fingerprint=checkpoint.fingerprint,
             snapshot=snapshot,
         )
@@ -233,8 +233,8 @@ class StackHandler(Struct, kw_only=True):
             if not why and now.exists:
                 return None
             reason = (
-                f"the stack held {held} resources before this run, which changed it, and is left "
-                f"as it is: {why or 'its record is gone from the backend'}"
+                "the stack was there before this run, which changed it, and is left as it is: "
+                f"{why or 'its record is gone from the backend'}"
             )
             return Retained(reason=reason, leftovers=self._left.changed(status, now, reason))
         if held:

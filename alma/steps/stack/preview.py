@@ -14,8 +14,10 @@ AGAIN = "it can only be made again then, with a new id and without what it holds
 
 def what_of(now: Checkpoint) -> str:
     """What an update would be."""
-    held = len(now.resources) + len(now.pending)
-    return f"update a stack of {held} resources" if held else "a new stack"
+    if not now.held:
+        return "a new stack"
+    count = len(now.resources) + len(now.pending)
+    return f"update a stack of {count} resources" if count else "update a stack of outputs alone"
 
 
 def undo_of(compensation: str | Callable[..., Any], now: Checkpoint) -> tuple[str, Way]:
@@ -23,8 +25,12 @@ def undo_of(compensation: str | Callable[..., Any], now: Checkpoint) -> tuple[st
     if compensation == "retain":
         return "left as it is: compensation is retain", "retain"
     before = "call its compensation, then " if callable(compensation) else ""
-    if held := len(now.resources) + len(now.pending):
-        return f"{before}restore: put back to the {held} resources that it holds now", "restore"
+    if now.held:
+        count = len(now.resources) + len(now.pending)
+        what = (
+            f"the {count} resources that it holds now" if count else "the outputs that it has now"
+        )
+        return f"{before}restore: put back to {what}", "restore"
     return f"{before}destroy", "destroy"
 
 

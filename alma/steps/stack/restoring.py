@@ -30,7 +30,7 @@ class Restoring(Struct, frozen=True, kw_only=True):
 
         Raises `SnapshotError` when it cannot be kept: then nothing may be changed.
         """
-        if self.snapshots is None or now.is_empty:
+        if self.snapshots is None or not now.held:
             return ""
         document = await self.engine.export(self.ref)
         return self.snapshots.keep(self.ref.project, self.ref.stack, document or {})
