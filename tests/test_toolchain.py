@@ -34,13 +34,14 @@ def start(tmp_path: Path, offline: str) -> Start:
     """Start the toolchain with nothing on PATH but the directories given."""
 
     def start(
-        *path: Path, command: tuple[str, ...] = ("-m", "tests.toolchain")
+        *path: Path, command: tuple[str, ...] = ("-m", "tests.toolchain"), wanted: str = ""
     ) -> subprocess.Popen[str]:
         environment = {
             "PATH": os.pathsep.join(map(str, path)),
             "HOME": str(tmp_path),
             "XDG_CACHE_HOME": str(tmp_path / "cache"),
             "https_proxy": offline,
+            pulumi_cli.WANTED: wanted,
         }
         return subprocess.Popen(
             [sys.executable, *command],
@@ -145,6 +146,31 @@ def test_what_go_builds_is_complete_and_built_once(toolchain: Run, tmp_path: Pat
     assert toolchain(tmp_path / "bin") == (0, first[1], "")
     script = str(ROOT / "tests" / "toolchain" / "__main__.py")
     assert toolchain(tmp_path / "bin", command=(script,)) == (0, first[1], "")
+
+
+def test_the_one_version_that_is_wanted_is_pinned_by_go_and_built(
+    toolchain: Run, tmp_path: Path
+) -> None:
+    add_pulumi(tmp_path / "bin", "v3.259.0")
+    calls = add_go(tmp_path / "bin")
+    code, stdout, _ = toolchain(tmp_path / "bin", wanted="3.272.0")
+    assert code == 0
+    made = Path(stdout.strip())
+    assert made.name.startswith("pulumi-3.272.0-")
+    assert sorted(p.name for p in made.iterdir()) == PROGRAMS
+    assert "version.Version=v3.272.0" in calls.read_text()
+    # Another entry than ours, which is as it was; on PATH only this very version is taken.
+    assert toolchain(tmp_path / "bin") == (0, "\n", "")
+    add_pulumi(tmp_path / "bin", "v3.272.0")
+    assert toolchain(tmp_path / "bin", wanted="3.272.0") == (0, "\n", "")
+
+
+def test_a_version_that_there_is_not_is_told_in_a_sentence(toolchain: Run, tmp_path: Path) -> None:
+    executable(tmp_path / "bin" / "go", "#!/bin/sh\nexit 1\n")
+    for path in (tmp_path / "bin", tmp_path / "none"):
+        code, stdout, stderr = toolchain(path, wanted="3.999.0")
+        assert (code, stdout) == (1, "")
+        assert_one_sentence(stderr.replace("3.999.0", "so").replace("toolchain-", ""))
 
 
 def test_a_failed_build_names_its_log_and_can_be_tried_again(

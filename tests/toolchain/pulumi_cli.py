@@ -9,10 +9,12 @@ import os
 import re
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from tests.toolchain import cache, go_build, pulumi_installer
 from tests.toolchain.go_build import Pin
+from tests.toolchain.process import FailedError, UnavailableError, run
 
 HERE = Path(__file__).parent
 SDK = "github.com/pulumi/pulumi/sdk/v3"
@@ -21,16 +23,19 @@ PROVIDER = Pin("pulumi-resource-pulumi-python", HERE / "pulumi", SDK)
 YAML_HOST = Pin("pulumi-language-yaml", HERE / "yaml", "github.com/pulumi/pulumi-yaml")
 
 MINIMUM = (3, 250, 0)
+WANTED = "ALMA_TOOLCHAIN_PULUMI"
+"""A variable: the one version of the CLI that is to be had, other than that of go.mod."""
 INSTALL = "install the Pulumi CLI (https://www.pulumi.com/docs/install/) or Go 1.25 or later"
 
 
 def directories() -> list[Path]:
     """Return the directories that hold the CLI, the dynamic provider and the YAML host."""
-    cli = on_path() or made()
+    wanted = os.environ.get(WANTED, "")
+    cli = on_path(wanted) or made(wanted)
     # Pulumi itself looks for its plugins on PATH and then beside the CLI, links resolved.
     beside = (cli / CLI.name).resolve().parent
     found = [cli]
-    for pin, fill in ((PROVIDER, _copy_provider), (YAML_HOST, _build_yaml_host)):
+    for pin, fill in ((PROVIDER, partial(_copy_provider, PROVIDER)), (YAML_HOST, _build_yaml_host)):
         if (path := shutil.which(pin.name)) is not None:
             found.append(Path(path).parent)
         elif os.access(beside / pin.name, os.X_OK):
@@ -40,13 +45,15 @@ def directories() -> list[Path]:
     return found
 
 
-def on_path() -> Path | None:
-    """Return the directory of PATH whose CLI would run, if its version fits."""
+def on_path(wanted: str = "") -> Path | None:
+    """Return the directory of PATH whose CLI would run, if its version fits, or is the wanted."""
     command = shutil.which(CLI.name)
     if command is None:
         return None
     version = version_of(Path(command))
     fits = version is not None and version[0] == MINIMUM[0] and version >= MINIMUM
+    if wanted:
+        fits = version == tuple(map(int, wanted.split(".")))
     return Path(command).parent if fits else None
 
 
@@ -69,22 +76,47 @@ def version_of(command: Path) -> tuple[int, int, int] | None:
     return None if match is None else (int(match[1]), int(match[2]), int(match[3]))
 
 
-def made() -> Path:
+def made(wanted: str = "") -> Path:
     """Return the directory of a CLI from the cache, put there if need be."""
+    if wanted not in ("", CLI.version):
+        return pulumi_installer.directory(wanted) or _built(_pinned(wanted))
     # What was built is looked for before the vendor is asked: a warm run needs no network.
-    return (
-        cache.existing(CLI.key)
-        or pulumi_installer.directory(CLI.version)
-        or go_build.directory(CLI, _build_cli, install=INSTALL)
-    )
+    return cache.existing(CLI.key) or pulumi_installer.directory(CLI.version) or _built(CLI)
 
 
-def _build_cli(go: str, target: Path, log: Path) -> None:
+def _built(cli: Pin) -> Path:
+    return go_build.directory(cli, partial(_build_cli, cli), install=INSTALL)
+
+
+def _pinned(version: str) -> Pin:
+    """Our go.mod at another version of Pulumi, made by Go: its checksum database vouches for it."""
+    modules = (f"{CLI.module}/cmd/pulumi@v{version}", f"{SDK}@v{version}")
+
+    def make(part: Path, log: Path) -> None:
+        go = shutil.which("go")
+        if go is None:
+            raise UnavailableError(f"Pulumi {version} can be pinned by Go only: {INSTALL}.")
+        for name in ("go.mod", "go.sum"):
+            shutil.copyfile(CLI.directory / name, part / name)
+        run([go, "get", *modules], log=log, timeout=go_build.TIMEOUT, cwd=part)
+
+    key = cache.key("pulumi-pin", version, CLI.directory / "go.mod", CLI.directory / "go.sum")
+    try:
+        return CLI._replace(directory=cache.entry(key, make))
+    except FailedError:
+        log = cache.log_of(key)
+        raise UnavailableError(
+            f"Go cannot pin Pulumi {version}, its output is in {log}: {INSTALL}."
+        ) from None
+
+
+def _build_cli(cli: Pin, go: str, target: Path, log: Path) -> None:
     # Without a version in it the Automation API refuses the CLI.
     variable = f"{SDK}/go/common/version.Version"
-    go_build.build(CLI, f"{CLI.module}/cmd/pulumi", variable, go=go, target=target, log=log)
+    go_build.build(cli, f"{cli.module}/cmd/pulumi", variable, go=go, target=target, log=log)
     # In one directory, as in an ordinary install: the CLI warns of plugins from elsewhere on PATH.
-    _copy_provider(go, target.with_name(PROVIDER.name), log)
+    provider = PROVIDER._replace(directory=cli.directory)
+    _copy_provider(provider, go, target.with_name(PROVIDER.name), log)
     _build_yaml_host(go, target.with_name(YAML_HOST.name), log)
 
 
@@ -94,8 +126,8 @@ def _build_yaml_host(go: str, target: Path, log: Path) -> None:
     go_build.build(YAML_HOST, package, variable, go=go, target=target, log=log)
 
 
-def _copy_provider(go: str, target: Path, log: Path) -> None:
-    source = go_build.source(PROVIDER, go=go, log=log) / "python" / "dist" / PROVIDER.name
+def _copy_provider(provider: Pin, go: str, target: Path, log: Path) -> None:
+    source = go_build.source(provider, go=go, log=log) / "python" / "dist" / PROVIDER.name
     shutil.copyfile(source, target)
     # A Go module keeps no run bits.
     target.chmod(0o755)
