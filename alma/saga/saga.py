@@ -11,6 +11,7 @@ from alma.core.definition import Definition, FailurePolicy, LocalStack, check_da
 from alma.core.operation import Resolver
 from alma.core.validation import check_choice, check_name
 from alma.errors import DefinitionError
+from alma.saga.arguments import called_in, chosen, once
 from alma.steps.action import ActionStep, check_callables
 from alma.steps.stack.options import LocalWorkspaceOptions, Workspace
 from alma.steps.stack.step import StackCompensation, StackStep
@@ -52,7 +53,7 @@ class Saga:
         aws: LocalStack | None = None,
     ) -> None:
         if name is None:
-            name = _called_in(sys._getframe(1).f_globals)  # noqa: SLF001 - `inspect` is 10 ms
+            name = called_in(sys._getframe(1).f_globals)  # noqa: SLF001 - `inspect` is 10 ms
         self.name = check_name("saga", name)
         self.stack = check_name("stack", stack)
         if type(parallelism) is not int or parallelism < 1:
@@ -139,7 +140,7 @@ class Saga:
                 compensation=compensation,
                 resolver=resolver,
                 options=workspace.options(self.stack, inline=work_dir is None),
-                **_given(options),
+                **chosen(options),
             )
         )
 
@@ -181,11 +182,11 @@ class Saga:
         is then named as a leftover when the run is undone.
         """
         if given and (given[0] is None or isinstance(given[0], str)):
-            name, given = _once("name", name, given[0]), given[1:]
+            name, given = once("name", name, given[0]), given[1:]
         if given:
-            action, given = _once("action", action, given[0]), given[1:]
+            action, given = once("action", action, given[0]), given[1:]
         if given:
-            compensation, given = _once("compensation", compensation, given[0]), given[1:]
+            compensation, given = once("compensation", compensation, given[0]), given[1:]
         if given:
             raise DefinitionError("add_step takes a name, an action and a compensation, no more.")
         check_callables("add_step", action, compensation)
@@ -197,7 +198,7 @@ class Saga:
                 name=check_name("step", called),
                 action=action,
                 compensation=compensation,
-                **_given(options),
+                **chosen(options),
             )
         )
 
@@ -227,7 +228,7 @@ class Saga:
                 variables=variables or {},
                 program=program,
                 compensation=compensation,
-                **_given(options),
+                **chosen(options),
             )
         )
 
@@ -259,7 +260,7 @@ class Saga:
                 inventory=inventory,
                 variables=variables or {},
                 secret_outputs=secret_outputs,
-                **_given(options),
+                **chosen(options),
             )
         )
 
@@ -290,7 +291,7 @@ class Saga:
                 undo=undo,
                 check=check,
                 secret_outputs=secret_outputs,
-                **_given(options),
+                **chosen(options),
             )
         )
 
@@ -343,23 +344,3 @@ class Saga:
             from alma.runner.start import run_sync, up
 
             return run_sync(lambda: up(self, journal=journal, handle_signals=handle_signals))
-
-
-def _given(options: StepOptions) -> dict[str, Any]:
-    """Without what is None: that is the default."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _once(what: str, by_name: Any, by_position: Any) -> Any:
-    if by_name is not None and by_position is not None:
-        raise DefinitionError(f"add_step: the {what} is given twice.")
-    return by_name if by_position is None else by_position
-
-
-def _called_in(module: Mapping[str, Any]) -> str:
-    """The stem of a module's file; that of a package is its folder's name."""
-    file = module.get("__file__")  # a REPL, a notebook and `python -c` have none
-    if not file:
-        return "saga"
-    path = Path(file)
-    return path.parent.name if path.stem in {"__init__", "__main__"} else path.stem
