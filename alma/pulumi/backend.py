@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from alma.errors import AuthenticationError, BackendError
 from alma.system import files
+from alma.system.environment import PULUMI, PYTHON, without_flags
 
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _CHOSEN: Final = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
@@ -90,9 +91,7 @@ class Backend(Struct, frozen=True, kw_only=True):
 
     def environment(self, environ: Mapping[str, str], *, operation: str = "") -> dict[str, str]:
         """The whole environment of a CLI process that works on this backend."""
-        env = dict(environ)
-        # It writes the state only at the end, so that a crash would leave no trace at all.
-        env.pop("PULUMI_SKIP_CHECKPOINTS", None)
+        env = without_flags(environ, PULUMI, PYTHON)
         env["PULUMI_BACKEND_URL"] = self.url
         env["PULUMI_SKIP_UPDATE_CHECK"] = "1"
         env["PULUMI_DIY_BACKEND_NO_LEGACY_WARNING"] = "1"

@@ -27,6 +27,7 @@ from alma.pulumi.engine import Checkpoint, StackRef
 from alma.pulumi.failures import AUTHENTICATION, translate
 from alma.pulumi.project import settings_path, write_project
 from alma.system import files
+from alma.system.environment import PULUMI, without_flags
 
 MINIMUM: Final = (3, 250, 0)
 """Older CLIs want a whole project for a destroy, and know no `--event-log` over gRPC."""
@@ -88,7 +89,7 @@ def _ask(path: str, env: Mapping[str, str]) -> str:
     try:
         answer = subprocess.run(
             [path, "version"],
-            env={**env, "PULUMI_SKIP_UPDATE_CHECK": "1"},
+            env={**without_flags(env, PULUMI), "PULUMI_SKIP_UPDATE_CHECK": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

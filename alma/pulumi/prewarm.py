@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from alma.pulumi.engine import StackRef
+from alma.system.environment import PYTHON, without_flags
 
 
 class WorkerProcess:
@@ -38,7 +39,7 @@ class WorkerProcess:
                     *(sys.executable, "-P", "-u", "-m", "alma.pulumi.automation"),
                     str(theirs.fileno()),
                 ],
-                env={**environ, "PYTHONPATH": os.pathsep.join(search)},
+                env={**without_flags(environ, PYTHON), "PYTHONPATH": os.pathsep.join(search)},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self.words,

@@ -6,6 +6,7 @@ Imports no pulumi.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from alma.pulumi.cli import Cli
 from alma.pulumi.engine import StackRef, UpRequest
 from alma.pulumi.messages import Task, TaskKind
 from alma.pulumi.project import directory_of
+from alma.system.environment import PULUMI, PYTHON, flags_in
 
 _TELLING_PASSPHRASE: Final = 12
 """Characters. Taking a passphrase such as `test` out of every log would take out much else."""
@@ -86,6 +88,9 @@ def build_task(
     if not ref.work_dir:
         # A project of its own may have its own Python; an inline program's plugins use ours.
         environment |= python_environment(search)
+    log_dir = _log_directory(log_dir)
+    if dropped := flags_in({**environ, **ref.options.env}, PULUMI, PYTHON):
+        _note(f"{log_dir}/pulumi.log", f"Flags by environment, not passed on: {', '.join(dropped)}")
     given = dict(request.config) if request else {}
     config = split_config(ref, given)
     return Task(
@@ -98,7 +103,7 @@ def build_task(
         directory=str(directory_of(ref, backend.url, environ)),
         project_dir=ref.work_dir,
         options=ref.options,
-        log_dir=_log_directory(log_dir),
+        log_dir=log_dir,
         cwd=str(cwd),
         search=tuple(search),
         environment=environment,
@@ -127,3 +132,10 @@ def _log_directory(path: str) -> str:
             f"The log directory {directory} cannot be made: {error.strerror}."
         ) from error
     return str(directory)
+
+
+def _note(log: str, line: str) -> None:
+    """Say it before what the CLI says; only for this user to read."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "a") as file:
+        file.write(f"alma: {line}\n")

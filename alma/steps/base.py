@@ -7,7 +7,7 @@ dict by step name.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from alma.core.events import Failure, Leftover, OperationKind, ResourceChange, RunKind, StepStarted
 from alma.core.operation import Context, Difference, Operation, Reconciled
 from alma.core.run import OpenOperation, RunStatus, StepStatus
+from alma.system.environment import flags_in
 
 if TYPE_CHECKING:
     from alma.pulumi.engine import Engine
@@ -157,6 +158,16 @@ class Check(Struct, frozen=True, kw_only=True):
         """Of what only steps of one kind need."""
         message = f"{words.rstrip('.')}; only steps of that kind need it"
         return cls(name=name, level="warn", message=message, mend=mend)
+
+    @classmethod
+    def flags(cls, tool: str, environ: Mapping[str, str], *families: str) -> Sequence[Check]:
+        """Of variables that would be flags of a tool, and are not passed on to it."""
+        names = flags_in(environ, *families)
+        if not names:
+            return ()
+        message = f"{', '.join(names)}: flags by environment, which {tool} is not given"
+        mend = "Unset them, or say what you want in the saga"
+        return (cls(name="environment", level="warn", message=message, mend=mend),)
 
 
 class DoctorOptions(Struct, frozen=True, kw_only=True):

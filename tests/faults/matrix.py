@@ -248,6 +248,13 @@ MATRIX: Final = (
         ),
     ),
     Row(
+        29,
+        "flags and settings by environment",
+        "as without them",
+        ("pulumi/test_environment.py::test_up_and_undo_are_as_without_them",),
+        ("pulumi/test_environment.py::test_other_tools_have_such_families_too",),
+    ),
+    Row(
         30,
         "a create's answer cannot be read, or is a gateway's or a client's timeout",
         "FAILED naming the URN, or the resolver's word",

@@ -230,6 +230,13 @@ MUTANTS: Final = (
         "tests/restore/test_held.py::test_an_output_that_the_update_lost_is_named",
     ),
     _one(
+        "the environment's flags reach the CLI",
+        "pulumi/backend.py",
+        "env = without_flags(environ, PULUMI, PYTHON)",
+        "env = dict(environ)",
+        "tests/pulumi/test_environment.py::test_up_and_undo_are_as_without_them",
+    ),
+    _one(
         "what hangs in the state is not named",
         "steps/stack/leftovers.py",
         "return (*self.of(_owned(checkpoint), reason), *pending)",

@@ -18,6 +18,7 @@ from alma.core.redaction import Redactor
 from alma.core.secret import unwrap
 from alma.errors import ToolError
 from alma.system import files
+from alma.system.environment import ANSIBLE, PYTHON, in_utf8, without_flags
 from alma.system.programs import Command, ProgramRunner
 
 PROGRAMS: Final = ("ansible-playbook", "play.py")
@@ -99,7 +100,8 @@ def clean(logs: Path) -> None:
 
 def _environment() -> dict[str, str]:
     # No PYTHONPATH of ours: what Ansible runs may have another interpreter.
-    return {**os.environ, "PATH": _path(os.environ), "ANSIBLE_RETRY_FILES_ENABLED": "0"}
+    passed = in_utf8(without_flags(os.environ, ANSIBLE, PYTHON))
+    return {**passed, "PATH": _path(os.environ), "ANSIBLE_RETRY_FILES_ENABLED": "0"}
 
 
 def _path(environ: Mapping[str, str]) -> str:

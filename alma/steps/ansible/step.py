@@ -13,6 +13,7 @@ from alma.errors import DefinitionError, ToolError
 from alma.steps.base import Check, DoctorOptions, Session
 from alma.steps.step import Step, check_variables
 from alma.steps.values import digest, files_digest, inputs_of, journaled_values, lacking, plain
+from alma.system.environment import ANSIBLE, PYTHON
 
 if TYPE_CHECKING:
     from alma.steps.ansible.handler import AnsibleHandler
@@ -104,7 +105,8 @@ class AnsibleStep(Step):
             return (Check.missing("ansible", error.message, error.hint),)
         except metadata.PackageNotFoundError as error:
             return (Check.missing("ansible", str(error), "pip install 'alma-pulumi[ansible]'"),)
-        return (Check(name="ansible", level="ok", message=f"ansible-runner {version}"),)
+        found = Check(name="ansible", level="ok", message=f"ansible-runner {version}")
+        return (found, *Check.flags("Ansible", asked.environ, ANSIBLE, PYTHON))
 
 
 def check_playbook(where: str, path: Path) -> None:

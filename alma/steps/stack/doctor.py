@@ -18,6 +18,7 @@ from alma.pulumi.engine import StackRef
 from alma.pulumi.recovery import locks_of
 from alma.steps.base import Check, DoctorOptions
 from alma.steps.stack.localstack import localstack_problem
+from alma.system.environment import PULUMI, PYTHON
 
 _PLUGINS: Final = {
     "pulumi-resource-pulumi-python": "programs with dynamic providers",
@@ -35,6 +36,7 @@ async def examine(asked: DoctorOptions) -> Sequence[Check]:
     checks = [found, _sdk(cli), *_plugins(cli, environ)]
     checks.append(await _backend(backend, cli, environ))
     checks += [_passphrase(backend, environ), *_locks(backend)]
+    checks += Check.flags("Pulumi", environ, PULUMI, PYTHON)
     for run in asked.runs:
         checks += _of_run(run, backend.root)
     return checks

@@ -21,6 +21,7 @@ from alma.errors import BackendError, ToolError
 from alma.steps.terraform import output as tfui
 from alma.steps.terraform import state as tfstate
 from alma.system import files
+from alma.system.environment import TERRAFORM, without_flags
 from alma.system.programs import Command, ProgramRunner, read
 
 PROGRAMS: Final = ("terraform", "tofu")
@@ -75,8 +76,9 @@ class Terraform:
     program: str = ""
 
     def environment(self) -> dict[str, str]:
-        """As the user has it, made quiet."""
-        env = {key: value for key, value in os.environ.items() if key not in _NOISY}
+        """As the user has it, made quiet, without flags."""
+        passed = without_flags(os.environ, TERRAFORM)
+        env = {key: value for key, value in passed.items() if key not in _NOISY}
         return {**env, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
 
     def locate(self) -> str:

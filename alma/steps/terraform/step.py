@@ -23,6 +23,7 @@ from alma.steps.values import (
     lacking,
     plain,
 )
+from alma.system.environment import TERRAFORM
 
 if TYPE_CHECKING:
     from alma.steps.terraform.cli import Terraform
@@ -117,7 +118,8 @@ class TerraformStep(Step):
             path = locate("", asked.environ)
         except ToolError as error:
             return (Check.missing("terraform", error.message, error.hint),)
-        return (Check(name="terraform", level="ok", message=path),)
+        found = Check(name="terraform", level="ok", message=path)
+        return (found, *Check.flags("Terraform", asked.environ, TERRAFORM))
 
 
 def _module(work_dir: str, program: str) -> Terraform:
