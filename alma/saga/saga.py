@@ -241,6 +241,7 @@ class Saga:
         inventory: str | Path | None = None,
         variables: Mapping[str, Any] | None = None,
         secret_outputs: Iterable[str] = (),
+        optional_hosts: Iterable[str] = (),
         **options: Unpack[StepOptions],
     ) -> AnsibleStep:
         """Add an Ansible playbook, and the one that undoes it.
@@ -248,7 +249,8 @@ class Saga:
         `variables` and `inputs` become extra variables of both. `inventory` is a file, a
         directory, or hosts with a comma ("localhost,"); else what Ansible's own settings say. The
         outputs are what the playbook says by `set_stats`; those in `secret_outputs` are
-        `Secret`s. Both playbooks must be idempotent. Without an undo the step is a leftover.
+        `Secret`s. Both playbooks must be idempotent. Without an undo the step is a leftover. A play
+        whose pattern matches no host is a failure, unless `optional_hosts` has the pattern.
         """
         from alma.steps.ansible.step import AnsibleStep
 
@@ -260,6 +262,7 @@ class Saga:
                 inventory=inventory,
                 variables=variables or {},
                 secret_outputs=secret_outputs,
+                optional_hosts=optional_hosts,
                 **chosen(options),
             )
         )

@@ -24,6 +24,8 @@ class Api:
     """While it is clear and `holding`, a POST is done but not answered."""
     holding: bool = False
     keeps_deleted: bool = False
+    redirects: bool = False
+    """A POST is done and answered 303, as forms are."""
     _made: dict[str, str] = field(default_factory=dict)
 
     def keys(self, method: str) -> list[str]:
@@ -43,6 +45,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def reply(self, status: int, body: Any = None, headers: dict[str, str] | None = None) -> None:
         content = b"" if body is None else json.dumps(body).encode()
+        if (headers or {}).get("Content-Type") == "text/html":
+            content = b"<!DOCTYPE html>\n<html><body>Please log in</body></html>"
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
@@ -73,13 +77,17 @@ class Handler(BaseHTTPRequestHandler):
             made = self.api.create(self.headers.get("Idempotency-Key", ""), json.loads(content))
             if self.api.holding:
                 self.api.hold.wait(60)
+            if self.api.redirects:
+                self.reply(303, None, {"Location": "/done"})
+                return
             self.reply(*made)
         elif name not in self.api.records:
             self.reply(404)
         else:
             if method == "DELETE" and not self.api.keeps_deleted:
                 del self.api.records[name]
-            self.reply(200 if method == "GET" else 204)
+            found = self.api.records.get(name)
+            self.reply(200, found) if method == "GET" else self.reply(204)
 
     do_GET = do_POST = do_DELETE = handle_one
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from alma import Context, Request, Retry, Saga, SagaFailed, Secret, destroy
+from alma import Context, DefinitionError, Request, Retry, Saga, SagaFailed, Secret, destroy
 from tests.steps.api import Api, serve
 from tests.steps.conftest import CANARY, Place, until
 
@@ -292,3 +292,87 @@ def test_missing_httpx_is_told_with_the_way_out(
     with pytest.raises(ToolError, match=r"pip install 'alma-pulumi\[http\]'"):
         asyncio.run(saga.execute())
     assert not (place.root / ".alma").exists()
+
+
+# -- what an answer proves ------------------------------------------------------------------------
+
+PAGE = {"Content-Type": "text/html"}
+
+
+def simple(api: Api, undo: Request, check: Request | None = None) -> Saga:
+    saga = Saga("names", stack="dev")
+    do = Request("POST", f"{api.url}/records", json={"name": "www"})
+    saga.add_http("dns", do=do, undo=undo, check=check)
+    return saga
+
+
+async def test_an_undo_answered_by_a_login_page_has_reached_nobody(api: Api) -> None:
+    """200, and what was made is still there."""
+    api.answers = [("DELETE", 200, PAGE)]
+    result = await failing(simple(api, Request("DELETE", f"{api.url}/records/{{outputs.id}}")))
+    assert result.state.name == "FAILED"
+    assert list(api.records) == ["r1"]
+    assert "answered 200 with a web page" in result.leftovers[0].reason
+
+
+async def test_a_page_is_what_was_asked_for_where_its_status_is_expected(api: Api) -> None:
+    api.answers = [("DELETE", 200, PAGE)]
+    undo = Request("DELETE", f"{api.url}/records/{{outputs.id}}", expect=200)
+    assert (await failing(simple(api, undo))).state.name == "COMPENSATED"
+
+
+async def test_a_create_answered_by_a_login_page_is_in_doubt(api: Api) -> None:
+    """Not done, as far as anybody can know; so it is no success, and not called clean."""
+    api.answers = [("POST", 200, PAGE)]
+    result = await failing(simple(api, Request("DELETE", f"{api.url}/records/{{outputs.id}}")))
+    assert result.failed_step == "dns"
+    assert result.state.name == "FAILED"
+
+
+async def test_a_create_that_was_answered_by_a_redirect_may_have_been_done(api: Api) -> None:
+    """As a form is: it was refused, but what it made is there."""
+    api.redirects = True
+    result = await failing(simple(api, Request("DELETE", f"{api.url}/records/{{outputs.id}}")))
+    assert list(api.records) == ["r1"]
+    assert result.state.name == "FAILED"
+    assert [left.step for left in result.leftovers] == ["dns"]
+
+
+async def test_a_redirect_is_a_success_where_it_is_expected(api: Api) -> None:
+    api.redirects = True
+    saga = Saga("names", stack="dev")
+    do = Request("POST", f"{api.url}/records", json={}, expect=[201, 303])
+    saga.add_http("dns", do=do, undo=Request("DELETE", f"{api.url}/records/r1"))
+    assert (await failing(saga)).state.name == "COMPENSATED"
+    assert api.records == {}
+
+
+@pytest.mark.parametrize(("expect", "clean"), [((204, 404), True), (200, False), ([], None)])
+async def test_an_undo_must_be_answered_as_expected(api: Api, expect: Any, *, clean: Any) -> None:
+    """404 is gone already, unless something else is expected: a proxy says it too."""
+    api.answers = [("DELETE", 404, {})]
+    if clean is None:
+        with pytest.raises(DefinitionError, match="expect says nothing"):
+            simple(api, Request("DELETE", api.url, expect=expect))
+        return
+    undo = Request("DELETE", f"{api.url}/records/{{outputs.id}}", expect=expect)
+    result = await failing(simple(api, undo))
+    assert (result.state.name == "COMPENSATED") is clean
+
+
+@pytest.mark.parametrize(
+    ("expect", "clean"), [({"name": "www"}, True), ({"name": "other"}, False), ({"a.b": 1}, False)]
+)
+async def test_fields_of_an_answer_can_be_expected(api: Api, expect: Any, *, clean: bool) -> None:
+    """Of an API that says 200 to everything."""
+    api.keeps_deleted = True
+    undo = Request("DELETE", f"{api.url}/records/{{outputs.id}}")
+    check = Request("GET", f"{api.url}/records/{{outputs.id}}", expect=expect)
+    result = await failing(simple(api, undo, check))
+    assert (result.state.name == "COMPENSATED") is clean
+
+
+@pytest.mark.parametrize("expect", [99, 600, True, "200", [200, "x"]])
+def test_a_status_is_a_status(expect: Any) -> None:
+    with pytest.raises(DefinitionError, match="is no HTTP status"):
+        Saga("s").add_http("a", do=Request("GET", "http://localhost", expect=expect))

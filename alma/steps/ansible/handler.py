@@ -13,7 +13,8 @@ from alma.core.redaction import mark_secrets
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.core.validation import NotJsonError, check_json
-from alma.steps.ansible.playbook import PROGRAMS, PlaybookResult, clean, play
+from alma.steps.ansible.playbook import PROGRAMS, clean, play
+from alma.steps.ansible.recap import PlaybookResult
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
 from alma.system.programs import ProgramRunner, wait_for
 
@@ -27,6 +28,7 @@ class AnsibleHandler:
     undo_playbook: Path | None = None
     inventory: str = ""
     secret_outputs: tuple[str, ...] = ()
+    optional_hosts: tuple[str, ...] = ()
     inputs: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
     lacks: str = ""
@@ -40,7 +42,7 @@ class AnsibleHandler:
         await call.perform("action", self._acting(call))
 
     async def compensate(self, call: StepContext) -> Compensated | Retained | None:
-        """Play the undo; its evidence is that no host failed and none was unreachable."""
+        """Play the undo; its evidence is that each host it names was reached, and none failed."""
         undo = self.undo_playbook
         if undo is None:
             if call.kind == "destroy":
@@ -51,7 +53,8 @@ class AnsibleHandler:
         async def work(operation: Operation) -> Outcome:
             programs = ProgramRunner(operation)
             played = await self._play(undo, call, operation, programs)
-            failure = played.failure and (programs.failure() or played.failure)
+            failure = played.failure(self.optional_hosts, undo=True)
+            failure = failure and (programs.failure() or failure)
             left = self._leftover(f"{undo.name} failed: {failure.message}") if failure else ()
             return Outcome(
                 failure=failure,
@@ -97,7 +100,8 @@ class AnsibleHandler:
             programs = ProgramRunner(operation)
             played = await self._play(self.playbook, call, operation, programs)
             # A signal that came when all was done has stopped nothing.
-            failure = played.failure and (programs.failure() or played.failure)
+            failure = played.failure(self.optional_hosts)
+            failure = failure and (programs.failure() or failure)
             try:
                 outputs = check_json(played.outputs, "set_stats") if failure is None else {}
             except NotJsonError as error:

@@ -8,15 +8,14 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from alma.core.events import Failure
 from alma.core.redaction import Redactor
 from alma.core.secret import unwrap
 from alma.errors import ToolError
+from alma.steps.ansible.recap import PlaybookResult, read, text_of
 from alma.system import files
 from alma.system.environment import ANSIBLE, PYTHON, in_utf8, without_flags
 from alma.system.programs import Command, ProgramRunner
@@ -25,31 +24,6 @@ PROGRAMS: Final = ("ansible-playbook", "play.py")
 """What works for an operation, as its process list shows it."""
 _PRIVATE: Final = "private"
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m|\r")
-_FAILED: Final = ("runner_on_failed", "runner_on_unreachable")
-_COUNTS: Final = {"ok": "ok", "changed": "changed", "failures": "failed", "dark": "unreachable"}
-"""Fields of the stats event, and what a play's recap calls them."""
-
-
-@dataclass(kw_only=True)
-class PlaybookResult:
-    """How a playbook ended: the stats of all hosts together, and what `set_stats` said."""
-
-    code: int
-    counts: dict[str, int] = field(default_factory=dict)
-    outputs: dict[str, Any] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-    said: str = ""
-
-    @property
-    def failure(self) -> Failure | None:
-        """None only when Ansible says so and its stats do: no host failed, none was missed."""
-        failed = self.counts.get("failed", 0) + self.counts.get("unreachable", 0)
-        if self.code == 0 and not failed:
-            return None
-        more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
-        words = self.errors[0] + more if self.errors else self.said
-        words = words or f"ansible-playbook ended with exit code {self.code}"
-        return Failure(kind="provider" if self.errors else "program", message=words)
 
 
 def require(environ: Mapping[str, str]) -> None:
@@ -83,7 +57,7 @@ async def play(
             output=private / "host.log",
         )
         code = await programs.run(command)
-        played = _read(private, -1 if code is None else code)
+        played = read(private, -1 if code is None else code)
         _keep(private, logs, redact)
     except BaseException:
         if not programs.running:
@@ -113,63 +87,8 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
     files.replace(path, json.dumps(content), durable=False)
 
 
-def _read(private: Path, code: int) -> PlaybookResult:
-    played = PlaybookResult(code=code)
-    items: dict[str, str] = {}
-    for event in _events(private / "artifacts" / "play" / "job_events"):
-        data = event.get("event_data") or {}
-        kind = event.get("event")
-        if kind == "playbook_on_stats":
-            played.outputs = dict(data.get("artifact_data") or {})
-            for name, word in _COUNTS.items():
-                total = sum((data.get(name) or {}).values())
-                if total:
-                    played.counts[word] = total
-        elif kind == "runner_item_on_failed":
-            items.setdefault(str(data.get("task_uuid")), _told(data))
-        elif kind in _FAILED and not data.get("ignore_errors"):
-            # Of a loop the task as a whole says only that an item failed.
-            played.errors.append(items.get(str(data.get("task_uuid"))) or _told(data))
-    for name in ("artifacts/play/stdout", "host.log"):
-        if not played.said:
-            played.said = _last_error(_text(private / name))
-    return played
-
-
-def _events(directory: Path) -> Iterator[Mapping[str, Any]]:
-    found = []
-    for path in directory.glob("*.json"):
-        try:
-            found.append(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            continue
-    yield from sorted(found, key=lambda event: event.get("counter", 0))
-
-
-def _told(data: Mapping[str, Any]) -> str:
-    result = data.get("res") or {}
-    parts = (result.get("msg"), result.get("stderr"), result.get("stdout"))
-    words = next((str(part).strip() for part in parts if part), "it failed")
-    if result.get("stderr") and str(result["stderr"]) not in words:
-        words = f"{words}: {str(result['stderr']).strip()}"
-    return f'task "{data.get("task", "")}" on {data.get("host", "")}: {words}'
-
-
-def _last_error(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("[ERROR]", "ERROR!"))]
-    return (errors or lines[-1:] or [""])[0]
-
-
 def _keep(private: Path, logs: Path, redact: Redactor) -> None:
     """What Ansible printed, without secrets."""
-    text = "".join(_text(private / name) for name in ("artifacts/play/stdout", "host.log"))
+    text = "".join(text_of(private / name) for name in ("artifacts/play/stdout", "host.log"))
     with files.open_log(logs / "ansible.log") as log:
         log.write(redact(_COLOURS.sub("", text)).encode())
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""

@@ -29,6 +29,8 @@ class AnsibleStep(Step):
     inventory: str | Path | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     secret_outputs: Iterable[str] = ()
+    optional_hosts: Iterable[str] = ()
+    """Patterns of plays that may match no host."""
 
     def validate(self) -> None:
         """Playbooks and inventory are there."""
@@ -38,7 +40,9 @@ class AnsibleStep(Step):
                 check_playbook(self.where, path := Path(given).absolute())
                 self._set(what, path)
         self._set("inventory", find_inventory(self.where, self.inventory))
-        self._set("secret_outputs", tuple(self.secret_outputs))
+        for what in ("secret_outputs", "optional_hosts"):
+            names = getattr(self, what)
+            self._set(what, (names,) if isinstance(names, str) else tuple(names))
 
     @property
     def values(self) -> dict[str, Any]:
@@ -54,6 +58,8 @@ class AnsibleStep(Step):
             "inventory": self.inventory,
             **journaled_values(self.values),
         }
+        if self.optional_hosts:
+            settings["optional_hosts"] = list(self.optional_hosts)
         return {"compensation": "playbook", "settings": settings}
 
     def bind(self, session: Session) -> AnsibleHandler:  # noqa: ARG002 - one signature for all
@@ -68,11 +74,13 @@ class AnsibleStep(Step):
             undo_playbook=self.undo_playbook,
             inventory=str(self.inventory),
             secret_outputs=tuple(self.secret_outputs),
+            optional_hosts=tuple(self.optional_hosts),
             inputs=self.values,
             digest=digest(
                 plain(self.values),
                 self.inventory,
                 list(self.secret_outputs),
+                *self.optional_hosts,
                 files_digest(path for path in (self.playbook, self.undo_playbook) if path),
             ),
         )
@@ -87,6 +95,7 @@ class AnsibleStep(Step):
             name=definition.name,
             undo_playbook=Path(undo_playbook) if undo_playbook else None,
             inventory=definition.settings.get("inventory", ""),
+            optional_hosts=tuple(definition.settings.get("optional_hosts", ())),
             inputs=inputs_of(definition),
             lacks=lacking(definition),
         )

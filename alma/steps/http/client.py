@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import json
 import logging
+import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ _READ: Final = 60.0
 """Seconds without a byte of the answer, where the step sets no timeout."""
 _LARGEST: Final = 1024 * 1024
 """Bytes of an answer that are read: a larger one is no result to pass on."""
+_PAGE: Final = re.compile(rb"\s*(<[!?][^>]*>\s*)*<html\b", re.IGNORECASE)
 _GONE: Final = (404, 410)
 _LATER: Final = (408, 425, 429)
 """4xx that say nothing against asking again (RFC 9110, 8470 and 6585)."""
@@ -50,11 +52,21 @@ class Answer:
     status: int
     body: Any = None
     wait: float | None = None
+    page: bool = False
+    """Whether it is a web page: an API's answer is none, but a login's and a proxy's are."""
 
     @property
     def ok(self) -> bool:
-        """It was done."""
+        """A success, of whoever has answered."""
         return 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110, 15.3
+
+    def shows(self, expected: Any) -> bool:
+        """It was done: what was expected, or a success of the API itself."""
+        if expected is None:
+            return self.ok and not self.page
+        if isinstance(expected, Mapping):
+            return self.ok and all(_field(self.body, k) == unwrap(v) for k, v in expected.items())
+        return self.status in ([expected] if isinstance(expected, int) else expected)
 
     @property
     def gone(self) -> bool:
@@ -65,6 +77,11 @@ class Answer:
     def refused(self) -> bool:
         """The same request would get the same answer."""
         return 300 <= self.status < 500 and self.status not in _LATER  # noqa: PLR2004 - RFC 9110
+
+    @property
+    def without_effect(self) -> bool:
+        """It was surely not done. A form that was done is often answered by a redirect."""
+        return self.refused and self.status not in (300, 301, 302, 303)
 
 
 def require() -> None:
@@ -97,6 +114,7 @@ def fill(request: Request, values: Mapping[str, Mapping[str, Any]]) -> Request:
         json=_filled(request.json, values),
         headers=_filled(request.headers, values),
         params=_filled(request.params, values),
+        expect=_filled(request.expect, values),
     )
 
 
@@ -121,9 +139,14 @@ async def send(request: Request, key: str, seconds: float | None) -> Answer:
                 params=unwrap(request.params) or None,
             )
             response = await client.send(asked, stream=True)
-            body = await _body(response)
+            content = await _content(response)
             wait = _seconds(response.headers.get("Retry-After", ""))
-            return Answer(status=response.status_code, body=body, wait=wait)
+            return Answer(
+                status=response.status_code,
+                body=_json(content),
+                wait=wait,
+                page=bool(_PAGE.match(content)),
+            )
     except TimeoutError as error:
         raise UnansweredError(f"no answer within {seconds:g} s", arrived=True) from error
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
@@ -145,16 +168,31 @@ def _hush(_record: logging.LogRecord) -> bool:
     return not _sending.get()
 
 
-async def _body(response: Any) -> Any:
+async def _content(response: Any) -> bytes:
     content = b""
     async for chunk in response.aiter_bytes():
         content += chunk
         if len(content) > _LARGEST:
-            return None
+            break
+    return content
+
+
+def _json(content: bytes) -> Any:
+    if len(content) > _LARGEST:
+        return None
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
+
+
+def _field(tree: Any, name: str) -> Any:
+    """A field of an answer; a dot goes into an object, as in a placeholder."""
+    for key in [name] if isinstance(tree, Mapping) and name in tree else name.split("."):
+        if not isinstance(tree, Mapping) or key not in tree:
+            return None
+        tree = tree[key]
+    return tree
 
 
 def _filled(tree: Any, values: Mapping[str, Mapping[str, Any]]) -> Any:

@@ -125,10 +125,10 @@ class HttpHandler:
             except UnansweredError as error:
                 doubt = _doubt(request, context) if error.arrived else ()
                 return Outcome(failure=_unanswered(request, error), resources=doubt)
-            if answer.ok:
+            if answer.shows(request.expect):
                 given = [request.json, request.headers, request.params, context.inputs]
                 return Outcome(outputs=mark_secrets(self._outputs(answer), secrets_in(given)))
-            doubt = () if answer.refused else _doubt(request, context)
+            doubt = () if answer.without_effect else _doubt(request, context)
             return Outcome(failure=_answered(request, answer), resources=doubt)
 
         return work
@@ -144,12 +144,12 @@ class HttpHandler:
                     "request": _told(request, context),
                     "status": answer.status,
                 }
-                failure = None if answer.ok or answer.gone else _answered(request, answer)
+                failure = None if _is_undone(request, answer) else _answered(request, answer)
                 if failure is None and self.check is not None:
                     request = await self._request(self.check, context, context.result)
                     seen = await self._send(request, f"{context.key}-check", operation)
                     evidence["check"] = seen.status
-                    failure = None if seen.gone else _still_there(request, seen)
+                    failure = None if _is_gone(request, seen) else _still_there(request, seen)
             except _NoRequestError as error:
                 reason = f"it may have taken effect: {error.failure.message}"
                 return Outcome(
@@ -240,6 +240,14 @@ def _needs_outputs(asked: Asked) -> bool:
     return isinstance(asked, Request) and any(kind == "outputs" for kind, _ in asked.references())
 
 
+def _is_undone(request: Request, answer: Answer) -> bool:
+    return answer.shows(request.expect) or (answer.gone and request.expect is None)
+
+
+def _is_gone(request: Request, answer: Answer) -> bool:
+    return answer.gone if request.expect is None else answer.shows(request.expect)
+
+
 def _doubt(request: Request, context: Context) -> tuple[ResourceChange, ...]:
     return (ResourceChange(urn=_told(request, context), op=IN_DOUBT),)
 
@@ -253,6 +261,10 @@ def _told(request: Request, context: Context) -> str:
 
 def _answered(request: Request, answer: Answer) -> Failure:
     words = f"{shown(request)} was answered {answer.status}"
+    if answer.ok and answer.page:
+        words += " with a web page, as a login or a proxy answers"
+    elif answer.ok:
+        words += ", which is not what was expected"
     said = answer.body if isinstance(answer.body, dict) else {}
     told = next((said[key] for key in ("detail", "message", "error", "title") if said.get(key)), "")
     kind = "refused" if answer.refused else "provider"

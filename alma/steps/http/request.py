@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -15,6 +15,9 @@ from alma.errors import DefinitionError
 PLACEHOLDER: Final = re.compile(r"\{(inputs|outputs)\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\}")
 _CREDENTIALS: Final = re.compile(r"auth|cookie|token|secret|password|api-?key", re.IGNORECASE)
 _METHOD: Final = re.compile(r"[A-Z]+")
+
+
+Expected = int | Iterable[int] | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,10 @@ class Request:
     json: Any = field(default=None, kw_only=True)
     headers: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     params: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    expect: Expected | None = field(default=None, kw_only=True)
+    """What shows that it was done: a status or several, or fields of the JSON answer with their
+    values. Without it: any 2xx but a web page, to an undo 404 and 410 as well, to a check only
+    these two."""
 
     def __post_init__(self) -> None:
         """Take headers with credentials for secret, and the method in any case."""
@@ -43,19 +50,24 @@ class Request:
         }
         object.__setattr__(self, "headers", headers)
         object.__setattr__(self, "method", str(self.method).upper())
+        if not isinstance(self.expect, int | Mapping | None):
+            object.__setattr__(self, "expect", tuple(self.expect))
 
     def references(self) -> frozenset[tuple[str, str]]:
         """What its placeholders name: ("inputs" or "outputs", name)."""
-        return frozenset(_references([self.url, self.json, self.headers, self.params]))
+        return frozenset(_references([self.url, self.json, self.headers, self.params, self.expect]))
 
     def is_plain(self) -> bool:
         """Whether the journal may keep it: no secret in it, and no query, which often is one."""
-        parts = [self.url, self.json, self.headers]
+        parts = [self.url, self.json, self.headers, self.expect]
         return not (any(secrets_in(parts)) or self.params or urlsplit(self.url).query)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON types, of a plain one."""
-        return asdict(self)
+        found = asdict(self)
+        if self.expect is None:
+            del found["expect"]  # as it was before there was any
+        return found
 
 
 Asked = Request | Callable[..., Any]
@@ -74,6 +86,7 @@ def check_request(where: str, what: str, asked: object, inputs: Mapping[str, Any
     if not _METHOD.fullmatch(asked.method):
         raise DefinitionError(f"{where}: {asked.method!r} is no HTTP method.")
     _check_url(where, asked.url)
+    _check_expected(where, asked.expect)
     for name, value in (("json", asked.json), ("headers", asked.headers), ("params", asked.params)):
         if value is not None:
             check_value(f"{where}: {name}", value)
@@ -88,6 +101,19 @@ def check_request(where: str, what: str, asked: object, inputs: Mapping[str, Any
                 f"{where}: {{outputs.{name}}} is known only once it is done.",
                 hint="Take outputs of other steps as inputs.",
             )
+
+
+def _check_expected(where: str, expected: Expected | None) -> None:
+    if expected is None:
+        return
+    if isinstance(expected, Mapping):
+        check_value(f"{where}: expect", expected)
+    statuses = [] if isinstance(expected, Mapping) else expected
+    for status in [statuses] if isinstance(statuses, int) else statuses:
+        if type(status) is not int or not 100 <= status <= 599:  # noqa: PLR2004 - RFC 9110, 15
+            raise DefinitionError(f"{where}: expect: {status!r} is no HTTP status.")
+    if not expected:
+        raise DefinitionError(f"{where}: expect says nothing.")
 
 
 def _check_url(where: str, url: str) -> None:
