@@ -29,7 +29,7 @@ DEFAULT_URL: Final = "http://localhost:4566"
 _REGION: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 
 
-class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """How often an operation is tried, and how long to wait in between.
 
     `attempts` counts the first try as well. Before attempt n (n >= 2) the runner waits
@@ -83,7 +83,7 @@ class LocalStack(Struct, frozen=True, forbid_unknown_fields=True):
             )
 
 
-class StepDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StepDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One step as data. `dependencies` are the names of the steps it waits for, resolved."""
 
     name: str

@@ -3,6 +3,9 @@
 An event says what is about to happen (`OperationIntended`) or what has happened (all others).
 The journal wraps each in a `Recorded`: who wrote it, when, at which place. No event ever holds
 a secret value: outputs are masked before they come here.
+
+`gc=False`: events are trees, and a collector that walks over 100,000 of them takes longer than to
+read them.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ NOT_RETRIED: Final = ("cancelled", "passphrase", "pending", "refused")
 OperationKind = Literal["up", "destroy", "restore", "action", "compensation", "mend", "remove"]
 
 
-class Leftover(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Leftover(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Something that may still exist. Empty strings where a part is not known."""
 
     step: str
@@ -34,7 +37,7 @@ class Leftover(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: str = ""
 
 
-class Failure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Failure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Why an operation failed, in the provider's own words where there are any.
 
     `kind`: program, provider, action, locked, cancelled, timeout, worker, passphrase, backend,
@@ -59,7 +62,7 @@ UNREADABLE: Final = "unreadable"
 DOUBTFUL: Final = (IN_DOUBT, UNANSWERED, UNREADABLE)
 
 
-class ResourceChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ResourceChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One resource that an operation touched: `op` is Pulumi's word (create, update, ...)."""
 
     urn: str
@@ -67,7 +70,7 @@ class ResourceChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     id: str = ""
 
 
-class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A process by what identifies it for good: host, pid and start time (seconds, epoch)."""
 
     host: str
@@ -76,7 +79,13 @@ class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Event(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=True, tag_field="type"
+    Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    gc=False,
+    tag=True,
+    tag_field="type",
 ):
     """The base of all events; `type` is the class's name, as the journal shows it."""
 
@@ -88,7 +97,7 @@ class Event(
         return type(self).__name__
 
 
-class RunCreated(Event, frozen=True, kw_only=True):
+class RunCreated(Event, frozen=True, kw_only=True, gc=False):
     """A run exists: which saga, which definition, where its state is kept, from which file."""
 
     saga: str
@@ -109,7 +118,7 @@ class RunCreated(Event, frozen=True, kw_only=True):
     step: str = ""
 
 
-class RunnerAttached(Event, frozen=True, kw_only=True):
+class RunnerAttached(Event, frozen=True, kw_only=True, gc=False):
     """A process took the lease and drives the run from here."""
 
     process: Process
@@ -117,7 +126,7 @@ class RunnerAttached(Event, frozen=True, kw_only=True):
     step: str = ""
 
 
-class RunResumed(Event, frozen=True, kw_only=True):
+class RunResumed(Event, frozen=True, kw_only=True, gc=False):
     """Somebody asked for the run to go on, in this direction."""
 
     direction: Direction
@@ -127,7 +136,7 @@ class RunResumed(Event, frozen=True, kw_only=True):
     step: str = ""
 
 
-class InterruptReceived(Event, frozen=True, kw_only=True):
+class InterruptReceived(Event, frozen=True, kw_only=True, gc=False):
     """The runner got a signal. `count` 1: drain, then the failure policy; 2: stop now."""
 
     signal: str
@@ -135,7 +144,7 @@ class InterruptReceived(Event, frozen=True, kw_only=True):
     step: str = ""
 
 
-class StepStarted(Event, frozen=True, kw_only=True):
+class StepStarted(Event, frozen=True, kw_only=True, gc=False):
     """What a step found before its first operation. `held`: resources its stack already had."""
 
     step: str
@@ -149,7 +158,7 @@ class StepStarted(Event, frozen=True, kw_only=True):
     """Digest of the deployment as it was then, kept beside the journal; empty: none was kept."""
 
 
-class OperationIntended(Event, frozen=True, kw_only=True):
+class OperationIntended(Event, frozen=True, kw_only=True, gc=False):
     """About to happen: committed before anything outside is touched."""
 
     step: str
@@ -161,7 +170,7 @@ class OperationIntended(Event, frozen=True, kw_only=True):
     """Of a destroy: resources that it will leave behind by an option of their own."""
 
 
-class ProcessSpawned(Event, frozen=True, kw_only=True):
+class ProcessSpawned(Event, frozen=True, kw_only=True, gc=False):
     """A process that works for this operation: role `worker`, or `cli` (Pulumi, Terraform, ...)."""
 
     step: str
@@ -170,7 +179,7 @@ class ProcessSpawned(Event, frozen=True, kw_only=True):
     process: Process
 
 
-class SignalSent(Event, frozen=True, kw_only=True):
+class SignalSent(Event, frozen=True, kw_only=True, gc=False):
     """alma signalled an operation's process: why is `interrupt` or `deadline`."""
 
     step: str
@@ -179,7 +188,7 @@ class SignalSent(Event, frozen=True, kw_only=True):
     why: str
 
 
-class OperationSucceeded(Event, frozen=True, kw_only=True):
+class OperationSucceeded(Event, frozen=True, kw_only=True, gc=False):
     """Done, and for an undo: verified. `outputs` are masked; `evidence` is what was read."""
 
     step: str
@@ -192,7 +201,7 @@ class OperationSucceeded(Event, frozen=True, kw_only=True):
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-class OperationFailed(Event, frozen=True, kw_only=True):
+class OperationFailed(Event, frozen=True, kw_only=True, gc=False):
     """It did not succeed; for an undo `leftovers` is what the state still shows."""
 
     step: str
@@ -207,7 +216,7 @@ class OperationFailed(Event, frozen=True, kw_only=True):
     """What was read afterwards, such as the `fingerprint` of what the operation left."""
 
 
-class OperationLeftInDoubt(Event, frozen=True, kw_only=True):
+class OperationLeftInDoubt(Event, frozen=True, kw_only=True, gc=False):
     """The runner stopped, or lost sight of it, before the outcome was known."""
 
     step: str
@@ -215,7 +224,7 @@ class OperationLeftInDoubt(Event, frozen=True, kw_only=True):
     reason: str
 
 
-class OperationReconciled(Event, frozen=True, kw_only=True):
+class OperationReconciled(Event, frozen=True, kw_only=True, gc=False):
     """What was found about an operation in doubt; it is repeated after this."""
 
     step: str
@@ -224,7 +233,7 @@ class OperationReconciled(Event, frozen=True, kw_only=True):
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-class CompensationStarted(Event, frozen=True, kw_only=True):
+class CompensationStarted(Event, frozen=True, kw_only=True, gc=False):
     """The run turned back: everything that started is undone from here."""
 
     reason: str
@@ -232,7 +241,7 @@ class CompensationStarted(Event, frozen=True, kw_only=True):
     step: str = ""
 
 
-class StepCompensated(Event, frozen=True, kw_only=True):
+class StepCompensated(Event, frozen=True, kw_only=True, gc=False):
     """Verified undone. `how`: destroyed, unchanged, called, nothing, or restored."""
 
     step: str
@@ -240,7 +249,7 @@ class StepCompensated(Event, frozen=True, kw_only=True):
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-class StepRetained(Event, frozen=True, kw_only=True):
+class StepRetained(Event, frozen=True, kw_only=True, gc=False):
     """Left as it is on purpose, so it is not undone: what is left, and why."""
 
     step: str
@@ -248,7 +257,7 @@ class StepRetained(Event, frozen=True, kw_only=True):
     leftovers: tuple[Leftover, ...] = ()
 
 
-class StepSkipped(Event, frozen=True, kw_only=True):
+class StepSkipped(Event, frozen=True, kw_only=True, gc=False):
     """An operator lets the undo go past this step; StepRetained follows and names what is left."""
 
     step: str
@@ -256,7 +265,7 @@ class StepSkipped(Event, frozen=True, kw_only=True):
     reason: str
 
 
-class RunAbandoned(Event, frozen=True, kw_only=True):
+class RunAbandoned(Event, frozen=True, kw_only=True, gc=False):
     """An operator gives the run up; RunFailed follows and names what is left."""
 
     actor: str
@@ -264,19 +273,19 @@ class RunAbandoned(Event, frozen=True, kw_only=True):
     step: str = ""
 
 
-class RunCompleted(Event, frozen=True, kw_only=True):
+class RunCompleted(Event, frozen=True, kw_only=True, gc=False):
     """Every step succeeded."""
 
     step: str = ""
 
 
-class RunCompensated(Event, frozen=True, kw_only=True):
+class RunCompensated(Event, frozen=True, kw_only=True, gc=False):
     """Everything that this run did is verified undone."""
 
     step: str = ""
 
 
-class RunFailed(Event, frozen=True, kw_only=True):
+class RunFailed(Event, frozen=True, kw_only=True, gc=False):
     """The run ended with something left; every leftover is here."""
 
     reason: str
@@ -284,14 +293,14 @@ class RunFailed(Event, frozen=True, kw_only=True):
     step: str = ""
 
 
-class RunInterrupted(Event, frozen=True, kw_only=True):
+class RunInterrupted(Event, frozen=True, kw_only=True, gc=False):
     """The runner stopped in order, before the end: resumable."""
 
     reason: str
     step: str = ""
 
 
-class Recorded(Struct, frozen=True, kw_only=True):
+class Recorded(Struct, frozen=True, kw_only=True, gc=False):
     """An event as the journal holds it. `seq` counts from 1 in each run, without gaps."""
 
     run: str
@@ -303,6 +312,7 @@ class Recorded(Struct, frozen=True, kw_only=True):
 
 
 _TYPES: Final = {cls.__name__: cls for cls in Event.__subclasses__()}
+_ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(Union[tuple(_TYPES.values())])  # noqa: UP007
 
 
@@ -317,10 +327,12 @@ def decode(type_: str, step: str, data: str) -> Event:
     """The event of own fields in JSON; `ValueError` for what this version does not know."""
     if type_ not in _TYPES:
         raise ValueError(f"unknown event type {type_!r}")
-    named = json.dumps({"type": type_, "step": step})
+    if not data.startswith("{"):
+        raise ValueError(f"event {type_}: its data is no object")
+    named = f'{{"type":"{type_}","step":{_ENCODER.encode(step).decode()}'
     try:
         try:
-            event: Event = _DECODER.decode(f"{named[:-1]},{data[1:]}" if data != "{}" else named)
+            event: Event = _DECODER.decode(f"{named}{',' if data != '{}' else ''}{data[1:]}")
         except msgspec.ValidationError:
             raise
         except msgspec.DecodeError:

@@ -52,7 +52,7 @@ class SagaState(StrEnum):
         return self in (SagaState.COMPLETED, SagaState.FAILED, SagaState.COMPENSATED)
 
 
-class OpenOperation(Struct, kw_only=True):
+class OpenOperation(Struct, kw_only=True, gc=False):
     """An operation whose intent is in the journal and whose outcome is not."""
 
     id: str
@@ -63,7 +63,7 @@ class OpenOperation(Struct, kw_only=True):
     processes: tuple[Process, ...] = ()
 
 
-class StepStatus(Struct, kw_only=True):
+class StepStatus(Struct, kw_only=True, gc=False):
     """One step of a run. Times are aware; `seconds` adds up its operations."""
 
     definition: StepDefinition
