@@ -136,8 +136,9 @@ def leftovers(left: tuple[Leftover, ...], gone: Mapping[Leftover, str] | None = 
 
 def next_commands(run: RunStatus, journal: Path | None, *, interrupted: bool) -> list[str]:
     """The commands that go on from here; empty when there is nothing to do."""
+    target = "" if run.origin else " --target FILE"  # no file is journaled that could be loaded
     resume, rollback = (
-        text.command_line(f"{word} {run.run}", journal) for word in ("resume", "rollback")
+        text.command_line(f"{word} {run.run}{target}", journal) for word in ("resume", "rollback")
     )
     if interrupted:
         if run.direction == "back" or run.past_pivot:

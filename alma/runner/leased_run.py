@@ -97,8 +97,9 @@ def result_or_raise(
 
 def resume_hint(run: RunStatus) -> str:
     """How an interrupted run goes on, in one sentence."""
-    undo = "" if run.backward_only else f", or undo it with `alma-pulumi rollback {run.run}`"
-    return f"Go on with `alma-pulumi resume {run.run}`{undo}."
+    which = run.run if run.origin else f"{run.run} --target FILE"
+    undo = "" if run.backward_only else f", or undo it with `alma-pulumi rollback {which}`"
+    return f"Go on with `alma-pulumi resume {which}`{undo}."
 
 
 class StepError(Exception):

@@ -120,7 +120,7 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
                     definition=definition.to_json(),
                     digest=definition.digest,
                     backend=facts.get("backend", ""),
-                    origin=settings.origin,
+                    origin=settings.origin or saga.file,
                     snapshot=plan.point.snapshot,
                     moment=f"{plan.point.moment} {plan.point.run}",
                     versions={**settings.versions, **facts},

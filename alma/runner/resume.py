@@ -166,8 +166,8 @@ def _define_again(
 
 def _with_gone(run: RunStatus, new: Definition) -> Definition:
     """With the steps that are no longer in the saga: they are undone as well."""
-    names = {step.name for step in new.steps}
-    gone = (step for step in run.plan.steps if step.name not in names)
+    missing = _missing(run, new)
+    gone = (step for step in run.plan.steps if step.name in missing)
     return replace(new, steps=(*new.steps, *gone))
 
 
@@ -188,13 +188,11 @@ def bind_again(
         return prepared, None
     prepared = bind_saga(saga, defined, sessions)
     new = prepared.definition
-    missing = sorted(
-        set(run.steps if direction == "back" else started) - {s.name for s in new.steps}
-    )
+    missing = sorted(_missing(run, new) if direction == "back" else started - _names(new))
     if missing and direction == "back":
         old = bind_journaled(run.plan, sessions).adapters
         require_undo(old, started.intersection(missing))
-        adapters = {**{name: old[name] for name in missing}, **prepared.adapters}
+        adapters = {**prepared.adapters, **{name: old[name] for name in missing}}
         return replace(prepared, definition=run.plan, adapters=adapters), None
     if new.digest == run.plan.digest or direction == "back":
         return prepared, None
@@ -209,6 +207,19 @@ def bind_again(
             hint="Accept that with --accept-changes, or undo the run with rollback.",
         )
     return prepared, new.to_json()
+
+
+def _names(definition: Definition) -> set[str]:
+    return {step.name for step in definition.steps}
+
+
+def _missing(run: RunStatus, new: Definition) -> set[str]:
+    """The steps of the run that the saga has no more: gone, or of the same name over another thing.
+
+    What is to be undone is what the run has made, whatever the file says by now.
+    """
+    now = {step.name: (step.kind, step.project) for step in new.steps}
+    return {step.name for step in run.plan.steps if now.get(step.name) != (step.kind, step.project)}
 
 
 def _changes(old: Definition, new: Definition) -> str:

@@ -118,7 +118,7 @@ async def _start(
                     definition=definition.to_json(),
                     digest=definition.digest,
                     backend=facts.get("backend", ""),
-                    origin=settings.origin,
+                    origin=settings.origin or saga.file,
                     remove_records=remove,
                     versions={**settings.versions, **facts},
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,8 @@ def once(what: str, by_name: Any, by_position: Any) -> Any:
     return by_name if by_position is None else by_position
 
 
-def called_in(module: Mapping[str, Any]) -> str:
+def called_in(file: str) -> str:
     """The stem of a module's file; that of a package is its folder's name."""
-    file = module.get("__file__")  # a REPL, a notebook and `python -c` have none
     if not file:
         return "saga"
     path = Path(file)

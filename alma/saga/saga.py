@@ -52,8 +52,12 @@ class Saga:
         on_failure: FailurePolicy = "compensate",
         aws: LocalStack | None = None,
     ) -> None:
+        # `inspect` is 10 ms. A REPL, a notebook and `python -c` have no file.
+        file = sys._getframe(1).f_globals.get("__file__") or ""  # noqa: SLF001
+        self.file = str(Path(file).absolute()) if file else ""
+        """In which it was made, so that a run of it can be undone with what only it has."""
         if name is None:
-            name = called_in(sys._getframe(1).f_globals)  # noqa: SLF001 - `inspect` is 10 ms
+            name = called_in(file)
         self.name = check_name("saga", name)
         self.stack = check_name("stack", stack)
         if type(parallelism) is not int or parallelism < 1:

@@ -23,8 +23,11 @@ class LoadedSaga(Struct, frozen=True, kw_only=True):
     modules: tuple[ModuleType, ...]
 
 
-def load(target: str) -> LoadedSaga:
-    """The saga that TARGET means; DefinitionError, in one sentence, where there is none."""
+def load(target: str, *, wanted: str = "") -> LoadedSaga:
+    """The saga that TARGET means; DefinitionError, in one sentence, where there is none.
+
+    `wanted` is which one of several in a file, as saga and stack ("shop/dev").
+    """
     where, name = _split(target)
     if _is_module(where):
         module, handed = load_module(where)
@@ -33,7 +36,7 @@ def load(target: str) -> LoadedSaga:
     else:
         module, handed = load_file(where)
         origin = str(Path(where).absolute())
-    name, saga = _choose(where, name, module, handed)
+    name, saga = _choose(where, name, module, handed, wanted)
     return LoadedSaga(saga=saga, origin=f"{origin}:{name}" if name else origin, modules=(module,))
 
 
@@ -54,7 +57,9 @@ def _is_module(where: str) -> bool:
     return not where.endswith(".py") and "/" not in where and not Path(where).exists()
 
 
-def _choose(where: str, name: str, module: ModuleType, handed: Saga | None) -> tuple[str, Saga]:
+def _choose(
+    where: str, name: str, module: ModuleType, handed: Saga | None, wanted: str
+) -> tuple[str, Saga]:
     found = {key: value for key, value in vars(module).items() if isinstance(value, Saga)}
     names = ", ".join(found)
     if name:
@@ -69,6 +74,9 @@ def _choose(where: str, name: str, module: ModuleType, handed: Saga | None) -> t
     if handed is not None:
         return next((key for key, value in found.items() if value is handed), ""), handed
     if len({id(saga) for saga in found.values()}) > 1:
+        for key, saga in found.items():
+            if f"{saga.name}/{saga.stack}" == wanted:
+                return key, saga
         raise DefinitionError(
             f"{where} has several sagas: {names}.", hint=f"Name one: {where}:{next(iter(found))}"
         )

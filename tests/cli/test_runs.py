@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.cli.tools import WAITING, wait_for
 
 Write = Callable[..., Path]
 Call = Callable[..., Result]
+ALMA = [sys.executable, "-m", "alma"]
 Spawn = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -168,7 +170,9 @@ def test_resume_takes_another_file_where_the_journaled_one_is_gone(write: Write,
     assert cli("resume", "latest", "--target", "moved.py").exit_code == 0
 
 
-def test_rollback_of_stacks_alone_would_not_load_the_broken_file(write: Write, cli: Call) -> None:
+def test_a_rollback_that_needs_no_function_goes_on_without_a_broken_file(
+    write: Write, cli: Call
+) -> None:
     path = write(
         'from alma import Saga\nsaga = Saga("s", on_failure="stop")\n'
         "def a(): raise RuntimeError('no')\nsaga.add_step('a', action=a)\n"
@@ -177,7 +181,46 @@ def test_rollback_of_stacks_alone_would_not_load_the_broken_file(write: Write, c
     path.write_text("this is not Python")
     result = cli("rollback", "latest")  # the step has no compensation: nothing is to be called
     assert result.exit_code == 10
-    assert "not Python" not in result.stderr
+    assert result.stderr.startswith("note: The saga of run ")
+    assert "undone from the journal alone" in result.stderr
+
+
+def test_a_rollback_takes_no_other_saga_for_the_runs_own(write: Write, cli: Call) -> None:
+    """The file has been changed so much that it has nothing to say of this run."""
+    path = write(
+        'from alma import Saga\nsaga = Saga("s", on_failure="stop")\n'
+        "def a(): raise RuntimeError('no')\nsaga.add_step('a', action=a)\n"
+    )
+    assert cli("up").exit_code == 10
+    path.write_text(path.read_text().replace('"s"', '"other"'))
+    result = cli("rollback", "latest")
+    assert result.exit_code == 10
+    assert "has other/dev, not s/dev" in result.stderr
+
+
+def test_of_a_file_with_several_sagas_a_run_knows_its_own(write: Write, tmp_path: Path) -> None:
+    write(
+        "import os\nfrom pathlib import Path\nfrom alma import Saga\n"
+        "a, b = Saga('a'), Saga('b')\n"
+        "for saga in (a, b):\n"
+        "    saga.add_step('x', action=Path('made').touch, compensation=Path('made').unlink)\n"
+        "    saga.add_step('y', action=lambda: os.kill(os.getpid(), 9), compensation='none')\n"
+        "if __name__ == '__main__':\n    b.run()\n"
+    )
+    assert subprocess.run([sys.executable, "saga.py"], check=False).returncode == -9
+    done = subprocess.run([*ALMA, "rollback", "latest"], capture_output=True, check=False)
+    assert done.returncode == 4, done.stderr
+    assert not (tmp_path / "made").exists()
+
+
+def test_where_no_file_is_journaled_the_hint_says_target(cli: Call) -> None:
+    code = (
+        "import os\nfrom alma import Saga\nsaga = Saga('s')\n"
+        "saga.add_step('a', action=lambda: os.kill(os.getpid(), 9), compensation='none')\n"
+        "saga.run()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert re.search(r"alma-pulumi rollback \S+ --target FILE\n", cli("status").stdout)
 
 
 def test_two_runs_at_once_one_is_refused_with_11(

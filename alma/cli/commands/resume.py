@@ -15,6 +15,7 @@ from alma.cli.options import (
     run_argument,
     shared_options,
 )
+from alma.cli.output import say
 
 if TYPE_CHECKING:
     from alma.core.definition import LocalStack
@@ -79,37 +80,43 @@ def rollback(shared: Invocation, run: str, target: str | None) -> int:
 def _saga_for(
     shared: Invocation, reference: str, target: str | None, *, back: bool
 ) -> LoadedSaga | None:
-    """From `target`, else from the file that the journal names; None where none is needed.
+    """From `target`, else from the file that the journal names; None where it cannot be had.
 
-    A way back over stacks alone needs only the journal: broken code is a common cause of the
-    failure that is to be undone.
+    It has what no journal can keep: functions, resolvers, providers in modules beside it, the
+    environment that it sets. A way back that needs no function goes on without it all the same:
+    broken code is a common cause of the failure that is to be undone.
     """
+    from alma.core.run import SagaState
     from alma.errors import DefinitionError
     from alma.journal.reading import find_run
     from alma.saga.target import load
 
     run = find_run(shared.journal_path, reference).run
     if target is not None:
-        return load(target)
-    if not _is_needed(run, back=back or run.direction == "back") or not run.origin:
+        return load(target, wanted=run.plan.target)
+    if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED) or not run.origin:
         return None
     try:
-        return load(run.origin)
+        loaded = load(run.origin, wanted=run.plan.target)
+        found = f"{loaded.saga.name}/{loaded.saga.stack}"
+        if found != run.plan.target:
+            raise DefinitionError(f"{run.origin} has {found}, not {run.plan.target}.")
     except DefinitionError as error:
-        raise DefinitionError(
-            f"The saga of run {run.run} cannot be loaded: {error.message}",
-            hint=f"{error.hint} Or give another file with --target.".strip(),
-        ) from error
+        why = f"The saga of run {run.run} cannot be loaded: {error.message}"
+        hint = f"{error.hint} Or give another file with --target.".strip()
+        if not (back or run.direction == "back") or _has_functions(run):
+            raise DefinitionError(why, hint=hint) from error
+        from alma.reports.text import plain
+
+        say(f"note: {plain(why)} It is undone from the journal alone.", err=True)
+        return None
+    return loaded
 
 
-def _is_needed(run: RunStatus, *, back: bool) -> bool:
-    from alma.core.run import SagaState
+def _has_functions(run: RunStatus) -> bool:
+    """Whether the way back needs a function, or a secret, that is only in the saga's file."""
     from alma.steps.registry import rebind
 
-    if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
-        return False
-    if not back:
-        return True
     return any(
         rebind(step.definition).lacks
         for step in run.steps.values()

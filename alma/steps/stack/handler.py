@@ -328,7 +328,8 @@ def _unverified(checkpoint: Checkpoint) -> Failure:
             f"destroy succeeded, but the state still shows {len(checkpoint.resources)} resources "
             f"and {len(checkpoint.pending)} pending operations"
         ),
-        hint="Look at the stack's pending operations, then `alma-pulumi rollback` again.",
+        hint="Look at the stack's pending operations, then `alma-pulumi rollback` again. Where its "
+        "step has a resolver, that needs the saga's file with --target.",
     )
 
 

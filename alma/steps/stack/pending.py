@@ -68,6 +68,7 @@ def unresolved(creates: tuple[PendingOperation, ...]) -> Failure:
         kind="pending",
         message=f"the stack's state has a create that was cut off: {names} may exist or not",
         urn=creates[0].urn,
-        hint="Give the step a resolver that finds its physical id, or look at the provider, then "
-        "mend the state with `pulumi stack export`, an edit, and `pulumi stack import`.",
+        hint="Give the step a resolver that finds its physical id, and the run its saga's file "
+        "with --target; or look at the provider, then mend the state with `pulumi stack export`, "
+        "an edit, and `pulumi stack import`.",
     )
