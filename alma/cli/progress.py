@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from typing import Final
 
 from alma.cli.options import Invocation
@@ -26,12 +26,13 @@ _MOST: Final = 20
 """Leftovers that a report names; `status` names all."""
 
 
-def run_and_report(shared: Invocation, start: Start) -> int:
-    """Run it under a display, report how it ended; the exit code."""
+def run_and_report(shared: Invocation, start: Start, *, directory: str = ".") -> int:
+    """Run it in that directory under a display, report how it ended; the exit code."""
     ended: SagaEndedError | None = None
     with _display(shared) as reporter:
         try:
-            result = run_sync(lambda: start(reporter))
+            with chdir(directory):
+                result = run_sync(lambda: start(reporter))
         except SagaEndedError as error:
             ended, result = error, error.result
     if shared.json:

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, Union
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import asdict
 
 Direction = Literal["forward", "back"]
@@ -115,6 +115,8 @@ class RunCreated(Event, frozen=True, kw_only=True, gc=False):
     moment: str = ""
     """restore runs only: which one that is, `before RUN` or `after RUN`."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    directory: str | UnsetType = UNSET
+    """The working directory of who started it; a journal of version 0.1 does not have it."""
     step: str = ""
 
 
@@ -320,7 +322,7 @@ def own_fields(event: Event) -> dict[str, Any]:
     """The event's own fields, without its type and step; the parts of one are still structs."""
     fields = asdict(event)
     del fields["step"]
-    return fields
+    return {name: value for name, value in fields.items() if value is not UNSET}
 
 
 def decode(type_: str, step: str, data: str) -> Event:

@@ -127,6 +127,8 @@ class RunStatus(Struct, kw_only=True):
     leftovers: tuple[Leftover, ...] = ()
     backend: str = ""
     origin: str = ""
+    directory: str = ""
+    """The working directory of who started it; empty if unknown."""
     remove_records: bool = False
     snapshot: str = ""
     """restore runs only: digest of the deployment that is brought back."""

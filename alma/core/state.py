@@ -72,6 +72,7 @@ def _move(run: RunStatus, state: SagaState) -> None:
 def _created(run: RunStatus, entry: ev.Recorded, event: ev.RunCreated) -> None:
     run.run, run.kind, run.created_at = entry.run, event.kind, entry.at
     run.backend, run.origin = event.backend, event.origin
+    run.directory = event.directory or ""
     run.remove_records, run.snapshot = event.remove_records, event.snapshot
     run.direction = "back" if run.backward_only else "forward"
     run.definition = Definition.from_json(event.definition)

@@ -17,6 +17,7 @@ from alma.errors import DefinitionError, RefusedError, RunNotFoundError
 from alma.journal.journal import utc_now
 from alma.pulumi.engine import RestorePreview, RestoreRequest
 from alma.runner.binding import BoundSaga, bind_saga, define, open_sessions
+from alma.runner.directory import working_directory
 from alma.runner.leased_run import execute_run
 from alma.runner.restore_points import (
     Moment,
@@ -122,6 +123,7 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
                     backend=facts.get("backend", ""),
                     origin=settings.origin or saga.file,
                     snapshot=plan.point.snapshot,
+                    directory=working_directory(),
                     moment=f"{plan.point.moment} {plan.point.run}",
                     versions={**settings.versions, **facts},
                 )

@@ -25,6 +25,7 @@ from alma.runner.binding import (
     open_sessions,
     require_undo,
 )
+from alma.runner.directory import require_directory
 from alma.runner.leased_run import execute_run, result_or_raise
 from alma.runner.settings import Settings, actor
 from alma.saga.saga import Saga
@@ -82,6 +83,8 @@ async def go_on(
             )
         return result_or_raise(run, make_result(run, interrupted=False), {})
     wanted = choose_direction(run, direction)
+    if saga is not None:
+        require_directory(run, wanted)
     defined = _define_again(run, wanted, saga, settings)
     both = _with_gone(run, defined) if wanted == "back" else defined
     async with open_sessions(both, settings, saga) as sessions:

@@ -19,6 +19,11 @@ from alma.journal import Journal
 from alma.journal.journal import utc_now
 from alma.journal.reading import load_run
 from alma.runner.binding import bind_saga, check_sessions, define, open_sessions
+from alma.runner.directory import (
+    refuse_another_journal,
+    require_directory_of_last_run,
+    working_directory,
+)
 from alma.runner.leased_run import execute_run, resume_hint
 from alma.runner.resume import aws_target, go_on
 from alma.runner.settings import Settings, actor, new_run_id
@@ -94,6 +99,7 @@ async def destroy(
     """
     settings = settings or Settings(journal=journal)
     settings = replace(settings, aws=aws_target_of_last_run(saga, settings))
+    require_directory_of_last_run(saga, settings)
     return await _start(saga, "destroy", settings, remove=remove)
 
 
@@ -101,6 +107,7 @@ async def _start(
     saga: Saga, kind: ev.RunKind, settings: Settings, *, remove: bool = False
 ) -> Result:
     capture_if_loading(saga)
+    refuse_another_journal(saga, settings)
     defined = define(saga, settings.aws)
     async with open_sessions(defined, settings, saga) as sessions:
         prepared = bind_saga(saga, defined, sessions)
@@ -120,6 +127,7 @@ async def _start(
                     backend=facts.get("backend", ""),
                     origin=settings.origin or saga.file,
                     remove_records=remove,
+                    directory=working_directory(),
                     versions={**settings.versions, **facts},
                 )
                 run = fold([journal.create_run(run_id, created, lease)])

@@ -40,6 +40,15 @@ def load(target: str, *, wanted: str = "") -> LoadedSaga:
     return LoadedSaga(saga=saga, origin=f"{origin}:{name}" if name else origin, modules=(module,))
 
 
+def absolute(target: str) -> str:
+    """The same TARGET from any directory; a module is found where Python finds it."""
+    where, name = _split(target)
+    if _is_module(where):
+        return target
+    path = str(Path(where).absolute())
+    return f"{path}:{name}" if name else path
+
+
 def _split(target: str) -> tuple[str, str]:
     if not target.strip():
         raise DefinitionError("TARGET is empty.", hint="Give the saga's file (path/to/saga.py).")

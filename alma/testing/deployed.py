@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, chdir, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -88,7 +88,8 @@ class Deployed:
     def destroy(self, saga: Saga) -> Result:
         """Take it down now, and its stacks' records; raises as `alma.destroy` does."""
         here = next(one for one in reversed(self._brought) if one.saga is saga)
-        result: Result = _wait_for(lambda: self._destroy(here))
+        with _where_it_was(here):
+            result: Result = _wait_for(lambda: self._destroy(here))
         return result
 
     def take_down(self) -> list[str]:
@@ -101,7 +102,8 @@ class Deployed:
             steps = {(target, step.name) for step in one.saga.steps}
             if target not in clean and not steps <= done:
                 done |= steps
-                left += _wait_for(partial(self._down, one))
+                with _where_it_was(one):
+                    left += _wait_for(partial(self._down, one))
         return left
 
     async def _down(self, one: _Brought) -> list[str]:
@@ -173,6 +175,11 @@ class Deployed:
             yield replace(settings, engine=engine)
         finally:
             await engine.close()
+
+
+def _where_it_was(one: _Brought) -> AbstractContextManager[None]:
+    """What its functions say of files is meant from there."""
+    return chdir(one.cwd) if one.cwd.is_dir() else nullcontext()
 
 
 def _target(saga: Saga) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from alma.core.events import Event, RunCreated
 from tests.journal.tools import a_run, forget, open_at
@@ -46,6 +46,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         int: st.integers(),
         float: st.floats(allow_nan=False, allow_infinity=False),
         type(None): st.none(),
+        UnsetType: st.just(UNSET),
     }[hint]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import chdir
 from typing import TYPE_CHECKING
 
 import click
@@ -44,7 +45,7 @@ def resume(
     from alma import runner
     from alma.cli.progress import run_and_report
 
-    loaded = _saga_for(shared, run, target, back=False)
+    loaded, directory = _saga_for(shared, run, target, back=False)
     return run_and_report(
         shared,
         lambda reporter: runner.resume(
@@ -53,6 +54,7 @@ def resume(
             settings=replace(_settings(shared, loaded, reporter), aws=localstack),
             accept_changes=accept_changes,
         ),
+        directory=directory,
     )
 
 
@@ -66,7 +68,7 @@ def rollback(shared: Invocation, run: str, target: str | None) -> int:
     from alma import runner
     from alma.cli.progress import run_and_report
 
-    loaded = _saga_for(shared, run, target, back=True)
+    loaded, directory = _saga_for(shared, run, target, back=True)
     return run_and_report(
         shared,
         lambda reporter: runner.rollback(
@@ -74,27 +76,48 @@ def rollback(shared: Invocation, run: str, target: str | None) -> int:
             saga=loaded.saga if loaded else None,
             settings=_settings(shared, loaded, reporter),
         ),
+        directory=directory,
     )
 
 
 def _saga_for(
     shared: Invocation, reference: str, target: str | None, *, back: bool
-) -> LoadedSaga | None:
-    """From `target`, else from the file that the journal names; None where it cannot be had.
+) -> tuple[LoadedSaga | None, str]:
+    """The run's saga, None where it cannot be had; and the directory in which it goes on."""
+    from alma.core.run import SagaState
+    from alma.journal.reading import find_run
+    from alma.reports.text import plain
+    from alma.runner.directory import elsewhere, working_directory
+    from alma.saga.target import absolute, load
+
+    run = find_run(shared.journal_path, reference).run
+    if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
+        return (load(target) if target else None), working_directory()
+    if target is not None:
+        target = absolute(target)
+    if there := elsewhere(run):
+        shared.journal = shared.journal_path.absolute()
+        say(f"note: Run {run.run} goes on in {plain(there)}, where it was started.", err=True)
+    directory = there or working_directory()
+    with chdir(directory):
+        if target is not None:
+            return load(target, wanted=run.plan.target), directory
+        return _own_saga(run, back=back or run.direction == "back"), directory
+
+
+def _own_saga(run: RunStatus, *, back: bool) -> LoadedSaga | None:
+    """From the file that the journal names.
 
     It has what no journal can keep: functions, resolvers, providers in modules beside it, the
     environment that it sets. A way back that needs no function goes on without it all the same:
     broken code is a common cause of the failure that is to be undone.
     """
-    from alma.core.run import SagaState
     from alma.errors import DefinitionError
-    from alma.journal.reading import find_run
+    from alma.reports.text import plain
+    from alma.runner.directory import has_functions
     from alma.saga.target import load
 
-    run = find_run(shared.journal_path, reference).run
-    if target is not None:
-        return load(target, wanted=run.plan.target)
-    if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED) or not run.origin:
+    if not run.origin:
         return None
     try:
         loaded = load(run.origin, wanted=run.plan.target)
@@ -104,24 +127,11 @@ def _saga_for(
     except DefinitionError as error:
         why = f"The saga of run {run.run} cannot be loaded: {error.message}"
         hint = f"{error.hint} Or give another file with --target.".strip()
-        if not (back or run.direction == "back") or _has_functions(run):
+        if not back or has_functions(run):
             raise DefinitionError(why, hint=hint) from error
-        from alma.reports.text import plain
-
         say(f"note: {plain(why)} It is undone from the journal alone.", err=True)
         return None
     return loaded
-
-
-def _has_functions(run: RunStatus) -> bool:
-    """Whether the way back needs a function, or a secret, that is only in the saga's file."""
-    from alma.steps.registry import rebind
-
-    return any(
-        rebind(step.definition).lacks
-        for step in run.steps.values()
-        if step.started is not None or run.backward_only
-    )
 
 
 def _settings(shared: Invocation, loaded: LoadedSaga | None, reporter: Reporter | None) -> Settings:
