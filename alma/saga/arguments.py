@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ def once(what: str, by_name: Any, by_position: Any) -> Any:
     if by_name is not None and by_position is not None:
         raise DefinitionError(f"add_step: the {what} is given twice.")
     return by_name if by_position is None else by_position
+
+
+def made_in(module: Mapping[str, Any]) -> str:
+    """The module's file; empty in a REPL, a notebook and under `python -c`."""
+    file = module.get("__file__")
+    return str(Path(file).absolute()) if file else ""
 
 
 def called_in(file: str) -> str:

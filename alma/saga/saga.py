@@ -11,7 +11,7 @@ from alma.core.definition import Definition, FailurePolicy, LocalStack, check_da
 from alma.core.operation import Resolver
 from alma.core.validation import check_choice, check_name
 from alma.errors import DefinitionError
-from alma.saga.arguments import called_in, chosen, once
+from alma.saga.arguments import called_in, chosen, made_in, once
 from alma.steps.action import ActionStep, check_callables
 from alma.steps.stack.options import LocalWorkspaceOptions, Workspace
 from alma.steps.stack.step import StackCompensation, StackStep
@@ -52,13 +52,8 @@ class Saga:
         on_failure: FailurePolicy = "compensate",
         aws: LocalStack | None = None,
     ) -> None:
-        # `inspect` is 10 ms. A REPL, a notebook and `python -c` have no file.
-        file = sys._getframe(1).f_globals.get("__file__") or ""  # noqa: SLF001
-        self.file = str(Path(file).absolute()) if file else ""
-        """In which it was made, so that a run of it can be undone with what only it has."""
-        if name is None:
-            name = called_in(file)
-        self.name = check_name("saga", name)
+        self.file = made_in(sys._getframe(1).f_globals)  # noqa: SLF001 - `inspect` is 10 ms
+        self.name = check_name("saga", called_in(self.file) if name is None else name)
         self.stack = check_name("stack", stack)
         if type(parallelism) is not int or parallelism < 1:
             raise DefinitionError(
