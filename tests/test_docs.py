@@ -224,6 +224,15 @@ def modules() -> dict[str, Path]:
     return found
 
 
+def test_the_walk_and_the_pages_name_files_that_are_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    walk = set(re.findall(r"[\w/]+\.py", block(text, "walk")))
+    named = set(re.findall(r"`((?:[a-z_]+/)+[\w]+\.py)`", text))
+    assert walk
+    for file in walk | named:
+        assert (ROOT / "alma" / file).exists() or (ROOT / file).exists(), file
+
+
 @cache
 def imports(path: Path) -> frozenset[str]:
     """The modules that a file imports, anywhere in it and for type checking too."""
