@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
 from msgspec.structs import replace
@@ -21,6 +22,18 @@ SHORTEST = 3
 
 _TELLING = 8
 """Characters that a secret must have for texts that merely contain it to be secret as well."""
+
+
+_USER_INFO: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/?#:@]*):[^\s/?#@]+@", re.IGNORECASE)
+_TELLING_KEYS: Final = re.compile(
+    r"([?&][\w.-]*(?:pass|secret|token|signature|\bsig|access_?key|credential)[\w.-]*=)[^&\s#\"']+",
+    re.IGNORECASE,
+)
+
+
+def without_credentials(text: str) -> str:
+    """The text with passwords and keys in its URLs masked."""
+    return _TELLING_KEYS.sub(rf"\1{MASK}", _USER_INFO.sub(rf"\1:{MASK}@", text))
 
 
 class Redactor:

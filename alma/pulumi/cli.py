@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from alma.core.redaction import without_credentials
 from alma.errors import AlmaError, AuthenticationError, BackendError, ToolError
 from alma.pulumi.checkpoint import parse_export
 from alma.pulumi.engine import Checkpoint, StackRef
@@ -70,6 +71,12 @@ def parse(version: str) -> tuple[int, int, int]:
 
 
 def _require_supported(path: str, version: str) -> None:
+    if "+journaling" in version:
+        raise ToolError(
+            f"{path} is Pulumi {version}, a build that keeps a journal beside the state: after a "
+            "crash the state alone would be from before the update.",
+            hint=_INSTALL,
+        )
     wanted = ".".join(str(part) for part in MINIMUM)
     try:
         numbers = parse(version)
@@ -240,7 +247,7 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
 
 
 def _error(text: str) -> AlmaError:
-    failure = translate(text, (), interrupted=False, log="")
+    failure = translate(without_credentials(text), (), interrupted=False, log="")
     refused = failure.kind == "passphrase" or re.search(AUTHENTICATION, text)
     kind = AuthenticationError if refused else BackendError
     return kind(failure.message, hint=failure.hint if failure.kind != "unknown" else "")

@@ -177,6 +177,10 @@ class Engine(Protocol):
         """Read a stack's state, as it is now."""
         ...
 
+    async def holder(self, ref: StackRef) -> str:
+        """Who holds the stack's lock and is not proven dead, in words; empty when nobody is."""
+        ...
+
     async def reveal(self, ref: StackRef) -> Mapping[str, Any]:
         """The stack's outputs with opened `Secret`s: decrypts, so it costs a CLI process."""
         ...

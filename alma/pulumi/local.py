@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from alma.core.events import Failure, Process
 from alma.core.operation import Operation, Reconciled
-from alma.core.redaction import Redactor, clean_failure, mark_secrets
+from alma.core.redaction import Redactor, clean_failure, mark_secrets, without_credentials
 from alma.core.secret import secrets_in
 from alma.errors import BackendError, RefusedError
 from alma.pulumi import checkpoint as checkpoints
@@ -34,7 +34,7 @@ from alma.pulumi.engine import (
 from alma.pulumi.messages import Report, Task, TaskKind
 from alma.pulumi.names import guard
 from alma.pulumi.passphrase import check_passphrase, find_salt, remember_passphrase
-from alma.pulumi.recovery import Reconciliation
+from alma.pulumi.recovery import Reconciliation, locks_of
 from alma.pulumi.restore.plan import RestorePlan
 from alma.pulumi.restore.restore import Restoration, RestorePreviewer
 from alma.pulumi.task import build_task
@@ -78,7 +78,11 @@ class PulumiEngine:
         self._workers.warm()
         await self._check_passphrase(cli, refs)
         python = ".".join(str(part) for part in sys.version_info[:3])
-        return {"pulumi": cli.version, "python": python, "backend": self._backend.url}
+        return {
+            "pulumi": cli.version,
+            "python": python,
+            "backend": without_credentials(self._backend.url),
+        }
 
     async def _remember_passphrase(self, task: Task) -> None:
         """Of the first new stack, while others come up: it saves the next run a CLI process."""
@@ -96,6 +100,12 @@ class PulumiEngine:
         if found is not None:
             word = self._backend.passphrase(self._environ)
             await check_passphrase(self._reader(cli), *found, word, self._environ)
+
+    async def holder(self, ref: StackRef) -> str:
+        """See `Engine.holder`; of other backends only an operation finds it out."""
+        root = self._backend.root
+        locks = [] if root is None else await asyncio.to_thread(lambda: [*locks_of(root, ref)])
+        return next((lock.holder for lock in locks if not lock.is_proven_dead()), "")
 
     async def inspect(self, ref: StackRef) -> Checkpoint:
         """See `Engine.inspect`; no process on a file backend."""
@@ -144,7 +154,9 @@ class PulumiEngine:
                 state = Path(scratch) / "state"
                 state.mkdir()
                 environment["PULUMI_BACKEND_URL"] = state.as_uri()
-                environment["PULUMI_CONFIG_PASSPHRASE"] = "preview"  # noqa: S105 - thrown away
+                if self._backend.own_passphrase is not None:
+                    environment["PULUMI_CONFIG_PASSPHRASE"] = "preview"  # noqa: S105 - thrown away
+                # A user's own is meant for the salt in their settings, too.
             task = structs.replace(
                 task,
                 directory=str(Path(scratch) / "project"),

@@ -12,6 +12,7 @@ the user's may be broken or gone. So Pulumi itself writes nothing in the user's 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -114,6 +115,14 @@ def write_settings(
     return path
 
 
+def secrets_provider_of(ref: StackRef) -> str:
+    """What a new stack's secrets are to be encrypted by: as the step says, else the settings."""
+    users = _over(_compose(_users_settings(ref)), ref.options.settings)
+    node = users.get("secretsprovider")
+    said = node.value if isinstance(node, yaml.ScalarNode) else ""
+    return ref.options.secrets_provider or str(said)
+
+
 def _borrowed(work_dir: Path) -> dict[str, Any]:
     """What a destroy needs of a user's project file: runtime options and plugin paths."""
     found = _load(work_dir) or {}
@@ -135,9 +144,21 @@ def _borrowed(work_dir: Path) -> dict[str, Any]:
             ]
             for kind, entries in plugins.items()
         }
-    if "packages" in found:
-        borrowed["packages"] = found["packages"]
+    packages = found.get("packages")
+    if isinstance(packages, dict):
+        borrowed["packages"] = {name: _package(work_dir, said) for name, said in packages.items()}
     return borrowed
+
+
+def _package(work_dir: Path, said: Any) -> Any:
+    """A package with its local source absolute, in whichever form it is written."""
+    if isinstance(said, dict) and "source" in said:
+        return {**said, "source": _package(work_dir, said["source"])}
+    if not isinstance(said, str) or "://" in said:
+        return said
+    # `IsLocalPluginPath` in Pulumi's sdk/go/common/resource/plugin/host.go.
+    local = said.startswith(("./", "..", "/")) or (work_dir / said).exists()
+    return os.path.normpath(work_dir / said) if local else said
 
 
 def _load(work_dir: Path) -> dict[str, Any] | None:

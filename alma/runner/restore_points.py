@@ -10,6 +10,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from alma.core.events import RunCreated, RunKind, StepStarted
+from alma.core.redaction import without_credentials
 from alma.core.run import RunStatus, SagaState
 from alma.errors import RunNotFoundError
 from alma.journal import Journal
@@ -50,7 +51,7 @@ def runs_over(journal: Journal, target: str, ref: StackRef, backend: str) -> tup
     for row in reversed(journal.runs(limit=None, target=target)):
         recorded = journal.events(row.run)
         run = fold_events(journal, recorded)
-        if run.backend != backend:
+        if without_credentials(run.backend) != backend:
             continue
         for step in run.steps.values():
             if step.definition.project != ref.project or not (step.started or step.tries):

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from alma.core import events as ev
 from alma.core.definition import Definition, LocalStack
+from alma.core.redaction import without_credentials
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, SagaState
 from alma.errors import DefinitionError
@@ -92,9 +93,10 @@ async def go_on(
             run, wanted, saga, defined, sessions, accept_changes=accept_changes
         )
         facts = await check_sessions(sessions)
-        if facts.get("backend", run.backend) != run.backend:
+        kept_in = without_credentials(run.backend)  # an older journal may have them
+        if facts.get("backend", kept_in) != kept_in:
             raise DefinitionError(
-                f"Run {run_id} keeps its state in {run.backend}, not in {facts['backend']}.",
+                f"Run {run_id} keeps its state in {kept_in}, not in {facts['backend']}.",
                 hint="Run from the same directory, or set PULUMI_BACKEND_URL to it.",
             )
         with (

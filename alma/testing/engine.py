@@ -67,12 +67,15 @@ class FakeEngine:
 
     async def inspect(self, ref: StackRef) -> Checkpoint:
         """What the state holds; BackendError under an `unreadable` fault."""
-        fault = self._fault(ref, "inspect")
-        if fault is not None and fault.effect == "crash":
-            self._die()
-        if fault is not None:
+        if (fault := self._fault(ref, "inspect")) is not None:
+            if fault.effect == "crash":
+                self._die()
             raise BackendError(f"The state of {ref.project} cannot be read.")
         return self.reality.state(_key(ref))
+
+    async def holder(self, ref: StackRef) -> str:  # noqa: ARG002
+        """Nobody."""
+        return ""
 
     async def reveal(self, ref: StackRef) -> Mapping[str, Any]:
         """The outputs as the program gave them."""
@@ -207,8 +210,7 @@ class FakeEngine:
         """Wait for a CLI that has outlived its runner."""
         self._check()
         waited = self.reality.land(_key(ref))
-        found = "waited for pulumi to end" if waited else "nothing is at work any more"
-        return Reconciled(found=found)
+        return Reconciled(found="waited for pulumi to end" if waited else "nothing is at work")
 
     async def close(self) -> None:
         """Nothing to end."""
@@ -298,7 +300,8 @@ class FakeEngine:
         touched: list[ResourceChange],
     ) -> Failure:
         effect = fault.effect
-        kind, resource = rest[0] if rest else ("same", resource_of(_ref(key), "root"))
+        root = StackRef(project=key[0], stack=key[1])
+        kind, resource = rest[0] if rest else ("same", resource_of(root, "root"))
         if effect == "crash":
             self._die()
         if effect == "drain":
@@ -343,7 +346,3 @@ async def _hang(operation: Operation) -> Failure:
 
 def _key(ref: StackRef) -> Key:
     return ref.project, ref.stack
-
-
-def _ref(key: Key) -> StackRef:
-    return StackRef(project=key[0], stack=key[1])

@@ -26,7 +26,11 @@ LAYOUT = "version: 1\n"
 class _Transit(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        body = json.dumps({"data": {"plaintext": asked["ciphertext"].removeprefix(_PREFIX)}})
+        if "plaintext" in asked:
+            data = {"ciphertext": _PREFIX + asked["plaintext"]}
+        else:
+            data = {"plaintext": asked["ciphertext"].removeprefix(_PREFIX)}
+        body = json.dumps({"data": data})
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

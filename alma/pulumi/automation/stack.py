@@ -23,7 +23,12 @@ from semver import VersionInfo
 from alma.pulumi import cli
 from alma.pulumi.engine import StackRef
 from alma.pulumi.messages import Task
-from alma.pulumi.project import require_project, write_project, write_settings
+from alma.pulumi.project import (
+    require_project,
+    secrets_provider_of,
+    write_project,
+    write_settings,
+)
 
 _TAIL: Final = 256 * 1024
 """Bytes of a CLI's output that are looked at after its end: its last words say what failed."""
@@ -141,7 +146,7 @@ class Workspace(automation.LocalWorkspace):
         super().__init__(
             work_dir=task.project_dir if in_users else task.directory,
             env_vars=task.environment,
-            secrets_provider=task.options.secrets_provider or None,
+            secrets_provider=secrets_provider_of(self._ref) or None,
             pulumi_command=command,
         )
 

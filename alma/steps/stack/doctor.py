@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from alma.core.redaction import without_credentials
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.errors import AlmaError
 from alma.pulumi import checkpoint
@@ -102,7 +103,7 @@ async def _backend(backend: Backend, cli: Cli | None, environ: Mapping[str, str]
     except AlmaError as error:
         return Check(name="backend", level="fail", message=error.message, mend=error.hint)
     later = " (made by the first run)" if backend.root and not backend.root.exists() else ""
-    return Check(name="backend", level="ok", message=f"{backend.url}{later}")
+    return Check(name="backend", level="ok", message=f"{without_credentials(backend.url)}{later}")
 
 
 def _passphrase(backend: Backend, environ: Mapping[str, str]) -> Check:

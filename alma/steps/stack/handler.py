@@ -10,11 +10,11 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from alma.core.events import IN_DOUBT, UNANSWERED, UNREADABLE, Failure, Leftover, StepStarted
+from alma.core.events import UNANSWERED, UNREADABLE, Failure, Leftover, StepStarted
 from alma.core.operation import Operation, Reconciled, Resolver
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.validation import is_whole
-from alma.errors import BackendError
+from alma.errors import BackendError, RefusedError
 from alma.pulumi.engine import (
     Checkpoint,
     Engine,
@@ -27,17 +27,20 @@ from alma.pulumi.snapshots import Snapshots
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
 from alma.steps.callables import call_function
 from alma.steps.stack.leftovers import StackLeftovers, outliving
-from alma.steps.stack.pending import creates_in, described, evidence, resolve, unresolved
+from alma.steps.stack.pending import (
+    creates_in,
+    described,
+    evidence,
+    outcome_of,
+    require_cut_off,
+    resolve,
+    unresolved,
+)
 from alma.steps.stack.preview import at_risk, undo_of, what_of
 from alma.steps.stack.restoring import Restoring
 
 _ANSWERED = (UNANSWERED, UNREADABLE)
 """Doubts about creates whose provider lives: it may have told the engine of them all the same."""
-_NOT_REPEATED = {
-    IN_DOUBT: "The provider was lost: it may exist.",
-    UNREADABLE: "It was made, but the provider's answer cannot be taken: mend what it returns.",
-}
-"""Trying these creates again could make them a second time."""
 
 
 class StackHandler(Struct, kw_only=True):
@@ -74,15 +77,20 @@ class StackHandler(Struct, kw_only=True):
 
     async def execute(self, call: StepContext) -> None:
         """`pulumi up`; the record is made first when there is none."""
-        doubtful = await self._clear_pending(call)
+        refused: Failure | None = None
+        try:
+            if doubtful := await self._clear_pending(call):
+                refused = unresolved(doubtful)
+        except RefusedError as error:
+            refused = Failure(kind="locked", message=error.message, hint=error.hint)
 
         async def up(operation: Operation) -> Outcome:
-            if doubtful:
-                return Outcome(failure=unresolved(doubtful))
+            if refused is not None:
+                return Outcome(failure=refused)
             inputs, before = await call.inputs(), await self.engine.inspect(self.ref)
             request = self._request(inputs, before, call.logs(operation))
             result = await self.engine.up(request, operation)
-            outcome, left = _outcome(await self._recorded(result, before)), result.fingerprint
+            outcome, left = outcome_of(await self._recorded(result, before)), result.fingerprint
             if not left and call.status.started and call.status.started.held:
                 left = (await self.engine.inspect(self.ref)).fingerprint
             if not left:
@@ -192,6 +200,8 @@ class StackHandler(Struct, kw_only=True):
         """Resolve the pending creates and mend the state; returns those that remain."""
         resolver = self.resolver
         creates = creates_in(await self.engine.inspect(self.ref))
+        if creates:
+            require_cut_off(self.ref, creates, await self.engine.holder(self.ref))
         if not creates or resolver is None:
             return creates
 
@@ -330,18 +340,4 @@ def _unverified(checkpoint: Checkpoint) -> Failure:
         ),
         hint="Look at the stack's pending operations, then `alma-pulumi rollback` again. Where its "
         "step has a resolver, that needs the saga's file with --target.",
-    )
-
-
-def _outcome(result: OperationResult) -> Outcome:
-    failure = result.failure
-    doubts = {change.op for change in result.resources}
-    if failure is not None and doubts & _NOT_REPEATED.keys():
-        hint = next(hint for op, hint in _NOT_REPEATED.items() if op in doubts)
-        failure = replace(failure, kind="pending", hint=hint)
-    return Outcome(
-        failure=failure,
-        changes=result.changes,
-        resources=result.resources,
-        outputs=result.outputs,
     )

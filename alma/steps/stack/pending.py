@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from alma.core.events import Failure
+from msgspec.structs import replace
+
+from alma.core.events import IN_DOUBT, UNREADABLE, Failure
 from alma.core.operation import PendingCreate, Resolver
+from alma.errors import RefusedError
 from alma.pulumi.deployment import CREATING
-from alma.pulumi.engine import Checkpoint, PendingOperation
+from alma.pulumi.engine import Checkpoint, OperationResult, PendingOperation, StackRef
+from alma.steps.base import Outcome
+
+_NOT_REPEATED = {
+    IN_DOUBT: "The provider was lost: it may exist.",
+    UNREADABLE: "It was made, but the provider's answer cannot be taken: mend what it returns.",
+}
+"""Trying these creates again could make them a second time."""
 
 
 def creates_in(checkpoint: Checkpoint) -> tuple[PendingOperation, ...]:
     """The pending creates: what they made, if anything, has no id in the state."""
     return tuple(operation for operation in checkpoint.pending if operation.kind == CREATING)
+
+
+def require_cut_off(ref: StackRef, creates: Sequence[PendingOperation], holder: str) -> None:
+    """Raise `RefusedError` when the stack's lock has a holder: its creates are under way."""
+    if holder:
+        names = ", ".join(create.name for create in creates)
+        raise RefusedError(
+            f"Stack {ref.project}/{ref.stack} is locked by {holder}, who is at work on it: "
+            f"{names} is being created.",
+            hint="Wait for it to end, then go on.",
+        )
 
 
 async def resolve(
@@ -71,4 +92,19 @@ def unresolved(creates: tuple[PendingOperation, ...]) -> Failure:
         hint="Give the step a resolver that finds its physical id, and the run its saga's file "
         "with --target; or look at the provider, then mend the state with `pulumi stack export`, "
         "an edit, and `pulumi stack import`.",
+    )
+
+
+def outcome_of(result: OperationResult) -> Outcome:
+    """Of an `up`; one that would be tried again is not where a create is in doubt."""
+    failure = result.failure
+    doubts = {change.op for change in result.resources}
+    if failure is not None and doubts & _NOT_REPEATED.keys():
+        hint = next(hint for op, hint in _NOT_REPEATED.items() if op in doubts)
+        failure = replace(failure, kind="pending", hint=hint)
+    return Outcome(
+        failure=failure,
+        changes=result.changes,
+        resources=result.resources,
+        outputs=result.outputs,
     )
