@@ -77,7 +77,7 @@ class LiveView:
 
     def recorded(self, run: RunStatus, entry: ev.Recorded) -> None:
         """Take the event into what is drawn."""
-        self._head = f"{run.plan.target}  {run.kind}  {run.state.name}"
+        self._head = f"{run.definition.target}  {run.kind}  {run.state.name}"
         if isinstance(entry.event, ev.InterruptReceived):
             self._notice = (
                 "stopping now"

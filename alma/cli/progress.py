@@ -80,7 +80,7 @@ class Lines:
         event = entry.event
         if isinstance(event, ev.RunnerAttached):
             steps = text.count(len(run.steps), "step")
-            say(f"{run.plan.target}: {run.kind}, {steps} (run {run.run})")
+            say(f"{run.definition.target}: {run.kind}, {steps} (run {run.run})")
         elif is_progress(event):
             who = f"{event.step}: " if event.step else ""
             say(f"[{text.duration(self._clock() - self._began)}] {who}{summarize(event)}")

@@ -102,13 +102,13 @@ def _forward(run: RunStatus, ready_set: ReadySet, busy: frozenset[str]) -> tuple
         return (Suspend(f"{reason} past the point of no return: it can only be resumed"),)
     if run.past_pivot:
         return (Finish(FAILED, f"{reason} past the point of no return"),)
-    if run.plan.on_failure == "stop":
+    if run.definition.on_failure == "stop":
         return (Finish(FAILED, f"{reason}; on_failure is stop: all is left as it is"),)
     return (StartCompensation(reason, name),)
 
 
 def _starts(run: RunStatus, ready_set: ReadySet, busy: frozenset[str]) -> tuple[Command, ...]:
-    free = run.plan.parallelism - len(busy)
+    free = run.definition.parallelism - len(busy)
     commands: list[Command] = []
     for name in (ready_set.order[place] for place in ready_set.ready):
         step = run.steps[name]
@@ -134,7 +134,7 @@ def _back(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
         for step in run.steps.values()
         if run.backward_only or step.started is not None
     }
-    order = [name for name in reversed(run.plan.order) if name in scope]
+    order = [name for name in reversed(run.definition.order) if name in scope]
     order.sort(key=lambda name: name != run.failed_step)
     commands: list[Command] = []
     for name in order:
@@ -143,13 +143,13 @@ def _back(run: RunStatus, busy: frozenset[str]) -> tuple[Command, ...]:
             continue
         if step.skipped or (step.state is FAILED and (step.undo_attempts or step.retained)):
             continue
-        dependents = [scope[other] for other in run.plan.dependents(name) if other in scope]
+        dependents = [scope[other] for other in run.definition.dependents(name) if other in scope]
         if all(other.state is done or other.skipped or _opaque(other) for other in dependents):
             attempt = max(step.undo_attempts, 1) if step.in_doubt else step.undo_attempts + 1
             delay = step.definition.compensation_retry.wait_before(attempt)
             commands.append(Compensate(name, attempt, 0.0 if step.in_doubt else delay))
     if commands or busy:
-        return tuple(commands[: run.plan.parallelism - len(busy)])
+        return tuple(commands[: run.definition.parallelism - len(busy)])
     left = [name for name in order if scope[name].state is not done]
     if left:
         return (Finish(FAILED, f"not undone: {', '.join(left)}"),)

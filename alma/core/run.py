@@ -72,7 +72,7 @@ class StepStatus(Struct, kw_only=True, gc=False):
     attempts: int = 0
     """Attempts of the action since the run was created or taken up again."""
     undo_attempts: int = 0
-    tries: int = 0
+    operations: int = 0
     """All operations of the step so far, undos left out: what reports show as attempts."""
     open: OpenOperation | None = None
     in_doubt: bool = False
@@ -81,7 +81,7 @@ class StepStatus(Struct, kw_only=True, gc=False):
     undo_failure: Failure | None = None
     changes: Mapping[str, int] = field(default_factory=dict)
     resources: tuple[ResourceChange, ...] = ()
-    unwatched: bool = False
+    unobserved: bool = False
     """An operation went on with nobody to listen: `resources` may lack what it touched."""
     outputs: Mapping[str, Any] = field(default_factory=dict)
     """Masked: a secret is `[secret]`."""
@@ -112,7 +112,8 @@ class RunStatus(Struct, kw_only=True):
 
     run: str = ""
     kind: RunKind = "up"
-    definition: Definition | None = None
+    accepted: Definition | None = None
+    """The definition as it was accepted last; None before RunCreated."""
     state: SagaState = SagaState.PENDING
     direction: Direction = "forward"
     steps: dict[str, StepStatus] = field(default_factory=dict)
@@ -138,11 +139,11 @@ class RunStatus(Struct, kw_only=True):
     """Of `alma.core.decide.decide`, from its first call on; `apply` keeps it up."""
 
     @property
-    def plan(self) -> Definition:
+    def definition(self) -> Definition:
         """The definition; `LookupError` before RunCreated."""
-        if self.definition is None:
+        if self.accepted is None:
             raise LookupError("this run has no definition: its first event is missing")
-        return self.definition
+        return self.accepted
 
     @property
     def backward_only(self) -> bool:
@@ -170,7 +171,7 @@ class ReadySet:
     """
 
     def __init__(self, run: RunStatus) -> None:
-        plan = run.plan
+        plan = run.definition
         self.order = plan.order
         self._plan, self._places = plan, {name: place for place, name in enumerate(self.order)}
         self._missing = {step.name: len(set(step.dependencies)) for step in plan.steps}

@@ -75,7 +75,7 @@ def _created(run: RunStatus, entry: ev.Recorded, event: ev.RunCreated) -> None:
     run.directory = event.directory or ""
     run.remove_records, run.snapshot = event.remove_records, event.snapshot
     run.direction = "back" if run.backward_only else "forward"
-    run.definition = Definition.from_json(event.definition)
+    run.accepted = Definition.from_json(event.definition)
     run.steps = {step.name: StepStatus(definition=step) for step in run.definition.steps}
 
 
@@ -90,7 +90,7 @@ def _attached(run: RunStatus, entry: ev.Recorded, _event: ev.RunnerAttached) -> 
 
 def _resumed(run: RunStatus, _entry: ev.Recorded, event: ev.RunResumed) -> None:
     if event.definition is not None:
-        run.definition = Definition.from_json(event.definition)
+        run.accepted = Definition.from_json(event.definition)
         known = run.steps
         run.steps = {}
         for definition in run.definition.steps:
@@ -136,11 +136,11 @@ def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -
         return
     if event.kind in FORWARD:
         step.attempts, step.state, step.in_doubt = event.attempt, RUNNING, False
-        step.tries += 1
+        step.operations += 1
     else:
         step.undo_attempts, step.in_doubt = event.attempt, False
         step.state = RUNNING if run.backward_only else COMPENSATING
-        step.tries += run.backward_only and event.kind != "remove"
+        step.operations += run.backward_only and event.kind != "remove"
         step.keeps = tuple(dict.fromkeys((*step.keeps, *event.keeps)))
 
 
@@ -180,7 +180,7 @@ def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> No
     if event.kind == "mend" or _only_reveals(run, event.kind):
         return
     if event.kind in FORWARD:
-        step.unwatched = step.unwatched or event.failure.kind == "worker"
+        step.unobserved = step.unobserved or event.failure.kind == "worker"
         step.failure, step.changes = event.failure, event.changes
         step.resources = (*step.resources, *event.resources)
         if not _may_retry(step.definition.retry.attempts, step.attempts, event.failure):
@@ -215,7 +215,7 @@ def _left_in_doubt(run: RunStatus, entry: ev.Recorded, event: ev.OperationLeftIn
 def _reconciled(run: RunStatus, _entry: ev.Recorded, event: ev.OperationReconciled) -> None:
     # in_doubt stays until the next intent: the repeated operation is told that it is one.
     step = run.steps[event.step]
-    step.open, step.unwatched = None, True
+    step.open, step.unobserved = None, True
     cut_off = tuple(str(urn) for urn in event.evidence.get("creating", ()))
     doubtful = tuple(ev.ResourceChange(urn=urn, op=ev.IN_DOUBT) for urn in cut_off)
     step.resources = (*step.resources, *doubtful)

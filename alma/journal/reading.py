@@ -91,7 +91,7 @@ def proven_gone(journal: Journal, run: RunStatus) -> dict[Leftover, str]:
     if not open_:
         return gone
     position = journal.run(run.run).position
-    for row in reversed(journal.runs(limit=None, target=run.plan.target)):
+    for row in reversed(journal.runs(limit=None, target=run.definition.target)):
         if row.position <= position or len(gone) == len(open_):
             continue
         later = load_run(journal, row.run)
@@ -110,7 +110,7 @@ def from_earlier_runs(journal: Journal, run: RunStatus) -> dict[str, tuple[str, 
     newest run counts.
     """
     known: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for row in journal.runs(limit=None, target=run.plan.target):
+    for row in journal.runs(limit=None, target=run.definition.target):
         before = load_run(journal, row.run)
         if before.kind != "up":
             continue
@@ -124,8 +124,8 @@ def from_earlier_runs(journal: Journal, run: RunStatus) -> dict[str, tuple[str, 
 
 
 def _place(run: RunStatus, name: str) -> str:
-    project = run.plan.step(name).project
-    return f"{project}/{run.plan.stack}" if project else name
+    project = run.definition.step(name).project
+    return f"{project}/{run.definition.stack}" if project else name
 
 
 def _beyond_the_state(run: RunStatus, left: Leftover) -> bool:

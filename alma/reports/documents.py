@@ -38,8 +38,8 @@ def run(status: RunStatus, *, interrupted: bool) -> Document:
     result = make_result(status, interrupted=interrupted)
     return {
         "run": status.run,
-        "saga": status.plan.saga,
-        "stack": status.plan.stack,
+        "saga": status.definition.saga,
+        "stack": status.definition.stack,
         "kind": status.kind,
         "state": status.state.name,
         "interrupted": interrupted,
@@ -61,7 +61,7 @@ def _step(step: StepStatus) -> Document:
     return {
         "name": step.name,
         "state": step.state.name,
-        "attempts": step.tries,
+        "attempts": step.operations,
         "seconds": round(step.seconds, 3),
         "changes": dict(step.changes),
         "error": failure.message if failure else None,
@@ -106,8 +106,8 @@ def _run(view: RunView) -> Document:
     status = view.run
     return {
         "run": status.run,
-        "saga": status.plan.saga,
-        "stack": status.plan.stack,
+        "saga": status.definition.saga,
+        "stack": status.definition.stack,
         "kind": status.kind,
         "state": status.state.name,
         "interrupted": view.interrupted,

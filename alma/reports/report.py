@@ -23,7 +23,7 @@ _WAY = {
 
 def title(run: RunStatus) -> str:
     """`three-tier/dev`, the saga and its stack."""
-    return run.plan.target
+    return run.definition.target
 
 
 def seconds(run: RunStatus) -> float | None:
@@ -39,7 +39,7 @@ def steps(run: RunStatus) -> list[str]:
         (
             step.name,
             step.state.name,
-            str(step.tries or "-"),
+            str(step.operations or "-"),
             text.duration(step.seconds) if step.seconds else "-",
             text.changes(step.changes) or "-",
             _remark(step),
@@ -89,7 +89,11 @@ def failures(run: RunStatus) -> Iterator[str]:
 
 
 def _failure(step: StepStatus, run: RunStatus, failure: Failure, what: str) -> Iterator[str]:
-    stack = f", stack {step.definition.project}/{run.plan.stack}" if step.definition.project else ""
+    stack = (
+        f", stack {step.definition.project}/{run.definition.stack}"
+        if step.definition.project
+        else ""
+    )
     yield f'Step "{step.name}"{stack}, {what}:'
     if failure.urn:
         yield f"  {text.resource(failure.urn)}"

@@ -37,7 +37,7 @@ async def _kinds(runs: list[RunStatus], cwd: Path, environ: Mapping[str, str]) -
     """What each kind says: alma's own, and those that the journal knows of."""
     used = {name: [run for run in runs if _has(run, name)] for name in KINDS}
     for run in runs:
-        for step in run.plan.steps:
+        for step in run.definition.steps:
             used.setdefault(step.kind, [one for one in runs if _has(one, step.kind)])
     checks: list[Check] = []
     for name, own in used.items():
@@ -52,7 +52,7 @@ async def _kinds(runs: list[RunStatus], cwd: Path, environ: Mapping[str, str]) -
 
 
 def _has(run: RunStatus, kind: str) -> bool:
-    return any(step.kind == kind for step in run.plan.steps)
+    return any(step.kind == kind for step in run.definition.steps)
 
 
 def _journal(path: Path, last: list[RunView]) -> Iterator[Check]:
@@ -80,7 +80,7 @@ def _journal(path: Path, last: list[RunView]) -> Iterator[Check]:
 
 def _run(found: RunView) -> Iterator[Check]:
     run = found.run
-    name = f"run {run.run} of {run.plan.target}"
+    name = f"run {run.run} of {run.definition.target}"
     if found.interrupted:
         mend = f"`alma-pulumi resume {run.run}`, or `alma-pulumi rollback {run.run}`"
         message = f"{name} is {run.state.name} (interrupted)"

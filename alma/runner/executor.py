@@ -62,8 +62,8 @@ class Executor(Struct, kw_only=True):
         def context(what: str, values: Mapping[str, Any]) -> Context:
             return Context(
                 run=run.run,
-                saga=run.plan.saga,
-                stack=run.plan.stack,
+                saga=run.definition.saga,
+                stack=run.definition.stack,
                 step=status.name,
                 key=f"{origin if what == 'action' else run.run}-{status.name}-{what}",
                 attempt=command.attempt,
@@ -161,7 +161,7 @@ class Executor(Struct, kw_only=True):
 
     def _operation(self, command: Execute | Compensate, operation: str) -> Operation:
         run, step = self.recorder.run, command.step
-        definition = run.plan.step(step)
+        definition = run.definition.step(step)
         acting = isinstance(command, Execute)
         # An undo is what a first signal asks for: it is not disturbed by it.
         drains = acting or run.backward_only

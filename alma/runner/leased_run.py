@@ -52,7 +52,7 @@ async def execute_run(
         if not any(run.started()):
             raise
         raise SagaInterrupted(
-            f'Saga "{run.plan.saga}" (run {run.run}) was stopped: {error.message}',
+            f'Saga "{run.definition.saga}" (run {run.run}) was stopped: {error.message}',
             make_result(run, interrupted=True, live=executor.outputs),
             hint="What was under way has ended; its outcome is on stderr. Mend the journal's "
             f"place, then `alma-pulumi resume {run.run}`.",
@@ -68,7 +68,7 @@ def result_or_raise(
     """The result of a COMPLETED run; otherwise the error that carries it."""
     if result.state is SagaState.COMPLETED:
         return result
-    name = f'Saga "{run.plan.saga}" (run {run.run})'
+    name = f'Saga "{run.definition.saga}" (run {run.run})'
     cause = exceptions.get(result.failed_step) or (
         StepError(result.failed_step, result.error) if result.error else None
     )
@@ -121,7 +121,7 @@ async def open_run(
     """
     with settings.open_journal(settings.journal_path, write=False) as reader:
         run_id = reader.resolve(reference)
-        plan = load_run(reader, run_id).plan
+        plan = load_run(reader, run_id).definition
     async with open_sessions(plan, settings) as sessions:
         prepared = bind_journaled(plan, sessions)
         with (

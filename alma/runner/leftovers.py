@@ -47,7 +47,7 @@ def still_running(run: RunStatus, step: StepStatus, reason: str) -> tuple[Leftov
     return (
         Leftover(
             step=step.name,
-            stack=f"{project}/{run.plan.stack}" if project else "",
+            stack=f"{project}/{run.definition.stack}" if project else "",
             reason=f"its {step.open.kind} was cut off and may still be at work; {reason}",
         ),
     )
@@ -56,7 +56,7 @@ def still_running(run: RunStatus, step: StepStatus, reason: str) -> tuple[Leftov
 def _as_it_is(run: RunStatus, step: StepStatus, reason: str) -> Leftover:
     """What is in the stack of a restore was there before it, so it is no leftover of its own."""
     why = step.undo_failure.message if step.undo_failure else reason
-    stack = f"{step.definition.project}/{run.plan.stack}"
+    stack = f"{step.definition.project}/{run.definition.stack}"
     return Leftover(step=step.name, stack=stack, reason=f"it was not put back: {why}")
 
 

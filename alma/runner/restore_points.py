@@ -54,7 +54,7 @@ def runs_over(journal: Journal, target: str, ref: StackRef, backend: str) -> tup
         if without_credentials(run.backend) != backend:
             continue
         for step in run.steps.values():
-            if step.definition.project != ref.project or not (step.started or step.tries):
+            if step.definition.project != ref.project or not (step.started or step.operations):
                 continue
             at = next((one.at for one in recorded if one.event is step.started), None)
             found.append(StackRun(run=run, started=step.started, at=at, left=step.fingerprint))

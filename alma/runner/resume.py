@@ -101,7 +101,7 @@ async def go_on(
             )
         with (
             settings.open_journal(settings.journal_path, write=True) as journal,
-            journal.acquire(run.plan.target, run_id, actor=actor()) as lease,
+            journal.acquire(run.definition.target, run_id, actor=actor()) as lease,
         ):
             run = load_run(journal, run_id)
             if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
@@ -113,11 +113,11 @@ async def go_on(
 
 def _refuse_superseded(journal: Journal, run: RunStatus) -> None:
     """A later run has built on what this one left: it is no longer this one's to undo."""
-    newest = journal.runs(limit=1, target=run.plan.target)[0].run
+    newest = journal.runs(limit=1, target=run.definition.target)[0].run
     if newest != run.run:
         raise DefinitionError(
-            f"Run {run.run} is not the newest of {run.plan.target}: run {newest} came after it, "
-            "and the stacks may be its own by now.",
+            f"Run {run.run} is not the newest of {run.definition.target}: run {newest} came after "
+            "it, and the stacks may be its own by now.",
             hint="Take the saga down with `alma-pulumi destroy`, or leave it as it is.",
         )
 
@@ -162,17 +162,17 @@ def _define_again(
                 f"Run {run.run} goes forward, and that needs its saga.",
                 hint="Give the saga's file with --target (or saga=...).",
             )
-        return run.plan
-    new = define(saga, settings.aws or run.plan.aws)
-    if new.target != run.plan.target:
-        raise DefinitionError(f"Run {run.run} is of {run.plan.target}, not of {new.target}.")
+        return run.definition
+    new = define(saga, settings.aws or run.definition.aws)
+    if new.target != run.definition.target:
+        raise DefinitionError(f"Run {run.run} is of {run.definition.target}, not of {new.target}.")
     return new
 
 
 def _with_gone(run: RunStatus, new: Definition) -> Definition:
     """With the steps that are no longer in the saga: they are undone as well."""
     missing = _missing(run, new)
-    gone = (step for step in run.plan.steps if step.name in missing)
+    gone = (step for step in run.definition.steps if step.name in missing)
     return replace(new, steps=(*new.steps, *gone))
 
 
@@ -188,18 +188,18 @@ def bind_again(
     """Handlers for a run that exists, and the new definition if a changed one is accepted."""
     started = frozenset(step.name for step in run.steps.values() if step.started is not None)
     if saga is None:
-        prepared = bind_journaled(run.plan, sessions)
+        prepared = bind_journaled(run.definition, sessions)
         require_undo(prepared.adapters, started if run.kind == "up" else frozenset(run.steps))
         return prepared, None
     prepared = bind_saga(saga, defined, sessions)
     new = prepared.definition
     missing = sorted(_missing(run, new) if direction == "back" else started - _names(new))
     if missing and direction == "back":
-        old = bind_journaled(run.plan, sessions).adapters
+        old = bind_journaled(run.definition, sessions).adapters
         require_undo(old, started.intersection(missing))
         adapters = {**prepared.adapters, **{name: old[name] for name in missing}}
-        return replace(prepared, definition=run.plan, adapters=adapters), None
-    if new.digest == run.plan.digest or direction == "back":
+        return replace(prepared, definition=run.definition, adapters=adapters), None
+    if new.digest == run.definition.digest or direction == "back":
         return prepared, None
     if missing:
         raise DefinitionError(
@@ -208,7 +208,8 @@ def bind_again(
         )
     if not accept_changes:
         raise DefinitionError(
-            f"The saga has changed since run {run.run} was started: {_changes(run.plan, new)}.",
+            f"The saga has changed since run {run.run} was started: "
+            f"{_changes(run.definition, new)}.",
             hint="Accept that with --accept-changes, or undo the run with rollback.",
         )
     return prepared, new.to_json()
@@ -224,7 +225,11 @@ def _missing(run: RunStatus, new: Definition) -> set[str]:
     What is to be undone is what the run has made, whatever the file says by now.
     """
     now = {step.name: (step.kind, step.project) for step in new.steps}
-    return {step.name for step in run.plan.steps if now.get(step.name) != (step.kind, step.project)}
+    return {
+        step.name
+        for step in run.definition.steps
+        if now.get(step.name) != (step.kind, step.project)
+    }
 
 
 def _changes(old: Definition, new: Definition) -> str:

@@ -192,10 +192,10 @@ class Runner:
     ) -> None:
         """The state cannot be read: nothing was done, and the attempt counts as failed."""
         failure = ev.Failure(kind="backend", message=error.message, hint=error.hint)
-        definition = self.run.plan.step(command.step)
+        definition = self.run.definition.step(command.step)
         left = ev.Leftover(
             step=command.step,
-            stack=f"{definition.project}/{self.run.plan.stack}" if definition.project else "",
+            stack=f"{definition.project}/{self.run.definition.stack}" if definition.project else "",
             reason=f"what is left could not be seen: {error.message}",
         )
 

@@ -155,7 +155,7 @@ def aws_target_of_last_run(saga: Saga, settings: Settings) -> LocalStack | None:
     target = f"{saga.name}/{saga.stack}"
     with settings.open_journal(settings.journal_path, write=False) as reader:
         for row in reader.runs(limit=1, target=target):
-            newest = load_run(reader, row.run).plan
+            newest = load_run(reader, row.run).definition
             if asked is not None and asked != newest.aws:
                 raise DefinitionError(
                     f"Run {row.run} of {target} took AWS steps to {aws_target(newest.aws)}, "

@@ -67,8 +67,8 @@ MUTANTS: Final = (
         (
             (
                 "core/decide.py",
-                "for name in reversed(run.plan.order)",
-                "for name in run.plan.order",
+                "for name in reversed(run.definition.order)",
+                "for name in run.definition.order",
             ),
             (
                 "core/decide.py",

@@ -75,5 +75,5 @@ def test_the_digest_of_a_definition_is_the_one_that_was_stored(old: Path) -> Non
         stored = [json.loads(data)["digest"] for (data,) in rows]
     with open_journal(old, write=False) as journal:
         runs = [fold(journal.events(row.run)) for row in reversed(journal.runs(limit=99))]
-    assert [run.plan.digest for run in runs] == stored
+    assert [run.definition.digest for run in runs] == stored
     assert any("1.5" in repr(step.definition.retry) for step in runs[0].steps.values())

@@ -51,7 +51,7 @@ async def test_an_action_is_retried_and_then_completes(journal: Path) -> None:
     saga = Saga("s")
     saga.add_stack("a", program=program, retry=Retry(attempts=2, delay=0))
     result = await up(saga, settings=settings(engine, journal))
-    assert result.status.steps["a"].tries == 2
+    assert result.status.steps["a"].operations == 2
 
 
 async def test_a_missing_output_is_the_consumer_s_failure(journal: Path) -> None:

@@ -236,16 +236,16 @@ async def test_a_run_goes_on_where_it_began_whatever_the_saga_says(
 
     engine = FakeEngine(faults=[Fault(project="shop-bucket", operation="up", effect="fail")])
     result = await ended(up(saga(), settings=settings(engine, journal, aws=first)))
-    assert result.status.plan.aws == first
+    assert result.status.definition.aws == first
     with pytest.raises(DefinitionError, match=r"AWS steps go to LocalStack at .*, and went to"):
         await resume(saga=saga(), settings=settings(engine, journal, aws=second))
     result = await resume(saga=saga(second), settings=settings(engine, journal))
     assert result.state is SagaState.COMPLETED
-    assert result.status.plan.aws == first
+    assert result.status.definition.aws == first
     with pytest.raises(DefinitionError, match="taken down and put back where they are"):
         await destroy(saga(second), settings=settings(engine, journal))
     result = await destroy(saga(), settings=settings(engine, journal))
-    assert result.status.plan.aws == first
+    assert result.status.definition.aws == first
 
 
 async def test_another_place_can_be_accepted(serve: Answering, tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ async def test_another_place_can_be_accepted(serve: Answering, tmp_path: Path) -
     given = settings(engine, tmp_path / "journal.db", aws=second)
     await ended(up(saga, settings=settings(engine, tmp_path / "journal.db")))
     result = await resume(saga=saga, settings=given, accept_changes=True)
-    assert result.status.plan.aws == second
+    assert result.status.definition.aws == second
 
 
 # -- whether it is there --------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def _saga_for(
     directory = there or working_directory()
     with chdir(directory):
         if target is not None:
-            return load(target, wanted=run.plan.target), directory
+            return load(target, wanted=run.definition.target), directory
         return _own_saga(run, back=back or run.direction == "back"), directory
 
 
@@ -120,10 +120,10 @@ def _own_saga(run: RunStatus, *, back: bool) -> LoadedSaga | None:
     if not run.origin:
         return None
     try:
-        loaded = load(run.origin, wanted=run.plan.target)
+        loaded = load(run.origin, wanted=run.definition.target)
         found = f"{loaded.saga.name}/{loaded.saga.stack}"
-        if found != run.plan.target:
-            raise DefinitionError(f"{run.origin} has {found}, not {run.plan.target}.")
+        if found != run.definition.target:
+            raise DefinitionError(f"{run.origin} has {found}, not {run.definition.target}.")
     except DefinitionError as error:
         why = f"The saga of run {run.run} cannot be loaded: {error.message}"
         hint = f"{error.hint} Or give another file with --target.".strip()

@@ -47,7 +47,7 @@ def _row(view: RunView) -> tuple[str, ...]:
     took = seconds(run)
     return (
         run.run,
-        run.plan.target,
+        run.definition.target,
         run.kind,
         view.state,
         text.moment(run.created_at),

@@ -58,7 +58,7 @@ def _lines(view: RunView, following: list[str], gone: dict[Leftover, str]) -> li
     took = report.seconds(run)
     lines = [
         f"Run      {run.run} ({run.kind})",
-        f"Saga     {run.plan.target}",
+        f"Saga     {run.definition.target}",
         f"State    {state(view.state)}",
         f"Started  {text.moment(run.created_at)}"
         + (f", took {text.duration(took)}" if took is not None else ""),

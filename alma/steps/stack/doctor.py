@@ -150,10 +150,10 @@ def _of_run(run: RunStatus, root: Path | None) -> Iterator[Check]:
 
 def _localstack(run: RunStatus) -> Iterator[Check]:
     """The LocalStack that a run needs to be gone on with or undone."""
-    localstack = run.plan.aws
+    localstack = run.definition.aws
     if localstack is None:
         return
-    message = f"LocalStack at {localstack.url}, where AWS steps of {run.plan.target} went,"
+    message = f"LocalStack at {localstack.url}, where AWS steps of {run.definition.target} went,"
     if why := localstack_problem(localstack):
         mend = "Start it: localstack start -d"
         yield Check(name="localstack", level="warn", message=f"{message} {why}", mend=mend)
@@ -162,7 +162,7 @@ def _localstack(run: RunStatus) -> Iterator[Check]:
 
 
 def _pending(run: RunStatus, step: StepStatus, root: Path) -> Iterator[Check]:
-    ref = StackRef(project=step.definition.project, stack=run.plan.stack)
+    ref = StackRef(project=step.definition.project, stack=run.definition.stack)
     try:
         pending = checkpoint.read(root, ref).pending
     except (AlmaError, checkpoint.NeedsCli):

@@ -52,7 +52,7 @@ class StackLeftovers(Struct, frozen=True, kw_only=True):
             if change.op not in ("same", "read", "refresh")
         )
         pending = tuple(item for item in self.all(now, reason) if "cut off" in item.reason)
-        known = bool(changed or pending) and not status.unwatched
+        known = bool(changed or pending) and not status.unobserved
         return (*changed, *pending) if known else (*changed, *pending, self.whole(reason))
 
     def whole(self, reason: str) -> Leftover:

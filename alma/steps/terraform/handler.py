@@ -254,7 +254,7 @@ class TerraformHandler:
             if change.op != IN_DOUBT
         )
         whole = (self._leftover("", "", reason),)
-        known = bool(changed) and not status.unwatched
+        known = bool(changed) and not status.unobserved
         return (*changed, *self._lost(status, state), *(() if known else whole))
 
     def _all(self, state: State, reason: str) -> tuple[Leftover, ...]:

@@ -127,7 +127,7 @@ async def test_throttling_errors_and_lost_answers_are_ridden_out(
         "secrets": 1,
         "parameters": 1,
     }
-    assert all(step.tries == 1 for step in result.status.steps.values())
+    assert all(step.operations == 1 for step in result.status.steps.values())
     assert result.state is SagaState.COMPENSATED
     assert account.things() == {}
     struck = [request.fault for request in proxy.requests if request.fault]
@@ -212,7 +212,7 @@ async def test_a_service_that_goes_away_and_comes_back(account: Account, chaos: 
     result = await failed(up(made, settings=Settings(reporter=Outages(proxy))))
     assert result.state is SagaState.FAILED
     assert result.failed_step == "gone"
-    assert result.status.steps["secrets"].tries == 2
+    assert result.status.steps["secrets"].operations == 2
     assert {left.step for left in result.leftovers} == {"storage", "secrets"}
     named = {left.id for left in result.leftovers}
     there = account.things()
