@@ -81,7 +81,21 @@ def _reference(value: Any, module: str, seen: set[int]) -> Iterator[str]:
 def _value(value: Any, seen: set[int]) -> Iterator[str]:
     if isinstance(value, _PLAIN):
         yield f"{type(value).__name__} {value!r}"
-    elif isinstance(value, Mapping):
+    elif isinstance(value, Mapping | list | tuple | set | frozenset):
+        if id(value) in seen:  # It holds itself.
+            yield "again"
+            return
+        seen.add(id(value))
+        yield from _entries(value, seen)
+        seen.discard(id(value))
+    elif isinstance(value, FunctionType | MethodType | type | functools.partial):
+        yield from _function(value, seen)
+    else:
+        yield from _member(value, seen)
+
+
+def _entries(value: Any, seen: set[int]) -> Iterator[str]:
+    if isinstance(value, Mapping):
         yield f"mapping {len(value)}"
         for key in sorted(value, key=repr):
             yield repr(key) if isinstance(key, _PLAIN) else type(key).__qualname__
@@ -90,13 +104,9 @@ def _value(value: Any, seen: set[int]) -> Iterator[str]:
         yield f"sequence {len(value)}"
         for entry in value:
             yield from _value(entry, seen)
-    elif isinstance(value, set | frozenset):
+    else:
         yield f"set {len(value)}"
         yield from sorted("".join(_value(entry, seen)) for entry in value)
-    elif isinstance(value, FunctionType | MethodType | type | functools.partial):
-        yield from _function(value, seen)
-    else:
-        yield from _member(value, seen)
 
 
 def _member(value: Any, seen: set[int]) -> Iterator[str]:

@@ -53,17 +53,20 @@ class Redactor:
                 self._learn_value(secret.value)
 
     def __call__(self, text: str) -> str:
-        """The text without any value learned so far."""
+        """The text without any value learned so far, as text that can be written.
+
+        Half of a surrogate pair, as in a file name that is no UTF-8, is shown as its escape.
+        """
         for spelling in sorted(self._spellings, key=len, reverse=True):
             if spelling in text:
                 text = text.replace(spelling, MASK)
-        return text
+        return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
     def clean(self, tree: Any) -> Any:
         """The JSON-like tree with every string in it redacted."""
         if isinstance(tree, str):
             return self(tree)
-        if isinstance(tree, dict):
+        if isinstance(tree, Mapping):
             return {self(key): self.clean(value) for key, value in tree.items()}
         if isinstance(tree, list | tuple):
             return [self.clean(value) for value in tree]

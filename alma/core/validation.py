@@ -39,7 +39,7 @@ def check_name(what: str, name: object) -> str:
             f"{shown} cannot be the name of a {what}.",
             hint="Use 1 to 100 letters, digits, '_', '.' or '-', a letter or digit at first.",
         )
-    return name
+    return str.__str__(name)
 
 
 def check_key(where: str, key: object) -> str:
@@ -49,28 +49,74 @@ def check_key(where: str, key: object) -> str:
             f"{where}: {key!r} cannot be a config key.",
             hint="Use letters, digits, '_', '.' and '-', with at most one 'namespace:' before it.",
         )
-    return key
+    return str.__str__(key)
 
 
-def check_value(where: str, value: Any) -> None:
-    """Refuse what a Pulumi config cannot hold; `where` names the step and key."""
+def plain_value(where: str, value: Any, *, null: bool = False) -> Any:
+    """The value as plain JSON types, `Secret`s kept; `where` names the step and key.
+
+    Of what is a string or a number by inheritance (an enum of strings, say) its value. Raises
+    DefinitionError for what cannot travel to whoever is given it; `null` says whether None can.
+    """
+    try:
+        return _plain(where, value, null=null)
+    except RecursionError as error:
+        raise DefinitionError(
+            f"{where}: the value is nested too deeply, or holds itself."
+        ) from error
+
+
+def _plain(where: str, value: Any, *, null: bool) -> Any:
     if isinstance(value, Secret):
-        check_value(where, value.value)
-    elif isinstance(value, Mapping):
+        return value if value.is_sealed else Secret(_plain(where, value.value, null=null))
+    if isinstance(value, Mapping):
+        found = {}
         for key, entry in value.items():
             if not isinstance(key, str):
                 raise DefinitionError(f"{where}: the key {key!r} of an object must be a string.")
-            check_value(f"{where}.{key}", entry)
-    elif isinstance(value, list | tuple):
-        for index, entry in enumerate(value):
-            check_value(f"{where}[{index}]", entry)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise DefinitionError(f"{where}: {value} is not a number that JSON can hold.")
-    elif not isinstance(value, str | int | float | bool):
+            found[_text(where, key)] = _plain(f"{where}.{key}", entry, null=null)
+        return found
+    if isinstance(value, list | tuple):
+        return [_plain(f"{where}[{index}]", entry, null=null) for index, entry in enumerate(value)]
+    if isinstance(value, str):
+        return _text(where, value)
+    if isinstance(value, bool | int | float):
+        number = plain_number(value)
+        if isinstance(number, float) and not math.isfinite(number):
+            raise DefinitionError(f"{where}: {number} is not a number that JSON can hold.")
+        return number
+    if value is None and null:
+        return None
+    raise DefinitionError(
+        f"{where}: a value of type {type(value).__name__} cannot be config.",
+        hint="Use strings, numbers, booleans, lists and dicts of them, or Secret(...).",
+    )
+
+
+def plain_number(value: float | None) -> Any:
+    """A number without whatever has been made of its type."""
+    if value is None or isinstance(value, bool):
+        return value
+    return int.__index__(value) if isinstance(value, int) else float.__float__(value)
+
+
+def _text(where: str, value: str) -> str:
+    text = str.__str__(value)
+    if not is_unicode(text):
         raise DefinitionError(
-            f"{where}: a value of type {type(value).__name__} cannot be config.",
-            hint="Use strings, numbers, booleans, lists and dicts of them, or Secret(...).",
+            f"{where}: {text!r} holds half of a surrogate pair, which no UTF-8 has.",
+            hint="A file name that is no UTF-8? Give its bytes as base64.",
         )
+    return text
+
+
+def is_unicode(text: str) -> bool:
+    """Whether it can be written: Python also has texts that cannot (PEP 383)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_seconds(where: str, value: object) -> float | None:
@@ -94,20 +140,35 @@ class NotJsonError(ValueError):
 
 def check_json(tree: Any, where: str = "the result") -> Any:
     """The tree as plain JSON types with `Secret`s kept; NotJsonError for anything else."""
+    try:
+        return _json(tree, where)
+    except RecursionError as error:
+        raise NotJsonError(f"{where} is nested too deeply, or holds itself") from error
+
+
+def _json(tree: Any, where: str) -> Any:
     if isinstance(tree, Secret):
-        return Secret(check_json(tree.value, where))
+        return Secret(_json(tree.value, where))
     if isinstance(tree, Mapping):
         for key in tree:
             if not isinstance(key, str):
                 raise NotJsonError(f"{where} has the key {key!r}, which is not a string")
-        return {key: check_json(value, f"{where}[{key!r}]") for key, value in tree.items()}
+        return {_json(key, where): _json(value, f"{where}[{key!r}]") for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return [check_json(value, f"{where}[{index}]") for index, value in enumerate(tree)]
-    if isinstance(tree, float) and not math.isfinite(tree):
-        raise NotJsonError(f"{where} is {tree}, which JSON cannot hold")
-    if tree is None or isinstance(tree, str | int | float | bool):
-        return tree
-    raise NotJsonError(f"{where} is of type {type(tree).__name__}, which JSON cannot hold")
+        return [_json(value, f"{where}[{index}]") for index, value in enumerate(tree)]
+    return _leaf(tree, where)
+
+
+def _leaf(value: Any, where: str) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise NotJsonError(f"{where} is {value}, which JSON cannot hold")
+    if isinstance(value, str):
+        if not is_unicode(value):
+            raise NotJsonError(f"{where} holds half of a surrogate pair, which no UTF-8 has")
+        return str.__str__(value)
+    if value is None or isinstance(value, bool | int | float):
+        return plain_number(value)
+    raise NotJsonError(f"{where} is of type {type(value).__name__}, which JSON cannot hold")
 
 
 def for_journal(outputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from alma.core.operation import Context, Operation
 from alma.core.run import RunStatus, SagaState
 from alma.core.state import FORWARD
 from alma.core.validation import for_journal, is_whole
-from alma.errors import AlmaError, RefusedError
+from alma.errors import RefusedError
 from alma.runner.recorder import UNTIL_ITS_CLI, Recorder
 from alma.steps.base import Outcome, StepContext, StepHandler, Work
 from alma.steps.step import Output
@@ -146,16 +146,18 @@ class Executor(Struct, kw_only=True):
             "changes": outcome.changes,
             "resources": outcome.resources,
         }
+        evidence = self.recorder.redact.clean(outcome.evidence)
         if outcome.failure is None:
             outputs = self.recorder.redact.clean(for_journal(outcome.outputs))
-            event: ev.Event = ev.OperationSucceeded(
-                **common, outputs=outputs, evidence=outcome.evidence
-            )
+            event: ev.Event = ev.OperationSucceeded(**common, outputs=outputs, evidence=evidence)
         else:
             failure = self.recorder.clean_failure(outcome.failure, log)
             leftovers = self.recorder.clean(outcome.leftovers)
             event = ev.OperationFailed(
-                **common, failure=failure, leftovers=leftovers, evidence=outcome.evidence
+                **common,
+                failure=failure,
+                leftovers=leftovers,
+                evidence=evidence,
             )
         self.recorder.defer(event)
 
@@ -204,10 +206,7 @@ async def _outcome(work: Work, operation: Operation) -> Outcome:
         return Outcome(failure=ev.Failure(kind="program", message=str(error)))
     except RefusedError:
         raise
-    except AlmaError as error:
-        failure = ev.Failure(kind="backend", message=error.message, hint=error.hint)
-        return Outcome(failure=failure)
-    except Exception as error:  # noqa: BLE001 - whatever a step raises is its failure
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a step raises is its failure
         return Outcome.raised(error)
 
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from alma.core.events import Leftover
 from alma.core.run import RunStatus, SagaState, StepStatus
-from alma.errors import AlmaError
-from alma.steps.base import StepHandler
+from alma.steps.base import Outcome, StepHandler
 
 
 async def name_leftovers(
@@ -33,8 +32,9 @@ async def name_leftovers(
             why = f"its undo failed: {step.undo_failure.message}"
         try:
             left.extend(await adapters[step.name].leftovers(step, why))
-        except AlmaError as error:
-            words = f"{why}; its state could not be read: {error.message}"
+        except Exception as error:  # noqa: BLE001 - whoever cannot look at it, it is named
+            seen = Outcome.raised(error).failure
+            words = f"{why}; its state could not be read: {seen.message if seen else ''}"
             left.append(Leftover(step=step.name, reason=words))
     return tuple(left)
 

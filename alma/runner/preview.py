@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from alma.core.definition import Definition
+from alma.errors import AlmaError
 from alma.runner.binding import BoundSaga, bind_saga, check_sessions, define, open_sessions
 from alma.runner.settings import Settings
 from alma.saga.saga import Saga
-from alma.steps.base import StepPreview, Way
+from alma.steps.base import Outcome, StepPreview, Way
 from alma.steps.step import Output
 
 _SAME: Final = {"same", "read", "refresh"}
@@ -103,7 +104,13 @@ async def preview(saga: Saga, settings: Settings | None = None) -> SagaPreview:
 async def _look(name: str, prepared: BoundSaga) -> PreviewedStep:
     adapter = prepared.adapters[name]
     inputs, unknown = await _inputs(adapter.inputs, prepared)
-    foreseen = await adapter.preview(None if unknown else inputs)
+    try:
+        foreseen = await adapter.preview(None if unknown else inputs)
+    except AlmaError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a kind's own may raise anything
+        failure = Outcome.raised(error).failure
+        foreseen = StepPreview(what="", undo="", undoable=False, failure=failure)
     return PreviewedStep(
         name=name,
         kind=prepared.definition.step(name).kind,

@@ -11,6 +11,8 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
+from msgspec.structs import replace
+
 from alma.core import events as ev
 from alma.core.decide import (
     Command,
@@ -24,7 +26,7 @@ from alma.core.decide import (
 )
 from alma.core.operation import Operation
 from alma.core.run import RunStatus, SagaState, StepStatus
-from alma.errors import AlmaError, RefusedError
+from alma.errors import RefusedError
 from alma.runner.executor import Executor
 from alma.runner.leftovers import name_leftovers
 from alma.runner.signals import catch_signals
@@ -143,7 +145,7 @@ class Runner:
                     step=status.name,
                     operation=operation.id,
                     found=found.found,
-                    evidence=found.evidence,
+                    evidence=self._recorder.redact.clean(found.evidence),
                 )
             )
             return
@@ -159,24 +161,32 @@ class Runner:
             undone = await adapter.compensate(self._executor.call(command))
         except RefusedError:
             raise
-        except AlmaError as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a kind's own may raise anything
             await self._could_not_look(command, kind, error)
             return
         if isinstance(undone, Compensated):
             self._recorder.defer(
-                ev.StepCompensated(step=status.name, how=undone.how, evidence=undone.evidence)
+                ev.StepCompensated(
+                    step=status.name,
+                    how=undone.how,
+                    evidence=self._recorder.redact.clean(undone.evidence),
+                )
             )
         elif isinstance(undone, Retained):
             leftovers = self._recorder.clean(undone.leftovers)
             self._recorder.defer(
-                ev.StepRetained(step=status.name, reason=undone.reason, leftovers=leftovers)
+                ev.StepRetained(
+                    step=status.name,
+                    reason=self._recorder.redact(undone.reason),
+                    leftovers=leftovers,
+                )
             )
 
     async def _act(self, command: Execute, status: StepStatus, adapter: StepHandler) -> None:
         if status.started is None:
             try:
                 started = await adapter.inspect()
-            except AlmaError as error:
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
                 await self._could_not_look(command, "up", error)
                 return
             self._recorder.defer(started)
@@ -184,25 +194,24 @@ class Runner:
             await adapter.execute(self._executor.call(command))
         except RefusedError:
             raise
-        except AlmaError as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
             await self._could_not_look(command, "up", error)
 
     async def _could_not_look(
-        self, command: Execute | Compensate, kind: ev.OperationKind, error: AlmaError
+        self, command: Execute | Compensate, kind: ev.OperationKind, error: BaseException
     ) -> None:
         """The state cannot be read: nothing was done, and the attempt counts as failed."""
-        failure = ev.Failure(kind="backend", message=error.message, hint=error.hint)
+        outcome = Outcome.raised(error)
+        words = outcome.failure.message if outcome.failure else ""
         definition = self.run.definition.step(command.step)
         left = ev.Leftover(
             step=command.step,
             stack=f"{definition.project}/{self.run.definition.stack}" if definition.project else "",
-            reason=f"what is left could not be seen: {error.message}",
+            reason=f"what is left could not be seen: {words}",
         )
 
         async def work(_operation: Operation) -> Outcome:
-            return Outcome(
-                failure=failure, leftovers=() if isinstance(command, Execute) else (left,)
-            )
+            return replace(outcome, leftovers=() if isinstance(command, Execute) else (left,))
 
         await self._executor.perform(command, kind, work, ())
 

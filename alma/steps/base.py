@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from alma.core.events import Failure, Leftover, OperationKind, ResourceChange, RunKind, StepStarted
 from alma.core.operation import Context, Difference, Operation, Reconciled
 from alma.core.run import OpenOperation, RunStatus, StepStatus
+from alma.errors import AlmaError
 from alma.system.environment import flags_in
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
         """Of work that raised: whatever it is, it failed."""
         import traceback
 
+        if isinstance(error, AlmaError):
+            return cls(failure=Failure(kind="backend", message=error.message, hint=error.hint))
         try:
             words = str(error).strip() or "no message"
         except Exception as another:  # noqa: BLE001 - its own words cannot be had

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Self, TypedDict
 
 from alma.core.definition import Definition, Retry, StepDefinition
 from alma.core.secret import Secret, secrets_in
-from alma.core.validation import check_key, check_name, check_seconds, check_value
+from alma.core.validation import check_key, check_name, check_seconds, plain_value
 from alma.errors import DefinitionError
 from alma.steps.base import Check, DoctorOptions, Session, SessionOptions, StepHandler
 from alma.steps.unbound import UnboundHandler
@@ -63,20 +63,21 @@ class Step:
             cls.kind = f"{_importable(cls.__module__)}:{cls.__qualname__}"
 
     def __post_init__(self) -> None:
-        check_name("step", self.name)
-        for key, value in self.inputs.items():
-            check_key(self.where, key)
-            if not isinstance(value, Output):
-                check_value(f"{self.where}: input {key!r}", value)
+        self._set("name", check_name("step", self.name))
+        inputs = {
+            check_key(self.where, key): value
+            if isinstance(value, Output)
+            else plain_value(f"{self.where}: input {key!r}", value)
+            for key, value in self.inputs.items()
+        }
         for what in ("retry", "compensation_retry"):
             if not isinstance(policy := getattr(self, what), Retry):
                 raise DefinitionError(f"{self.where}: {what} must be a Retry, not {policy!r}.")
         after = [self.after] if isinstance(self.after, str | Step) else self.after
-        for entry in after or ():
-            if not isinstance(entry, Step):
-                check_name("step", entry)
-        self._set("inputs", dict(self.inputs))
-        self._set("after", None if after is None else tuple(after))
+        if after is not None:
+            named = (one if isinstance(one, Step) else check_name("step", one) for one in after)
+            self._set("after", tuple(named))
+        self._set("inputs", inputs)
         for what in ("timeout", "compensation_timeout"):
             self._set(what, check_seconds(f"{self.where}: {what}", getattr(self, what)))
         self._set("pivot", bool(self.pivot))
@@ -114,7 +115,7 @@ class Step:
 
     def output(self, name: str) -> Output:
         """The output of that name, for `inputs={"...": step.output("...")}` of another step."""
-        return Output(self.name, name, self.owner)
+        return Output(self.name, str.__str__(name), self.owner)
 
     @property
     def owns(self) -> tuple[tuple[str, str], ...]:
@@ -221,12 +222,14 @@ def prewarmed(steps: Sequence[Step], stack: str) -> Iterator[None]:
         yield
 
 
-def check_variables(step: Step, variables: Mapping[str, Any]) -> None:
-    """Refuse values that are no JSON, and names that are given as input too."""
-    for key, value in variables.items():
-        check_value(f"{step.where}: variable {key!r}", value)
+def plain_variables(step: Step, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """As plain JSON; DefinitionError for what is none, and for names that are an input's too."""
     if both := set(variables) & set(step.inputs):
         raise DefinitionError(f"{step.where}: {min(both)!r} is given as variable and as input.")
+    return {
+        str.__str__(key): plain_value(f"{step.where}: variable {key!r}", value)
+        for key, value in variables.items()
+    }
 
 
 def _name(owner: object) -> str:

@@ -123,4 +123,6 @@ class NoteHandler(StepHandler):
         return None if outcome.failure else Compensated(how="called")
 
     async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:
+        if self.text == "blot":
+            raise OSError("the pen leaks")
         return StepPreview(what=f"write {self.path.name}", undo="erase it", undoable=True)

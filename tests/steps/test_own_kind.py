@@ -86,6 +86,16 @@ async def test_a_preview_asks_it(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+async def test_a_preview_that_raises_is_one_that_failed(tmp_path: Path) -> None:
+    saga = Saga("letters")
+    saga.add(Note(name="note", path=tmp_path / "note.txt", text="blot"))
+    found = await preview(saga, settings(FakeEngine(), tmp_path / "j.db"))
+    assert not found.ok
+    failure = found.steps[0].foreseen.failure
+    assert failure is not None
+    assert failure.message == "OSError: the pen leaks"
+
+
 async def test_the_journal_alone_undoes_it(tmp_path: Path) -> None:
     """Its class is imported by what the journal calls its kind."""
     given, path = settings(FakeEngine(), tmp_path / "j.db"), tmp_path / "note.txt"

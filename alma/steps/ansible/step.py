@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from alma.core.definition import StepDefinition
 from alma.errors import DefinitionError, ToolError
 from alma.steps.base import Check, DoctorOptions, Session
-from alma.steps.step import Step, check_variables
+from alma.steps.step import Step, plain_variables
 from alma.steps.values import digest, files_digest, inputs_of, journaled_values, lacking, plain
 from alma.system.environment import ANSIBLE, PYTHON
 
@@ -34,7 +34,7 @@ class AnsibleStep(Step):
 
     def validate(self) -> None:
         """Playbooks and inventory are there."""
-        check_variables(self, self.variables)
+        self._set("variables", plain_variables(self, self.variables))
         for what in ("playbook", "undo_playbook"):
             if (given := getattr(self, what)) is not None:
                 check_playbook(self.where, path := Path(given).absolute())

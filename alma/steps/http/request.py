@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from alma.core.secret import Secret, secrets_in
-from alma.core.validation import check_value
+from alma.core.validation import plain_value
 from alma.errors import DefinitionError
 
 PLACEHOLDER: Final = re.compile(r"\{(inputs|outputs)\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\}")
@@ -89,7 +89,7 @@ def check_request(where: str, what: str, asked: object, inputs: Mapping[str, Any
     _check_expected(where, asked.expect)
     for name, value in (("json", asked.json), ("headers", asked.headers), ("params", asked.params)):
         if value is not None:
-            check_value(f"{where}: {name}", value)
+            plain_value(f"{where}: {name}", value, null=True)
     for kind, name in sorted(asked.references()):
         if kind == "inputs" and not _among_any(name, inputs):
             raise DefinitionError(
@@ -107,7 +107,7 @@ def _check_expected(where: str, expected: Expected | None) -> None:
     if expected is None:
         return
     if isinstance(expected, Mapping):
-        check_value(f"{where}: expect", expected)
+        plain_value(f"{where}: expect", expected, null=True)
     statuses = [] if isinstance(expected, Mapping) else expected
     for status in [statuses] if isinstance(statuses, int) else statuses:
         if type(status) is not int or not 100 <= status <= 599:  # noqa: PLR2004 - RFC 9110, 15

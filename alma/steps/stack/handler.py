@@ -26,6 +26,7 @@ from alma.pulumi.engine import (
 from alma.pulumi.snapshots import Snapshots
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
 from alma.steps.callables import call_function
+from alma.steps.stack.config import config_value
 from alma.steps.stack.leftovers import StackLeftovers, outliving
 from alma.steps.stack.pending import (
     creates_in,
@@ -164,10 +165,16 @@ class StackHandler(Struct, kw_only=True):
         )
 
     def _request(self, inputs: Mapping[str, Any], now: Checkpoint, log_dir: str) -> UpRequest:
+        # What another step gave can be null: to a program that is a key that is not there.
+        given = {
+            key: config_value(f'Step "{self.name}": input {key!r}', value, null=True)
+            for key, value in inputs.items()
+            if value is not None
+        }
         return UpRequest(
             ref=self.ref,
             program=self.program,
-            config={**self.config, **inputs},
+            config={**self.config, **given},
             defaults=self.defaults,
             create=not now.exists,
             log_dir=log_dir,

@@ -10,13 +10,14 @@ from typing import Any, Literal, Self
 
 from alma.core.definition import Definition, StepDefinition
 from alma.core.operation import Resolver
-from alma.core.validation import check_choice, check_key, check_name, check_value
+from alma.core.validation import check_choice, check_key, check_name
 from alma.errors import DefinitionError
 from alma.pulumi.engine import StackRef, WorkspaceOptions
 from alma.steps.base import Check, DoctorOptions, SessionOptions, StepHandler
+from alma.steps.stack.config import config_value
 from alma.steps.stack.options import told
 from alma.steps.stack.session import StackSession
-from alma.steps.step import Step
+from alma.steps.step import Output, Step
 from alma.steps.values import code, digest, lacking, plain, project_digest
 
 StackCompensation = Literal["destroy", "restore", "retain"] | Callable[..., Any]
@@ -56,8 +57,14 @@ class StackStep(Step):
             raise DefinitionError(
                 f"{self.where}: the resolver must be callable, not {self.resolver!r}."
             )
-        for key, value in self.config.items():
-            check_value(f"{self.where}: config {check_key(self.where, key)!r}", value)
+        config = {
+            check_key(self.where, key): config_value(f"{self.where}: config {key!r}", value)
+            for key, value in self.config.items()
+        }
+        self._set("config", config)
+        for key, value in self.inputs.items():
+            if not isinstance(value, Output):
+                config_value(f"{self.where}: input {key!r}", value)
         if both := set(self.config) & set(self.inputs):
             raise DefinitionError(f"{self.where}: {min(both)!r} is given as config and as input.")
         own = self.project

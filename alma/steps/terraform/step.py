@@ -13,7 +13,7 @@ from alma.core.definition import StepDefinition
 from alma.core.validation import check_choice
 from alma.errors import DefinitionError, ToolError
 from alma.steps.base import Check, DoctorOptions, Session
-from alma.steps.step import Step, check_variables
+from alma.steps.step import Step, plain_variables
 from alma.steps.values import (
     code,
     digest,
@@ -52,7 +52,7 @@ class TerraformStep(Step):
         if not callable(self.compensation):
             choices = ("destroy", "retain")
             check_choice(f"{self.where}: compensation", self.compensation, choices)
-        check_variables(self, self.variables)
+        self._set("variables", plain_variables(self, self.variables))
         self._set("work_dir", Path(self.work_dir).absolute())
         check_module(self.where, self.work_dir, self.values)
 
