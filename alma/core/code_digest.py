@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterator, Mapping
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 _PLAIN: Final = (str, bytes, int, float, complex, bool, type(None), type(Ellipsis))
@@ -72,7 +72,11 @@ def _captured(function: FunctionType, seen: set[int]) -> Iterator[str]:
 
 def _reference(value: Any, module: str, seen: set[int]) -> Iterator[str]:
     """Something of the same module is followed; of another, it stands for itself by its name."""
-    if isinstance(value, FunctionType | type) and value.__module__ != module:
+    if issubclass(type(value), ModuleType):
+        # Asked first: `isinstance` reads `__class__`, which loads a lazy module. And its class
+        # does not count, since it is another one from then on.
+        yield f"a builtins.module {module_name(value)}"
+    elif isinstance(value, FunctionType | type) and value.__module__ != module:
         yield f"{value.__module__}.{value.__qualname__}"
     else:
         yield from _value(value, seen)
@@ -130,6 +134,11 @@ def _code(code: CodeType) -> Iterator[str]:
             yield from _code(constant)
         else:
             yield from _value(constant, set())
+
+
+def module_name(module: ModuleType) -> str:
+    """A module's name; a lazy one is not loaded to tell it."""
+    return str(object.__getattribute__(module, "__dict__").get("__name__", ""))
 
 
 def referred_names(code: CodeType) -> set[str]:

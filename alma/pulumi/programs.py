@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from types import FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import cloudpickle
 
-from alma.core.code_digest import code_digest, referred_names
+from alma.core.code_digest import code_digest, module_name, referred_names
 from alma.errors import DefinitionError
 
 __all__ = ["code_digest", "serialize_program"]
@@ -36,10 +38,34 @@ def serialize_program(
             cloudpickle.register_pickle_by_value(module)
             registered.callback(cloudpickle.unregister_pickle_by_value, module)
         try:
-            shipped: bytes = cloudpickle.dumps(program)
+            return _dumps(program)
         except Exception as error:
             raise _refusal(program, step, error) from error
-    return shipped
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no type hints
+    """cloudpickle's, with lazy modules by their name and with the names of source files."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        # Nothing is asked of a lazy module: reading an attribute would load it.
+        kind = type(obj)
+        if issubclass(kind, ModuleType) and kind is not ModuleType:
+            name = module_name(obj)
+            # The SDKs' modules of resources are of a class of their own until they are used,
+            # which cloudpickle's table of exact types does not know.
+            return (importlib.import_module, (name,)) if name in sys.modules else NotImplemented
+        if kind is CodeType:
+            # cloudpickle 3.1.3 writes "<dynamic-code>" for the file, and no traceback in a
+            # worker would tell the user's line. `CodeType` takes the file as its eleventh.
+            make, arguments = self.dispatch_table[CodeType](obj)
+            return make, (*arguments[:10], "".join(obj.co_filename), *arguments[11:])
+        return super().reducer_override(obj)
+
+
+def _dumps(value: Any) -> bytes:
+    with io.BytesIO() as written:
+        _Pickler(written).dump(value)
+        return written.getvalue()
 
 
 def _refusal(program: Any, step: str, error: Exception) -> DefinitionError:
@@ -120,7 +146,7 @@ def _function_parts(function: FunctionType) -> Iterator[tuple[str, Any]]:
 
 def _can_go(value: Any) -> bool:
     try:
-        cloudpickle.dumps(value)
+        _dumps(value)
     except Exception:  # noqa: BLE001 - whatever a user's object raises, it cannot go
         return False
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import subprocess
 import sys
 import threading
@@ -256,3 +257,40 @@ async def test_a_program_that_cannot_be_loaded_is_told(place: Place, tmp_path: P
     assert result.failure.kind == "program"
     assert "vanishing" in result.failure.message
     assert not any("init" in line for line in place.commands())
+
+
+AT_THE_TOP = """
+import logging
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as k8s
+from pulumi_aws import kendra
+
+log = logging.getLogger("shop.infra")
+
+
+def infra():
+    log.info("at work")
+    classes = [aws.fsx.Backup, kendra.Index, k8s.storage.v1.StorageClass]
+    pulumi.export("classes", [kind.__name__ for kind in classes])
+"""
+
+
+async def test_sdks_imported_at_the_top_of_the_file(place: Place, tmp_path: Path) -> None:
+    """Their modules are lazy: of a class of their own until something is read from them."""
+    file = tmp_path / "at_the_top.py"
+    file.write_text(AT_THE_TOP)
+    spec = importlib.util.spec_from_file_location("at_the_top", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert type(module.kendra) is not types.ModuleType
+    lazy = code_digest(module.infra)
+    result = await place.up(module.infra)
+    assert result.failure is None
+    assert result.outputs["classes"] == ["Backup", "Index", "StorageClass"]
+    assert type(module.kendra) is not types.ModuleType, "sending has loaded it"
+    assert module.kendra.Index
+    assert code_digest(module.infra) == lazy
