@@ -19,10 +19,12 @@ if sys.argv[1] == "build":
     target = pathlib.Path(sys.argv[sys.argv.index("-o") + 1])
     target.write_text("#!/bin/sh" + chr(10) + "echo v3.259.0" + chr(10))
     target.chmod(0o755)
-elif sys.argv[1] == "get":
+elif sys.argv[1:3] == ["mod", "edit"]:
     pin = pathlib.Path("go.mod")
     version = sys.argv[-1].rpartition("@")[2]
     pin.write_text(pin.read_text().replace("v3.259.0", version))
+elif sys.argv[1] == "list":
+    print("v3.272.0")
 else:
     source = here / "module" / "python" / "dist" / "pulumi-resource-pulumi-python"
     source.parent.mkdir(parents=True, exist_ok=True)

@@ -24,13 +24,14 @@ YAML_HOST = Pin("pulumi-language-yaml", HERE / "yaml", "github.com/pulumi/pulumi
 
 MINIMUM = (3, 250, 0)
 WANTED = "ALMA_TOOLCHAIN_PULUMI"
-"""A variable: the one version of the CLI that is to be had, other than that of go.mod."""
+"""A variable: the one version of the CLI that is to be had in place of go.mod's, or `newest`."""
 INSTALL = "install the Pulumi CLI (https://www.pulumi.com/docs/install/) or Go 1.25 or later"
 
 
 def directories() -> list[Path]:
     """Return the directories that hold the CLI, the dynamic provider and the YAML host."""
     wanted = os.environ.get(WANTED, "")
+    wanted = _newest() if wanted == "newest" else wanted
     cli = on_path(wanted) or made(wanted)
     # Pulumi itself looks for its plugins on PATH and then beside the CLI, links resolved.
     beside = (cli / CLI.name).resolve().parent
@@ -88,9 +89,23 @@ def _built(cli: Pin) -> Path:
     return go_build.directory(cli, partial(_build_cli, cli), install=INSTALL)
 
 
+def _newest() -> str:
+    """Ask Go for the newest version of the CLI."""
+    go, log = shutil.which("go"), cache.root() / "pulumi-newest.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = ["list", "-m", "-f", "{{.Version}}", f"{CLI.module}@latest"]
+    try:
+        if go is not None:
+            answer = run([go, *command], log=log, timeout=60, cwd=CLI.directory)
+            return answer.strip().removeprefix("v")
+    except FailedError:
+        pass
+    raise UnavailableError(f"Go is needed to ask which Pulumi is the newest, see {log}: {INSTALL}.")
+
+
 def _pinned(version: str) -> Pin:
     """Our go.mod at another version of Pulumi, made by Go: its checksum database vouches for it."""
-    modules = (f"{CLI.module}/cmd/pulumi@v{version}", f"{SDK}@v{version}")
+    required = (f"-require={CLI.module}@v{version}", f"-require={SDK}@v{version}")
 
     def make(part: Path, log: Path) -> None:
         go = shutil.which("go")
@@ -98,7 +113,10 @@ def _pinned(version: str) -> Pin:
             raise UnavailableError(f"Pulumi {version} can be pinned by Go only: {INSTALL}.")
         for name in ("go.mod", "go.sum"):
             shutil.copyfile(CLI.directory / name, part / name)
-        run([go, "get", *modules], log=log, timeout=go_build.TIMEOUT, cwd=part)
+        # `go get` would take the package for a module first, which not every proxy denies well.
+        run([go, "mod", "edit", *required], log=log, timeout=go_build.TIMEOUT, cwd=part)
+        packages = [go, "list", "-mod=mod", "-deps", f"{CLI.module}/cmd/pulumi"]
+        run(packages, log=log, timeout=go_build.TIMEOUT, cwd=part)
 
     key = cache.key("pulumi-pin", version, CLI.directory / "go.mod", CLI.directory / "go.sum")
     try:
