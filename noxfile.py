@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import nox
@@ -62,13 +64,18 @@ def install_resolved(session: nox.Session, *requirements: str) -> None:
     session.run("uv", "pip", "install", *how, *wanted)
 
 
-def pins(session: nox.Session, lock: str, *without: str) -> Path:
-    """Write a lock's versions alone, as constraints for what is installed by its own metadata."""
-    lines = (LOCKS / f"{lock}.txt").read_text().splitlines()
+def pins(session: nox.Session, lock: Path, names: Sequence[str] = ()) -> Path:
+    """Write a lock's versions, all or of these names, as constraints without hashes."""
+    lines = lock.read_text().splitlines()
     found = [line.rstrip(" \\") for line in lines if re.match(r"[\w.-]+==", line)]
-    file = Path(session.create_tmp(), f"{lock}-pins.txt")
-    file.write_text("\n".join(pin for pin in found if pin.split("==")[0] not in without))
+    file = Path(session.create_tmp(), f"{lock.stem}-pins.txt")
+    file.write_text("\n".join(pin for pin in found if not names or pin.split("==")[0] in names))
     return file
+
+
+def named(requirements: Iterable[str]) -> list[str]:
+    """Take the names of requirements."""
+    return [re.split(r"[^\w.-]", requirement)[0] for requirement in requirements]
 
 
 def run_tests(session: nox.Session) -> None:
@@ -143,10 +150,14 @@ def oldest(session: nox.Session) -> None:
     bounds = Path(session.create_tmp(), "oldest.txt")
     how = ("--quiet", "--resolution", "lowest-direct", "--all-extras", "--python-version", "3.11")
     session.run("uv", "pip", "compile", *how, "pyproject.toml", "-o", str(bounds))
-    # The tests' own tools are as locked: alma makes no claim about those.
-    named = {line.split("==")[0] for line in bounds.read_text().splitlines() if "==" in line}
-    tools = pins(session, "tests", *named)
-    install_resolved(session, "-c", str(tools), "-r", str(bounds))
+    project = PYPROJECT["project"]
+    extras = chain.from_iterable(project["optional-dependencies"].values())
+    own = named([*project["dependencies"], *extras])
+    # The tests' own tools are as locked: alma makes no claim about those, nor about what those
+    # and its own libraries need in their turn.
+    tools = named(nox.project.dependency_groups(PYPROJECT, "build", "test"))
+    locked = pins(session, LOCKS / "tests.txt", [name for name in tools if name not in own])
+    install_resolved(session, "-c", str(pins(session, bounds, own)), "-c", str(locked))
     run_tests(session)
 
 
@@ -201,7 +212,7 @@ def package(session: nox.Session) -> None:
         session.run("python", "-m", "venv", "--clear", str(home))
         pip = (str(home / "bin" / "python"), "-m", "pip", "install", "--quiet")
         # By its own metadata, which is what a user's pip goes by; only the versions are locked.
-        constraints = str(pins(session, "alma"))
+        constraints = str(pins(session, LOCKS / "alma.txt"))
         environment = {"PIP_CONSTRAINT": constraints, "PIP_BUILD_CONSTRAINT": constraints}
         session.run(*pip, str(made), env=environment, external=True)
     # Without the checkout: neither as the working directory nor on any path.
