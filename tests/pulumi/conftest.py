@@ -8,7 +8,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,15 @@ from alma.pulumi.engine import OperationResult, StackRef, UpRequest
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.programs import serialize_program
 from tests.pulumi import programs
+from tests.restore.vault import vault
 
 WRAPPER = """#!/bin/sh
-# Notes each Pulumi process that is started, then is that process.
+# Notes each Pulumi process that is started, then is that process; a new stack gets the provider
+# of secrets that a test chose.
 printf '%s\\n' "$*" >> "$ALMA_TEST_ARGV"
+case "$*" in
+*"stack init"*) set -- "$@" ${{ALMA_TEST_SECRETS:+--secrets-provider "$ALMA_TEST_SECRETS"}} ;;
+esac
 exec "{pulumi}" "$@"
 """
 
@@ -132,6 +137,21 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pulumi: str) -> P
     monkeypatch.setenv("PATH", os.pathsep.join(path))
     monkeypatch.chdir(work)
     return work
+
+
+@pytest.fixture(scope="session")
+def vault_url() -> Iterator[str]:
+    """A vault for the keys of stacks."""
+    with vault() as url:
+        yield url
+
+
+@pytest.fixture
+def keys_in_vault(vault_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New stacks have their key in a vault: no process of the CLI derives one of a passphrase."""
+    monkeypatch.setenv("VAULT_SERVER_URL", vault_url)
+    monkeypatch.setenv("VAULT_SERVER_TOKEN", "any")
+    monkeypatch.setenv("ALMA_TEST_SECRETS", "hashivault://key")
 
 
 @pytest.fixture

@@ -14,6 +14,9 @@ from alma.pulumi.local import PulumiEngine
 from tests.pulumi import programs
 from tests.pulumi.conftest import Place, environment, python, until
 
+# The passphrase is not what these show.
+pytestmark = pytest.mark.usefixtures("keys_in_vault")
+
 
 def _operations(result: OperationResult) -> dict[str, str]:
     assert result.failure is None, result.failure

@@ -19,6 +19,9 @@ from alma.pulumi.programs import code_digest, serialize_program
 from tests.pulumi import programs
 from tests.pulumi.conftest import Place, environment, python
 
+# The passphrase is not what these show.
+pytestmark = pytest.mark.usefixtures("keys_in_vault")
+
 GUARDED = threading.Lock()
 
 
