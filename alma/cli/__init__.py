@@ -7,6 +7,8 @@ command that runs something loads the runner.
 import gc
 from typing import Final
 
+from alma.system.descriptors import open_standard
+
 ALLOCATIONS: Final = 20_000
 """New objects between two looks for garbage. Python's own 700 is some forty looks while modules
 load, none of which is garbage; no part of a run makes so much that it matters to one."""
@@ -14,6 +16,7 @@ load, none of which is garbage; no part of a run makes so much that it matters t
 
 def main() -> None:
     """The entry point of `alma-pulumi`."""
+    open_standard()
     gc.set_threshold(ALLOCATIONS)
     from alma.cli.program import program
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -68,12 +70,25 @@ def _usage(error: click.ClickException, shared: Invocation) -> int:
 def _bug(error: Exception, shared: Invocation) -> int:
     import traceback
 
+    if file := _in_the_way():
+        message = f"{file} stands in the way of Python's own module {Path(file).stem}."
+        return tell(message, "Rename the file.", USAGE, shared)
     trace = "".join(traceback.format_exception(error))
     kept = _keep(trace)
     if shared.debug:
         say(trace, err=True)
     message = f"This is a bug in alma ({type(error).__name__}: {error})."
     return tell(message, f"Please report it with the traceback in {kept}", BUG, shared)
+
+
+def _in_the_way() -> str:
+    """A file beside the saga's that has been imported in the place of the standard library's."""
+    own = str(Path(os.__file__).parent)
+    for name in sys.stdlib_module_names & sys.modules.keys():
+        file = str(getattr(sys.modules[name], "__file__", None) or own)
+        if not file.startswith(own) and "-packages" not in file:
+            return file
+    return ""
 
 
 def _keep(trace: str) -> str:

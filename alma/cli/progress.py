@@ -138,7 +138,9 @@ def _sentence(run: RunStatus) -> str:
 def _details(run: RunStatus, shared: Invocation) -> list[str]:
     lines = ["", *report.failures(run)]
     if done := report.undone(run):
-        lines += ["", "Undone, and verified:", *done]
+        lines += ["", "Undone, and verified:", *done[:_MOST]]
+        if (more := len(done) - _MOST) > 0:  # why it failed is not to scroll away
+            lines.append(f"  ... and {more} more.")
     if run.leftovers:
         lines += ["", "Left behind:", *report.leftovers(run.leftovers[:_MOST])]
     if (more := len(run.leftovers) - _MOST) > 0:

@@ -105,5 +105,5 @@ def restore_preview(plan: Plan) -> list[str]:
 
 
 def _named(start: str, urn: str, identity: str, reason: str) -> list[str]:
-    which = f", id {text.plain(identity)}" if identity else ""
+    which = f", id {text.name(identity)}" if identity else ""
     return [f"{start} {text.resource(urn)}{which}", *text.block(reason, "    ", most=3)]

@@ -42,11 +42,19 @@ def steps(run: RunStatus) -> list[str]:
             str(step.operations or "-"),
             text.duration(step.seconds) if step.seconds else "-",
             text.changes(step.changes) or "-",
-            _remark(step),
+            _marked(step, run),
         )
         for step in run.steps.values()
     ]
     return text.table(("STEP", "STATE", "ATTEMPTS", "TIME", "CHANGES", ""), rows)
+
+
+def _marked(step: StepStatus, run: RunStatus) -> str:
+    """What became of it; the step at which the run failed is marked as such."""
+    remark = _remark(step)
+    if step.name != run.failed_step:
+        return remark
+    return f"failed; {remark}" if step.state is SagaState.COMPENSATED else f"failed: {remark}"
 
 
 def _remark(step: StepStatus) -> str:
@@ -127,11 +135,13 @@ def leftovers(left: tuple[Leftover, ...], gone: Mapping[Leftover, str] | None = 
         where = f" (stack {item.stack})" if item.stack else ""
         lines.append(f"  {item.step}{where}")
         if item.urn:
-            lines.append(f"    {text.resource(item.urn)}" + (f", id {item.id}" if item.id else ""))
-            if text.resource(item.urn) != text.plain(item.urn):  # a URN, and no address
-                lines.append(f"    {text.plain(item.urn)}")
+            lines.append(
+                f"    {text.resource(item.urn)}" + (f", id {text.name(item.id)}" if item.id else "")
+            )
+            if text.resource(item.urn) != text.name(item.urn):  # a URN, and no address
+                lines.append(f"    {text.name(item.urn)}")
         elif item.id:
-            lines.append(f"    id {text.plain(item.id)}")
+            lines.append(f"    id {text.name(item.id)}")
         lines += text.block(item.reason, "    ", most=3)
         if gone and item in gone:
             lines.append(f"    gone by now: run {gone[item]} has verified it")

@@ -14,6 +14,8 @@ _CODES: Final = re.compile(
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles and links
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
+_DIRECTIONS: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What turns the direction of writing: a name would read as another one."""
 _DONE: Final = {
     "create": "created",
     "update": "updated",
@@ -28,7 +30,13 @@ _DONE: Final = {
 
 def plain(text: str) -> str:
     """Without terminal codes: what a provider or a program said is shown, not obeyed."""
-    return _CODES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    shown = _CODES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return _DIRECTIONS.sub(lambda found: f"\\u{ord(found[0]):04x}", shown)
+
+
+def name(text: str) -> str:
+    """A name or an id: on one line, whatever is in it."""
+    return plain(text.replace("\r", "\\r").replace("\n", "\\n"))
 
 
 def one_line(text: str, width: int = 200) -> str:
@@ -84,8 +92,8 @@ def resource(urn: str) -> str:
     """`aws:s3/bucket:Bucket logs` for a URN; the text itself when it is none."""
     parts = urn.split("::", 3)
     if len(parts) < 4:  # noqa: PLR2004 - urn:pulumi:STACK, PROJECT, TYPES, NAME
-        return plain(urn)
-    return plain(f"{parts[2].rsplit('$', 1)[-1]} {parts[3]}")
+        return name(urn)
+    return name(f"{parts[2].rsplit('$', 1)[-1]} {parts[3]}")
 
 
 def command_line(words: str, journal: Path | None) -> str:

@@ -246,9 +246,10 @@ async def _value(
     known = outputs.get(source.step, run.steps[source.step].outputs)
     if source.name not in known:
         have = ", ".join(sorted(known)) or "none"
-        raise MissingOutputError(
-            f'step "{source.step}" has no output "{source.name}"; it has: {have}'
-        )
+        message = f'step "{source.step}" has no output "{source.name}"; it has: {have}'
+        if run.steps[source.step].definition.project:
+            message += f'; export it with pulumi.export("{source.name}", ...)'
+        raise MissingOutputError(message)
     if is_whole(known[source.name]):
         return known[source.name]
     revealed = await reveal(source.step)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from alma.core.events import Leftover
+from msgspec.structs import replace
+
+from alma.core.events import Failure, Leftover
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.steps.base import Outcome, StepHandler
 
@@ -20,23 +22,38 @@ async def name_leftovers(
     for step in _not_undone(run):
         left.extend(still_running(run, step, reason))
         if step.retained or step.leftovers:
-            left.extend(step.leftovers)
+            left.extend(_own_reason(each, step.undo_failure) for each in step.leftovers)
             continue
         if run.kind == "restore":
             left.append(_as_it_is(run, step, reason))
             continue
-        why = "not undone: another step that was not undone may still use it"
+        users = (s.name for s in _not_undone(run) if step.name in s.definition.dependencies)
+        user = next(users, "")
+        why = f'not undone: step "{user}" is not undone and may still use it'
+        if not user:
+            why = "not undone: another step that was not undone may still use it"
         if run.direction == "forward" and run.kind == "up":
             why = reason
         if step.undo_failure is not None:
             why = f"its undo failed: {step.undo_failure.message}"
         try:
-            left.extend(await adapters[step.name].leftovers(step, why))
+            found = await adapters[step.name].leftovers(step, why)
+            left.extend(_own_reason(each, step.undo_failure) for each in found)
         except Exception as error:  # noqa: BLE001 - whoever cannot look at it, it is named
             seen = Outcome.raised(error).failure
             words = f"{why}; its state could not be read: {seen.message if seen else ''}"
             left.append(Leftover(step=step.name, reason=words))
     return tuple(left)
+
+
+def _own_reason(left: Leftover, failure: Failure | None) -> Leftover:
+    """What a provider said of one resource is no reason why another one is still there."""
+    if failure is None or not failure.urn or not left.urn or left.urn == failure.urn:
+        return left
+    if failure.message not in left.reason:
+        return left
+    other = failure.urn.split("::", 3)[-1]
+    return replace(left, reason=f"still there: the undo of its step failed at {other}")
 
 
 def still_running(run: RunStatus, step: StepStatus, reason: str) -> tuple[Leftover, ...]:

@@ -26,6 +26,8 @@ from alma.system import files
 PATIENCE: Final = 0.005
 """Seconds that what was deferred waits for the next intent: to decide on it, and to read the
 state of the next stack, takes half of that."""
+LONGEST: Final = 20_000
+"""Characters of a message or a reason that are kept."""
 UNTIL_ITS_CLI: Final = 0.05
 """Seconds that a worker waits to be noted together with the CLI that it starts."""
 
@@ -143,19 +145,27 @@ class Recorder:
     def clean(self, leftovers: tuple[ev.Leftover, ...]) -> tuple[ev.Leftover, ...]:
         """The leftovers without secrets in what a provider or a callable has said."""
         return tuple(
-            replace(left, id=self.redact(left.id), reason=self.redact(left.reason))
+            replace(left, id=self.redact(left.id), reason=_bounded(self.redact(left.reason)))
             for left in leftovers
         )
 
     def clean_failure(self, failure: ev.Failure, log: Path) -> ev.Failure:
         """The failure without secrets, and with its log where there is one."""
         kept = failure.log or (str(log) if log.exists() else "")
-        return replace(clean_failure(failure, self.redact), log=kept)
+        clean = clean_failure(failure, self.redact)
+        return replace(clean, message=_bounded(clean.message), hint=_bounded(clean.hint), log=kept)
 
     def write_trace(self, directory: Path, text: str) -> None:
         """Keep a traceback beside the operation's other logs, redacted, mode 0600."""
         files.make_directory(directory)
         files.replace(directory / "traceback.txt", self.redact(text), durable=False)
+
+
+def _bounded(text: str) -> str:
+    """A provider's answer of 10 MB is in the operation's log; the journal has its beginning."""
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[:LONGEST]}… ({len(text)} characters)"
 
 
 def _tell(run: RunStatus, entry: ev.Recorded, reporter: Reporter) -> None:

@@ -5,6 +5,7 @@ What only a run needs is imported where it is: commands that read start faster.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,10 +25,8 @@ DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
 
 def new_run_id(now: datetime) -> str:
     """Sorts by time: `20260131-142501-042-9f3c`, UTC to the millisecond, and four hex digits."""
-    import secrets
-
     stamp = now.astimezone(UTC)
-    return f"{stamp:%Y%m%d-%H%M%S}-{stamp.microsecond // 1000:03d}-{secrets.token_hex(2)}"
+    return f"{stamp:%Y%m%d-%H%M%S}-{stamp.microsecond // 1000:03d}-{os.urandom(2).hex()}"
 
 
 def actor() -> str:

@@ -29,6 +29,7 @@ from alma.runner.resume import aws_target, go_on
 from alma.runner.settings import Settings, actor, new_run_id
 from alma.saga.python_file import capture_if_loading
 from alma.saga.saga import Saga
+from alma.system.descriptors import open_standard
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ def run_sync(main: Callable[[], Awaitable[T]]) -> T:
     async def call() -> T:
         return await main()
 
+    open_standard()
     return asyncio.run(call())
 
 

@@ -176,7 +176,7 @@ def test_modules_that_help_imports() -> None:
     loaded = modules("--help")
     assert not loaded & (HEAVY | {"sqlite3", "hashlib", "tempfile", "json"})
     ours = {name for name in loaded if name.startswith("alma.") and ".cli" not in name}
-    assert ours == {"alma.errors", "alma.__about__"}
+    assert ours == {"alma.errors", "alma.__about__", "alma.system", "alma.system.descriptors"}
 
 
 def test_modules_that_status_imports() -> None:

@@ -59,7 +59,8 @@ async def test_a_missing_output_is_the_consumer_s_failure(journal: Path) -> None
     engine = FakeEngine(programs={"s-a": FakeProgram(outputs={"path": "x"})})
     result = await ended(up(three(), settings=settings(engine, journal)))
     assert result.error is not None
-    assert result.error.message == 'step "a" has no output "url"; it has: path'
+    words = 'step "a" has no output "url"; it has: path; export it with pulumi.export("url", ...)'
+    assert result.error.message == words
     assert result.state is SagaState.COMPENSATED
 
 

@@ -22,6 +22,9 @@ from alma.steps.values import code, digest, lacking, plain, project_digest
 
 StackCompensation = Literal["destroy", "restore", "retain"] | Callable[..., Any]
 
+_GENERATOR, _ASYNC_GENERATOR = 0x20, 0x200
+"""As in `inspect`, which takes 10 ms to load."""
+
 FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
 """The names that Pulumi itself looks for."""
 
@@ -50,6 +53,7 @@ class StackStep(Step):
             raise DefinitionError(
                 f"{self.where}: the program must be callable, not {self.program!r}."
             )
+        _check_program(self.where, self.program)
         if not callable(self.compensation):
             choices = ("destroy", "restore", "retain")
             check_choice(f"{self.where}: compensation", self.compensation, choices)
@@ -173,6 +177,27 @@ class StackStep(Step):
         from alma.steps.stack.doctor import examine
 
         return await examine(asked)
+
+
+def _check_program(where: str, program: object) -> None:
+    """A program is called with nothing, and what it makes it makes when it is called."""
+    code = getattr(program, "__code__", None)
+    if code is None or hasattr(program, "__wrapped__"):
+        return
+    if code.co_flags & (_GENERATOR | _ASYNC_GENERATOR):
+        raise DefinitionError(
+            f"{where}: the program is a generator, and would make nothing.",
+            hint="Leave out its yield.",
+        )
+    bound = int(hasattr(program, "__self__"))
+    needed = code.co_argcount - bound - len(getattr(program, "__defaults__", None) or ())
+    keywords = code.co_kwonlyargcount - len(getattr(program, "__kwdefaults__", None) or ())
+    if needed > 0 or keywords > 0:
+        name = code.co_varnames[bound if needed > 0 else code.co_argcount]
+        raise DefinitionError(
+            f"{where}: the program must take no argument, but it needs {name}.",
+            hint="Give it the value by functools.partial, or as config.",
+        )
 
 
 def find_project(where: str, directory: Path) -> str:

@@ -1,0 +1,101 @@
+"""Why something is left, and why a step failed: each thing its own reason, and no more of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alma import DefinitionError, Saga, SagaState
+from alma.core.events import Failure, Leftover
+from alma.runner import run_sync, up
+from alma.runner.leftovers import _own_reason
+from alma.runner.recorder import LONGEST
+from alma.testing import FakeEngine
+from tests.runner.helpers import ended, program, settings
+
+
+def test_what_was_said_of_one_resource_is_not_the_reason_of_another() -> None:
+    failed = "urn:pulumi:dev::p::aws:s3/bucket:Bucket::logs"
+    failure = Failure(kind="provider", message="BucketNotEmpty", urn=failed)
+    reason = "its undo failed: BucketNotEmpty"
+    own = Leftover(step="s", urn=failed, reason=reason)
+    other = Leftover(step="s", urn=failed.replace("logs", "data"), reason=reason)
+    assert _own_reason(own, failure) is own
+    assert _own_reason(other, failure).reason == (
+        "still there: the undo of its step failed at logs"
+    )
+
+
+async def test_a_step_that_is_kept_for_another_names_it(journal: Path) -> None:
+    def stuck() -> None:
+        raise RuntimeError("no")
+
+    saga = Saga("s")
+    saga.add_step("a", action=lambda: None, compensation=lambda: None)
+    saga.add_step("b", action=lambda: None, compensation=stuck)
+    saga.add_step("c", action=stuck, compensation="none")
+    result = await ended(up(saga, journal=journal))
+    assert result.state is SagaState.FAILED
+    reasons = {left.step: left.reason for left in result.leftovers}
+    assert reasons["a"] == 'not undone: step "b" is not undone and may still use it'
+
+
+def test_of_a_very_long_message_the_beginning_is_kept(journal: Path) -> None:
+    def loud() -> None:
+        raise RuntimeError("x" * 10_000_000)
+
+    saga = Saga("s")
+    saga.add_step("a", action=loud, compensation="none")
+    result = run_sync(lambda: ended(up(saga, journal=journal)))
+    assert result.error is not None
+    assert len(result.error.message) < LONGEST + 100
+    assert journal.stat().st_size < 2_000_000
+
+
+async def test_an_output_that_a_program_does_not_export_says_how(journal: Path) -> None:
+    saga = Saga("s")
+    a = saga.add_stack("a", program=program)
+    saga.add_stack("b", program=program, inputs={"x": a.output("nothing")})
+    result = await ended(up(saga, settings=settings(FakeEngine(), journal)))
+    assert result.error is not None
+    assert 'export it with pulumi.export("nothing", ...)' in result.error.message
+
+
+def generator() -> object:
+    yield 1
+
+
+def needs(region: str) -> None:
+    """A program that is called with nothing, so it cannot have this."""
+
+
+def keyword(*, region: str) -> None:
+    """The same."""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (generator, "is a generator"),
+        (needs, "it needs region"),
+        (keyword, "it needs region"),
+        (lambda x: x, "it needs x"),
+    ],
+)
+def test_a_program_that_cannot_be_called_is_refused_at_once(wrong: object, words: str) -> None:
+    with pytest.raises(DefinitionError, match=words):
+        Saga("s").add_stack("a", program=wrong)  # type: ignore[arg-type]
+
+
+def test_a_program_with_defaults_and_a_bound_one_are_taken() -> None:
+    class Programs:
+        def one(self) -> None:
+            """A method has its object."""
+
+    def two(region: str = "eu") -> None:
+        """A default is enough."""
+
+    saga = Saga("s")
+    saga.add_stack("a", program=Programs().one)
+    saga.add_stack("b", program=two)
