@@ -42,8 +42,7 @@ class Failure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=
 
     `kind`: program, provider, action, locked, cancelled, timeout, worker, passphrase, backend,
     pending (a create was cut off, and nobody could say what became of it), refused (a service
-    said no, and would again), unverified, or unknown. `log` is the file with the CLI's whole
-    output.
+    said no, and would again), unverified, or unknown. `log` is the file of all that was said.
     """
 
     kind: str
@@ -71,11 +70,16 @@ class ResourceChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """A process by what identifies it for good: host, pid and start time (seconds, epoch)."""
+    """A process for good: host (after `#` its boot and namespace), pid, start (seconds, epoch)."""
 
     host: str
     pid: int
     started: float
+
+    @property
+    def machine(self) -> str:
+        """The host's name alone, for people."""
+        return self.host.partition("#")[0]
 
 
 class Event(

@@ -148,7 +148,7 @@ def _busy(store: Store, target: str) -> RunnerBusyError:
             f"Another runner is just starting on {target}.", hint="Try again in a moment."
         )
     return RunnerBusyError(
-        f"Another runner holds {target}: pid {found.process.pid} on {found.process.host}, "
+        f"Another runner holds {target}: pid {found.process.pid} on {found.process.machine}, "
         f"since {to_stamp(found.acquired_at)}, run {found.run}.",
         hint=f"Wait for it, or stop it with: kill -INT {found.process.pid}",
     )

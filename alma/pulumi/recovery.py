@@ -114,9 +114,9 @@ class Reconciliation:
     async def run(self) -> Reconciled:
         """Wait, end what hangs, break proven dead locks. Raises `RefusedError` for a live one."""
         self._evidence.elsewhere = [
-            f"{process.host} (pid {process.pid})"
+            f"{process.machine} (pid {process.pid})"
             for process in self._journaled
-            if process.host != live.HOST
+            if not live.is_here(process)
         ]
         await self._wait_for_cli()
         await self._end_plugins()
@@ -143,11 +143,13 @@ class Reconciliation:
         if self._root is None:
             return
         for lock in locks_of(self._root, self._ref):
-            if not lock.is_proven_dead():
+            # Where a process of the operation was in another namespace, or on another host of this
+            # name, a pid that is not here proves nothing.
+            if self._evidence.elsewhere or not lock.is_proven_dead():
                 raise RefusedError(
                     f"Stack {self._ref.project}/{self._ref.stack} is locked by {lock.holder}.",
-                    hint="Wait for it to end. If it is known to be dead on its own host, "
-                    f"delete {lock.path}.",
+                    hint="Wait for it to end. If it is known to be dead where it ran (a host or a "
+                    f"container), delete {lock.path}.",
                 )
             break_lock(lock)
             self._evidence.broken.append(lock.holder)

@@ -89,7 +89,7 @@ def status(view: RunView, following: list[str], gone: Mapping[Leftover, str]) ->
         "runner": runner
         and {
             "pid": runner.process.pid,
-            "host": runner.process.host,
+            "host": runner.process.machine,
             "actor": runner.actor,
             "since": runner.acquired_at.isoformat(),
         },

@@ -33,7 +33,7 @@ def summarize(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an even
             return f"{event.kind} of {event.saga}/{event.stack}, {text.count(steps, 'step')}"
         case ev.RunnerAttached():
             process = event.process
-            return f"driven by {event.actor}, pid {process.pid} on {process.host}"
+            return f"driven by {event.actor}, pid {process.pid} on {process.machine}"
         case ev.RunResumed():
             changed = ", with a changed definition" if event.definition is not None else ""
             return f"taken up again, {event.direction}, by {event.actor}{changed}"
@@ -47,7 +47,7 @@ def summarize(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an even
             attempt = f" (attempt {event.attempt})" if event.attempt > 1 else ""
             return f"{_BEGUN[event.kind]}{attempt}"
         case ev.ProcessSpawned():
-            return f"{event.role} is pid {event.process.pid} on {event.process.host}"
+            return f"{event.role} is pid {event.process.pid} on {event.process.machine}"
         case ev.SignalSent():
             return f"{event.signal} sent, because of the {event.why}"
         case ev.OperationSucceeded():

@@ -87,7 +87,7 @@ def _run(found: RunView) -> Iterator[Check]:
         yield Check(name="run", level="warn", message=message, mend=mend)
     elif found.runner is not None:
         process = found.runner.process
-        message = f"{name} is running now, pid {process.pid} on {process.host}"
+        message = f"{name} is running now, pid {process.pid} on {process.machine}"
         if may_live(process):
             yield Check(name="lease", level="ok", message=message)
         else:

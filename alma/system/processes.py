@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import psutil
@@ -19,6 +20,23 @@ import psutil
 from alma.core.events import Process
 
 HOST: Final = socket.gethostname()
+
+
+def _place() -> str:
+    """This host, with what tells apart those of one name: the boot, and the pid namespace.
+
+    Containers may share their host's name, or one of their own choosing; a pid of one means
+    nothing, or another process, in the next.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().partition("-")[0]
+        namespace = Path("/proc/self/ns/pid").readlink().name.strip("pid:[]")
+    except OSError:
+        return HOST
+    return f"{HOST}#{boot}-{namespace}"
+
+
+PLACE: Final = _place()
 
 MARKER: Final = "ALMA_OPERATION"
 """Environment variable of an operation's processes, by which they are found again."""
@@ -32,7 +50,12 @@ GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError, Pro
 
 def identify(pid: int) -> Process:
     """The process that has this pid now; `psutil.NoSuchProcess` when none has."""
-    return Process(host=HOST, pid=pid, started=psutil.Process(pid).create_time())
+    return Process(host=PLACE, pid=pid, started=psutil.Process(pid).create_time())
+
+
+def is_here(process: Process) -> bool:
+    """Whether its pid is one of ours to look at; older journals name the host alone."""
+    return process.host in (PLACE, HOST)
 
 
 def this_process() -> Process:
@@ -42,7 +65,7 @@ def this_process() -> Process:
 
 def may_live(process: Process) -> bool:
     """False only when it is certain that the process is gone: of this host, and not there."""
-    if process.host != HOST:
+    if not is_here(process):
         return True
     try:
         started = psutil.Process(process.pid).create_time()
@@ -55,7 +78,7 @@ def may_live(process: Process) -> bool:
 
 def find(process: Process) -> psutil.Process | None:
     """The live process that is this one, or None: gone, a zombie, of another host."""
-    if process.host != HOST:
+    if not is_here(process):
         return None
     try:
         candidate = psutil.Process(process.pid)

@@ -272,4 +272,13 @@ MATRIX: Final = (
             "restore/test_held.py::test_what_is_only_read_stays_read",
         ),
     ),
+    Row(
+        35,
+        "another pid namespace, host or boot under the same host name",
+        "nothing of it is taken for dead; REFUSED with the way out",
+        (
+            "pulumi/test_crashes.py::test_a_lock_of_another_namespace_is_not_broken",
+            "pulumi/test_crashes.py::test_a_process_is_looked_for_only_where_it_was",
+        ),
+    ),
 )

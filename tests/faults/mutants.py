@@ -237,6 +237,13 @@ MUTANTS: Final = (
         "tests/pulumi/test_environment.py::test_up_and_undo_are_as_without_them",
     ),
     _one(
+        "a lock of another namespace is broken",
+        "pulumi/recovery.py",
+        "if self._evidence.elsewhere or not lock.is_proven_dead():",
+        "if not lock.is_proven_dead():",
+        "tests/pulumi/test_crashes.py::test_a_lock_of_another_namespace_is_not_broken",
+    ),
+    _one(
         "what hangs in the state is not named",
         "steps/stack/leftovers.py",
         "return (*self.of(_owned(checkpoint), reason), *pending)",

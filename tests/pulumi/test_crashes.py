@@ -293,3 +293,36 @@ async def test_closing_leaves_no_process() -> None:
     for child in children:
         with contextlib.suppress(psutil.NoSuchProcess):
             assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+async def test_a_lock_of_another_namespace_is_not_broken(place: Place) -> None:
+    """Two containers of one host name: that the pid is not here proves nothing."""
+    await place.up(programs.nothing)
+    pid = _dead_pid()
+    lock = _plant(place, pid=pid, host=processes.HOST)
+    there = Process(host=f"{processes.HOST}#00000000-1", pid=pid, started=0.0)
+    with pytest.raises(RefusedError, match="locked") as refused:
+        await place.engine.reconcile(place.ref(), "op", (there,))
+    assert "container" in refused.value.hint
+    assert lock.exists()
+    here = Process(host=processes.PLACE, pid=pid, started=0.0)
+    await place.engine.reconcile(place.ref(), "op", (here,))
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        (processes.PLACE, True),
+        (processes.HOST, True),  # an older journal's
+        (f"{processes.HOST}#00000000-1", False),  # another namespace, or another boot
+        ("another-host", False),
+    ],
+)
+def test_a_process_is_looked_for_only_where_it_was(host: str, here: bool) -> None:
+    """What is of another namespace is of another host: nobody here can tell whether it lives."""
+    gone = Process(host=host, pid=_dead_pid(), started=0.0)
+    assert processes.may_live(gone) is not here
+    me = processes.this_process()
+    assert (processes.find(Process(host=host, pid=me.pid, started=me.started)) is not None) is here
+    assert gone.machine in (processes.HOST, "another-host")

@@ -66,7 +66,7 @@ def _lines(view: RunView, following: list[str], gone: dict[Leftover, str]) -> li
     if view.runner is not None:
         process = view.runner.process
         lines.append(
-            f"Runner   running now, pid {process.pid} on {process.host} "
+            f"Runner   running now, pid {process.pid} on {process.machine} "
             f"since {text.moment(view.runner.acquired_at)}"
         )
     lines += ["", *report.steps(run)]

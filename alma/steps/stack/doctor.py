@@ -20,6 +20,7 @@ from alma.pulumi.recovery import locks_of
 from alma.steps.base import Check, DoctorOptions
 from alma.steps.stack.localstack import localstack_problem
 from alma.system.environment import PULUMI, PYTHON
+from alma.system.processes import HOST
 
 _PLUGINS: Final = {
     "pulumi-resource-pulumi-python": "programs with dynamic providers",
@@ -131,10 +132,16 @@ def _locks(backend: Backend) -> Iterator[Check]:
         for lock in locks_of(backend.root, ref):
             message = f"stack {ref.project}/{ref.stack} is locked by {lock.holder}"
             if lock.is_proven_dead():
-                mend = f"Its holder is dead: resume its run, or delete {lock.path}"
+                mend = (
+                    f"Its holder is not here: resume its run, or delete {lock.path}. If it was in "
+                    "a container of this host's name, see there first"
+                )
                 yield Check(name="lock", level="warn", message=message, mend=mend)
-            else:
+            elif lock.host == HOST:
                 yield Check(name="lock", level="ok", message=f"{message}, who may be at work")
+            else:
+                mend = f"Wait for it to end; if it is known to be dead there, delete {lock.path}"
+                yield Check(name="lock", level="warn", message=message, mend=mend)
 
 
 # -- runs ------------------------------------------------------------------------------------
