@@ -98,6 +98,8 @@ def _completed(run: RunStatus) -> None:
     done = {"destroy": "destroyed", "restore": "restored"}.get(run.kind, state("COMPLETED"))
     for line in report.steps(run):
         say(line)
+    for line in report.renewed(run):
+        say(line)
     if outputs := report.outputs(run):
         say("Outputs:")
         for line in outputs:

@@ -90,6 +90,8 @@ class StepStatus(Struct, kw_only=True, gc=False):
     """What a destroy leaves by the resources' own options, known before it ran."""
     how: str = ""
     """Of a compensated step: destroyed, unchanged, called, nothing, restored."""
+    renewed: tuple[ResourceChange, ...] = ()
+    """What a restore has made again: each with its new id."""
     fingerprint: str = ""
     """Of the stack as this run's last operation left it; empty where nobody looked."""
     destroyed: bool = False

@@ -233,6 +233,10 @@ def _compensated(run: RunStatus, entry: ev.Recorded, event: ev.StepCompensated) 
     step.state = COMPLETED if run.backward_only else COMPENSATED
     step.how, step.leftovers, step.ended_at = event.how, (), entry.at
     step.undo_failure, step.in_doubt = None, False
+    step.renewed = tuple(
+        ev.ResourceChange(urn=str(one.get("urn", "")), op="replace", id=str(one.get("id", "")))
+        for one in event.evidence.get("renewed", ())
+    )
     if run.backward_only:
         step.failure = None
 

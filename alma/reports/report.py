@@ -125,7 +125,23 @@ def undone(run: RunStatus) -> list[str]:
     """The steps that are verified undone, last first, as they were undone."""
     done = [step for step in run.steps.values() if step.state is SagaState.COMPENSATED]
     done.sort(key=lambda step: step.ended_at.timestamp() if step.ended_at else 0.0)
-    return [f"  {step.name}: {_WAY.get(step.how, step.how)}" for step in done]
+    lines = []
+    for step in done:
+        lines += [f"  {step.name}: {_WAY.get(step.how, step.how)}", *_renewed(step)]
+    return lines
+
+
+def renewed(run: RunStatus) -> list[str]:
+    """What restores have made again: whoever holds an old id must be told the new one."""
+    return [line for step in run.steps.values() for line in _renewed(step)]
+
+
+def _renewed(step: StepStatus) -> list[str]:
+    return [
+        f"    {text.resource(one.urn)} was made again"
+        + (f", id {text.name(one.id)}" if one.id else "")
+        for one in step.renewed
+    ]
 
 
 def leftovers(left: tuple[Leftover, ...], gone: Mapping[Leftover, str] | None = None) -> list[str]:

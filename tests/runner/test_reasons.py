@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from alma import DefinitionError, Saga, SagaState
+from alma.core import events as ev
 from alma.core.events import Failure, Leftover
+from alma.reports import report
 from alma.runner import run_sync, up
 from alma.runner.leftovers import _own_reason
 from alma.runner.recorder import LONGEST
 from alma.testing import FakeEngine
+from tests.core.histories import History
 from tests.runner.helpers import ended, program, settings
 
 
@@ -99,3 +102,25 @@ def test_a_program_with_defaults_and_a_bound_one_are_taken() -> None:
     saga = Saga("s")
     saga.add_stack("a", program=Programs().one)
     saga.add_stack("b", program=two)
+
+
+def test_what_a_restore_made_again_is_told_with_its_new_id() -> None:
+    saga = Saga("s")
+    saga.add_stack("a", program=program)
+    urn = "urn:pulumi:dev::s-a::aws:ec2/instance:Instance::web"
+    past = History(saga)
+    past.succeed("a")
+    past.add(
+        ev.CompensationStarted(reason="x", failed_step=""),
+        ev.OperationIntended(step="a", operation="r-9", kind="restore", attempt=1, log=""),
+        ev.OperationSucceeded(step="a", operation="r-9", kind="restore"),
+        ev.StepCompensated(
+            step="a",
+            how="restored",
+            evidence={"renewed": [{"urn": urn, "id": "i-2", "reason": "it was deleted"}]},
+        ),
+    )
+    assert report.undone(past.run) == [
+        "  a: put back to the state it was in",
+        "    aws:ec2/instance:Instance web was made again, id i-2",
+    ]
