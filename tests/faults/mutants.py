@@ -167,8 +167,8 @@ MUTANTS: Final = (
             ),
             (
                 "core/redaction.py",
-                "        return text\n\n    def clean",
-                "        return _text\n\n    def clean",
+                "        return text if text.isascii() else",
+                "        return _text if text.isascii() else",
             ),
             (
                 "core/redaction.py",
