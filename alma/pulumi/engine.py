@@ -125,6 +125,8 @@ class OperationResult(Struct, frozen=True, kw_only=True):
     """By URN, what the engine or a provider said of what failed."""
     lasting: Mapping[str, str] = field(default_factory=dict)
     """By URN of what it made, the option by which a destroy leaves it: protect, retainOnDelete."""
+    nulls: tuple[str, ...] = ()
+    """Outputs of an inline program that are null: no state has them."""
     fingerprint: str = ""
     """Of the stack as it was read afterwards (a successful up only); else empty."""
 

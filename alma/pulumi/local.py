@@ -140,6 +140,7 @@ class PulumiEngine:
             self._proof = asyncio.create_task(self._remember_passphrase(task))
         now = await self.inspect(request.ref)
         outputs = mark_secrets(now.outputs, secrets_in(dict(request.config)))
+        outputs = {**dict.fromkeys(result.nulls), **outputs}
         return replace(result, outputs=outputs, fingerprint=now.fingerprint)
 
     async def preview(self, request: UpRequest, operation: Operation) -> OperationResult:
@@ -326,6 +327,7 @@ class PulumiEngine:
             resources=report.resources,
             said={urn: redact(message) for urn, message in report.said.items()},
             lasting=report.lasting,
+            nulls=report.nulls,
         )
 
     async def _settle_own(self, task: Task, report: Report) -> Report:

@@ -92,8 +92,8 @@ class Progress(Struct, frozen=True, tag="progress"):
 class Report(Struct, frozen=True, kw_only=True, tag="report"):
     """How a task ended, as the worker saw it.
 
-    `said`: by URN, the error of a resource; `lasting` as in `OperationResult`. `spent` asks for a
-    new worker, `unsettled` for a look at what the CLI left when it was killed.
+    `said`: by URN, the error of a resource; `lasting` and `nulls` as in `OperationResult`. `spent`
+    asks for a new worker, `unsettled` for a look at what the CLI left when it was killed.
     """
 
     failure: Failure | None
@@ -101,6 +101,7 @@ class Report(Struct, frozen=True, kw_only=True, tag="report"):
     resources: tuple[ResourceChange, ...]
     said: Mapping[str, str] = field(default_factory=dict)
     lasting: Mapping[str, str] = field(default_factory=dict)
+    nulls: tuple[str, ...] = ()
     spent: bool = False
     unsettled: bool = False
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import psutil
 
-from alma.core.secret import Secret
+from alma.core.secret import Secret, unwrap
 from alma.pulumi.engine import StackRef
 from alma.pulumi.project import write_settings
 from tests.pulumi import programs
@@ -47,6 +47,44 @@ async def test_config_keeps_its_types(place: Place) -> None:
         **{key: value for key, value in config.items() if ":" not in key},
         "other": "of another namespace",
     }
+
+
+async def test_large_integers_arrive_as_they_are(place: Place) -> None:
+    """Beyond 2^53, where no double of Pulumi's is between: alone, in objects, as a secret."""
+    large = 2**53 + 1
+
+    def program() -> None:
+        import pulumi
+
+        config = pulumi.Config()
+        pulumi.export("alone", str(config.require_int("alone")))
+        pulumi.export("tree", str(config.require_object("tree")["a"][0]))
+        secret = config.require_secret_int("secret")
+        pulumi.export("secret", pulumi.Output.unsecret(secret).apply(str))
+
+    config = {"alone": large, "tree": {"a": [large]}, "secret": Secret(large)}
+    result = await place.up(program, config=config)
+    assert result.failure is None, result.failure
+    told = {key: unwrap(value) for key, value in result.outputs.items()}
+    assert told == dict.fromkeys(config, str(large))
+
+
+async def test_an_output_that_is_null_is_one(place: Place) -> None:
+    """The SDK does not send it, so the state does not have it; a secret one it has."""
+
+    def program() -> None:
+        import pulumi
+
+        pulumi.export("none", None)
+        pulumi.export("later", pulumi.Output.from_input("x").apply(lambda _: None))
+        pulumi.export("hidden", pulumi.Output.secret(None))
+        pulumi.export("one", 1)
+
+    result = await place.up(program)
+    assert result.failure is None, result.failure
+    outputs = dict(result.outputs)
+    assert isinstance(outputs.pop("hidden"), Secret)
+    assert outputs == {"none": None, "later": None, "one": 1}
 
 
 async def test_config_that_is_no_longer_given_is_gone(place: Place) -> None:

@@ -111,8 +111,9 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
     log = str(command.log)
     running.begin(command.interrupt)
     failure: Failure | None = None
+    nulls: list[str] = []
     try:
-        _run(task, command, events, redact)
+        _run(task, command, events, redact, nulls)
     except CommandError:
         failure = translate(
             command.said,
@@ -138,13 +139,14 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
         resources=tuple(events.touched.values()),
         said={urn: readable(message) for urn, message in reversed(events.errors) if urn},
         lasting=events.lasting,
+        nulls=tuple(nulls),
         spent=failure is not None,
         unsettled=(command.exit_code or 0) < 0,
     )
 
 
-def _run(task: Task, command: Command, events: Events, redact: Redactor) -> None:
-    with _serving(task, redact) as address:
+def _run(task: Task, command: Command, events: Events, redact: Redactor, nulls: list[str]) -> None:
+    with _serving(task, redact, nulls) as address:
         workspace = Workspace(task, command, address)
         stack = Stack(task.stack, workspace)
         if task.kind == "remove":
@@ -188,13 +190,14 @@ def _operate(task: Task, stack: Stack, settings: str, events: Events) -> None:
 
 
 @contextmanager
-def _serving(task: Task, redact: Redactor) -> Iterator[str]:
+def _serving(task: Task, redact: Redactor, nulls: list[str]) -> Iterator[str]:
     """The address of the program's host; empty where the CLI runs the program, or none is run."""
     if task.replay is not None:
         with served(ReplayHost(task.replay)) as address:
             yield address
     elif task.program is not None:
-        with served(ProgramHost(load(task.program), task.injected, redact)) as address:
+        host = ProgramHost(load(task.program), task.injected, redact, nulls)
+        with served(host) as address:
             yield address
     else:
         yield ""

@@ -19,8 +19,8 @@ from typing import Any
 
 import cloudpickle
 import grpc
-from pulumi import RunError, log
-from pulumi.runtime import reset_options, run_in_stack, set_all_config
+from pulumi import Output, RunError, log
+from pulumi.runtime import get_root_resource, reset_options, run_in_stack, set_all_config
 from pulumi.runtime.proto import language_pb2
 
 from alma.core.redaction import Redactor
@@ -34,11 +34,16 @@ class ProgramHost(Host):
     """Runs the program for the engine, with these secret config values besides."""
 
     def __init__(
-        self, program: Callable[[], Any], secrets: Mapping[str, str], redact: Redactor
+        self,
+        program: Callable[[], Any],
+        secrets: Mapping[str, str],
+        redact: Redactor,
+        nulls: list[str] | None = None,
     ) -> None:
         self._program = guarded(program)
         self._secrets = secrets
         self._redact = redact
+        self._nulls = [] if nulls is None else nulls
 
     def Run(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - gRPC's names
         """Run it, in a context of its own, as the SDK keeps its settings there."""
@@ -60,7 +65,7 @@ class ProgramHost(Host):
             {**request.config, **self._secrets}, [*request.configSecretKeys, *self._secrets]
         )
         try:
-            _finish(run_in_stack(self._program), threads=max(request.parallel, 1) * 4)
+            _finish(self._in_stack(), threads=max(request.parallel, 1) * 4)
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.UNAVAILABLE:
                 log.debug("Resource monitor has terminated, shutting down.")
@@ -72,6 +77,16 @@ class ProgramHost(Host):
             said = f"python inline source runtime error: {error}\n{traceback.format_exc()}"
             return self._failed(said)
         return language_pb2.RunResponse()
+
+    async def _in_stack(self) -> None:
+        await run_in_stack(self._program)
+        # The SDK sends none of these, so the state does not have them.
+        exported = getattr(get_root_resource(), "outputs", {})
+        for name, value in exported.items():
+            if isinstance(value, Output):
+                value = await value.future() if await value.is_known() else ...  # noqa: PLW2901
+            if value is None:
+                self._nulls.append(name)
 
     def _failed(self, message: str) -> Any:
         message = self._redact(message)
