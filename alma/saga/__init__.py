@@ -1,0 +1,5 @@
+"""What a user writes."""
+
+from alma.saga.saga import Saga
+
+__all__ = ["Saga"]

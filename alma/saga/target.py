@@ -23,7 +23,7 @@ class LoadedSaga(Struct, frozen=True, kw_only=True):
     modules: tuple[ModuleType, ...]
 
 
-def load(target: str, *, wanted: str = "") -> LoadedSaga:
+def load_saga(target: str, *, wanted: str = "") -> LoadedSaga:
     """The saga that TARGET means; DefinitionError, in one sentence, where there is none.
 
     `wanted` is which one of several in a file, as saga and stack ("shop/dev").

@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 
 from alma.errors import DefinitionError
-from alma.saga.target import load
+from alma.saga.target import load_saga
 from tests.cli.tools import SAGA, names
 
 Write = Callable[..., Path]
@@ -25,29 +25,29 @@ def own_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_file_with_one_saga_needs_no_name(write: Write) -> None:
     path = write()
-    loaded = load("saga.py")
+    loaded = load_saga("saga.py")
     assert loaded.saga.name == "shop"
     assert loaded.origin == f"{path}:saga"
 
 
 def test_a_name_chooses_between_several_sagas(write: Write) -> None:
     write(HEAD + 'one = Saga("one")\ntwo = Saga("two")\n', "two.py")
-    assert load("two.py:two").saga.name == "two"
+    assert load_saga("two.py:two").saga.name == "two"
 
 
 def test_one_saga_under_two_names_is_one(write: Write) -> None:
     write(HEAD + 'saga = alias = Saga("one")\n')
-    assert load("saga.py").saga.name == "one"
+    assert load_saga("saga.py").saga.name == "one"
 
 
 def test_an_origin_can_be_loaded_again_from_elsewhere(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write()
-    origin = load("saga.py").origin
+    origin = load_saga("saga.py").origin
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert load(origin).origin == origin
+    assert load_saga(origin).origin == origin
 
 
 def test_a_module_is_found_from_the_working_directory(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_module_is_found_from_the_working_directory(tmp_path: Path) -> None:
     (tmp_path / "shop_package" / "names.py").write_text('NAME = "packaged"\n')
     source = HEAD + "from .names import NAME\nsaga = Saga(NAME)\n"
     (tmp_path / "shop_package" / "sagas.py").write_text(source)
-    loaded = load("shop_package.sagas:saga")
+    loaded = load_saga("shop_package.sagas:saga")
     assert loaded.saga.name == "packaged"
     assert loaded.origin == "shop_package.sagas:saga"
 
@@ -65,19 +65,19 @@ def test_a_file_can_import_its_neighbours(write: Write, tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "neighbour_of_saga.py").write_text('NAME = "n"\n')
     write(HEAD + "from neighbour_of_saga import NAME\nsaga = Saga(NAME)\n", "below/saga.py")
-    assert load("below/saga.py").saga.name == "n"
+    assert load_saga("below/saga.py").saga.name == "n"
 
 
 def test_the_module_is_registered_so_that_it_can_travel_by_value(write: Write) -> None:
     write()
-    (module,) = load("saga.py").modules
+    (module,) = load_saga("saga.py").modules
     assert sys.modules[module.__name__] is module
     assert module.__name__ != "saga"
 
 
 def test_no_bytecode_is_left_beside_the_file(write: Write, tmp_path: Path) -> None:
     write()
-    load("saga.py")
+    load_saga("saga.py")
     assert names(tmp_path) == ["saga.py"]
 
 
@@ -96,13 +96,13 @@ def test_a_script_that_runs_its_saga_is_loaded_and_not_run(
     write: Write, tmp_path: Path, ending: str
 ) -> None:
     write(SAGA + ending)
-    assert load("saga.py").saga.name == "shop"
+    assert load_saga("saga.py").saga.name == "shop"
     assert names(tmp_path) == ["saga.py"]
 
 
 def test_a_saga_made_and_run_in_a_function_is_handed_over(write: Write) -> None:
     path = write(HEAD + 'def main():\n    s = Saga("inner")\n    s.run()\nmain()\n')
-    loaded = load("saga.py")
+    loaded = load_saga("saga.py")
     assert loaded.saga.name == "inner"
     assert loaded.origin == str(path)
 
@@ -188,17 +188,17 @@ def test_a_file_that_cannot_be_read_is_named(write: Write) -> None:
     if os.access(path, os.R_OK):
         pytest.skip("this user reads every file")
     with pytest.raises(DefinitionError, match="Permission denied"):
-        load("saga.py")
+        load_saga("saga.py")
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "saga.py")
     with pytest.raises(DefinitionError, match="not a regular file"):
-        load("saga.py")
+        load_saga("saga.py")
 
 
 def test_nothing_stays_registered_of_a_file_that_failed(write: Write) -> None:
     write("boom\n", "failing_file.py")
     with pytest.raises(DefinitionError):
-        load("failing_file.py")
+        load_saga("failing_file.py")
     assert not [name for name in sys.modules if "failing_file" in name]

@@ -35,9 +35,9 @@ def command(
     from alma import runner
     from alma.cli.progress import run_and_report
     from alma.runner.settings import Settings
-    from alma.saga.target import load
+    from alma.saga.target import load_saga
 
-    loaded = load(target)
+    loaded = load_saga(target)
     if not (yes or shared.json):
         _confirm(loaded.saga)
     return run_and_report(

@@ -23,9 +23,9 @@ from alma.cli.output import say
 def command(shared: Invocation, target: str, form: str) -> None:
     """Draw the steps and what they pass on: each comes after those that point to it."""
     from alma.reports.graph import dot, mermaid, svg
-    from alma.saga.target import load
+    from alma.saga.target import load_saga
 
-    definition = load(target).saga.definition()
+    definition = load_saga(target).saga.definition()
     if shared.json:
         from alma.reports import documents
 

@@ -36,9 +36,9 @@ def command(shared: Invocation, target: str, localstack: LocalStack | None) -> i
     from alma.reports import preview as report
     from alma.runner.preview import preview
     from alma.runner.settings import Settings
-    from alma.saga.target import load
+    from alma.saga.target import load_saga
 
-    loaded = load(target)
+    loaded = load_saga(target)
     settings = Settings(aws=localstack, origin=loaded.origin, modules=loaded.modules)
     found = asyncio.run(preview(loaded.saga, settings))
     if shared.json:

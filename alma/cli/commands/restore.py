@@ -43,9 +43,9 @@ def command(
     from alma.runner import run_sync
     from alma.runner.restore import foresee, restorable, restore
     from alma.runner.settings import Settings
-    from alma.saga.target import load
+    from alma.saga.target import load_saga
 
-    loaded = load(target)
+    loaded = load_saga(target)
     name = step or _only_stack(loaded.saga)
     settings = Settings(journal=shared.journal, origin=loaded.origin, modules=loaded.modules)
     if to is None:

@@ -88,11 +88,11 @@ def _saga_for(
     from alma.journal.reading import find_run
     from alma.reports.text import plain
     from alma.runner.directory import elsewhere, working_directory
-    from alma.saga.target import absolute, load
+    from alma.saga.target import absolute, load_saga
 
     run = find_run(shared.journal_path, reference).run
     if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
-        return (load(target) if target else None), working_directory()
+        return (load_saga(target) if target else None), working_directory()
     if target is not None:
         target = absolute(target)
     if there := elsewhere(run):
@@ -101,7 +101,7 @@ def _saga_for(
     directory = there or working_directory()
     with chdir(directory):
         if target is not None:
-            return load(target, wanted=run.definition.target), directory
+            return load_saga(target, wanted=run.definition.target), directory
         return _own_saga(run, back=back or run.direction == "back"), directory
 
 
@@ -115,12 +115,12 @@ def _own_saga(run: RunStatus, *, back: bool) -> LoadedSaga | None:
     from alma.errors import DefinitionError
     from alma.reports.text import plain
     from alma.runner.directory import has_functions
-    from alma.saga.target import load
+    from alma.saga.target import load_saga
 
     if not run.origin:
         return None
     try:
-        loaded = load(run.origin, wanted=run.definition.target)
+        loaded = load_saga(run.origin, wanted=run.definition.target)
         found = f"{loaded.saga.name}/{loaded.saga.stack}"
         if found != run.definition.target:
             raise DefinitionError(f"{run.origin} has {found}, not {run.definition.target}.")

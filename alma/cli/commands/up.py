@@ -30,10 +30,10 @@ def command(shared: Invocation, target: str, localstack: LocalStack | None) -> i
 
     Exit codes: 0 completed, 4 failed and undone, 10 failed with leftovers, 8 interrupted.
     """
-    from alma.saga.target import load
+    from alma.saga.target import load_saga
     from alma.steps.step import prewarmed
 
-    saga = (loaded := load(target)).saga
+    saga = (loaded := load_saga(target)).saga
     # Only now: for a target that is refused, nothing is started.
     with prewarmed(saga.steps, saga.stack):
         return _up(shared, loaded, localstack)
