@@ -251,8 +251,7 @@ NOBODY = {
         'the pattern "balancers" of a play matched no host',
     ),
     "one of two plays": (
-        PLAY.format(hosts="all", state="directory")
-        + PLAY.format(hosts="databases", state="absent"),
+        PLAY.format(hosts="all", state="file") + PLAY.format(hosts="databases", state="absent"),
         'the pattern "databases" of a play matched no host',
     ),
     "a play that ends before its tasks": (
