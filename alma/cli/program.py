@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "graph": "graph:command",
     "verify": "verify:command",
     "prune": "prune:command",
+    "rekey": "rekey:command",
     "doctor": "doctor:command",
 }
 """Where each is, under `alma.cli.commands`; in the order in which `--help` lists them."""

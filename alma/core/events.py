@@ -2,7 +2,7 @@
 
 An event says what is about to happen (`OperationIntended`) or what has happened (all others).
 The journal wraps each in a `Recorded`: who wrote it, when, at which place. No event ever holds
-a secret value: outputs are masked before they come here.
+a secret value in plain: outputs are masked before they come here, and kept beside it sealed.
 
 `gc=False`: events are trees, and a collector that walks over 100,000 of them takes longer than to
 read them.
@@ -121,6 +121,8 @@ class RunCreated(Event, frozen=True, kw_only=True, gc=False):
     versions: Mapping[str, str] = field(default_factory=dict)
     directory: str | UnsetType = UNSET
     """The working directory of who started it; a journal of version 0.1 does not have it."""
+    sealed: str | UnsetType = UNSET
+    """The secrets that the saga was given, under the journal's key, if it has any."""
     step: str = ""
 
 
@@ -139,6 +141,8 @@ class RunResumed(Event, frozen=True, kw_only=True, gc=False):
     actor: str
     definition: Mapping[str, Any] | None = None
     """The accepted new definition, when it had changed; else None."""
+    sealed: str | UnsetType = UNSET
+    """As of RunCreated, where the saga was given again."""
     step: str = ""
 
 
@@ -195,7 +199,11 @@ class SignalSent(Event, frozen=True, kw_only=True, gc=False):
 
 
 class OperationSucceeded(Event, frozen=True, kw_only=True, gc=False):
-    """Done, and for an undo: verified. `outputs` are masked; `evidence` is what was read."""
+    """Done, and for an undo: verified. `outputs` are masked; `evidence` is what was read.
+
+    Where a mask, or a digest in place of a large value, stands in `outputs`, `sealed` is what they
+    are, under the journal's key: what is used is always the true value.
+    """
 
     step: str
     operation: str
@@ -204,7 +212,18 @@ class OperationSucceeded(Event, frozen=True, kw_only=True, gc=False):
     changes: Mapping[str, int] = field(default_factory=dict)
     resources: tuple[ResourceChange, ...] = ()
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    sealed: str | UnsetType = UNSET
     evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ValuesResealed(Event, frozen=True, kw_only=True, gc=False):
+    """An operator has changed the journal's key: what this run keeps sealed, under the new one."""
+
+    sealed: str | UnsetType = UNSET
+    """As of RunCreated."""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """By step, as `sealed` of OperationSucceeded."""
+    step: str = ""
 
 
 class OperationFailed(Event, frozen=True, kw_only=True, gc=False):

@@ -20,9 +20,6 @@ from alma.core.secret import MASK, Secret, secrets_in
 SHORTEST = 3
 """Shorter values are left alone: replacing every "1" would make a text unreadable."""
 
-_TELLING = 8
-"""Characters that a secret must have for texts that merely contain it to be secret as well."""
-
 
 _USER_INFO: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/?#:@]*):[^\s/?#@]+@", re.IGNORECASE)
 _TELLING_KEYS: Final = re.compile(
@@ -39,52 +36,47 @@ def without_credentials(text: str) -> str:
 class Redactor:
     """Remembers secret values and replaces them, in every usual spelling, by `[secret]`.
 
-    Spellings: plain, JSON-escaped, URL-quoted, base64 (standard and URL-safe, at each of the
-    three alignments inside a longer encoded text).
+    Spellings: plain, stripped, JSON-escaped, URL-quoted, base64 (standard and URL-safe, at each of
+    the three alignments inside a longer encoded text). Of a secret that is a JSON document, or a
+    list or an object, each value in it is a secret too.
     """
 
     def __init__(self) -> None:
         self._spellings: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
 
     def learn(self, tree: Any) -> None:
-        """Remember every opened `Secret` in the tree, and the strings inside it."""
-        for secret in secrets_in(tree):
-            if not secret.is_sealed:
-                self._learn_value(secret.value)
+        """Remember every opened `Secret` in the tree, and the values inside it."""
+        for value in scalars_in(secrets_in(tree)):
+            text = str(value)
+            if len(text) >= SHORTEST:
+                self._spellings.update(_spellings(text))
+        self._pattern = None
 
     def __call__(self, text: str) -> str:
         """The text without any value learned so far, as text that can be written.
 
         Half of a surrogate pair, as in a file name that is no UTF-8, is shown as its escape.
         """
-        for spelling in sorted(self._spellings, key=len, reverse=True):
-            if spelling in text:
-                text = text.replace(spelling, MASK)
+        if any(spelling in text for spelling in self._spellings):
+            if self._pattern is None:
+                # In one pass, the longest first; what is masked already is not looked into.
+                spellings = sorted(self._spellings, key=len, reverse=True)
+                self._pattern = re.compile("|".join(map(re.escape, (MASK, *spellings))))
+            text = self._pattern.sub(MASK, text)
         return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
     def clean(self, tree: Any) -> Any:
-        """The JSON-like tree with every string in it redacted."""
+        """The JSON-like tree with every text in it redacted, and every number that is secret."""
         if isinstance(tree, str):
             return self(tree)
         if isinstance(tree, Mapping):
             return {self(key): self.clean(value) for key, value in tree.items()}
         if isinstance(tree, list | tuple):
             return [self.clean(value) for value in tree]
+        if isinstance(tree, int | float) and not isinstance(tree, bool):
+            return MASK if str(tree) in self._spellings else tree
         return tree
-
-    def _learn_value(self, value: Any) -> None:
-        if isinstance(value, Secret):
-            self.learn(value)
-        elif isinstance(value, dict):
-            for entry in value.values():
-                self._learn_value(entry)
-        elif isinstance(value, list | tuple):
-            for entry in value:
-                self._learn_value(entry)
-        elif value is not None and not isinstance(value, bool):
-            text = str(value)
-            if len(text) >= SHORTEST:
-                self._spellings.update(_spellings(text))
 
 
 def clean_failure(failure: Failure, redact: Redactor) -> Failure:
@@ -113,34 +105,45 @@ def _spellings(text: str) -> Iterable[str]:
 
 
 def mark_secrets(outputs: Mapping[str, Any], secrets: Iterable[Secret]) -> dict[str, Any]:
-    """Outputs in which each text that holds a known secret value is a secret itself.
+    """Outputs in which whatever is or holds a known secret value is a secret itself.
 
     A program can read a secret input as plain text and hand it out: nobody marks it then, but it
-    must not reach the journal.
+    must not be seen.
     """
-    texts = set(_texts(list(secrets)))
+    known = list(secrets)
+    texts = {value for value in scalars_in(known) if isinstance(value, str)}
     redact = Redactor()
-    redact.learn([Secret(text) for text in texts if len(text) >= _TELLING])
+    redact.learn(known)
 
     def mark(tree: Any) -> Any:
-        if isinstance(tree, str):
-            return Secret(tree) if tree in texts or redact(tree) != tree else tree
         if isinstance(tree, Mapping):
             return {key: mark(value) for key, value in tree.items()}
         if isinstance(tree, list):
             return [mark(value) for value in tree]
-        return tree
+        if isinstance(tree, Secret):
+            return tree
+        return Secret(tree) if tree in texts or redact.clean(tree) != tree else tree
 
     return {key: mark(value) for key, value in outputs.items()}
 
 
-def _texts(tree: Any) -> Iterator[str]:
-    """Every text in secrets that are open, however deep."""
+def scalars_in(tree: Any) -> Iterator[Any]:
+    """Every text and number in what is open, however deep, in JSON documents too."""
     if isinstance(tree, Secret):
-        yield from () if tree.is_sealed else _texts(tree.value)
+        yield from () if tree.is_sealed else scalars_in(tree.value)
     elif isinstance(tree, Mapping):
-        yield from (text for value in tree.values() for text in _texts(value))
-    elif isinstance(tree, list | tuple):
-        yield from (text for value in tree for text in _texts(value))
+        yield from (found for value in tree.values() for found in scalars_in(value))
+    elif isinstance(tree, Iterable) and not isinstance(tree, str | bytes):
+        yield from (found for value in tree for found in scalars_in(value))
     elif isinstance(tree, str) and tree:
+        yield tree
+        if (stripped := tree.strip()) and stripped != tree:
+            yield stripped
+        if tree.lstrip()[:1] in ("{", "["):
+            try:
+                document = json.loads(tree)
+            except (ValueError, RecursionError):
+                return
+            yield from scalars_in(document)
+    elif isinstance(tree, int | float) and not isinstance(tree, bool):
         yield tree

@@ -84,7 +84,9 @@ class StepStatus(Struct, kw_only=True, gc=False):
     unobserved: bool = False
     """An operation went on with nobody to listen: `resources` may lack what it touched."""
     outputs: Mapping[str, Any] = field(default_factory=dict)
-    """Masked: a secret is `[secret]`."""
+    """Masked: a secret is `[secret]`. They are shown, and never used."""
+    sealed: str = ""
+    """What they are, where they are masked: see `OperationSucceeded`."""
     leftovers: tuple[Leftover, ...] = ()
     keeps: tuple[Leftover, ...] = ()
     """What a destroy leaves by the resources' own options, known before it ran."""
@@ -135,6 +137,8 @@ class RunStatus(Struct, kw_only=True):
     remove_records: bool = False
     snapshot: str = ""
     """restore runs only: digest of the deployment that is brought back."""
+    sealed: str = ""
+    """The secrets that its saga was given: see `RunCreated`."""
     created_at: datetime | None = None
     ended_at: datetime | None = None
     ready_set: ReadySet | None = None

@@ -74,6 +74,7 @@ def _created(run: RunStatus, entry: ev.Recorded, event: ev.RunCreated) -> None:
     run.backend, run.origin = event.backend, event.origin
     run.directory = event.directory or ""
     run.remove_records, run.snapshot = event.remove_records, event.snapshot
+    run.sealed = event.sealed or ""
     run.direction = "back" if run.backward_only else "forward"
     run.accepted = Definition.from_json(event.definition)
     run.steps = {step.name: StepStatus(definition=step) for step in run.definition.steps}
@@ -97,6 +98,7 @@ def _resumed(run: RunStatus, _entry: ev.Recorded, event: ev.RunResumed) -> None:
             step = known.get(definition.name) or StepStatus(definition=definition)
             step.definition = definition
             run.steps[definition.name] = step
+    run.sealed = event.sealed or run.sealed
     over = run.state is FAILED
     run.direction = event.direction
     run.ended_at, run.leftovers = None, ()
@@ -166,7 +168,8 @@ def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded)
         return
     if event.kind in FORWARD:
         step.state, step.failure = COMPLETED, None
-        step.outputs, step.changes = event.outputs, event.changes
+        step.outputs, step.sealed = event.outputs, event.sealed or ""
+        step.changes = event.changes
         doubtful = tuple(change for change in step.resources if change.op in ev.DOUBTFUL)
         step.resources = (*doubtful, *event.resources)
         return
@@ -199,7 +202,7 @@ def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> No
 
 
 def _only_reveals(run: RunStatus, kind: ev.OperationKind) -> bool:
-    """An action that a destroy repeats for its secrets does not say that its step is undone."""
+    """Older versions repeated an action in a destroy, for its secrets: that undid nothing."""
     return run.backward_only and kind in FORWARD
 
 
@@ -266,6 +269,12 @@ def _ended(state: SagaState) -> Callable[[RunStatus, ev.Recorded, Any], None]:
     return handler
 
 
+def _resealed(run: RunStatus, _entry: ev.Recorded, event: ev.ValuesResealed) -> None:
+    run.sealed = event.sealed or run.sealed
+    for name, sealed in event.outputs.items():
+        run.steps[name].sealed = sealed
+
+
 def _suspended(run: RunStatus, _entry: ev.Recorded, _event: ev.RunInterrupted) -> None:
     run.suspended = True
 
@@ -291,4 +300,5 @@ _HANDLERS: Final[dict[type[ev.Event], Callable[[RunStatus, ev.Recorded, Any], No
     ev.RunCompensated: _ended(COMPENSATED),
     ev.RunFailed: _ended(FAILED),
     ev.RunInterrupted: _suspended,
+    ev.ValuesResealed: _resealed,
 }

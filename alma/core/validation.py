@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from alma.core.secret import MASK, Secret, mask, secrets_in
@@ -186,12 +186,55 @@ def for_journal(outputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_whole(value: Any) -> bool:
     """Whether a value, live or from the journal, is all there: opened, unmasked, not digested."""
-    if any(secret.is_sealed for secret in secrets_in(value)):
-        return False
     if isinstance(value, Secret):
-        return True
+        return is_known(value)
     if isinstance(value, Mapping):
         return DIGEST_KEY not in value and all(is_whole(entry) for entry in value.values())
     if isinstance(value, list | tuple):
         return all(is_whole(entry) for entry in value)
-    return bool(value != MASK)
+    return not (isinstance(value, str) and MASK in value)
+
+
+def is_known(value: Any) -> bool:
+    """Whether no secret in a value is sealed, at any depth."""
+    return not any(secret.is_sealed for secret in _all_secrets(value))
+
+
+def _all_secrets(tree: Any) -> Iterator[Secret]:
+    for secret in secrets_in(tree):
+        yield secret
+        if not secret.is_sealed:
+            yield from _all_secrets(secret.value)
+
+
+def needs_sealing(value: Any, kept: Any) -> bool:
+    """Whether what the journal keeps of a value is less than what is known of it."""
+    if isinstance(value, Secret):
+        return not value.is_sealed
+    if isinstance(value, Mapping) and isinstance(kept, Mapping):
+        return value.keys() != kept.keys() or any(
+            needs_sealing(entry, kept[key]) for key, entry in value.items()
+        )
+    if isinstance(value, list) and isinstance(kept, list) and len(value) == len(kept):
+        return any(map(needs_sealing, value, kept))
+    return value != kept or not is_whole(value)
+
+
+def unknown_as_secret(kept: Any) -> Any:
+    """What the journal keeps of a value, with a sealed `Secret` for whatever it only masks."""
+    if isinstance(kept, Mapping) and DIGEST_KEY not in kept:
+        return {key: unknown_as_secret(value) for key, value in kept.items()}
+    if isinstance(kept, list):
+        return [unknown_as_secret(value) for value in kept]
+    return kept if is_whole(kept) else Secret.sealed()
+
+
+def as_marked(value: Any, kept: Any) -> Any:
+    """A value that was read again: what the journal only masks of it is a secret."""
+    if isinstance(value, Secret):
+        return value
+    if isinstance(value, Mapping) and isinstance(kept, Mapping):
+        return {key: as_marked(entry, kept.get(key)) for key, entry in value.items()}
+    if isinstance(value, list) and isinstance(kept, list) and len(value) == len(kept):
+        return [as_marked(one, other) for one, other in zip(value, kept, strict=True)]
+    return Secret(value) if kept == MASK else value

@@ -7,6 +7,7 @@ once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from alma.core.events import Event, Process, Recorded, RunCreated
 from alma.errors import JournalError, RunNotFoundError, StaleEpochError
 from alma.journal import lease as leases
 from alma.journal.chain import GENESIS, Head, Verdict, row_hash, row_problem, verify
+from alma.journal.encryption import Keys
 from alma.journal.lease import Holder, Lease
 from alma.journal.store import (
     EventRow,
@@ -47,6 +49,8 @@ class Journal:
     """
 
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self.keys = Keys(store.path, os.environ)
+        """What seals the values that nobody may read, and opens them."""
         self._store = store
         self._clock = clock
 

@@ -5,14 +5,14 @@ Writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
 from alma.core.events import DOUBTFUL, Leftover, Recorded
-from alma.core.run import RunStatus, SagaState
+from alma.core.run import RunStatus
 from alma.core.state import IllegalTransitionError, fold
 from alma.errors import JournalError
 from alma.journal import Journal, open_journal
@@ -100,27 +100,6 @@ def proven_gone(journal: Journal, run: RunStatus) -> dict[Leftover, str]:
             if left not in gone and (left.stack or left.step) in proven:
                 gone[left] = later.run
     return gone
-
-
-def from_earlier_runs(journal: Journal, run: RunStatus) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """What a destroy knows of its steps: by name the run that brought it up, and its outputs.
-
-    Without the outputs a compensation with inputs could not be called; and an action that must be
-    repeated for its secrets is repeated with the key of that run, or it would act anew. The
-    newest run counts.
-    """
-    known: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for row in journal.runs(limit=None, target=run.definition.target):
-        before = load_run(journal, row.run)
-        if before.kind != "up":
-            continue
-        for step in before.steps.values():
-            left = bool(step.outputs) and not step.how  # made, and its undo failed
-            if (step.state is SagaState.COMPLETED or left) and step.name in run.steps:
-                known.setdefault(step.name, (before.run, step.outputs))
-        if before.state is SagaState.COMPLETED:
-            break
-    return known
 
 
 def _place(run: RunStatus, name: str) -> str:

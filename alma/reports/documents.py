@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from alma.journal.reading import RunView
     from alma.runner.doctor import Check
     from alma.runner.preview import PreviewedStep, SagaPreview
+    from alma.runner.rekey import Rekeyed
     from alma.runner.restore import Plan
     from alma.runner.restore_points import RestorePoint
 
@@ -228,6 +229,11 @@ def verify(verdict: Verdict) -> Document:
         "error": str(broken) if broken else None,
         "exit_code": 0 if verdict.ok else JournalError.exit_code,
     }
+
+
+def rekey(done: Rekeyed) -> Document:
+    """Of `rekey`."""
+    return {"runs": done.runs, "values": done.values, "key": done.key}
 
 
 def prune(removed: Iterable[Path]) -> Document:

@@ -53,6 +53,8 @@ def summarize(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an even
         case ev.OperationSucceeded():
             changes = text.changes(event.changes)
             return _ENDED[event.kind] + (f" ({changes})" if changes else "")
+        case ev.ValuesResealed():
+            return "what it keeps sealed was sealed again, under another key"
         case ev.OperationFailed():
             return f"{event.kind} failed: {text.one_line(event.failure.message)}"
         case ev.OperationLeftInDoubt():

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from alma.core.definition import Definition, LocalStack
 from alma.core.redaction import Redactor
 from alma.errors import DefinitionError
+from alma.journal.known import Given
 from alma.runner.settings import Settings
 from alma.saga.saga import Saga
 from alma.steps.base import Session, SessionOptions, StepHandler
 from alma.steps.registry import UnknownKindError, find_kind, rebind
-from alma.steps.values import without_secrets
+from alma.steps.values import with_secrets, without_secrets
 
 Sessions = Mapping[str, Session]
 """By kind: what all steps of that kind share."""
@@ -27,6 +28,8 @@ class BoundSaga(Struct, frozen=True, kw_only=True):
     definition: Definition
     adapters: Mapping[str, StepHandler]
     redactor: Redactor
+    given: Given = field(default_factory=Given)
+    """What of the definition the journal keeps sealed."""
 
 
 def define(saga: Saga, aws: LocalStack | None) -> Definition:
@@ -65,30 +68,46 @@ async def check_sessions(sessions: Sessions) -> dict[str, str]:
 
 def bind_saga(saga: Saga, definition: Definition, sessions: Sessions) -> BoundSaga:
     """Handlers of the steps that the definition has. Raises DefinitionError for what cannot run."""
+    given = Given(secrets=[secret for each in saga.steps for secret in each.secrets()])
     redactor = Redactor()
-    for each in saga.steps:
-        redactor.learn(list(each.secrets()))
+    redactor.learn(given.secrets)
     adapters, steps = {}, []
     made = {step.name: step for step in saga.steps}
     for step in definition.steps:
         adapter = made[step.name].bind(sessions[step.kind])
         # Taken once: what a function has closed over may change while it runs.
         digest = saga.digests.setdefault(step.name, adapter.digest)
-        settings = without_secrets(step.settings, redactor)
+        settings, secret = without_secrets(step.settings, redactor)
+        if secret:
+            given.settings[step.name] = secret
         adapters[step.name] = adapter
         steps.append(replace(step, digest=digest, settings=settings))
     definition = replace(definition, steps=tuple(steps))
+    return BoundSaga(definition=definition, adapters=adapters, redactor=redactor, given=given)
+
+
+def bind_journaled(
+    definition: Definition, sessions: Sessions, given: Given | None = None
+) -> BoundSaga:
+    """Handlers that can undo steps without the saga's file, as far as that is possible."""
+    given = given or Given()
+    adapters = {}
+    for step in definition.steps:
+        whole = with_secrets(step.settings, given.settings.get(step.name, {}))
+        adapters[step.name] = rebind(replace(step, settings=whole), sessions.get(step.kind))
+    redactor = Redactor()
+    redactor.learn(given.secrets)
     return BoundSaga(definition=definition, adapters=adapters, redactor=redactor)
 
 
-def bind_journaled(definition: Definition, sessions: Sessions) -> BoundSaga:
-    """Handlers that can undo steps without the saga's file, as far as that is possible."""
-    adapters = {step.name: rebind(step, sessions.get(step.kind)) for step in definition.steps}
-    return BoundSaga(definition=definition, adapters=adapters, redactor=Redactor())
+class SecretsLackingError(DefinitionError):
+    """What an undo lacks is a secret that the journal keeps sealed."""
 
 
-def require_undo(adapters: Mapping[str, StepHandler], started: Collection[str]) -> None:
+def require_undo(prepared: BoundSaga, started: Collection[str]) -> None:
     """Refuse to go back over what no journal keeps and is not at hand; the error names the step."""
     for name in started:
-        if lacks := adapters[name].lacks:
-            raise DefinitionError(lacks, hint="Give the saga's file with --target (or saga=...).")
+        if lacks := prepared.adapters[name].lacks:
+            sealed = prepared.definition.step(name).settings.get("secrets")
+            kind = SecretsLackingError if sealed else DefinitionError
+            raise kind(lacks, hint="Give the saga's file with --target (or saga=...).")

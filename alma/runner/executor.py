@@ -9,14 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
 
 from alma.core import events as ev
 from alma.core.decide import Compensate, Execute
 from alma.core.operation import Context, Operation
 from alma.core.run import RunStatus, SagaState
+from alma.core.secret import mask
 from alma.core.state import FORWARD
-from alma.core.validation import for_journal, is_whole
+from alma.core.validation import as_marked, for_journal, is_known
 from alma.errors import RefusedError
 from alma.runner.recorder import UNTIL_ITS_CLI, Recorder
 from alma.steps.base import Outcome, StepContext, StepHandler, Work
@@ -26,7 +27,7 @@ from alma.steps.step import Output
 class Executor(Struct, kw_only=True):
     """Makes the operations of one run. `drain` is set by a first signal; `grace` in seconds.
 
-    `outputs` are those of the steps that completed in this process, with their secrets;
+    `outputs` are those of the steps that have completed, as they are, with their secrets;
     `exceptions` what callables raised in this process, by step.
     """
 
@@ -37,8 +38,6 @@ class Executor(Struct, kw_only=True):
     drain: asyncio.Event = field(default_factory=asyncio.Event)
     outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     exceptions: dict[str, BaseException] = field(default_factory=dict)
-    original_runs: dict[str, str] = field(default_factory=dict)
-    """destroy runs only: by step the run that brought it up, whose key its action keeps."""
     _reveals: dict[str, asyncio.Lock] = field(default_factory=dict)
     _revealed: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -47,7 +46,6 @@ class Executor(Struct, kw_only=True):
         run, adapter = self.recorder.run, self.adapters[command.step]
         status = run.steps[command.step]
         in_doubt = status.in_doubt
-        origin = self.original_runs.get(status.name, run.run)
 
         async def perform(
             kind: ev.OperationKind, work: Work, *, keeps: tuple[ev.Leftover, ...] = ()
@@ -65,16 +63,16 @@ class Executor(Struct, kw_only=True):
                 saga=run.definition.saga,
                 stack=run.definition.stack,
                 step=status.name,
-                key=f"{origin if what == 'action' else run.run}-{status.name}-{what}",
+                key=f"{run.run}-{status.name}-{what}",
                 attempt=command.attempt,
                 in_doubt=in_doubt,
                 inputs=values,
                 outputs={
-                    step.name: step.outputs
+                    step.name: mask(self.outputs.get(step.name, {}))
                     for step in run.steps.values()
                     if step.state is SagaState.COMPLETED
                 },
-                result=self.outputs.get(status.name, status.outputs),
+                result=self.outputs.get(status.name, {}),
             )
 
         return StepContext(
@@ -147,9 +145,15 @@ class Executor(Struct, kw_only=True):
             "resources": outcome.resources,
         }
         evidence = self.recorder.redact.clean(outcome.evidence)
+        if "fingerprint" in outcome.evidence:
+            # A digest, to be compared with: whatever text it happens to hold tells nothing.
+            evidence["fingerprint"] = outcome.evidence["fingerprint"]
         if outcome.failure is None:
             outputs = self.recorder.redact.clean(for_journal(outcome.outputs))
-            event: ev.Event = ev.OperationSucceeded(**common, outputs=outputs, evidence=evidence)
+            sealed = self.recorder.seal(outcome.outputs, outputs)
+            event: ev.Event = ev.OperationSucceeded(
+                **common, outputs=outputs, sealed=sealed or UNSET, evidence=evidence
+            )
         else:
             failure = self.recorder.clean_failure(outcome.failure, log)
             leftovers = self.recorder.clean(outcome.leftovers)
@@ -227,8 +231,8 @@ async def _resolve(
 ) -> dict[str, Any]:
     """The inputs as values; a secret is an opened `Secret`.
 
-    `outputs` are those that this process has seen, with their secrets; what it lacks comes from
-    the journal, or by `reveal(step)` from where the step keeps it, and is then kept in `outputs`.
+    `outputs` are all that is known; what is sealed there comes by `reveal(step)` from where the
+    step keeps it, and is then kept in `outputs`.
     """
     values: dict[str, Any] = {}
     for key, source in sources.items():
@@ -243,16 +247,19 @@ def _is_ref(source: Any) -> bool:
 async def _value(
     source: Output, run: RunStatus, outputs: dict[str, Mapping[str, Any]], reveal: Reveal
 ) -> Any:
-    known = outputs.get(source.step, run.steps[source.step].outputs)
+    known = outputs.get(source.step, {})
     if source.name not in known:
         have = ", ".join(sorted(known)) or "none"
         message = f'step "{source.step}" has no output "{source.name}"; it has: {have}'
         if run.steps[source.step].definition.project:
             message += f'; export it with pulumi.export("{source.name}", ...)'
         raise MissingOutputError(message)
-    if is_whole(known[source.name]):
+    if is_known(known[source.name]):
         return known[source.name]
-    revealed = await reveal(source.step)
+    kept = run.steps[source.step].outputs
+    read = (await reveal(source.step)).items()
+    # What this run took for a secret is one, whoever reads it again.
+    revealed = {name: as_marked(value, kept.get(name)) for name, value in read}
     if source.name not in revealed:
         raise MissingOutputError(
             f'the secret output "{source.name}" of step "{source.step}" cannot be read again'

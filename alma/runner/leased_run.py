@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager, suppress
 from alma.core import events as ev
 from alma.core.result import Result, SagaFailed, SagaInterrupted, make_result
 from alma.core.run import RunStatus, SagaState
-from alma.errors import JournalError
+from alma.errors import AuthenticationError, JournalError
 from alma.journal import Journal
+from alma.journal.known import Known, given
 from alma.journal.lease import Lease
-from alma.journal.reading import from_earlier_runs, load_run
+from alma.journal.reading import load_run
 from alma.runner.binding import BoundSaga, bind_journaled, open_sessions
 from alma.runner.executor import Executor
 from alma.runner.recorder import Recorder
@@ -26,19 +27,22 @@ async def execute_run(
     lease: Lease,
     prepared: BoundSaga,
     settings: Settings,
+    known: Known,
     resumed: ev.RunResumed | None = None,
 ) -> Result:
-    """Drive the run; returns or raises as `result_or_raise` does."""
+    """Drive the run; returns or raises as `result_or_raise` does.
+
+    `known` is what earlier processes have left to be used.
+    """
     recorder = Recorder(run, journal, lease, prepared.redactor, settings.reporter)
     executor = Executor(
         recorder=recorder,
         adapters=prepared.adapters,
         logs=(journal.path.parent / "logs" / run.run).absolute(),
         grace=settings.grace,
+        outputs=known.outputs,
     )
-    if run.kind == "destroy":
-        for step, (earlier, outputs) in from_earlier_runs(journal, run).items():
-            executor.original_runs[step], executor.outputs[step] = earlier, outputs
+    recorder.redact.learn(known.outputs)
     # Committed with the first intent: until then nothing is done that anybody would look for.
     recorder.defer(ev.RunnerAttached(process=lease.process, actor=lease.actor))
     if resumed is not None:
@@ -120,10 +124,13 @@ async def open_run(
     Raises RunNotFoundError, RunnerBusyError while somebody drives it, JournalError.
     """
     with settings.open_journal(settings.journal_path, write=False) as reader:
-        run_id = reader.resolve(reference)
-        plan = load_run(reader, run_id).definition
+        run = load_run(reader, reader.resolve(reference))
+        known = None
+        with suppress(AuthenticationError):  # it is looked at and written to, and calls nothing
+            known = given(reader, run)
+    run_id, plan = run.run, run.definition
     async with open_sessions(plan, settings) as sessions:
-        prepared = bind_journaled(plan, sessions)
+        prepared = bind_journaled(plan, sessions, known)
         with (
             settings.open_journal(settings.journal_path, write=True) as journal,
             journal.acquire(plan.target, run_id, actor=actor()) as lease,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec.structs import asdict, replace
 
@@ -17,6 +17,7 @@ from alma.core import events as ev
 from alma.core.redaction import Redactor, clean_failure
 from alma.core.run import RunStatus
 from alma.core.state import apply
+from alma.core.validation import needs_sealing
 from alma.errors import RefusedError
 from alma.journal import Journal
 from alma.journal.journal import utc_now
@@ -154,6 +155,10 @@ class Recorder:
         kept = failure.log or (str(log) if log.exists() else "")
         clean = clean_failure(failure, self.redact)
         return replace(clean, message=_bounded(clean.message), hint=_bounded(clean.hint), log=kept)
+
+    def seal(self, outputs: Mapping[str, Any], kept: Mapping[str, Any]) -> str:
+        """The outputs sealed, where the journal keeps them masked; or empty."""
+        return self._journal.keys.seal(outputs) if needs_sealing(outputs, kept) else ""
 
     def write_trace(self, directory: Path, text: str) -> None:
         """Keep a traceback beside the operation's other logs, redacted, mode 0600."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from alma.core import events as ev
@@ -15,6 +16,7 @@ from alma.core.result import Result
 from alma.core.state import fold
 from alma.errors import DefinitionError, RefusedError, RunNotFoundError
 from alma.journal.journal import utc_now
+from alma.journal.known import Known, secrets_of_last_run
 from alma.pulumi.engine import RestorePreview, RestoreRequest
 from alma.runner.binding import BoundSaga, bind_saga, define, open_sessions
 from alma.runner.directory import working_directory
@@ -112,6 +114,8 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
             run_id = new_run_id(utc_now())
             with journal.acquire(definition.target, run_id, actor=actor()) as lease:
                 refuse_unfinished(journal, definition)
+                journal.keys.prepare()
+                prepared.redactor.learn(secrets_of_last_run(journal, definition.target))
                 session.snapshots.need(plan.point.snapshot)
                 await _refuse_changed(session, plan)
                 created = ev.RunCreated(
@@ -126,9 +130,10 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
                     directory=working_directory(),
                     moment=f"{plan.point.moment} {plan.point.run}",
                     versions={**settings.versions, **facts},
+                    sealed=prepared.given.seal(journal) or UNSET,
                 )
                 run = fold([journal.create_run(run_id, created, lease)])
-                return await execute_run(run, journal, lease, prepared, settings)
+                return await execute_run(run, journal, lease, prepared, settings, Known())
 
 
 async def _refuse_changed(session: StackSession, plan: Plan) -> None:

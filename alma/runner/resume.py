@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from alma.core import events as ev
@@ -13,11 +14,13 @@ from alma.core.definition import Definition, LocalStack
 from alma.core.redaction import without_credentials
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, SagaState
-from alma.errors import DefinitionError
+from alma.errors import AuthenticationError, DefinitionError
 from alma.journal import Journal
+from alma.journal.known import Given, given, known_of_earlier_runs, known_outputs
 from alma.journal.reading import load_run
 from alma.runner.binding import (
     BoundSaga,
+    SecretsLackingError,
     Sessions,
     bind_journaled,
     bind_saga,
@@ -28,6 +31,7 @@ from alma.runner.binding import (
 )
 from alma.runner.directory import require_directory
 from alma.runner.leased_run import execute_run, result_or_raise
+from alma.runner.required import require_known
 from alma.runner.settings import Settings, actor
 from alma.saga.saga import Saga
 
@@ -76,22 +80,29 @@ async def go_on(
     with settings.open_journal(settings.journal_path, write=False) as reader:
         run_id = reader.resolve(reference)
         run = load_run(reader, run_id)
-    if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
-        if direction == "back" and run.state is SagaState.COMPLETED:
-            raise DefinitionError(
-                f"Run {run_id} is COMPLETED: there is nothing to roll back.",
-                hint="To take its stacks down, use `alma-pulumi destroy`.",
-            )
-        return result_or_raise(run, make_result(run, interrupted=False), {})
+        if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
+            if direction == "back" and run.state is SagaState.COMPLETED:
+                raise DefinitionError(
+                    f"Run {run_id} is COMPLETED: there is nothing to roll back.",
+                    hint="To take its stacks down, use `alma-pulumi destroy`.",
+                )
+            return _report(reader, run)
+        before, locked = _given_before(reader, run)
     wanted = choose_direction(run, direction)
     if saga is not None:
         require_directory(run, wanted)
     defined = _define_again(run, wanted, saga, settings)
     both = _with_gone(run, defined) if wanted == "back" else defined
     async with open_sessions(both, settings, saga) as sessions:
-        prepared, accepted = bind_again(
-            run, wanted, saga, defined, sessions, accept_changes=accept_changes
-        )
+        try:
+            prepared, accepted = bind_again(
+                run, wanted, saga, defined, sessions, before, accept_changes=accept_changes
+            )
+        except SecretsLackingError as error:
+            if locked is not None:
+                raise locked from error
+            raise
+        prepared.redactor.learn(before.secrets)
         facts = await check_sessions(sessions)
         kept_in = without_credentials(run.backend)  # an older journal may have them
         if facts.get("backend", kept_in) != kept_in:
@@ -105,10 +116,45 @@ async def go_on(
         ):
             run = load_run(journal, run_id)
             if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
-                return result_or_raise(run, make_result(run, interrupted=False), {})
+                return _report(journal, run)
             _refuse_superseded(journal, run)
-            resumed = ev.RunResumed(direction=wanted, actor=actor(), definition=accepted)
-            return await execute_run(run, journal, lease, prepared, settings, resumed)
+            known = known_outputs(journal, run)
+            if run.kind == "destroy":
+                known = known_of_earlier_runs(journal, run.definition)
+            acting = _acting(run, wanted, prepared)
+            require_known(prepared.definition, prepared.adapters, acting, known)
+            journal.keys.prepare()
+            resumed = ev.RunResumed(
+                direction=wanted,
+                actor=actor(),
+                definition=accepted,
+                sealed=prepared.given.seal(journal) or UNSET,
+            )
+            return await execute_run(run, journal, lease, prepared, settings, known, resumed)
+
+
+def _report(journal: Journal, run: RunStatus) -> Result:
+    """What a run that is over has ended with."""
+    outputs = known_outputs(journal, run).outputs
+    return result_or_raise(run, make_result(run, interrupted=False, live=outputs), {})
+
+
+def _given_before(journal: Journal, run: RunStatus) -> tuple[Given, AuthenticationError | None]:
+    """What the run's saga was given; and why that cannot be read, where it cannot."""
+    try:
+        return given(journal, run), None
+    except AuthenticationError as error:
+        return Given(), error
+
+
+def _acting(run: RunStatus, direction: ev.Direction, prepared: BoundSaga) -> list[str]:
+    """The steps that may be done or undone from here on; of a restore none is given anything."""
+    if run.kind == "restore":
+        return []
+    if direction == "back" and run.kind == "up":
+        started = (step for step in run.started() if not step.how)
+        return [step.name for step in started if step.name in prepared.adapters]
+    return [step.name for step in prepared.definition.steps]
 
 
 def _refuse_superseded(journal: Journal, run: RunStatus) -> None:
@@ -182,22 +228,26 @@ def bind_again(
     saga: Saga | None,
     defined: Definition,
     sessions: Sessions,
+    before: Given,
     *,
     accept_changes: bool,
 ) -> tuple[BoundSaga, Mapping[str, Any] | None]:
-    """Handlers for a run that exists, and the new definition if a changed one is accepted."""
+    """Handlers for a run that exists, and the new definition if a changed one is accepted.
+
+    `before` is what its saga was given, for the undo of what is not at hand any more.
+    """
     started = frozenset(step.name for step in run.steps.values() if step.started is not None)
     if saga is None:
-        prepared = bind_journaled(run.definition, sessions)
-        require_undo(prepared.adapters, started if run.kind == "up" else frozenset(run.steps))
+        prepared = bind_journaled(run.definition, sessions, before)
+        require_undo(prepared, started if run.kind == "up" else frozenset(run.steps))
         return prepared, None
     prepared = bind_saga(saga, defined, sessions)
     new = prepared.definition
     missing = sorted(_missing(run, new) if direction == "back" else started - _names(new))
     if missing and direction == "back":
-        old = bind_journaled(run.definition, sessions).adapters
+        old = bind_journaled(run.definition, sessions, before)
         require_undo(old, started.intersection(missing))
-        adapters = {**prepared.adapters, **{name: old[name] for name in missing}}
+        adapters = {**prepared.adapters, **{name: old.adapters[name] for name in missing}}
         return replace(prepared, definition=run.definition, adapters=adapters), None
     if new.digest == run.definition.digest or direction == "back":
         return prepared, None

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from alma.core import events as ev
@@ -17,6 +18,7 @@ from alma.core.state import fold
 from alma.errors import DefinitionError, RefusedError
 from alma.journal import Journal
 from alma.journal.journal import utc_now
+from alma.journal.known import Known, known_of_earlier_runs, secrets_of_last_run
 from alma.journal.reading import load_run
 from alma.runner.binding import bind_saga, check_sessions, define, open_sessions
 from alma.runner.directory import (
@@ -25,6 +27,7 @@ from alma.runner.directory import (
     working_directory,
 )
 from alma.runner.leased_run import execute_run, resume_hint
+from alma.runner.required import require_known
 from alma.runner.resume import aws_target, go_on
 from alma.runner.settings import Settings, actor, new_run_id
 from alma.saga.python_file import capture_if_loading
@@ -120,6 +123,12 @@ async def _start(
             definition = prepared.definition
             with journal.acquire(definition.target, run_id, actor=actor()) as lease:
                 refuse_unfinished(journal, definition)
+                known = Known()
+                if kind == "destroy":
+                    known = known_of_earlier_runs(journal, definition)
+                    require_known(definition, prepared.adapters, definition.order, known)
+                journal.keys.prepare()
+                prepared.redactor.learn(secrets_of_last_run(journal, definition.target))
                 created = ev.RunCreated(
                     saga=definition.saga,
                     stack=definition.stack,
@@ -131,9 +140,10 @@ async def _start(
                     remove_records=remove,
                     directory=working_directory(),
                     versions={**settings.versions, **facts},
+                    sealed=prepared.given.seal(journal) or UNSET,
                 )
                 run = fold([journal.create_run(run_id, created, lease)])
-                return await execute_run(run, journal, lease, prepared, settings)
+                return await execute_run(run, journal, lease, prepared, settings, known)
 
 
 def _interrupted(saga: Saga, settings: Settings) -> RunStatus | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -82,6 +82,7 @@ class ActionHandler(Struct, kw_only=True):
     inputs: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
     lacks: str = ""
+    keeps_outputs: ClassVar[bool] = False
 
     async def inspect(self) -> StepStarted:
         """Nothing can be seen of an action from outside."""
@@ -107,10 +108,9 @@ class ActionHandler(Struct, kw_only=True):
             return None
         return Compensated(how="called", evidence={"compensation": "returned"})
 
-    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:
-        """Repeat the action with its key: its secrets are in no journal, and it is idempotent."""
-        outcome = await call.perform("action", self._work(call, self.action, "action"))
-        return outcome.outputs
+    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:  # noqa: ARG002
+        """They are in the journal alone."""
+        return {}
 
     async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Whatever the action made, as far as alma can know."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from msgspec import Struct, field
 
@@ -199,6 +199,9 @@ class StepHandler(Protocol):
     lacks: str
     """Why it cannot undo the step without the saga's file, as a sentence; empty: it can."""
 
+    keeps_outputs: ClassVar[bool] = False
+    """Whether its outputs can be read again where it keeps them, secret ones too."""
+
     async def inspect(self) -> StepStarted:
         """What is there before the first operation; touches nothing."""
         return StepStarted(step=self.name)
@@ -211,9 +214,9 @@ class StepHandler(Protocol):
         """Undo and verify. None when it failed: then the failure is already recorded."""
         ...
 
-    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:
-        """The step's outputs with opened secrets, after it has completed; empty if unknown."""
-        return dict(call.status.outputs)
+    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:  # noqa: ARG002
+        """The step's outputs with opened secrets, from where it keeps them; empty if nowhere."""
+        return {}
 
     async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Name what exists of this step now; empty when it is seen that nothing does."""

@@ -133,7 +133,7 @@ class Step:
         """The fields of its `StepDefinition` that only this kind of step has.
 
         `compensation` says in a word how it is undone ("none": it is not). `settings` are what
-        `rebind` needs: JSON without secrets, for the journal keeps it.
+        `rebind` needs: JSON and `Secret`s; the journal keeps those sealed.
         """
         return {"compensation": "callable"}
 

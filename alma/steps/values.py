@@ -14,35 +14,56 @@ from alma.core.redaction import Redactor
 from alma.core.secret import mask, secrets_in
 from alma.steps.step import Output
 
+_ASKED: Final = {"undo", "check"}
 UNDO: Final = "undo itself"
 """Among the secrets of a definition: the undo holds one, and so is not kept."""
 
 
 def journaled_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` that hold no secret, and the names of the `secrets`; references are left out."""
+    """The `values` that a step is given, for its `settings`; references to others are left out."""
     given = {key: value for key, value in values.items() if not isinstance(value, Output)}
-    secret = sorted(key for key, value in given.items() if any(secrets_in(value)))
-    return {
-        "values": {key: value for key, value in given.items() if key not in secret},
-        "secrets": secret,
-    }
+    return {"values": given, "secrets": []}
 
 
-def without_secrets(settings: Mapping[str, Any], redact: Redactor) -> dict[str, Any]:
-    """The settings of a step without values that hold a secret of another one as plain text."""
+def without_secrets(
+    settings: Mapping[str, Any], redact: Redactor
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings of a step as anybody may see them, and what is left out, to be kept sealed.
+
+    Left out is what is secret, or holds a secret of another one as plain text; `secrets` names it.
+    """
     values = settings.get("values", {})
-    telling = {key for key, value in values.items() if redact.clean(value) != value}
-    requests = {key for key in ("undo", "check") if key in settings}
-    if any(redact.clean(settings[key]) != settings[key] for key in requests):
-        settings = {key: value for key, value in settings.items() if key not in requests}
-        telling.add(UNDO)
-    if not telling:
-        return dict(settings)
-    return {
-        **settings,
-        "values": {key: value for key, value in values.items() if key not in telling},
-        "secrets": sorted({*settings["secrets"], *telling}),
+    secret = {key: value for key, value in values.items() if _tells(value, redact)}
+    parts = {key: settings[key] for key in settings if key not in ("values", "secrets")}
+    told = {
+        key
+        for key, part in parts.items()
+        if any(secrets_in(part)) or (key in _ASKED and _tells(part, redact))
     }
+    if told & _ASKED:
+        told |= _ASKED & parts.keys()  # what undoes and what shows it belong together
+    kept = {key: part for key, part in parts.items() if key not in told}
+    sealed = {key: parts[key] for key in told}
+    names = {UNDO if key in _ASKED else key for key in told}
+    if secret:
+        sealed["values"] = secret
+    if "values" in settings:
+        kept["values"] = {key: value for key, value in values.items() if key not in secret}
+    if "values" in settings or told:
+        kept["secrets"] = sorted({*names, *secret})
+    return kept, sealed
+
+
+def with_secrets(settings: Mapping[str, Any], sealed: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole settings again: the inverse of `without_secrets`."""
+    if not sealed:
+        return dict(settings)
+    values = {**settings.get("values", {}), **sealed.get("values", {})}
+    return {**settings, **sealed, "values": values, "secrets": []}
+
+
+def _tells(value: Any, redact: Redactor) -> bool:
+    return any(secrets_in(value)) or redact.clean(value) != value
 
 
 def inputs_of(step: StepDefinition) -> dict[str, Any]:
@@ -104,5 +125,5 @@ def lacking(step: StepDefinition) -> str:
     if step.compensation == "callable":
         return f'The compensation of step "{step.name}" is a function, which no journal can keep.'
     for name in step.settings.get("secrets", ()):
-        return f'The undo of step "{step.name}" needs a secret that no journal keeps: {name}.'
+        return f'The undo of step "{step.name}" needs a secret that is not at hand: {name}.'
     return ""

@@ -32,6 +32,7 @@ SIGNALS: Final = "tests/runner/test_signals.py"
 DECIDE: Final = "tests/core/test_decide_forward.py"
 JOURNAL: Final = "tests/journal/test_sqlite.py"
 CHAIN: Final = "tests/journal/test_chain.py"
+SEALED: Final = "tests/runner/test_sealed.py"
 _UNDONE: Final = "other.state is done or other.skipped or _opaque(other)"
 
 
@@ -167,20 +168,17 @@ MUTANTS: Final = (
             ),
             (
                 "core/redaction.py",
-                "        return text if text.isascii() else",
-                "        return _text if text.isascii() else",
-            ),
-            (
-                "core/redaction.py",
-                "def __call__(self, text: str) -> str:",
-                "def __call__(self, text: str, _text: str = '') -> str:",
-            ),
-            (
-                "core/redaction.py",
-                "        for spelling in sorted(",
-                "        _text = text\n        for spelling in sorted(",
+                "            text = self._pattern.sub(MASK, text)\n",
+                "",
             ),
         ),
+    ),
+    _one(
+        "what is masked is used as the value",
+        "journal/known.py",
+        "        if step.sealed:\n            try:",
+        "        outputs = dict(step.outputs)\n        if not outputs:\n            try:",
+        SEALED,
     ),
     _one(
         "resume runs completed steps again",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from alma import Context, Retry, Saga, SagaFailed, SagaState, Secret
-from alma.runner import destroy, resume, up
+from alma.runner import resume, up
 from tests.runner.helpers import (
     ended,
 )
@@ -176,27 +176,3 @@ async def test_a_step_that_has_nothing_to_undo_can_say_so(journal: Path) -> None
     result = await ended(up(saga, journal=journal))
     assert result.state is SagaState.COMPENSATED
     assert result.status.steps["check"].how == "nothing"
-
-
-async def test_an_action_repeated_for_its_secret_keeps_the_key_of_its_own_run(
-    journal: Path,
-) -> None:
-    """In a destroy as well: with another key it would act a second time."""
-    keys: list[str] = []
-
-    def make(context: Context) -> dict[str, Any]:
-        keys.append(context.key)
-        return {"password": Secret("hunter22")}
-
-    saga = Saga("s")
-    first = saga.add_step("make", action=make, compensation=lambda: None)
-    saga.add_step(
-        "use",
-        action=lambda: None,
-        compensation=lambda context: context.inputs["password"].value,
-        inputs={"password": first.output("password")},
-    )
-    await up(saga, journal=journal)
-    await destroy(saga, journal=journal)
-    assert len(keys) == 2
-    assert len(set(keys)) == 1

@@ -21,7 +21,7 @@ from alma.steps.http.client import UnfilledError, _seconds, fill, shown
 from alma.steps.terraform import output as tfui
 from alma.steps.terraform import state as tfstate
 from alma.steps.terraform.state import is_proven_dead
-from alma.steps.values import UNDO, journaled_values, without_secrets
+from alma.steps.values import UNDO, journaled_values, with_secrets, without_secrets
 from alma.system.processes import HOST
 
 # -- Terraform's state ----------------------------------------------------------------------------
@@ -189,14 +189,15 @@ def test_retry_after_is_seconds_or_a_date() -> None:
 # -- values in the journal ------------------------------------------------------------------------
 
 
-def test_values_that_hold_a_secret_are_named_and_not_kept() -> None:
+def test_values_that_hold_a_secret_are_kept_apart() -> None:
     """Also as plain text inside another value, and in a request that undoes."""
     settings = journaled_values(
         {"plain": 1, "url": "db://me:hunter22@h", "password": Secret("hunter22")}
     )
-    assert settings["secrets"] == ["password"]
     redact = Redactor()
     redact.learn(Secret("hunter22"))
     undo = {"method": "DELETE", "url": "http://h/hunter22"}
-    cleaned = without_secrets({**settings, "undo": undo}, redact)
-    assert cleaned == {"values": {"plain": 1}, "secrets": ["password", UNDO, "url"]}
+    whole = {**settings, "undo": undo}
+    kept, sealed = without_secrets(whole, redact)
+    assert kept == {"values": {"plain": 1}, "secrets": ["password", UNDO, "url"]}
+    assert with_secrets(kept, sealed) == whole

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from alma.core.events import Failure, Leftover, StepStarted
 from alma.core.operation import Operation, Reconciled
@@ -32,6 +32,7 @@ class AnsibleHandler:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
     lacks: str = ""
+    keeps_outputs: ClassVar[bool] = False
 
     async def inspect(self) -> StepStarted:
         """Nothing can be seen of a playbook from outside."""
@@ -68,9 +69,9 @@ class AnsibleHandler:
             return None
         return Compensated(how="called", evidence={"playbook": undo.name, **outcome.evidence})
 
-    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:
-        """Play it again: its secrets are in no journal, and it is idempotent."""
-        return (await call.perform("action", self._acting(call))).outputs
+    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:  # noqa: ARG002
+        """They are in the journal alone."""
+        return {}
 
     async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Whatever the playbook made, as far as alma can know."""

@@ -7,7 +7,7 @@ import inspect
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
 from alma.core.operation import Context, Operation, Reconciled
@@ -43,6 +43,7 @@ class HttpHandler:
     longest: float = 60.0
     digest: str = ""
     lacks: str = ""
+    keeps_outputs: ClassVar[bool] = False
     _not_before: float = 0.0
 
     @property
@@ -80,9 +81,9 @@ class HttpHandler:
             return None
         return Compensated(how="called", evidence=outcome.evidence)
 
-    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:
-        """Repeat the request with its key: its secrets are in no journal."""
-        return (await call.perform("action", self._acting(call))).outputs
+    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:  # noqa: ARG002
+        """They are in the journal alone."""
+        return {}
 
     async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Whatever the request made, as far as alma can know."""

@@ -11,7 +11,7 @@ from alma.core.secret import Secret, mask, secrets_in
 from alma.steps.base import Check, DoctorOptions, Session
 from alma.steps.http.request import Asked, Request, check_request, is_among
 from alma.steps.step import Step
-from alma.steps.values import UNDO, code, digest, inputs_of, journaled_values, lacking, plain
+from alma.steps.values import code, digest, inputs_of, journaled_values, lacking, plain
 
 if TYPE_CHECKING:
     from alma.steps.http.handler import HttpHandler
@@ -59,10 +59,9 @@ class HttpStep(Step):
         }
         inputs = {key: value for key, value in self.inputs.items() if is_among(key, needed)}
         settings = journaled_values(inputs)
-        if all(one.is_plain() for one in asked.values()):
-            settings |= {key: one.to_json() for key, one in asked.items()}
-        else:
-            settings["secrets"] = sorted([*settings["secrets"], UNDO])
+        plain = all(one.is_plain() for one in asked.values())
+        for key, one in asked.items():
+            settings[key] = one.to_json() if plain else Secret(one.to_json())
         return {"compensation": "request", "settings": settings}
 
     def bind(self, session: Session) -> HttpHandler:  # noqa: ARG002 - one signature for all
@@ -97,7 +96,10 @@ class HttpStep(Step):
         from alma.steps.http.handler import HttpHandler
 
         settings = definition.settings
-        asked = {key: Request(**settings[key]) for key in _ASKED if key in settings}
+        asked = {}
+        for key in _ASKED:
+            if (kept := settings.get(key)) is not None:
+                asked[key] = Request(**(kept.value if isinstance(kept, Secret) else kept))
         return HttpHandler(
             name=definition.name,
             undone_by="none" if definition.compensation == "nothing" else asked.get("undo"),

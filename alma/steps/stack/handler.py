@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -59,6 +59,7 @@ class StackHandler(Struct, kw_only=True):
     resolver: Resolver | None = None
     digest: str = ""
     lacks: str = ""
+    keeps_outputs: ClassVar[bool] = True
     snapshots: Snapshots | None = None
     """Where it keeps what the stack was; a run sets it before it starts."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
 from alma.core.operation import Operation, Reconciled
@@ -31,6 +31,7 @@ class TerraformHandler:
     compensation: str | Callable[..., Any] = "destroy"
     digest: str = ""
     lacks: str = ""
+    keeps_outputs: ClassVar[bool] = True
 
     async def inspect(self) -> StepStarted:
         """Read the state; the backend is initialised where it never was."""

@@ -1,0 +1,35 @@
+"""`alma-pulumi rekey`."""
+
+from __future__ import annotations
+
+import click
+
+from alma.cli.options import Invocation, pass_shared, shared_options
+from alma.cli.output import say
+
+
+@click.command("rekey")
+@shared_options
+@pass_shared
+def command(shared: Invocation) -> None:
+    """Seal what the journal keeps secret under a new key.
+
+    The key is a new one of alma's own; where ALMA_JOURNAL_KEY or ALMA_JOURNAL_KEY_FILE give
+    keys, the first of them. The old one is needed for it, after the new one, and never again.
+    """
+    from alma.errors import RunNotFoundError
+    from alma.reports.text import count
+    from alma.runner.rekey import rekey
+    from alma.runner.settings import Settings
+
+    path = shared.journal_path
+    if not path.exists():
+        raise RunNotFoundError(f"There is no journal {path}.", hint="Give its path with --journal.")
+    done = rekey(Settings(journal=path))
+    if shared.json:
+        from alma.reports import documents
+
+        shared.print_json(documents.rekey(done))
+        return
+    values = f"{count(done.values, 'value')} of {count(done.runs, 'run')}"
+    say(f"{values} sealed again; the key is in {done.key}")

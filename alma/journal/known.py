@@ -1,0 +1,100 @@
+"""What earlier processes have left in the journal to be used: outputs, and secrets of the saga."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from msgspec import Struct, field
+
+from alma.core.definition import Definition
+from alma.core.run import RunStatus, SagaState, StepStatus
+from alma.core.secret import Secret
+from alma.core.validation import unknown_as_secret
+from alma.errors import AuthenticationError
+from alma.journal import Journal
+from alma.journal.reading import load_run
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """Outputs by step, as they are and never as they are shown.
+
+    What is not known of them is a sealed `Secret`. `locked` says, by step, why what the journal
+    keeps sealed cannot be opened here.
+    """
+
+    outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    locked: dict[str, AuthenticationError] = field(default_factory=dict)
+
+    def add(self, journal: Journal, step: StepStatus) -> None:
+        """Take a step's outputs in."""
+        outputs = unknown_as_secret(step.outputs)
+        if step.sealed:
+            try:
+                outputs = journal.keys.unseal(step.sealed)
+            except AuthenticationError as error:
+                self.locked[step.name] = error
+        self.outputs[step.name] = outputs
+
+
+def known_outputs(journal: Journal, run: RunStatus) -> Known:
+    """The outputs of the steps of a run."""
+    known = Known()
+    for step in run.steps.values():
+        if step.outputs or step.sealed:
+            known.add(journal, step)
+    return known
+
+
+def known_of_earlier_runs(journal: Journal, definition: Definition) -> Known:
+    """What a destroy knows of the steps that it takes down; the newest run counts.
+
+    Without their outputs a compensation could not be called.
+    """
+    known = Known()
+    names = {step.name for step in definition.steps}
+    for row in journal.runs(limit=None, target=definition.target):
+        before = load_run(journal, row.run)
+        if before.kind != "up":
+            continue
+        for step in before.steps.values():
+            left = bool(step.outputs) and not step.how  # made, and its undo failed
+            wanted = step.name in names and step.name not in known.outputs
+            if wanted and (step.state is SagaState.COMPLETED or left):
+                known.add(journal, step)
+        if before.state is SagaState.COMPLETED:
+            break
+    return known
+
+
+class Given(Struct, frozen=True, kw_only=True):
+    """What a saga was given that is secret: `settings` by step, for an undo without its file."""
+
+    secrets: list[Secret] = field(default_factory=list)
+    settings: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def seal(self, journal: Journal) -> str:
+        """For RunCreated and RunResumed; empty where there is nothing secret."""
+        if not self.secrets and not self.settings:
+            return ""
+        return journal.keys.seal({"secrets": self.secrets, "settings": self.settings})
+
+
+def given(journal: Journal, run: RunStatus) -> Given:
+    """What the run's saga was given. Raises AuthenticationError without the key."""
+    return Given(**journal.keys.unseal(run.sealed)) if run.sealed else Given()
+
+
+def secrets_of_last_run(journal: Journal, target: str) -> list[Any]:
+    """All that the newest run of a target knew to be secret, as far as it can be opened.
+
+    A secret that was changed since is still in the world, and in what programs say of it.
+    """
+    for row in journal.runs(limit=1, target=target):
+        run = load_run(journal, row.run)
+        found: list[Any] = [known_outputs(journal, run).outputs]
+        with suppress(AuthenticationError):
+            found += given(journal, run).secrets
+        return found
+    return []
