@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from msgspec.structs import replace
 
@@ -20,7 +21,6 @@ from alma.core.events import Event, Process, Recorded, RunCreated
 from alma.errors import JournalError, RunNotFoundError, StaleEpochError
 from alma.journal import lease as leases
 from alma.journal.chain import GENESIS, Head, Verdict, row_hash, row_problem, verify
-from alma.journal.encryption import Keys
 from alma.journal.lease import Holder, Lease
 from alma.journal.store import (
     EventRow,
@@ -32,6 +32,9 @@ from alma.journal.store import (
     to_stamp,
     to_text,
 )
+
+if TYPE_CHECKING:
+    from alma.journal.encryption import Keys
 
 SHOWN: Final = 5
 """How many ids a RunNotFoundError names."""
@@ -49,8 +52,6 @@ class Journal:
     """
 
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
-        self.keys = Keys(store.path, os.environ)
-        """What seals the values that nobody may read, and opens them."""
         self._store = store
         self._clock = clock
 
@@ -58,6 +59,13 @@ class Journal:
     def path(self) -> Path:
         """The store's file, absolute: what else a run keeps is beside it."""
         return self._store.path
+
+    @cached_property
+    def keys(self) -> Keys:
+        """What seals the values that nobody may read, and opens them."""
+        from alma.journal.encryption import Keys  # who only looks needs none
+
+        return Keys(self.path, os.environ)
 
     def close(self) -> None:
         """Close it; the second time does nothing."""

@@ -32,6 +32,7 @@ SAMPLES: tuple[ev.Event, ...] = (
     ev.OperationFailed(
         step="a", operation="o", kind="up", failure=ev.Failure(kind="provider", message="no\nmore")
     ),
+    ev.ValuesResealed(sealed="x"),
     ev.OperationLeftInDoubt(step="a", operation="o", reason="stopped"),
     ev.OperationReconciled(step="a", operation="o", found="nothing"),
     ev.CompensationStarted(reason='step "a" failed'),
