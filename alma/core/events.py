@@ -1,4 +1,4 @@
-"""The closed set of events of a run, frozen and in the past tense, and their JSON codec.
+"""The closed set of events of a run, frozen and in the past tense.
 
 An event says what is about to happen (`OperationIntended`) or what has happened (all others).
 The journal wraps each in a `Recorded`: who wrote it, when, at which place. No event ever holds
@@ -10,14 +10,11 @@ read them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Literal, Union
+from typing import Any, Final, Literal
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
-from msgspec.structs import asdict
 
 Direction = Literal["forward", "back"]
 RunKind = Literal["up", "destroy", "restore"]
@@ -334,36 +331,3 @@ class Recorded(Struct, frozen=True, kw_only=True, gc=False):
     epoch: int
     event: Event
     hash: str = ""
-
-
-_TYPES: Final = {cls.__name__: cls for cls in Event.__subclasses__()}
-_ENCODER: Final = msgspec.json.Encoder()
-_DECODER: Final = msgspec.json.Decoder(Union[tuple(_TYPES.values())])  # noqa: UP007
-
-
-def own_fields(event: Event) -> dict[str, Any]:
-    """The event's own fields, without its type and step; the parts of one are still structs."""
-    fields = asdict(event)
-    del fields["step"]
-    return {name: value for name, value in fields.items() if value is not UNSET}
-
-
-def decode(type_: str, step: str, data: str) -> Event:
-    """The event of own fields in JSON; `ValueError` for what this version does not know."""
-    if type_ not in _TYPES:
-        raise ValueError(f"unknown event type {type_!r}")
-    if not data.startswith("{"):
-        raise ValueError(f"event {type_}: its data is no object")
-    named = f'{{"type":"{type_}","step":{_ENCODER.encode(step).decode()}'
-    try:
-        try:
-            event: Event = _DECODER.decode(f"{named}{',' if data != '{}' else ''}{data[1:]}")
-        except msgspec.ValidationError:
-            raise
-        except msgspec.DecodeError:
-            # Half a surrogate pair, from undecodable bytes in a message, is JSON to Python alone.
-            fields = {**json.loads(data), "type": type_, "step": step}
-            event = msgspec.convert(fields, _DECODER.type)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"event {type_}: {error}") from error
-    return event

@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from msgspec.structs import asdict
 
-from alma.core.events import Event, Recorded, decode, own_fields
+from alma.core.codec import decode, own_fields
+from alma.core.events import Event, Recorded
 from alma.errors import JournalError
 
 T = TypeVar("T")

@@ -121,7 +121,7 @@ def _run(view: RunView) -> Document:
 
 def history(entries: Sequence[Recorded]) -> list[Document]:
     """Of `history`: an event each, its own fields first."""
-    from alma.core.events import own_fields
+    from alma.core.codec import own_fields
 
     return [
         {

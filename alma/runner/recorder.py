@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from msgspec.structs import asdict, replace
 
 from alma.core import events as ev
+from alma.core.codec import own_fields
 from alma.core.redaction import Redactor, clean_failure
 from alma.core.run import RunStatus
 from alma.core.state import apply
@@ -128,7 +129,7 @@ class Recorder:
             "at": utc_now().isoformat(),
             "type": event.type,
             "step": event.step,
-            **ev.own_fields(event),
+            **own_fields(event),
         }
         with suppress(OSError, ValueError):
             sys.stderr.write(f"{json.dumps(line, default=asdict)}\n")

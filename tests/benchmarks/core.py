@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec.structs import asdict
 
 from alma.core import events as ev
+from alma.core.codec import decode, own_fields
 from alma.core.definition import Definition
 from alma.core.state import fold
 from alma.journal import open_journal
@@ -76,7 +77,7 @@ def append(place: Path, repeats: int) -> dict[str, list[float]]:
     """Seconds of each append, and of each commit of such a row in SQLite alone, in turn."""
     times: dict[str, list[float]] = {"alma": [], "SQLite": []}
     definition, event = _definition(10), succeeded("s1")
-    text = json.dumps(ev.own_fields(event), default=asdict)
+    text = json.dumps(own_fields(event), default=asdict)
     raw = sqlite3.connect(place / "raw.db", isolation_level=None)
     raw.execute("PRAGMA journal_mode = WAL")
     raw.execute("PRAGMA synchronous = FULL")
@@ -126,8 +127,7 @@ def rows(count: int) -> list[Row]:
     events.append(ev.RunnerAttached(process=process, actor="user@host"))
     events += went_well(definition)
     return [
-        (event.type, event.step, json.dumps(ev.own_fields(event), default=asdict))
-        for event in events
+        (event.type, event.step, json.dumps(own_fields(event), default=asdict)) for event in events
     ]
 
 
@@ -159,7 +159,7 @@ def _recorded(found: Sequence[Row], at: str) -> list[ev.Recorded]:
             seq=seq,
             at=datetime.fromisoformat(at),
             epoch=1,
-            event=ev.decode(kind, step, data),
+            event=decode(kind, step, data),
         )
         for seq, (kind, step, data) in enumerate(found, start=1)
     ]

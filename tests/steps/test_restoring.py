@@ -12,6 +12,7 @@ import pytest
 
 from alma import Retry, Saga, SagaState
 from alma.core import events as ev
+from alma.core.codec import decode
 from alma.core.result import Result
 from alma.journal import open_journal
 from alma.pulumi.engine import StackRef
@@ -205,7 +206,7 @@ def test_a_snapshot_of_another_stack_is_refused(tmp_path: Path) -> None:
 
 def test_a_start_of_an_older_journal_has_no_snapshot() -> None:
     """It decodes, and its stack is retained."""
-    event = ev.decode("StepStarted", "a", '{"project": "s-a", "stack": "dev", "held": 2}')
+    event = decode("StepStarted", "a", '{"project": "s-a", "stack": "dev", "held": 2}')
     assert isinstance(event, ev.StepStarted)
     assert event.snapshot == ""
 

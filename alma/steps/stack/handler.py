@@ -61,7 +61,7 @@ class StackHandler(Struct, kw_only=True):
     lacks: str = ""
     keeps_outputs: ClassVar[bool] = True
     snapshots: Snapshots | None = None
-    """Where it keeps what the stack was; a run sets it before it starts."""
+    """Where it keeps what the stack was."""
 
     async def inspect(self) -> StepStarted:
         """Read the state; no process on a file backend."""
@@ -231,12 +231,8 @@ class StackHandler(Struct, kw_only=True):
             return result
         now = await self.engine.inspect(self.ref)
         new = {one.urn for one in now.resources} - {one.urn for one in before.resources}
-        resources = tuple(
-            change
-            for change in result.resources
-            if change.op not in _ANSWERED or change.urn not in new
-        )
-        return replace(result, resources=resources)
+        left = (one for one in result.resources if one.op not in _ANSWERED or one.urn not in new)
+        return replace(result, resources=tuple(left))
 
     async def _not_ours(self, call: StepContext, now: Checkpoint) -> Compensated | Retained | None:
         status, started = call.status, call.status.started
