@@ -5,6 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from alma.core.definition import StepDefinition
 from alma.core.events import Direction
 from alma.core.run import RunStatus
 from alma.errors import AlmaError, DefinitionError, RefusedError
@@ -36,12 +39,21 @@ def elsewhere(run: RunStatus) -> str:
 
 
 def has_functions(run: RunStatus) -> bool:
-    """Whether the way back needs a function, or a secret, that is only in the saga's file."""
+    """Whether the way back needs a function, or a secret, that is only in the saga's file.
+
+    What the journal keeps sealed is none: whoever goes back opens it, or is refused.
+    """
     return any(
-        rebind(step.definition).lacks
+        rebind(_with_its_secrets(run, step.definition)).lacks
         for step in run.steps.values()
         if step.started is not None or run.backward_only
     )
+
+
+def _with_its_secrets(run: RunStatus, step: StepDefinition) -> StepDefinition:
+    if not run.sealed or not step.settings.get("secrets"):
+        return step
+    return replace(step, settings={**step.settings, "secrets": []})
 
 
 def require_directory(run: RunStatus, direction: Direction) -> None:

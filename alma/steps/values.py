@@ -49,8 +49,10 @@ def without_secrets(
         sealed["values"] = secret
     if "values" in settings:
         kept["values"] = {key: value for key, value in values.items() if key not in secret}
-    if "values" in settings or told:
-        kept["secrets"] = sorted({*names, *secret})
+    # What a kind names itself it keeps nowhere: that is asked for.
+    named = settings.get("secrets", ())
+    if "values" in settings or told or named:
+        kept["secrets"] = sorted({*named, *names, *secret})
     return kept, sealed
 
 
@@ -59,7 +61,9 @@ def with_secrets(settings: Mapping[str, Any], sealed: Mapping[str, Any]) -> dict
     if not sealed:
         return dict(settings)
     values = {**settings.get("values", {}), **sealed.get("values", {})}
-    return {**settings, **sealed, "values": values, "secrets": []}
+    again = {UNDO if key in _ASKED else key for key in (*sealed, *sealed.get("values", {}))}
+    lacking = [name for name in settings.get("secrets", ()) if name not in again]
+    return {**settings, **sealed, "values": values, "secrets": lacking}
 
 
 def _tells(value: Any, redact: Redactor) -> bool:
