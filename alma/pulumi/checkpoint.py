@@ -121,6 +121,7 @@ def parse(deployment: Mapping[str, Any], *, version: int) -> Checkpoint:
         pending=tuple(_pending(operation) for operation in pending),
         outputs={key: _seal(value) for key, value in outputs.items()},
         fingerprint=_fingerprint(entries, pending),
+        delete_hooks=_delete_hooks(kept),
     )
 
 
@@ -141,6 +142,15 @@ def _layout(meta: Path) -> int:
     except (OSError, UnicodeDecodeError):
         return 0
     return int(match[1]) if match else -1
+
+
+def _delete_hooks(entries: list[Any]) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for entry in entries:
+        for kind, hooks in (entry.get("resourceHooks") or {}).items():
+            if kind.endswith("Delete"):
+                names.update(dict.fromkeys(hooks or ()))
+    return tuple(names)
 
 
 def _resource(entry: Mapping[str, Any]) -> Resource:

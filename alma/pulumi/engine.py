@@ -83,6 +83,8 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     pending: tuple[PendingOperation, ...] = ()
     outputs: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
+    delete_hooks: tuple[str, ...] = ()
+    """Names of hooks that run when its resources are deleted: they stand in its program alone."""
 
     @property
     def is_empty(self) -> bool:
@@ -195,8 +197,17 @@ class Engine(Protocol):
         """What `up` would change; touches nothing, not even the stack's record."""
         ...
 
-    async def destroy(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:
-        """`pulumi destroy` from the state alone, without the program; keeps the record."""
+    async def destroy(
+        self,
+        ref: StackRef,
+        log_dir: str,
+        operation: Operation,
+        program: UpRequest | None = None,
+    ) -> OperationResult:
+        """`pulumi destroy` from the state alone; keeps the record.
+
+        With `program`, a request such as for `up`, that is run: for the hooks that it registers.
+        """
         ...
 
     async def remove(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:

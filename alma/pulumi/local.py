@@ -166,13 +166,16 @@ class PulumiEngine:
             )
             return await self._perform(task, operation)
 
-    async def destroy(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:
+    async def destroy(
+        self, ref: StackRef, log_dir: str, operation: Operation, program: UpRequest | None = None
+    ) -> OperationResult:
         """See `Engine.destroy`; one CLI process, none when there is no record."""
         guard(ref)
         if not (await self.inspect(ref)).exists:
             return OperationResult()
         self._backend.prepare()
-        return await self._perform(await self._task("destroy", ref, log_dir, operation), operation)
+        task = await self._task("destroy", ref, log_dir, operation, request=program)
+        return await self._perform(task, operation)
 
     async def remove(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:
         """See `Engine.remove`; refuses while the state shows anything, pending operations too."""

@@ -54,6 +54,8 @@ class Task(Struct, frozen=True, kw_only=True, tag="task"):
     defaults: Mapping[str, Any] = field(default_factory=dict)
     injected: Mapping[str, str] = field(default_factory=dict)
     sealed: Mapping[str, str] = field(default_factory=dict)
+    run_program: bool = False
+    """Whether the program is run, whoever serves it: for a destroy it is where it has hooks."""
     secrets: tuple[Secret, ...] = ()
     """Values to keep out of logs and messages."""
     replay: RestorePlan | None = None

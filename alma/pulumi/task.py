@@ -109,6 +109,7 @@ def build_task(
         environment=environment,
         create=request.create if request else False,
         program=request.program if request else None,
+        run_program=kind in ("up", "preview") or (kind == "destroy" and request is not None),
         plain=config.plain,
         defaults=request.defaults if request else {},
         injected=config.for_program,

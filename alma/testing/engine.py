@@ -24,7 +24,7 @@ from alma.pulumi.engine import (
     StackRef,
     UpRequest,
 )
-from alma.testing.faults import Fault, Life
+from alma.testing.faults import Fault, Life, hang, interrupted
 from alma.testing.world import FakeProgram, FakeWorld, Key, resource_of, seal
 
 LOCKED = Failure(kind="locked", message="the stack is currently locked by another update")
@@ -113,7 +113,13 @@ class FakeEngine:
         new = [name for name in program.resources if resource_of(request.ref, name) not in held]
         return OperationResult(changes={"create": len(new)} if new else {})
 
-    async def destroy(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:  # noqa: ARG002
+    async def destroy(
+        self,
+        ref: StackRef,
+        log_dir: str,  # noqa: ARG002
+        operation: Operation,
+        program: UpRequest | None = None,  # noqa: ARG002
+    ) -> OperationResult:
         """Take away what the state holds, last made first; pending operations stay."""
         key, fault = _key(ref), self._fault(ref, "destroy")
         if key in self.reality.at_work or key in self._working:
@@ -263,7 +269,7 @@ class FakeEngine:
             if fault is not None and fault.effect == "lie" and index >= fault.after:
                 continue
             if operation.interrupt.is_set():
-                return _interrupted(operation)
+                return interrupted(operation)
             await self._turn(key, work[index:], operation)
             (self.reality.create if kind == "creating" else self.reality.delete)(key, resource)
             op = "create" if kind == "creating" else "delete"
@@ -315,7 +321,7 @@ class FakeEngine:
         if effect == "power":
             self._die()
         if effect == "hang":
-            return await _hang(operation)
+            return await hang(operation)
         if effect == "pending":
             return Failure(kind="unknown", message="the CLI was killed")
         name = resource.urn.rpartition("::")[2]
@@ -328,20 +334,6 @@ class FakeEngine:
 def _count(work: Sequence[tuple[str, Resource]]) -> dict[str, int]:
     words = {"creating": "create", "deleting": "delete", "same": "same"}
     return dict(Counter(words[kind] for kind, _ in work))
-
-
-def _interrupted(operation: Operation) -> Failure:
-    operation.on_signal("SIGINT", "interrupt")
-    return Failure(kind="cancelled", message="it was interrupted")
-
-
-async def _hang(operation: Operation) -> Failure:
-    try:
-        await asyncio.wait_for(operation.interrupt.wait(), operation.timeout)
-    except TimeoutError:
-        operation.on_signal("SIGINT", "deadline")
-        return Failure(kind="timeout", message=f"it did not end within {operation.timeout:g} s")
-    return _interrupted(operation)
 
 
 def _key(ref: StackRef) -> Key:

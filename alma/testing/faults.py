@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Literal, NoReturn
+
+from alma.core.events import Failure
+from alma.core.operation import Operation
 
 FaultEffect = Literal[
     "fail", "crash", "drain", "pending", "power", "leak", "lie", "hang", "unreadable"
@@ -74,3 +78,19 @@ class Life:
         """Crash, if it is over."""
         if self.over:
             raise Crash
+
+
+async def hang(operation: Operation) -> Failure:
+    """Until it is interrupted, or its deadline comes."""
+    try:
+        await asyncio.wait_for(operation.interrupt.wait(), operation.timeout)
+    except TimeoutError:
+        operation.on_signal("SIGINT", "deadline")
+        return Failure(kind="timeout", message=f"it did not end within {operation.timeout:g} s")
+    return interrupted(operation)
+
+
+def interrupted(operation: Operation) -> Failure:
+    """What an operation that was told to stop ends with."""
+    operation.on_signal("SIGINT", "interrupt")
+    return Failure(kind="cancelled", message="it was interrupted")

@@ -121,7 +121,7 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
             interrupted=command.interrupted,
             log=log,
             exit_code=command.exit_code,
-            ran_program=task.kind in ("up", "preview"),
+            ran_program=task.run_program,
         )
     except InterruptedBeforeStartError:
         failure = translate("", (), interrupted=True, log=log)
@@ -152,7 +152,8 @@ def _run(task: Task, command: Command, events: Events, redact: Redactor, nulls: 
         if task.kind == "remove":
             workspace.remove_stack(task.stack)
             return
-        settings = "" if task.kind == "destroy" else str(workspace.write_config())
+        plain = task.kind == "destroy" and not task.run_program
+        settings = "" if plain else str(workspace.write_config())
         if task.create:
             workspace.create_stack(task.stack)
         if settings:
@@ -179,7 +180,7 @@ def _operate(task: Task, stack: Stack, settings: str, events: Events) -> None:
         "suppress_progress": True,
     }
     if task.kind == "destroy":
-        stack.destroy(**options)
+        stack.destroy(run_program=task.run_program, **options)
     elif task.kind in ("preview", "foresee"):
         stack.preview(**options)
     elif task.kind == "look":

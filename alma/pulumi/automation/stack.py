@@ -140,7 +140,7 @@ class Workspace(automation.LocalWorkspace):
             options=task.options,
         )
         write_project(self._directory, self._ref, task.cwd)
-        in_users = bool(task.project_dir) and task.kind in ("up", "preview")
+        in_users = bool(task.project_dir) and task.run_program
         if in_users:
             require_project(self._ref)
         super().__init__(

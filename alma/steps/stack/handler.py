@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from alma.core.events import UNANSWERED, UNREADABLE, Failure, Leftover, StepStarted
+from alma.core.events import Failure, Leftover, StepStarted
 from alma.core.operation import Operation, Reconciled, Resolver
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.validation import is_whole
@@ -18,7 +18,6 @@ from alma.errors import BackendError, RefusedError
 from alma.pulumi.engine import (
     Checkpoint,
     Engine,
-    OperationResult,
     PendingOperation,
     StackRef,
     UpRequest,
@@ -27,21 +26,19 @@ from alma.pulumi.snapshots import Snapshots
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
 from alma.steps.callables import call_function
 from alma.steps.stack.config import config_value
-from alma.steps.stack.leftovers import StackLeftovers, outliving
+from alma.steps.stack.leftovers import StackLeftovers, outliving, unverified
 from alma.steps.stack.pending import (
     creates_in,
     described,
     evidence,
     outcome_of,
+    recorded,
     require_cut_off,
     resolve,
     unresolved,
 )
-from alma.steps.stack.preview import at_risk, undo_of, what_of
+from alma.steps.stack.preview import at_risk, undo_of, what_of, without_program
 from alma.steps.stack.restoring import Restoring
-
-_ANSWERED = (UNANSWERED, UNREADABLE)
-"""Doubts about creates whose provider lives: it may have told the engine of them all the same."""
 
 
 class StackHandler(Struct, kw_only=True):
@@ -92,7 +89,10 @@ class StackHandler(Struct, kw_only=True):
             inputs, before = await call.inputs(), await self.engine.inspect(self.ref)
             request = self._request(inputs, before, call.logs(operation))
             result = await self.engine.up(request, operation)
-            outcome, left = outcome_of(await self._recorded(result, before)), result.fingerprint
+            outcome, left = (
+                outcome_of(await recorded(self.engine, self.ref, result, before)),
+                result.fingerprint,
+            )
             if not left and call.status.started and call.status.started.held:
                 left = (await self.engine.inspect(self.ref)).fingerprint
             if not left:
@@ -119,7 +119,7 @@ class StackHandler(Struct, kw_only=True):
             await self._clear_pending(call)
             before = await self.engine.inspect(self.ref)
         keeps = self._left.of(outliving(before), "kept by its own option retainOnDelete")
-        if not before.is_empty and not await self._destroy(call, keeps):
+        if not before.is_empty and not await self._destroy(call, keeps, before):
             return None
         started = status.started
         ours = started is not None and not started.record_existed
@@ -225,15 +225,6 @@ class StackHandler(Struct, kw_only=True):
         await call.perform("mend", mend)
         return creates_in(await self.engine.inspect(self.ref))
 
-    async def _recorded(self, result: OperationResult, before: Checkpoint) -> OperationResult:
-        """Without doubts about what the state knows all the same: a destroy deletes that."""
-        if not any(change.op in _ANSWERED for change in result.resources):
-            return result
-        now = await self.engine.inspect(self.ref)
-        new = {one.urn for one in now.resources} - {one.urn for one in before.resources}
-        left = (one for one in result.resources if one.op not in _ANSWERED or one.urn not in new)
-        return replace(result, resources=tuple(left))
-
     async def _not_ours(self, call: StepContext, now: Checkpoint) -> Compensated | Retained | None:
         status, started = call.status, call.status.started
         held = started.held if started else 0
@@ -297,9 +288,21 @@ class StackHandler(Struct, kw_only=True):
 
         return (await call.perform("compensation", run)).failure is None
 
-    async def _destroy(self, call: StepContext, keeps: tuple[Leftover, ...]) -> bool:
+    async def _destroy(
+        self, call: StepContext, keeps: tuple[Leftover, ...], before: Checkpoint
+    ) -> bool:
         async def destroy(operation: Operation) -> Outcome:
-            result = await self.engine.destroy(self.ref, call.logs(operation), operation)
+            logs, program = call.logs(operation), None
+            if before.delete_hooks:
+                # From the first attempt: a destroy that was refused for want of it may go on to
+                # fail with it (pulumi/pulumi#23921).
+                if not self.digest:  # bound from the journal alone
+                    failure = without_program(before)
+                    return Outcome(
+                        failure=failure, leftovers=self._left.all(before, failure.message)
+                    )
+                program = self._request(await call.inputs(), before, logs)
+            result = await self.engine.destroy(self.ref, logs, operation, program)
             after = await self.engine.inspect(self.ref)
             if after.is_empty:
                 # The state decides, not the exit code: a destroy can fail after its last delete.
@@ -308,7 +311,7 @@ class StackHandler(Struct, kw_only=True):
                     resources=result.resources,
                     evidence={"resources": 0, "pending": 0, "fingerprint": after.fingerprint},
                 )
-            failure = result.failure or _unverified(after)
+            failure = result.failure or unverified(after)
             leftovers = self._left.all(after, failure.message)
             return Outcome(
                 failure=failure,
@@ -333,15 +336,3 @@ class StackHandler(Struct, kw_only=True):
             return Outcome(failure=failure, leftovers=(left,))
 
         return (await call.perform("remove", remove)).failure is None
-
-
-def _unverified(checkpoint: Checkpoint) -> Failure:
-    return Failure(
-        kind="unverified",
-        message=(
-            f"destroy succeeded, but the state still shows {len(checkpoint.resources)} resources "
-            f"and {len(checkpoint.pending)} pending operations"
-        ),
-        hint="Look at the stack's pending operations, then `alma-pulumi rollback` again. Where its "
-        "step has a resolver, that needs the saga's file with --target.",
-    )

@@ -99,3 +99,16 @@ def _owned(checkpoint: Checkpoint) -> tuple[Resource, ...]:
 def outliving(checkpoint: Checkpoint) -> tuple[Resource, ...]:
     """What a destroy lets go and does not delete."""
     return tuple(res for res in checkpoint.resources if res.retain_on_delete)
+
+
+def unverified(checkpoint: Checkpoint) -> Failure:
+    """A destroy that said it had succeeded, and had not."""
+    return Failure(
+        kind="unverified",
+        message=(
+            f"destroy succeeded, but the state still shows {len(checkpoint.resources)} resources "
+            f"and {len(checkpoint.pending)} pending operations"
+        ),
+        hint="Look at the stack's pending operations, then `alma-pulumi rollback` again. Where its "
+        "step has a resolver, that needs the saga's file with --target.",
+    )

@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from alma.core.events import IN_DOUBT, UNREADABLE, Failure
+from alma.core.events import IN_DOUBT, UNANSWERED, UNREADABLE, Failure
 from alma.core.operation import PendingCreate, Resolver
 from alma.errors import RefusedError
 from alma.pulumi.deployment import CREATING
-from alma.pulumi.engine import Checkpoint, OperationResult, PendingOperation, StackRef
+from alma.pulumi.engine import Checkpoint, Engine, OperationResult, PendingOperation, StackRef
 from alma.steps.base import Outcome
 
 _NOT_REPEATED = {
@@ -21,6 +21,8 @@ _NOT_REPEATED = {
     UNREADABLE: "It was made, but the provider's answer cannot be taken: mend what it returns.",
 }
 """Trying these creates again could make them a second time."""
+_ANSWERED = (UNANSWERED, UNREADABLE)
+"""Doubts about creates whose provider lives: it may have told the engine of them all the same."""
 
 
 def creates_in(checkpoint: Checkpoint) -> tuple[PendingOperation, ...]:
@@ -108,3 +110,17 @@ def outcome_of(result: OperationResult) -> Outcome:
         resources=result.resources,
         outputs=result.outputs,
     )
+
+
+async def recorded(
+    engine: Engine, ref: StackRef, result: OperationResult, before: Checkpoint
+) -> OperationResult:
+    """Without doubts about what the state knows all the same: a destroy deletes that."""
+    if not any(change.op in _ANSWERED for change in result.resources):
+        return result
+    now = await engine.inspect(ref)
+    new = {one.urn for one in now.resources} - {one.urn for one in before.resources}
+    resources = tuple(
+        change for change in result.resources if change.op not in _ANSWERED or change.urn not in new
+    )
+    return replace(result, resources=resources)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from alma.core.events import Failure
 from alma.core.operation import Difference
 from alma.pulumi.engine import Checkpoint, OperationResult
 from alma.steps.base import Way
@@ -30,8 +31,20 @@ def undo_of(compensation: str | Callable[..., Any], now: Checkpoint) -> tuple[st
         what = (
             f"the {count} resources that it holds now" if count else "the outputs that it has now"
         )
-        return f"{before}restore: put back to {what}", "restore"
+        hooks = ", ".join(now.delete_hooks)
+        left = f"; what its delete hooks ({hooks}) must see deleted is left" if hooks else ""
+        return f"{before}restore: put back to {what}{left}", "restore"
     return f"{before}destroy", "destroy"
+
+
+def without_program(now: Checkpoint) -> Failure:
+    """What a destroy lacks that has only the journal to go by."""
+    return Failure(
+        kind="program",
+        message=f"its resources have delete hooks ({', '.join(now.delete_hooks)}), which stand in "
+        "its program: without it Pulumi refuses to destroy them",
+        hint="Undo it with the saga's file: `alma-pulumi rollback RUN --target FILE`.",
+    )
 
 
 def at_risk(foreseen: OperationResult, now: Checkpoint) -> tuple[Difference, ...]:
