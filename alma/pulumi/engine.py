@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from alma.core.events import Failure, Process, ResourceChange
 from alma.core.operation import Difference, Operation, Reconciled
+from alma.core.validation import check_name
 
 
 class WorkspaceOptions(Struct, frozen=True, kw_only=True):
@@ -31,12 +32,20 @@ class WorkspaceOptions(Struct, frozen=True, kw_only=True):
 
 
 class StackRef(Struct, frozen=True, kw_only=True):
-    """One Pulumi stack. `work_dir` is the user's project directory, or empty: inline program."""
+    """One Pulumi stack. `work_dir` is the user's project directory, or empty: inline program.
+
+    The last guard before a name reaches the CLI, where `--help` and `..` would be obeyed: raises
+    `DefinitionError` for a project or stack name that no process may be given.
+    """
 
     project: str
     stack: str
     work_dir: str = ""
     options: WorkspaceOptions = field(default_factory=WorkspaceOptions)
+
+    def __post_init__(self) -> None:
+        check_name("project", self.project)
+        check_name("stack", self.stack)
 
 
 class Resource(Struct, frozen=True, kw_only=True):

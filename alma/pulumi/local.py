@@ -32,7 +32,6 @@ from alma.pulumi.engine import (
     UpRequest,
 )
 from alma.pulumi.messages import Report, Task, TaskKind
-from alma.pulumi.names import guard
 from alma.pulumi.passphrase import check_passphrase, find_salt, remember_passphrase
 from alma.pulumi.recovery import Reconciliation, locks_of
 from alma.pulumi.restore.plan import RestorePlan
@@ -109,7 +108,6 @@ class PulumiEngine:
 
     async def inspect(self, ref: StackRef) -> Checkpoint:
         """See `Engine.inspect`; no process on a file backend."""
-        guard(ref)
         root = self._backend.root
         if root is not None:
             if not root.is_dir() and not self._backend.is_default:
@@ -130,7 +128,6 @@ class PulumiEngine:
 
     async def up(self, request: UpRequest, operation: Operation) -> OperationResult:
         """See `Engine.up`; one CLI process, two for a new stack."""
-        guard(request.ref)
         self._backend.prepare()
         task = await self._task("up", request.ref, request.log_dir, operation, request=request)
         result = await self._perform(task, operation)
@@ -145,7 +142,6 @@ class PulumiEngine:
 
     async def preview(self, request: UpRequest, operation: Operation) -> OperationResult:
         """See `Engine.preview`; a stack without a record is previewed on a throw-away backend."""
-        guard(request.ref)
         exists = (await self.inspect(request.ref)).exists
         with tempfile.TemporaryDirectory(prefix="alma-preview-") as scratch:
             logs = request.log_dir or f"{scratch}/log"
@@ -170,7 +166,6 @@ class PulumiEngine:
         self, ref: StackRef, log_dir: str, operation: Operation, program: UpRequest | None = None
     ) -> OperationResult:
         """See `Engine.destroy`; one CLI process, none when there is no record."""
-        guard(ref)
         if not (await self.inspect(ref)).exists:
             return OperationResult()
         self._backend.prepare()
@@ -179,7 +174,6 @@ class PulumiEngine:
 
     async def remove(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:
         """See `Engine.remove`; refuses while the state shows anything, pending operations too."""
-        guard(ref)
         found = await self.inspect(ref)
         if not found.exists:
             return OperationResult()
@@ -196,12 +190,10 @@ class PulumiEngine:
 
     async def export(self, ref: StackRef) -> Mapping[str, Any] | None:
         """See `Engine.export`; no process on a file backend."""
-        guard(ref)
         return await take_deployment(self._reader(await self._tool()), self._backend.root, ref)
 
     async def restore(self, request: RestoreRequest, operation: Operation) -> RestoreResult:
         """See `Engine.restore`; four CLI processes where there are secrets, else one."""
-        guard(request.ref)
         reader, root = self._reader(await self._tool()), self._backend.root
 
         async def play(replay: RestorePlan, config: Mapping[str, Any]) -> OperationResult:
@@ -225,7 +217,6 @@ class PulumiEngine:
         self, request: RestoreRequest, operation: Operation
     ) -> RestorePreview:
         """See `Engine.preview_restore`; over a copy of the state, on a throw-away backend."""
-        guard(request.ref)
         reader, root = self._reader(await self._tool()), self._backend.root
 
         async def play(
@@ -243,14 +234,12 @@ class PulumiEngine:
 
     async def resolve_pending(self, ref: StackRef, found: Mapping[str, str]) -> None:
         """See `Engine.resolve_pending`; two CLI processes."""
-        guard(ref)
         await resolve_pending(self._reader(await self._tool()), ref, found)
 
     async def reconcile(
         self, ref: StackRef, operation: str, processes: tuple[Process, ...]
     ) -> Reconciled:
         """See `Engine.reconcile`. Raises `RefusedError` when somebody else holds the lock."""
-        guard(ref)
         return await Reconciliation(ref, operation, processes, self._backend.root).run()
 
     async def close(self) -> None:

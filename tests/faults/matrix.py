@@ -157,7 +157,7 @@ MATRIX: Final = (
         "two runners on one target",
         "exactly one goes on",
         (
-            "journal/test_lease.py::test_of_ten_runners_at_once_exactly_one_goes_on",
+            "journal/test_locks.py::test_of_ten_runners_at_once_exactly_one_goes_on",
             "cli/test_runs.py::test_two_runs_at_once_one_is_refused_with_11",
         ),
         (_ROWS_MODEL,),

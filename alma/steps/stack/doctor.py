@@ -11,6 +11,7 @@ from typing import Final
 
 from alma.core.redaction import without_credentials
 from alma.core.run import RunStatus, SagaState, StepStatus
+from alma.core.validation import NAME
 from alma.errors import AlmaError
 from alma.pulumi import checkpoint
 from alma.pulumi.backend import Backend
@@ -128,6 +129,8 @@ def _locks(backend: Backend) -> Iterator[Check]:
         return
     folder = backend.root / ".pulumi" / "locks" / "organization"
     for directory in sorted(folder.glob("*/*")):
+        if not (NAME.fullmatch(directory.parent.name) and NAME.fullmatch(directory.name)):
+            continue  # None of alma's.
         ref = StackRef(project=directory.parent.name, stack=directory.name)
         for lock in locks_of(backend.root, ref):
             message = f"stack {ref.project}/{ref.stack} is locked by {lock.holder}"
