@@ -157,7 +157,9 @@ class StandIn(Calls):
         """Change a resource in place; in a preview, tell what is known of it."""
         kind, where = self._kind(request.urn)
         old, inputs = plain_map(request.olds), self._full(kind, request.news)
-        kept = {key: old[key] for key in kind.outputs if key in old}
+        # What was found where nothing had been given (a region, a default) is told again, too.
+        given = self._old_inputs().keys() - kind.outputs
+        kept = {key: value for key, value in old.items() if key not in given}
         if request.preview:
             changed = dict.fromkeys(kind.volatile - inputs.keys(), UNKNOWN)
         else:
