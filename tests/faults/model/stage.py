@@ -292,11 +292,13 @@ class WatchedEngine(FakeEngine):
         self.stage.effect(("up",), _index(request.ref), operation.id)
         return await super().up(request, operation)
 
-    async def destroy(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:
+    async def destroy(
+        self, ref: StackRef, log_dir: str, operation: Operation, program: UpRequest | None = None
+    ) -> OperationResult:
         """Checked, then done."""
         self._check()
         self.stage.effect(("destroy",), _index(ref), operation.id)
-        return await super().destroy(ref, log_dir, operation)
+        return await super().destroy(ref, log_dir, operation, program)
 
     async def restore(self, request: RestoreRequest, operation: Operation) -> RestoreResult:
         """Checked, then done."""
