@@ -73,9 +73,9 @@ def test_any_edit_of_one_value_is_found(
     column = data.draw(st.sampled_from(COLUMNS[table]))
     old = row[COLUMNS[table].index(column)]
     value = other(old, data.draw(VALUES))
-    update = f"UPDATE {table} SET {column} = ?1 WHERE {COLUMNS[table][0]} = {row[0]}"  # noqa: S608
+    update = f"UPDATE {table} SET {column} = :value WHERE {COLUMNS[table][0]} = {row[0]}"  # noqa: S608
     try:
-        tampered(spoiled, update, values=(value,))
+        tampered(spoiled, update, values={"value": value})
     except sqlite3.IntegrityError:
         assume(False)
     if content(spoiled) == content(sound):
@@ -106,10 +106,10 @@ def test_any_two_events_that_were_swapped_are_found(
     one, two = sorted(pair)
     tampered(
         spoiled,
-        "UPDATE events SET position = -?1 WHERE position = ?2",
-        "UPDATE events SET position = ?2 WHERE position = ?1 AND ?2",
-        "UPDATE events SET position = ?1 WHERE position = -?1 AND ?2",
-        values=(two, one),
+        "UPDATE events SET position = -:two WHERE position = :one",
+        "UPDATE events SET position = :one WHERE position = :two",
+        "UPDATE events SET position = :two WHERE position = -:two",
+        values={"one": one, "two": two},
     )
     assert first_break(spoiled, head).position == one
 

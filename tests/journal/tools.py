@@ -157,7 +157,9 @@ def forget(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def tampered(path: Path, *statements: str, values: tuple[object, ...] = ()) -> None:
+def tampered(
+    path: Path, *statements: str, values: tuple[object, ...] | dict[str, object] = ()
+) -> None:
     """Change the rows as somebody with SQLite's own tool would, the guards dropped and put back."""
     with sqlite_of(path) as connection:
         query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"

@@ -135,10 +135,10 @@ def test_before_and_after_an_earlier_run(shell: Shell) -> None:
     assert shell.call("verify").exit_code == 0
     with closing(sqlite3.connect(shell.lab.place.root / ".alma" / "journal.db")) as journal:
         both = (
-            "SELECT state FROM run_states WHERE run = ?1 "
-            "UNION ALL SELECT state FROM steps WHERE run = ?1"
+            "SELECT state FROM run_states WHERE run = :run "
+            "UNION ALL SELECT state FROM steps WHERE run = :run"
         )
-        found = journal.execute(both, (done["run"],)).fetchall()
+        found = journal.execute(both, {"run": done["run"]}).fetchall()
     assert found == [("COMPLETED",), ("COMPLETED",)]
 
     shell.restore("--to", "latest", "--yes")

@@ -119,8 +119,8 @@ class _SqliteRows:
 
     def matching(self, prefix: str, limit: int) -> list[str]:
         # char(1114111) is the last code point: no id with this prefix sorts behind it.
-        query = "SELECT run FROM runs WHERE run >= ?1 AND run < ?1 || char(1114111) LIMIT ?2"
-        return [run for (run,) in self._select(query, (prefix, limit))]
+        query = "SELECT run FROM runs WHERE run >= :a AND run < :a || char(1114111) LIMIT :limit"
+        return [run for (run,) in self._select(query, {"a": prefix, "limit": limit})]
 
     def leases(self) -> list[LeaseRow]:
         return [LeaseRow._make(row) for row in self._select(f"{_LEASES} ORDER BY number")]
