@@ -224,13 +224,15 @@ def init(path, stack):
     """`stack init`."""
     if os.path.exists(path):
         return say(f"error: stack '{stack}' already exists", 1)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    # The layout is known before the first folder of stacks: a reader may come in between.
+    os.makedirs(f"{ROOT}/.pulumi", exist_ok=True)
     meta = f"{ROOT}/.pulumi/meta.yaml"
     if not os.path.exists(meta):
         draft = f"{meta}.{os.getpid()}"
         with open(draft, "w") as file:
             file.write("version: 1\n")
         os.replace(draft, meta)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     write(
         path, {"version": 3, "checkpoint": {"latest": {"resources": [], "pending_operations": []}}}
     )
