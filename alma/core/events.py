@@ -55,6 +55,8 @@ UNANSWERED: Final = "unanswered"
 """As IN_DOUBT, where the provider lives and the service's answer never reached it."""
 UNREADABLE: Final = "unreadable"
 """As IN_DOUBT, where the provider has done its work, and its answer could not be taken."""
+IMPORTED: Final = "import"
+"""The `op` of what an operation took into its state, and did not make."""
 DOUBTFUL: Final = (IN_DOUBT, UNANSWERED, UNREADABLE)
 
 
@@ -163,6 +165,8 @@ class StepStarted(Event, frozen=True, kw_only=True, gc=False):
     """Digest of the stack's resources at that moment, to tell later whether they changed."""
     snapshot: str = ""
     """Digest of the deployment as it was then, kept beside the journal; empty: none was kept."""
+    existed: tuple[str, ...] = ()
+    """Digests of the ids that the step's `existed` saw there already."""
 
 
 class OperationIntended(Event, frozen=True, kw_only=True, gc=False):

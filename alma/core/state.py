@@ -221,7 +221,9 @@ def _reconciled(run: RunStatus, _entry: ev.Recorded, event: ev.OperationReconcil
     step.open, step.unobserved = None, True
     cut_off = tuple(str(urn) for urn in event.evidence.get("creating", ()))
     doubtful = tuple(ev.ResourceChange(urn=urn, op=ev.IN_DOUBT) for urn in cut_off)
-    step.resources = (*step.resources, *doubtful)
+    taken = event.evidence.get("imported", {}).items()
+    imported = tuple(ev.ResourceChange(urn=urn, op=ev.IMPORTED, id=str(id_)) for urn, id_ in taken)
+    step.resources = (*step.resources, *imported, *doubtful)
     step.fingerprint = str(event.evidence.get("fingerprint", ""))
 
 

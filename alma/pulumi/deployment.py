@@ -11,7 +11,7 @@ import asyncio
 import copy
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ DEFAULTS: Final = "__defaults"
 """Where bridged providers note which inputs are defaults of their own (tfbridge)."""
 CREATING: Final = "creating"
 """The pending operation of a create (`sdk/go/common/apitype/deployments.go`)."""
-_CODE: Final = "__provider"
+CODE: Final = "__provider"
 """The input that holds a dynamic provider's pickled code: secret, and long."""
 _LAYOUT: Final = "version: 1\n"
 """Of a file backend with a directory for each project: the only one alma writes."""
@@ -131,7 +131,7 @@ def _contents(tree: Any) -> Iterator[Any]:
         yield json.loads(tree["plaintext"])
     elif isinstance(tree, Mapping):
         for key, value in tree.items():
-            if key != _CODE:
+            if key != CODE:
                 yield from _contents(value)
     elif isinstance(tree, list):
         for value in tree:
@@ -194,6 +194,33 @@ async def open_kept(
         raise BackendError(f"The snapshot of {ref.project}/{ref.stack} cannot be opened.")
     opened: dict[str, Any] = found["deployment"]
     return opened
+
+
+async def let_go(reader: PulumiCli, ref: StackRef, taken: Collection[tuple[str, str]]) -> None:
+    """Have a state let these go, by URN and id: what deletes them from it deletes them nowhere.
+
+    Raises as `resolve_pending` does.
+    """
+    document = await reader.deployment(ref, show_secrets=False)
+    if document is None:
+        raise BackendError(f"The stack {ref.project}/{ref.stack} is not there any more.")
+    await reader.replace(ref, with_let_go(document, taken))
+
+
+def with_let_go(document: Mapping[str, Any], taken: Collection[tuple[str, str]]) -> dict[str, Any]:
+    """The document with these as `retainOnDelete`, by URN and id.
+
+    What was to go with one of them (`deletedWith`) would stay with it now, so it is deleted
+    itself.
+    """
+    changed = copy.deepcopy(dict(document))
+    urns = {urn for urn, _ in taken}
+    for entry in (changed.get("deployment") or {}).get("resources") or []:
+        if (entry["urn"], entry.get("id", "")) in taken:
+            entry["retainOnDelete"] = True
+        if entry.get("deletedWith") in urns:
+            del entry["deletedWith"]
+    return changed
 
 
 async def resolve_pending(reader: PulumiCli, ref: StackRef, found: Mapping[str, str]) -> None:

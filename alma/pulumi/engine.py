@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct, field
@@ -245,6 +245,13 @@ class Engine(Protocol):
         """Resolve every pending create: URN to physical id; those not in `found` never happened.
 
         Raises `BackendError` when the state cannot be exported or imported.
+        """
+        ...
+
+    async def let_go(self, ref: StackRef, taken: Collection[tuple[str, str]]) -> None:
+        """Have the state let these go when they are deleted from it, by URN and id.
+
+        Raises as `resolve_pending` does.
         """
         ...
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from alma.errors import BackendError, RefusedError
 from alma.pulumi import checkpoint as checkpoints
 from alma.pulumi.backend import Backend
 from alma.pulumi.cli import Cli, PulumiCli, find_cli
-from alma.pulumi.deployment import resolve_pending, take_deployment, write_state
+from alma.pulumi.deployment import let_go, resolve_pending, take_deployment, write_state
 from alma.pulumi.engine import (
     Checkpoint,
     OperationResult,
@@ -235,6 +235,10 @@ class PulumiEngine:
     async def resolve_pending(self, ref: StackRef, found: Mapping[str, str]) -> None:
         """See `Engine.resolve_pending`; two CLI processes."""
         await resolve_pending(self._reader(await self._tool()), ref, found)
+
+    async def let_go(self, ref: StackRef, taken: Collection[tuple[str, str]]) -> None:
+        """See `Engine.let_go`; two CLI processes."""
+        await let_go(self._reader(await self._tool()), ref, taken)
 
     async def reconcile(
         self, ref: StackRef, operation: str, processes: tuple[Process, ...]

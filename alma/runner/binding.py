@@ -12,6 +12,7 @@ from alma.core.definition import Definition, LocalStack
 from alma.core.redaction import Redactor
 from alma.errors import DefinitionError
 from alma.journal.known import Given
+from alma.runner.known_runs import known_runs
 from alma.runner.settings import Settings
 from alma.saga.saga import Saga
 from alma.steps.base import Session, SessionOptions, StepHandler
@@ -44,7 +45,10 @@ async def open_sessions(
 ) -> AsyncIterator[Sessions]:
     """A session for each kind of step; one that cannot be had here has none."""
     asked = SessionOptions(
-        journal=settings.journal_path, modules=settings.modules, engine=settings.engine
+        journal=settings.journal_path,
+        modules=settings.modules,
+        engine=settings.engine,
+        runs=known_runs(settings),
     )
     kinds = {step.kind: type(step) for step in saga.steps} if saga else {}
     async with AsyncExitStack() as opened:

@@ -186,10 +186,11 @@ class Runner:
         if status.started is None:
             try:
                 started = await adapter.inspect()
+                existed = await adapter.existed(self._executor.call(command))
             except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
                 await self._could_not_look(command, "up", error)
                 return
-            self._recorder.defer(started)
+            self._recorder.defer(replace(started, existed=existed))
         try:
             await adapter.execute(self._executor.call(command))
         except RefusedError:

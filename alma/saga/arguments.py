@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from alma.core.validation import check_name
 from alma.errors import DefinitionError
+from alma.steps.action import check_callables
 from alma.steps.step import StepOptions
 
 
@@ -20,6 +22,25 @@ def once(what: str, by_name: Any, by_position: Any) -> Any:
     if by_name is not None and by_position is not None:
         raise DefinitionError(f"add_step: the {what} is given twice.")
     return by_name if by_position is None else by_position
+
+
+def pair_of(
+    given: tuple[Any, ...], name: str | None, action: Any, compensation: Any
+) -> tuple[str, Any, Any]:
+    """Name, action and compensation of `add_step`, which are given by position or by name."""
+    if given and (given[0] is None or isinstance(given[0], str)):
+        name, given = once("name", name, given[0]), given[1:]
+    if given:
+        action, given = once("action", action, given[0]), given[1:]
+    if given:
+        compensation, given = once("compensation", compensation, given[0]), given[1:]
+    if given:
+        raise DefinitionError("add_step takes a name, an action and a compensation, no more.")
+    check_callables("add_step", action, compensation)
+    called = getattr(action, "__name__", None) if name is None else name
+    if called == "<lambda>":
+        raise DefinitionError("add_step: a lambda has no name.", hint="Give one: name='...'.")
+    return check_name("step", called), action, compensation
 
 
 def made_in(module: Mapping[str, Any]) -> str:

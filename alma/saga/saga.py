@@ -11,8 +11,8 @@ from alma.core.definition import Definition, FailurePolicy, LocalStack, check_da
 from alma.core.operation import Resolver
 from alma.core.validation import check_choice, check_name
 from alma.errors import DefinitionError
-from alma.saga.arguments import called_in, chosen, made_in, once
-from alma.steps.action import ActionStep, check_callables
+from alma.saga.arguments import called_in, chosen, made_in, pair_of
+from alma.steps.action import ActionStep
 from alma.steps.stack.options import LocalWorkspaceOptions, Workspace
 from alma.steps.stack.step import StackCompensation, StackStep
 from alma.steps.step import Step, StepOptions, prewarmed
@@ -111,6 +111,7 @@ class Saga:
         config: Mapping[str, Any] | None = None,
         compensation: StackCompensation = "destroy",
         resolver: Resolver | None = None,
+        existed: Callable[..., Any] | None = None,
         opts: LocalWorkspaceOptions | None = None,
         **options: Unpack[StepOptions],
     ) -> StackStep:
@@ -120,7 +121,9 @@ class Saga:
         `inputs` and `config` become the stack's config: outputs of other steps, JSON values or
         `Secret`s. A callable `compensation` is called before the stack's destroy, to drain or
         to empty; "retain" leaves the stack as it is and names it as a leftover. The `resolver`
-        says what became of a create that was cut off (see `PendingCreate`). `opts` are
+        says what became of a create that was cut off (see `PendingCreate`). `existed` is called
+        before the first create, with nothing or a `Context`, and returns the ids or ARNs that are
+        there already: what the stack takes over of them, an undo leaves. `opts` are
         `LocalWorkspaceOptions` of `pulumi.automation`; docs/automation-api.md says what of them
         fits. The other options are those of every step: see `StepOptions`.
         """
@@ -138,6 +141,7 @@ class Saga:
                 config=config or {},
                 compensation=compensation,
                 resolver=resolver,
+                existed=existed,
                 options=workspace.options(self.stack, inline=work_dir is None),
                 **chosen(options),
             )
@@ -180,21 +184,10 @@ class Saga:
         that there is nothing to undo (a check, a notice). Without any, alma cannot know: the step
         is then named as a leftover when the run is undone.
         """
-        if given and (given[0] is None or isinstance(given[0], str)):
-            name, given = once("name", name, given[0]), given[1:]
-        if given:
-            action, given = once("action", action, given[0]), given[1:]
-        if given:
-            compensation, given = once("compensation", compensation, given[0]), given[1:]
-        if given:
-            raise DefinitionError("add_step takes a name, an action and a compensation, no more.")
-        check_callables("add_step", action, compensation)
-        called = getattr(action, "__name__", None) if name is None else name
-        if called == "<lambda>":
-            raise DefinitionError("add_step: a lambda has no name.", hint="Give one: name='...'.")
+        name, action, compensation = pair_of(given, name, action, compensation)
         return self.add(
             ActionStep(
-                name=check_name("step", called),
+                name=name,
                 action=action,
                 compensation=compensation,
                 **chosen(options),
@@ -208,10 +201,13 @@ class Saga:
         *,
         variables: Mapping[str, Any] | None = None,
         program: str = "",
+        workspace: str = "",
         compensation: TerraformCompensation = "destroy",
         **options: Unpack[StepOptions],
     ) -> TerraformStep:
-        """Add a Terraform root module: applied as it is, with its own backend and workspace.
+        """Add a Terraform root module: applied as it is, with its own backend.
+
+        `workspace` is made where there is none; without one it is the directory's selected one.
 
         `variables` and `inputs` become its variables; its outputs are the step's, a sensitive
         one a `Secret`. `program` is the CLI: a name or a path, else `ALMA_TERRAFORM`, else
@@ -226,6 +222,7 @@ class Saga:
                 work_dir=Path(work_dir),
                 variables=variables or {},
                 program=program,
+                workspace=workspace,
                 compensation=compensation,
                 **chosen(options),
             )
@@ -273,6 +270,7 @@ class Saga:
         do: Asked,
         undo: Asked | Literal["none"] | None = None,
         check: Asked | None = None,
+        existed: Asked | None = None,
         secret_outputs: Iterable[str] = (),
         **options: Unpack[StepOptions],
     ) -> HttpStep:
@@ -281,7 +279,8 @@ class Saga:
         A callable takes nothing or a `Context`, and returns a `Request`. Each is sent with an
         `Idempotency-Key`, the same for each retry and resume. The fields of the JSON answer are
         the outputs; those in `secret_outputs` are `Secret`s. Where `undo` is answered 404 or 410
-        it is gone already. `check` is asked after the undo, and must be answered so. `undo` is
+        it is gone already. `check` is asked after the undo, and must be answered so. `existed` is
+        asked before `do`: unless it is answered 404 or 410, what was there is not undone. `undo` is
         "none" or None as an action's compensation is.
         """
         from alma.steps.http.step import HttpStep
@@ -292,6 +291,7 @@ class Saga:
                 do=do,
                 undo=undo,
                 check=check,
+                existed=existed,
                 secret_outputs=secret_outputs,
                 **chosen(options),
             )

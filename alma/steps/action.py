@@ -88,6 +88,10 @@ class ActionHandler(Struct, kw_only=True):
         """Nothing can be seen of an action from outside."""
         return StepStarted(step=self.name)
 
+    async def existed(self, call: StepContext) -> tuple[str, ...]:  # noqa: ARG002 - one Protocol
+        """An action sees for itself what is there."""
+        return ()
+
     async def execute(self, call: StepContext) -> None:
         """Call the action."""
         await call.perform("action", self._work(call, self.action, "action"))

@@ -133,11 +133,14 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
 
     `journal` is its path: a kind may keep beside it what it needs to undo. `modules` are those
     that no other process can import. `engine` drives Pulumi, where a test brings its own.
+    `runs` gives what the journal knows of others when it is called, newest first: runs of other
+    targets, and runs of this one, the one under way among them.
     """
 
     journal: Path
     modules: tuple[ModuleType, ...] = ()
     engine: Engine | None = None
+    runs: Callable[[], Sequence[RunStatus]] = tuple
 
 
 class Session:
@@ -205,6 +208,13 @@ class StepHandler(Protocol):
     async def inspect(self) -> StepStarted:
         """What is there before the first operation; touches nothing."""
         return StepStarted(step=self.name)
+
+    async def existed(self, call: StepContext) -> tuple[str, ...]:  # noqa: ARG002
+        """Digests of what is there that the step may take over; asked before its first operation.
+
+        Raises an AlmaError when that cannot be told: then nothing is begun.
+        """
+        return ()
 
     async def execute(self, call: StepContext) -> None:
         """Go forward: one operation, its outcome recorded by `call.perform`."""

@@ -18,8 +18,8 @@ from typing import Any, Final
 from alma.core.events import Failure
 from alma.core.operation import Context, Operation
 from alma.core.validation import NotJsonError, check_json
-from alma.errors import DefinitionError
-from alma.steps.base import Outcome
+from alma.errors import AlmaError, DefinitionError
+from alma.steps.base import Outcome, StepContext
 
 
 def takes_context(function: Callable[..., Any], where: str) -> bool:
@@ -71,6 +71,36 @@ async def call_function(
     except _FailedError as failed:
         return failed.outcome
     return _returned(function, returned)
+
+
+async def call_compensation(call: StepContext, function: Callable[..., Any]) -> bool:
+    """Call a step's own function before its undo; whether it succeeded, which is recorded."""
+
+    async def run(operation: Operation) -> Outcome:
+        context = partial(call.context, "compensation", await call.inputs())
+        return await call_function(function, context, operation)
+
+    return (await call.perform("compensation", run)).failure is None
+
+
+async def ask_existed(function: Callable[..., Any], call: StepContext) -> tuple[str, ...]:
+    """The ids that a step's `existed` gives; AlmaError when it does not."""
+    inputs = await call.inputs()
+    operation = Operation(
+        id="existed", interrupt=asyncio.Event(), timeout=call.status.definition.timeout
+    )
+    outcome = await call_function(function, lambda: call.context("existed", inputs), operation)
+    words = outcome.failure.message if outcome.failure else ""
+    found = outcome.outputs.get("result", []) if outcome.outputs.keys() <= {"result"} else None
+    ids = isinstance(found, list | tuple) and all(isinstance(one, str) and one for one in found)
+    if not words and not ids:
+        words = f"it returned {found!r}, not a list of ids"
+    if words:
+        raise AlmaError(
+            f"existed= cannot tell what is there: {words}",
+            hint="Return the ids or ARNs of what exists, a list without any where nothing does.",
+        )
+    return tuple(found or ())
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -206,6 +206,16 @@ class FakeEngine:
         """Pending creates that are in `found` become resources, all others are dropped."""
         self._check()
         self.reality.mend(_key(ref), found)
+
+    async def let_go(self, ref: StackRef, taken: Collection[tuple[str, str]]) -> None:
+        """Deleted from the state, these stay in the world."""
+        self._check()
+        state = self.reality.state(_key(ref))
+        resources = tuple(
+            replace(one, retain_on_delete=True) if (one.urn, one.id) in taken else one
+            for one in state.resources
+        )
+        self.reality.put(_key(ref), replace(state, resources=resources))
 
     async def reconcile(
         self,

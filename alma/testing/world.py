@@ -57,8 +57,9 @@ class FakeWorld:
         self.put(key, replace(state, resources=(*state.resources, resource)))
 
     def delete(self, key: Key, resource: Resource) -> None:
-        """The provider deletes it (or it is gone already), and the state knows."""
-        self.things.discard(resource.urn)
+        """The provider deletes it (or it is gone already, or let go), and the state knows."""
+        if not resource.retain_on_delete:
+            self.things.discard(resource.urn)
         state = self.state(key)
         rest = tuple(other for other in state.resources if other != resource)
         self.put(key, replace(state, resources=rest))
@@ -90,7 +91,11 @@ class FakeWorld:
         state = self.state(key)
         name = f"{'/'.join(key)} {state.fingerprint}"
         self.kept[name] = state, self.opened.get(key, {})
-        return {"kept": name}
+        entries = [
+            {"urn": one.urn, "type": one.type, "id": one.id, "custom": one.custom}
+            for one in state.resources
+        ]
+        return {"kept": name, "deployment": {"resources": entries}}
 
     def land(self, key: Key) -> bool:
         """Let the CLI that has outlived its runner end; False when there was none."""

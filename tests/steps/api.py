@@ -73,7 +73,10 @@ class Handler(BaseHTTPRequestHandler):
                     return
                 self.reply(status, {"message": f"told to say {status}"}, headers)
                 return
-        if method == "POST":
+        if method == "PUT":
+            self.api.records[name] = json.loads(content)
+            self.reply(200)
+        elif method == "POST":
             made = self.api.create(self.headers.get("Idempotency-Key", ""), json.loads(content))
             if self.api.holding:
                 self.api.hold.wait(60)
@@ -89,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
             found = self.api.records.get(name)
             self.reply(200, found) if method == "GET" else self.reply(204)
 
-    do_GET = do_POST = do_DELETE = handle_one
+    do_GET = do_POST = do_PUT = do_DELETE = handle_one
 
     def log_message(self, *_: Any) -> None:
         pass

@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from alma import Context, DefinitionError, Request, Retry, Saga, SagaFailed, Secret, destroy
+from alma import (
+    Context,
+    DefinitionError,
+    Request,
+    Retry,
+    Saga,
+    SagaFailed,
+    Secret,
+    destroy,
+    rollback,
+)
 from tests.steps.api import Api, serve
 from tests.steps.conftest import CANARY, Place, until
 
@@ -376,3 +386,48 @@ async def test_fields_of_an_answer_can_be_expected(api: Api, expect: Any, *, cle
 def test_a_status_is_a_status(expect: Any) -> None:
     with pytest.raises(DefinitionError, match="is no HTTP status"):
         Saga("s").add_http("a", do=Request("GET", "http://localhost", expect=expect))
+
+
+def put_of(api: Api, **options: Any) -> Saga:
+    """A record by its name, which a PUT makes or takes over."""
+    saga = Saga("names", stack="dev")
+    where = f"{api.url}/records/{{inputs.name}}"
+    saga.add_http(
+        "dns",
+        do=Request("PUT", where, json={"port": 80}),
+        undo=Request("DELETE", where),
+        existed=Request("GET", where),
+        inputs={"name": "www"},
+        **{"retry": FAST, **options},
+    )
+    return saga
+
+
+async def test_what_a_put_takes_over_is_not_undone(api: Api) -> None:
+    """It was there before: named, and left as it is now. What was not there is taken away."""
+    result = await failing(put_of(api))
+    assert result.state.name == "COMPENSATED"
+    assert [entry["method"] for entry in api.asked] == ["GET", "PUT", "DELETE"]
+    api.records["www"] = {"port": 8080}
+    result = await failing(put_of(api))
+    assert result.state.name == "FAILED"
+    assert "was there before this run (existed= has seen it)" in result.leftovers[0].reason
+    assert api.records == {"www": {"port": 80}}
+    with pytest.raises(SagaFailed):  # the journal knows it
+        await rollback()
+    assert api.records == {"www": {"port": 80}}
+
+
+async def test_a_put_waits_until_it_is_known_what_is_there(api: Api) -> None:
+    """A gateway's answer tells nothing: asked again, and nothing is sent until it is known."""
+    api.answers = [("GET", 502, {}), ("GET", 502, {}), ("GET", 0, {})]
+    with pytest.raises(SagaFailed) as failed:
+        await put_of(api).execute()
+    result = failed.value.result
+    assert result.state.name == "COMPENSATED"
+    assert result.error is not None
+    assert "existed= was not answered" in result.error.message
+    assert [entry["method"] for entry in api.asked] == ["GET"] * 3
+    api.answers = [("GET", 502, {})]
+    await put_of(api).execute()
+    assert api.records == {"www": {"port": 80}}

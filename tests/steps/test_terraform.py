@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import pytest
 
-from alma import Context, Saga, SagaFailed, Secret, destroy, rollback
+from alma import Context, DefinitionError, Saga, SagaFailed, Secret, destroy, rollback
 from alma.core.events import Process
+from alma.errors import RefusedError
 from alma.runner.preview import preview
 from alma.system.processes import find
 from tests.services.localstack import LocalStack
@@ -388,3 +389,91 @@ def test_preview_tells_the_plan_and_writes_nothing(place: Place) -> None:
     [first, _] = place.document("preview")["steps"]
     assert first["changes"] == {"create": 1}
     assert not first["undoable"]
+
+
+# -- what is not this run's -------------------------------------------------------------------
+
+
+def environment_of(place: Place, stack: str, **options: Any) -> Saga:
+    """The same module in another environment, with something else in it."""
+    saga = Saga("shop", stack=stack)
+    variables = {"world": str(place.world), "names": [stack], "password": "no secret"}
+    saga.add_terraform("database", place.root / "module", variables=variables, **options)
+    return saga
+
+
+async def test_another_environment_does_not_take_the_state(place: Place) -> None:
+    """Refused before anything, also to take it down, until they are kept apart."""
+    module(place.root / "module")
+    await environment_of(place, "dev").execute()
+    refused = pytest.raises(RefusedError, match=r"is that of shop/dev \(run .*would replace")
+    with refused:
+        await environment_of(place, "prod").execute()
+    with refused:
+        await destroy(environment_of(place, "prod"))
+    assert place.things() == ["dev"]
+
+    await environment_of(place, "prod", workspace="prod").execute()
+    assert place.things() == ["dev", "prod"]
+    await environment_of(place, "dev").execute()
+    broken_prod = environment_of(place, "prod", workspace="prod")
+    broken_prod.add_step(action=broken, compensation="none")
+    with pytest.raises(SagaFailed) as failed:
+        await broken_prod.execute()
+    assert failed.value.result.state.name == "COMPENSATED"
+    await destroy(environment_of(place, "prod", workspace="prod"))
+    assert place.things() == ["dev"]
+
+    await destroy(environment_of(place, "dev"))  # the state is free now
+    await environment_of(place, "prod").execute()
+    with pytest.raises(RefusedError, match="is that of shop/prod"):
+        await environment_of(place, "dev").execute()
+
+
+def test_a_workspace_is_kept_for_the_undo(place: Place) -> None:
+    """From the journal alone, whatever workspace the directory has selected by then."""
+    module(place.root / "module")
+    text = SAGA.replace('here / "module",', 'here / "module",\n    workspace="blue",')
+    saga = place.root / "saga.py"
+    saga.write_text(text.replace('stack="dev"', 'on_failure="stop"'))
+    assert place.alma("up", "saga.py", FAIL="1")[0] == 10
+    saga.unlink()
+    assert place.things() == ["a", "b"]
+    code, said = place.alma("rollback", "latest")
+    assert code == 4, said
+    assert place.things() == []
+    with pytest.raises(DefinitionError, match="cannot be the name of a workspace"):
+        environment_of(place, "dev", workspace="../x")
+
+
+IMPORTING = """
+import {{
+  to = terraform_data.there
+  id = "{there}"
+}}
+resource "terraform_data" "there" {{}}
+"""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_a_module_imports_is_not_destroyed(place: Place, killed: bool) -> None:
+    """It was there before: out of the state, and named; the rest is destroyed."""
+    module(place.root / "module", backend=IMPORTING.format(there="there-before"))
+    if killed:
+        (place.root / "saga.py").write_text(SAGA)
+        gate = str(place.root / "gate")
+        runner = place.start("up", "saga.py", GATE=gate)
+        until(Path(f"{gate}.begun").exists)
+        place.kill(runner)
+        Path(gate).touch()
+        code, said = place.alma("rollback", "latest")
+    else:
+        (place.root / "saga.py").write_text(SAGA)
+        code, said = place.alma("up", "saga.py", FAIL="1")
+    assert code == 10, said
+    [left] = place.document("status")["leftovers"]
+    assert (left["urn"], left["id"]) == ("terraform_data.there", "there-before")
+    assert "was there before this run (the module imports it)" in left["reason"]
+    assert place.things() == []
+    state = json.loads((place.root / "module" / "terraform.tfstate").read_text())
+    assert state["resources"] == []

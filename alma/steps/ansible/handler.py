@@ -38,6 +38,10 @@ class AnsibleHandler:
         """Nothing can be seen of a playbook from outside."""
         return StepStarted(step=self.name)
 
+    async def existed(self, call: StepContext) -> tuple[str, ...]:  # noqa: ARG002 - one Protocol
+        """A play says for itself what it finds."""
+        return ()
+
     async def execute(self, call: StepContext) -> None:
         """Play it; what it says by `set_stats` are the outputs."""
         await call.perform("action", self._acting(call))

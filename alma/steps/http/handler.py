@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import inspect
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
 from alma.core.operation import Context, Operation, Reconciled
@@ -15,10 +16,13 @@ from alma.core.redaction import Redactor, mark_secrets
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.core.validation import is_whole
+from alma.errors import AlmaError
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
 from alma.steps.callables import takes_context
 from alma.steps.http.client import Answer, UnansweredError, UnfilledError, fill, send, shown
 from alma.steps.http.request import Asked, Request
+
+_NOTHING: Final = {"request": "it was refused, or never arrived"}
 
 
 class _NoRequestError(Exception):
@@ -38,6 +42,8 @@ class HttpHandler:
     do: Asked | None = None
     undone_by: Asked | Literal["none"] | None = None
     check: Asked | None = None
+    before: Asked | None = None
+    """The step's `existed`."""
     secret_outputs: tuple[str, ...] = ()
     inputs: Mapping[str, Any] = field(default_factory=dict)
     longest: float = 60.0
@@ -55,6 +61,27 @@ class HttpHandler:
         """Nothing can be seen of a request before it is sent."""
         return StepStarted(step=self.name)
 
+    async def existed(self, call: StepContext) -> tuple[str, ...]:
+        """Whether it is there already, as the API says."""
+        if self.before is None:
+            return ()
+        context, request = call.context("existed", await call.inputs()), None
+        try:
+            request = await self._request(self.before, context, {})
+            answer = await send(request, context.key, call.status.definition.timeout)
+        except _NoRequestError as error:
+            raise AlmaError(f"existed= cannot be asked: {error.failure.message}") from error
+        except UnansweredError as error:
+            assert request is not None  # noqa: S101 - it was sent
+            raise AlmaError(f"existed= was not answered: {shown(request)}: {error}") from error
+        if answer.gone and request.expect is None:
+            return ()
+        if answer.shows(request.expect):
+            return (hashlib.sha256(request.url.encode()).hexdigest(),)
+        if request.expect is not None and (answer.ok or answer.gone):
+            return ()
+        raise AlmaError(f"existed= cannot tell what is there: {_answered(request, answer).message}")
+
     async def execute(self, call: StepContext) -> None:
         """Send the request; what the answer says are the outputs."""
         await call.perform("action", self._acting(call))
@@ -64,15 +91,18 @@ class HttpHandler:
         undo, status = self.undone_by, call.status
         if undo == "none":
             return Compensated(how="nothing", evidence={"compensation": "there is nothing to undo"})
+        if call.kind == "up" and status.started and status.started.existed:
+            if _had_no_effect(status):
+                return Compensated(how="nothing", evidence=_NOTHING)
+            reason = "it was there before this run (existed= has seen it): left, as it is now"
+            return Retained(reason=reason, leftovers=self._leftover(reason, status.outputs))
         if undo is None:
             if call.kind == "destroy":
                 return Compensated(how="nothing", evidence={"compensation": "none"})
             reason = "the step has no undo"
             return Retained(reason=reason, leftovers=self._leftover(reason))
         if call.kind == "up" and _had_no_effect(status):
-            return Compensated(
-                how="nothing", evidence={"request": "it was refused, or never arrived"}
-            )
+            return Compensated(how="nothing", evidence=_NOTHING)
         known = call.context("compensation", {}).result
         if call.kind == "destroy" and not known and _needs_outputs(undo):
             return Compensated(how="unchanged", evidence={"journal": "no run of it has left it up"})

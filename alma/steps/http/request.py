@@ -96,7 +96,7 @@ def check_request(where: str, what: str, asked: object, inputs: Mapping[str, Any
                 f"{where}: {{inputs.{name}}} stands for no input of the step.",
                 hint=f"Its inputs: {', '.join(sorted(inputs)) or 'none'}.",
             )
-        if kind == "outputs" and what == "do":
+        if kind == "outputs" and what in ("do", "existed"):
             raise DefinitionError(
                 f"{where}: {{outputs.{name}}} is known only once it is done.",
                 hint="Take outputs of other steps as inputs.",

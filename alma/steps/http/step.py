@@ -28,11 +28,14 @@ class HttpStep(Step):
     do: Asked
     undo: Asked | Literal["none"] | None = None
     check: Asked | None = None
+    existed: Asked | None = None
     secret_outputs: Iterable[str] = ()
 
     def validate(self) -> None:
         """Requests, whose placeholders something will fill."""
         check_request(self.where, "do", self.do, self.inputs)
+        if self.existed is not None:
+            check_request(self.where, "existed", self.existed, self.inputs)
         for what, asked in (("undo", self.undo), ("check", self.check)):
             if asked not in (None, "none"):
                 check_request(self.where, what, asked, self.inputs)
@@ -41,7 +44,7 @@ class HttpStep(Step):
     def secrets(self) -> Iterator[Secret]:
         """Those in its requests as well."""
         yield from super().secrets()
-        for asked in (self.do, self.undo, self.check):
+        for asked in (self.do, self.undo, self.check, self.existed):
             if isinstance(asked, Request):
                 yield from secrets_in([asked.json, asked.headers, asked.params])
 
@@ -79,11 +82,14 @@ class HttpStep(Step):
                 parts.append(mask(asked.to_json()))
             else:
                 parts.append(code(asked) if callable(asked) else asked)
+        if callable(self.existed):
+            takes_context(self.existed, f'The existed of step "{self.name}"')
         return HttpHandler(
             name=self.name,
             do=self.do,
             undone_by=self.undo,
             check=self.check,
+            before=self.existed,
             secret_outputs=tuple(self.secret_outputs),
             inputs=self.inputs,
             longest=max(self.retry.max_delay, self.compensation_retry.max_delay),

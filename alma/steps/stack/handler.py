@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, ClassVar
 
 from msgspec import Struct, field
@@ -18,27 +17,25 @@ from alma.errors import BackendError, RefusedError
 from alma.pulumi.engine import (
     Checkpoint,
     Engine,
-    PendingOperation,
     StackRef,
     UpRequest,
 )
 from alma.pulumi.snapshots import Snapshots
+from alma.pulumi.taken import digest_of
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
-from alma.steps.callables import call_function
+from alma.steps.callables import ask_existed, call_compensation
 from alma.steps.stack.config import config_value
-from alma.steps.stack.leftovers import StackLeftovers, outliving, unverified
+from alma.steps.stack.leftovers import StackLeftovers, unverified
 from alma.steps.stack.pending import (
+    clear_pending,
     creates_in,
-    described,
-    evidence,
     outcome_of,
     recorded,
-    require_cut_off,
-    resolve,
     unresolved,
 )
 from alma.steps.stack.preview import at_risk, undo_of, what_of, without_program
 from alma.steps.stack.restoring import Restoring
+from alma.steps.stack.taking import Others, Taking, nobody
 
 
 class StackHandler(Struct, kw_only=True):
@@ -54,6 +51,9 @@ class StackHandler(Struct, kw_only=True):
     inputs: Mapping[str, Any] = field(default_factory=dict)
     compensation: str | Callable[..., Any] = "destroy"
     resolver: Resolver | None = None
+    sees: Callable[..., Any] | None = None
+    """The step's `existed`."""
+    others: Others = nobody
     digest: str = ""
     lacks: str = ""
     keeps_outputs: ClassVar[bool] = True
@@ -74,11 +74,17 @@ class StackHandler(Struct, kw_only=True):
             snapshot=snapshot,
         )
 
+    async def existed(self, call: StepContext) -> tuple[str, ...]:
+        """What the step's own function sees there."""
+        if self.sees is None:
+            return ()
+        return tuple(digest_of(one) for one in await ask_existed(self.sees, call))
+
     async def execute(self, call: StepContext) -> None:
         """`pulumi up`; the record is made first when there is none."""
         refused: Failure | None = None
         try:
-            if doubtful := await self._clear_pending(call):
+            if doubtful := await clear_pending(call, self.engine, self.ref, self.resolver):
                 refused = unresolved(doubtful)
         except RefusedError as error:
             refused = Failure(kind="locked", message=error.message, hint=error.hint)
@@ -111,14 +117,22 @@ class StackHandler(Struct, kw_only=True):
             kept = await self._not_ours(call, before) or self._vanished(status, before)
             if kept is not None:
                 return kept
-            if callable(self.compensation) and not await self._call(call, self.compensation):
+            if callable(self.compensation) and not await call_compensation(call, self.compensation):
                 return None
             if status.started and status.started.held:
                 return await self._put_back(call)
         if creates_in(before):
-            await self._clear_pending(call)
+            await clear_pending(call, self.engine, self.ref, self.resolver)
             before = await self.engine.inspect(self.ref)
-        keeps = self._left.of(outliving(before), "kept by its own option retainOnDelete")
+        return await self._take_down(call, before)
+
+    async def _take_down(
+        self, call: StepContext, before: Checkpoint
+    ) -> Compensated | Retained | None:
+        status, taken = call.status, await self._taking.let_go(call, before)
+        if taken is None:
+            return None
+        keeps = (*taken, *self._left.outliving(before, taken))
         if not before.is_empty and not await self._destroy(call, keeps, before):
             return None
         started = status.started
@@ -204,27 +218,6 @@ class StackHandler(Struct, kw_only=True):
         reason = "the stack's record is gone from the backend, so nobody can see what is left"
         return Retained(reason=reason, leftovers=self._left.changed(status, now, reason))
 
-    async def _clear_pending(self, call: StepContext) -> tuple[PendingOperation, ...]:
-        """Resolve the pending creates and mend the state; returns those that remain."""
-        resolver = self.resolver
-        creates = creates_in(await self.engine.inspect(self.ref))
-        if creates:
-            require_cut_off(self.ref, creates, await self.engine.holder(self.ref))
-        if not creates or resolver is None:
-            return creates
-
-        async def mend(_operation: Operation) -> Outcome:
-            answers = await resolve(resolver, map(described, creates))
-            if isinstance(answers, Failure):
-                return Outcome(failure=answers)
-            await self.engine.resolve_pending(
-                self.ref, {urn: id_ for urn, id_ in answers.items() if id_}
-            )
-            return Outcome(evidence=evidence(answers))
-
-        await call.perform("mend", mend)
-        return creates_in(await self.engine.inspect(self.ref))
-
     async def _not_ours(self, call: StepContext, now: Checkpoint) -> Compensated | Retained | None:
         status, started = call.status, call.status.started
         held = started.held if started else 0
@@ -256,8 +249,11 @@ class StackHandler(Struct, kw_only=True):
         A delete or an update that was cut off may have taken effect: the state still shows what
         it was, so a restore finds nothing to do.
         """
-        await self._clear_pending(call)
+        await clear_pending(call, self.engine, self.ref, self.resolver)
         now = await self.engine.inspect(self.ref)
+        taken = await self._taking.let_go(call, now)
+        if taken is None:
+            return None
         why = "this run changed it, and it is not put back"
         if call.kind == "restore":
             why = "it was not put back"
@@ -267,7 +263,7 @@ class StackHandler(Struct, kw_only=True):
             (operation for operation in now.pending if operation not in creates),
             "it may not be as before",
         )
-        undone = await self._restoring.restore(call, changed, cut)
+        undone = await self._restoring.restore(call, changed, (*taken, *cut))
         lost = (*call.status.keeps, *await self._left.lost(call.status))
         if undone is None or not lost:
             return undone
@@ -278,15 +274,18 @@ class StackHandler(Struct, kw_only=True):
         return StackLeftovers(name=self.name, ref=self.ref, resolver=self.resolver)
 
     @property
+    def _taking(self) -> Taking:
+        return Taking(
+            name=self.name,
+            ref=self.ref,
+            engine=self.engine,
+            snapshots=self.snapshots,
+            others=self.others,
+        )
+
+    @property
     def _restoring(self) -> Restoring:
         return Restoring(name=self.name, ref=self.ref, engine=self.engine, snapshots=self.snapshots)
-
-    async def _call(self, call: StepContext, function: Callable[..., Any]) -> bool:
-        async def run(operation: Operation) -> Outcome:
-            context = partial(call.context, "compensation", await call.inputs())
-            return await call_function(function, context, operation)
-
-        return (await call.perform("compensation", run)).failure is None
 
     async def _destroy(
         self, call: StepContext, keeps: tuple[Leftover, ...], before: Checkpoint

@@ -34,6 +34,17 @@ class StackLeftovers(Struct, frozen=True, kw_only=True):
         pending = self.cut_off(checkpoint.pending, "it may exist")
         return (*self.of(_owned(checkpoint), reason), *pending)
 
+    def outliving(
+        self, checkpoint: Checkpoint, named: tuple[Leftover, ...]
+    ) -> tuple[Leftover, ...]:
+        """What a destroy lets go and does not delete; without what is `named` already."""
+        known = {(one.urn, one.id) for one in named}
+        kept = (res for res in checkpoint.resources if res.retain_on_delete)
+        return self.of(
+            (res for res in kept if (res.urn, res.id) not in known),
+            "kept by its own option retainOnDelete",
+        )
+
     def cut_off(self, pending: Iterable[PendingOperation], doubt: str) -> tuple[Leftover, ...]:
         """Operations of which the state knows no end."""
         return tuple(
@@ -94,11 +105,6 @@ def _owned(checkpoint: Checkpoint) -> tuple[Resource, ...]:
         if res.custom and not res.external and not res.type.startswith("pulumi:providers:")
     )
     return real or checkpoint.resources
-
-
-def outliving(checkpoint: Checkpoint) -> tuple[Resource, ...]:
-    """What a destroy lets go and does not delete."""
-    return tuple(res for res in checkpoint.resources if res.retain_on_delete)
 
 
 def unverified(checkpoint: Checkpoint) -> Failure:

@@ -10,11 +10,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from alma.core.events import IN_DOUBT, UNANSWERED, UNREADABLE, Failure
-from alma.core.operation import PendingCreate, Resolver
+from alma.core.operation import Operation, PendingCreate, Resolver
 from alma.errors import RefusedError
 from alma.pulumi.deployment import CREATING
 from alma.pulumi.engine import Checkpoint, Engine, OperationResult, PendingOperation, StackRef
-from alma.steps.base import Outcome
+from alma.steps.base import Outcome, StepContext
 
 _NOT_REPEATED = {
     IN_DOUBT: "The provider was lost: it may exist.",
@@ -39,6 +39,27 @@ def require_cut_off(ref: StackRef, creates: Sequence[PendingOperation], holder: 
             f"{names} is being created.",
             hint="Wait for it to end, then go on.",
         )
+
+
+async def clear_pending(
+    call: StepContext, engine: Engine, ref: StackRef, resolver: Resolver | None
+) -> tuple[PendingOperation, ...]:
+    """Resolve the pending creates and mend the state; returns those that remain."""
+    creates = creates_in(await engine.inspect(ref))
+    if creates:
+        require_cut_off(ref, creates, await engine.holder(ref))
+    if not creates or resolver is None:
+        return creates
+
+    async def mend(_operation: Operation) -> Outcome:
+        answers = await resolve(resolver, map(described, creates))
+        if isinstance(answers, Failure):
+            return Outcome(failure=answers)
+        await engine.resolve_pending(ref, {urn: id_ for urn, id_ in answers.items() if id_})
+        return Outcome(evidence=evidence(answers))
+
+    await call.perform("mend", mend)
+    return creates_in(await engine.inspect(ref))
 
 
 async def resolve(

@@ -63,8 +63,8 @@ class Restoring(Struct, frozen=True, kw_only=True):
         """Put it back and verify it; None when that failed, which is recorded then.
 
         `named` is what this run had changed: the leftovers where nothing could be done at all.
-        `cut` is what its state cannot tell about any more, once it is restored: like what is
-        let go, it is in the journal before that.
+        `cut` is what its state cannot tell about any more, once it is restored, and what was
+        there before this run: like what is let go, it is in the journal before that.
         """
         document = self.load(call.snapshot)
         now = await self.engine.inspect(self.ref)
@@ -90,7 +90,9 @@ class Restoring(Struct, frozen=True, kw_only=True):
                 leftovers=self._leftovers(result, after) if failure else (),
             )
 
-        keeps = (*cut, *self.let_go(document, now))
+        named_already = {(one.urn, one.id) for one in cut}
+        let_go = self.let_go(document, now)
+        keeps = (*cut, *(one for one in let_go if (one.urn, one.id) not in named_already))
         outcome = await call.perform("restore", work, keeps=keeps)
         if outcome.failure is not None:
             return None

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alma.core.definition import Definition, StepDefinition
+from alma.core.redaction import without_credentials
 from alma.pulumi.engine import Engine, StackRef
 from alma.steps.base import Session, SessionOptions
+
+if TYPE_CHECKING:
+    from alma.pulumi.taken import Held
 
 
 class StackSession(Session):
@@ -22,6 +27,9 @@ class StackSession(Session):
 
         self.definition = definition
         self.engine = engine
+        self.backend = ""
+        self._runs = asked.runs
+        self._others: asyncio.Task[Sequence[Held]] | None = None
         self.stack = definition.stack
         self.modules: tuple[ModuleType, ...] = asked.modules
         self.snapshots = Snapshots(directory_of(asked.journal))
@@ -61,4 +69,42 @@ class StackSession(Session):
         from alma.steps.stack.localstack import require_localstack
 
         await require_localstack(self.definition)
-        return await self.engine.check(self.refs)
+        facts = await self.engine.check(self.refs)
+        self.backend = facts.get("backend", "")
+        return facts
+
+    async def others(self) -> Sequence[Held]:
+        """What the journal's other stacks on this backend hold, looked at once in a run.
+
+        Of the stacks of this run, what they held when their steps started.
+        """
+        if self._others is None:
+            self._others = asyncio.create_task(self._look())
+        return await asyncio.shield(self._others)
+
+    async def _look(self) -> Sequence[Held]:
+        from alma.steps.stack.taking import look
+
+        own = {(ref.project, ref.stack) for ref in self.refs}
+        refs: dict[tuple[str, str], StackRef] = {}
+        kept: list[tuple[StackRef, str]] | None = None
+        for run in await asyncio.to_thread(self._runs):
+            if without_credentials(run.backend) != self.backend:
+                continue
+            plan = run.definition
+            steps = [step for step in plan.steps if step.project]
+            places = {
+                step.name: StackRef(project=step.project, stack=plan.stack, work_dir=step.work_dir)
+                for step in steps
+            }
+            if kept is None and plan.target == self.definition.target:
+                begun = {name: run.steps[name].started for name in places}
+                kept = [
+                    (places[name], started.snapshot)
+                    for name, started in begun.items()
+                    if started is not None and started.snapshot
+                ]
+            for ref in places.values():
+                if (ref.project, ref.stack) not in own:
+                    refs.setdefault((ref.project, ref.stack), ref)
+        return await look(self.engine, [*refs.values()], self.snapshots, kept or [])

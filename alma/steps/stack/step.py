@@ -43,6 +43,7 @@ class StackStep(Step):
     config: Mapping[str, Any] = field(default_factory=dict)
     compensation: StackCompensation = "destroy"
     resolver: Resolver | None = None
+    existed: Callable[..., Any] | None = None
     options: WorkspaceOptions = field(default_factory=WorkspaceOptions)
 
     def validate(self) -> None:
@@ -60,6 +61,11 @@ class StackStep(Step):
         if self.resolver is not None and not callable(self.resolver):
             raise DefinitionError(
                 f"{self.where}: the resolver must be callable, not {self.resolver!r}."
+            )
+        if self.existed is not None and not callable(self.existed):
+            raise DefinitionError(
+                f"{self.where}: existed must be callable, not {self.existed!r}.",
+                hint="Give a function that returns the ids of what is there already.",
             )
         config = {
             check_key(self.where, key): config_value(f"{self.where}: config {key!r}", value)
@@ -113,6 +119,8 @@ class StackStep(Step):
         undo = self.compensation
         if callable(undo):
             takes_context(undo, f'The compensation of step "{self.name}"')
+        if self.existed is not None:
+            takes_context(self.existed, f'The existed of step "{self.name}"')
         return StackHandler(
             name=self.name,
             ref=self.ref(session.stack),
@@ -124,6 +132,8 @@ class StackStep(Step):
             inputs=self.inputs,
             compensation=undo,
             resolver=self.resolver,
+            sees=self.existed,
+            others=session.others,
             digest=digest(
                 code(self.program),
                 code(undo) if callable(undo) else undo,
@@ -148,6 +158,7 @@ class StackStep(Step):
             ref=session.ref(definition),
             engine=session.engine,
             snapshots=session.snapshots,
+            others=session.others,
             compensation=definition.compensation,
             lacks=lacks,
         )

@@ -10,11 +10,12 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from alma.core.definition import StepDefinition
 from alma.core.redaction import Redactor
 from alma.core.secret import Secret, unwrap
 from alma.errors import BackendError, ToolError
@@ -49,6 +50,15 @@ def locate(program: str, environ: Mapping[str, str]) -> str:
     )
 
 
+def module_of(step: StepDefinition) -> Terraform:
+    """The module of a step, by its definition alone."""
+    return Terraform(
+        work_dir=Path(step.work_dir),
+        program=step.settings["program"],
+        workspace=step.settings.get("workspace", ""),
+    )
+
+
 class UninitialisedError(BackendError):
     """The module's backend was never initialised in its directory."""
 
@@ -74,11 +84,15 @@ class Terraform:
 
     work_dir: Path
     program: str = ""
+    workspace: str = ""
+    """Where it is not the one that is selected in the directory."""
 
     def environment(self) -> dict[str, str]:
         """As the user has it, made quiet, without flags."""
         passed = without_flags(os.environ, TERRAFORM)
         env = {key: value for key, value in passed.items() if key not in _NOISY}
+        if self.workspace:
+            env["TF_WORKSPACE"] = self.workspace
         return {**env, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
 
     def locate(self) -> str:
@@ -175,6 +189,15 @@ class Terraform:
             unlock = ("force-unlock", "-force", lock.id)
             await self._run(unlock, None, logs, programs, redact)
             broken = (*broken, lock.who)
+
+    async def forget(
+        self, addresses: Sequence[str], logs: Path, programs: ProgramRunner
+    ) -> CommandResult:
+        """Take these out of the state; they stay where they are."""
+        files.make_directory(logs)
+        arguments = ("state", "rm", *addresses)
+        ended = await self._run(arguments, None, logs, programs, Redactor())
+        return ended or _not_started("state rm")
 
     async def _run(
         self,

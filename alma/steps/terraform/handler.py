@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,9 +14,10 @@ from alma.core.redaction import mark_secrets
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import secrets_in
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way
-from alma.steps.callables import call_function
+from alma.steps.callables import call_compensation
 from alma.steps.terraform.cli import PROGRAMS, CommandResult, Terraform, UninitialisedError, clean
 from alma.steps.terraform.state import State
+from alma.steps.terraform.taking import imported, let_go
 from alma.system.programs import ProgramRunner, wait_for
 
 
@@ -27,6 +27,8 @@ class TerraformHandler:
 
     name: str
     terraform: Terraform
+    owned: Callable[[State], Awaitable[None]] | None = None
+    """Raises RefusedError where the state is another saga's."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     compensation: str | Callable[..., Any] = "destroy"
     digest: str = ""
@@ -36,12 +38,18 @@ class TerraformHandler:
     async def inspect(self) -> StepStarted:
         """Read the state; the backend is initialised where it never was."""
         state = await self.terraform.state()
+        if self.owned is not None:
+            await self.owned(state)
         return StepStarted(
             step=self.name,
             record_existed=bool(state.lineage),
             held=len(state.instances),
             fingerprint=state.fingerprint,
         )
+
+    async def existed(self, call: StepContext) -> tuple[str, ...]:  # noqa: ARG002 - one Protocol
+        """Its configuration says what it imports, and it takes over nothing else."""
+        return ()
 
     async def execute(self, call: StepContext) -> None:
         """`apply`, then the outputs."""
@@ -79,14 +87,20 @@ class TerraformHandler:
             kept = self._not_ours(status, state)
             if kept is not None:
                 return kept
-            if callable(self.compensation) and not await self._call(call, self.compensation):
+            if callable(self.compensation) and not await call_compensation(call, self.compensation):
                 return None
         forgotten: tuple[Leftover, ...] = ()
+        if call.kind == "up" and (taken := imported(self.name, status)):
+            failure = await let_go(call, self.terraform, state, taken)
+            if failure is not None:
+                await self._refused(call, failure, state)
+                return None
+            forgotten, state = taken, await self.terraform.state()
         if state.instances:
-            outcome = await self._destroy(call)
+            outcome = await self._destroy(call, keeps=forgotten)
             if outcome.failure is not None:
                 return None
-            forgotten = outcome.leftovers
+            forgotten = (*forgotten, *outcome.leftovers)
         lost = (*forgotten, *self._lost(status, state))
         if lost:
             return Retained(reason=lost[0].reason, leftovers=lost)
@@ -163,6 +177,7 @@ class TerraformHandler:
             evidence={
                 "waited_for": words,
                 "creating": list(account.unrecorded(state.addresses)),
+                "imported": account.imported,
                 "fingerprint": state.fingerprint,
             },
         )
@@ -179,7 +194,13 @@ class TerraformHandler:
         values = await call.inputs()
         return await self.terraform.operate(command, values, Path(call.logs(operation)), programs)
 
-    async def _destroy(self, call: StepContext) -> Outcome:
+    async def _refused(self, call: StepContext, failure: Failure, state: State) -> None:
+        async def refused(_operation: Operation) -> Outcome:
+            return Outcome(failure=failure, leftovers=self._all(state, failure.message))
+
+        await call.perform("destroy", refused)
+
+    async def _destroy(self, call: StepContext, keeps: tuple[Leftover, ...]) -> Outcome:
         async def destroy(operation: Operation) -> Outcome:
             programs = ProgramRunner(operation)
             ended = await self._operate("destroy", call, operation, programs)
@@ -207,14 +228,7 @@ class TerraformHandler:
                 leftovers=self._all(state, failure.message),
             )
 
-        return await call.perform("destroy", destroy)
-
-    async def _call(self, call: StepContext, function: Callable[..., Any]) -> bool:
-        async def run(operation: Operation) -> Outcome:
-            context = partial(call.context, "compensation", await call.inputs())
-            return await call_function(function, context, operation)
-
-        return (await call.perform("compensation", run)).failure is None
+        return await call.perform("destroy", destroy, keeps=keeps)
 
     def _not_ours(self, status: StepStatus, state: State) -> Compensated | Retained | None:
         """What speaks against a destroy: it is not this run's to take away, or not to be seen."""

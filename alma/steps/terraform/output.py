@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from alma.core.events import IN_DOUBT, Failure, ResourceChange
+from msgspec.structs import replace
+
+from alma.core.events import IMPORTED, IN_DOUBT, Failure, ResourceChange
 
 _LOCKED: Final = "Error acquiring the state lock"
 _HOOKS: Final = {"apply_start", "apply_complete", "apply_errored"}
@@ -38,6 +40,8 @@ class TerraformLog:
 
     done: dict[str, ResourceChange] = field(default_factory=dict)
     planned: dict[str, str] = field(default_factory=dict)
+    imported: dict[str, str] = field(default_factory=dict)
+    """By address the id of what is not made, but taken into the state."""
     under_way: dict[str, str] = field(default_factory=dict)
     """By address the action that was begun and of which no end was told."""
     errors: list[Mapping[str, Any]] = field(default_factory=list)
@@ -49,7 +53,7 @@ class TerraformLog:
     @property
     def changes(self) -> dict[str, int]:
         """How many resources, by what was done."""
-        return dict(Counter(change.op for change in self.done.values()))
+        return dict(Counter(change.op for change in self.resources(())))
 
     def unrecorded(self, known: Collection[str]) -> tuple[str, ...]:
         """Creates that are not in a state of these addresses: cut off, or not noted any more.
@@ -63,7 +67,17 @@ class TerraformLog:
     def resources(self, unrecorded: Collection[str]) -> tuple[ResourceChange, ...]:
         """What was done, then what no state knows of."""
         doubtful = (ResourceChange(urn=at, op=IN_DOUBT) for at in unrecorded)
-        return (*self.done.values(), *doubtful)
+        taken = (
+            ResourceChange(urn=at, op=IMPORTED, id=id_)
+            for at, id_ in self.imported.items()
+            if at not in self.done
+        )
+        # Last: what was imported and changed is known as imported.
+        known = (
+            replace(change, op=IMPORTED) if at in self.imported else change
+            for at, change in self.done.items()
+        )
+        return (*taken, *known, *doubtful)
 
     @property
     def lock(self) -> Lock | None:
@@ -108,6 +122,8 @@ def read(text: str, *, quiet: bool = False) -> TerraformLog:
         elif kind == "planned_change":
             change = entry.get("change") or {}
             account.planned[_address(change)] = str(change.get("action"))
+            if isinstance(change.get("importing"), dict):
+                account.imported[_address(change)] = str(change["importing"].get("id") or "")
         elif kind == "diagnostic":
             found = entry.get("diagnostic") or {}
             if found.get("severity") == "error":

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from alma.core.definition import StepDefinition
+from alma.core.definition import Definition, StepDefinition
 from alma.core.validation import check_choice
 from alma.errors import DefinitionError, ToolError
-from alma.steps.base import Check, DoctorOptions, Session
+from alma.steps.base import Check, DoctorOptions, Session, SessionOptions
 from alma.steps.step import Step, plain_variables
 from alma.steps.values import (
     code,
@@ -26,14 +28,15 @@ from alma.steps.values import (
 from alma.system.environment import TERRAFORM
 
 if TYPE_CHECKING:
-    from alma.steps.terraform.cli import Terraform
     from alma.steps.terraform.handler import TerraformHandler
+    from alma.steps.terraform.ownership import TerraformSession
 
 TerraformCompensation = Literal["destroy", "retain"] | Callable[..., Any]
 
 SUFFIXES: Final = (".tf", ".tf.json", ".tofu", ".tofu.json")
 """Of configuration files; the last two are OpenTofu's alone."""
 
+_WORKSPACE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,89}")
 _VARIABLE: Final = re.compile(r'^\s*variable\s+"?([\w-]+)"?\s*\{', re.MULTILINE)
 
 
@@ -45,6 +48,7 @@ class TerraformStep(Step):
     work_dir: Path
     variables: Mapping[str, Any] = field(default_factory=dict)
     program: str = ""
+    workspace: str = ""
     compensation: TerraformCompensation = "destroy"
 
     def validate(self) -> None:
@@ -52,6 +56,11 @@ class TerraformStep(Step):
         if not callable(self.compensation):
             choices = ("destroy", "retain")
             check_choice(f"{self.where}: compensation", self.compensation, choices)
+        if self.workspace and not _WORKSPACE.fullmatch(str(self.workspace)):
+            raise DefinitionError(
+                f"{self.where}: {self.workspace!r} cannot be the name of a workspace.",
+                hint="Letters, digits, dots, dashes and underscores.",
+            )
         self._set("variables", plain_variables(self, self.variables))
         self._set("work_dir", Path(self.work_dir).absolute())
         check_module(self.where, self.work_dir, self.values)
@@ -71,22 +80,39 @@ class TerraformStep(Step):
         return {
             "work_dir": str(self.work_dir),
             "compensation": "callable" if callable(self.compensation) else self.compensation,
-            "settings": {"program": self.program, **journaled_values(self.values)},
+            "settings": {
+                "program": self.program,
+                **({"workspace": self.workspace} if self.workspace else {}),
+                **journaled_values(self.values),
+            },
         }
 
-    def bind(self, session: Session) -> TerraformHandler:  # noqa: ARG002 - one signature for all
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, definition: Definition, asked: SessionOptions
+    ) -> AsyncIterator[TerraformSession]:
+        """What the journal says of others' modules."""
+        from alma.steps.terraform.ownership import TerraformSession
+
+        yield TerraformSession(definition, asked)
+
+    def bind(self, session: TerraformSession) -> TerraformHandler:
         """It can do and undo. Raises ToolError when there is no CLI for it."""
         from alma.steps.callables import takes_context
+        from alma.steps.terraform.cli import module_of
         from alma.steps.terraform.handler import TerraformHandler
 
         undo = self.compensation
         if callable(undo):
             takes_context(undo, f'The compensation of step "{self.name}"')
-        terraform = _module(str(self.work_dir), self.program)
+        plan = self.define(None)
+        terraform = module_of(plan)
         terraform.locate()
         return TerraformHandler(
             name=self.name,
             terraform=terraform,
+            owned=partial(session.require_own, plan),
             inputs=self.values,
             compensation=undo,
             digest=digest(
@@ -99,11 +125,12 @@ class TerraformStep(Step):
     @classmethod
     def rebind(cls, definition: StepDefinition, session: Session | None) -> TerraformHandler:  # noqa: ARG003
         """It can destroy what the module's state holds."""
+        from alma.steps.terraform.cli import module_of
         from alma.steps.terraform.handler import TerraformHandler
 
         return TerraformHandler(
             name=definition.name,
-            terraform=_module(definition.work_dir, definition.settings["program"]),
+            terraform=module_of(definition),
             inputs=inputs_of(definition),
             compensation=definition.compensation,
             lacks=lacking(definition),
@@ -120,12 +147,6 @@ class TerraformStep(Step):
             return (Check.missing("terraform", error.message, error.hint),)
         found = Check(name="terraform", level="ok", message=path)
         return (found, *Check.flags("Terraform", asked.environ, TERRAFORM))
-
-
-def _module(work_dir: str, program: str) -> Terraform:
-    from alma.steps.terraform.cli import Terraform
-
-    return Terraform(work_dir=Path(work_dir), program=program)
 
 
 def check_module(where: str, directory: Path, given: Iterable[str]) -> None:
