@@ -76,23 +76,25 @@ def _reference(value: Any, module: str, seen: set[int]) -> Iterator[str]:
         # Asked first: `isinstance` reads `__class__`, which loads a lazy module. And its class
         # does not count, since it is another one from then on.
         yield f"a builtins.module {module_name(value)}"
-    elif isinstance(value, FunctionType | type) and value.__module__ != module:
+    elif issubclass(type(value), FunctionType | type) and value.__module__ != module:
         yield f"{value.__module__}.{value.__qualname__}"
     else:
         yield from _value(value, seen)
 
 
 def _value(value: Any, seen: set[int]) -> Iterator[str]:
-    if isinstance(value, _PLAIN):
+    # By the class and not `isinstance`: that asks a proxy what it stands for.
+    kind = type(value)
+    if issubclass(kind, _PLAIN):
         yield f"{type(value).__name__} {value!r}"
-    elif isinstance(value, Mapping | list | tuple | set | frozenset):
+    elif issubclass(kind, Mapping | list | tuple | set | frozenset):
         if id(value) in seen:  # It holds itself.
             yield "again"
             return
         seen.add(id(value))
         yield from _entries(value, seen)
         seen.discard(id(value))
-    elif isinstance(value, FunctionType | MethodType | type | functools.partial):
+    elif issubclass(kind, FunctionType | MethodType | type | functools.partial):
         yield from _function(value, seen)
     else:
         yield from _member(value, seen)
@@ -114,14 +116,22 @@ def _entries(value: Any, seen: set[int]) -> Iterator[str]:
 
 
 def _member(value: Any, seen: set[int]) -> Iterator[str]:
-    if isinstance(value, staticmethod | classmethod):
+    if issubclass(type(value), staticmethod | classmethod):
         yield from _function(value.__func__, seen)
-    elif isinstance(value, property):
+    elif issubclass(type(value), property):
         for accessor in (value.fget, value.fset, value.fdel):
             yield from _value(accessor, seen)
     else:
         kind = type(value)
-        yield f"a {kind.__module__}.{kind.__qualname__} {getattr(value, '__name__', '')}"
+        yield f"a {kind.__module__}.{kind.__qualname__} {_own_name(value)}"
+
+
+def _own_name(value: Any) -> Any:
+    """The name of what has one. A proxy would load its target to tell, or fail for want of it."""
+    try:
+        return object.__getattribute__(value, "__name__")
+    except AttributeError:
+        return ""
 
 
 def _code(code: CodeType) -> Iterator[str]:

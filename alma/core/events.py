@@ -240,6 +240,9 @@ class OperationFailed(Event, frozen=True, kw_only=True, gc=False):
     leftovers: tuple[Leftover, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
     """What was read afterwards, such as the `fingerprint` of what the operation left."""
+    began: bool | UnsetType = UNSET
+    """False where it is known that nothing was begun: an input is missing, its tool did not start.
+    An operation that never began has nothing to undo."""
 
 
 class OperationLeftInDoubt(Event, frozen=True, kw_only=True, gc=False):

@@ -61,6 +61,8 @@ class OpenOperation(Struct, kw_only=True, gc=False):
     epoch: int
     log: str = ""
     processes: tuple[Process, ...] = ()
+    first: bool = True
+    """No operation of its step had begun before it."""
 
 
 class StepStatus(Struct, kw_only=True, gc=False):
@@ -75,6 +77,8 @@ class StepStatus(Struct, kw_only=True, gc=False):
     operations: int = 0
     """All operations of the step so far, undos left out: what reports show as attempts."""
     open: OpenOperation | None = None
+    began: bool = False
+    """An operation of it was intended, and nobody knows that nothing of it was begun."""
     in_doubt: bool = False
     """The last operation's outcome is not known: a crash came between."""
     failure: Failure | None = None

@@ -132,7 +132,9 @@ def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -
         attempt=event.attempt,
         epoch=entry.epoch,
         log=event.log,
+        first=not step.began,
     )
+    step.began = True
     step.began_at, step.fingerprint = step.began_at or entry.at, ""
     if event.kind == "mend" or _only_reveals(run, event.kind):
         return
@@ -179,10 +181,12 @@ def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded)
 
 
 def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> None:
+    first = run.steps[event.step].open
     step = _close(run, entry, event)
     if event.kind == "mend" or _only_reveals(run, event.kind):
         return
     if event.kind in FORWARD:
+        step.began = event.began is not False or not (first and first.first)
         step.unobserved = step.unobserved or event.failure.kind == "worker"
         step.failure, step.changes = event.failure, event.changes
         step.resources = (*step.resources, *event.resources)

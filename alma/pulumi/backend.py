@@ -84,10 +84,23 @@ class Backend(Struct, frozen=True, kw_only=True):
                 # Of two makers the first one counts: both then read the same passphrase.
                 files.create(self.own_passphrase, secrets.token_urlsafe(32) + "\n")
         except OSError as error:
-            raise BackendError(
-                f"The state under {self.cwd / '.alma'} cannot be made: {error.strerror}.",
-                hint="Make the directory writable, or set PULUMI_BACKEND_URL.",
-            ) from error
+            raise self._unmade(error) from error
+
+    def require_room(self) -> None:
+        """Raise `BackendError` where `prepare` could make nothing."""
+        made = [self.root] if self.is_default else []
+        made += [self.own_passphrase.parent] if self.own_passphrase is not None else []
+        try:
+            for directory in filter(None, made):
+                files.require_room(directory)
+        except OSError as error:
+            raise self._unmade(error) from error
+
+    def _unmade(self, error: OSError) -> BackendError:
+        return BackendError(
+            f"The state under {self.cwd / '.alma'} cannot be made: {error.strerror}.",
+            hint="Make the directory writable, or set PULUMI_BACKEND_URL.",
+        )
 
     def environment(self, environ: Mapping[str, str], *, operation: str = "") -> dict[str, str]:
         """The whole environment of a CLI process that works on this backend."""

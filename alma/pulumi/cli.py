@@ -192,11 +192,11 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
         if code != 0:
             raise _error(err)
 
-    async def encrypt(self, ref: StackRef, salt: str) -> None:
-        """Encrypt a word under this salt, which fails for another passphrase than its own."""
+    async def fit(self, ref: StackRef, salt: str) -> None:
+        """Make a stack under this salt, which fails for another passphrase than its own."""
         settings = f"encryptionsalt: {salt}\n"
-        arguments = ("config", "set", "--secret", "word", "--stack", ref.stack)
-        code, _, err = await self._run(ref, *arguments, told="word", settings=settings)
+        arguments = ("stack", "init", "--no-select", "--stack", ref.stack)
+        code, _, err = await self._run(ref, *arguments, settings=settings, aside=True)
         if code != 0:
             raise _error(err)
 
@@ -219,19 +219,26 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
             raise _error(err)
 
     async def _run(
-        self, ref: StackRef, *arguments: str, told: str | None = None, settings: str = ""
+        self,
+        ref: StackRef,
+        *arguments: str,
+        told: str | None = None,
+        settings: str = "",
+        aside: bool = False,
     ) -> tuple[int, str, str]:
+        """The exit code and what it said; `aside` is on a backend that is gone afterwards, too."""
         with tempfile.TemporaryDirectory(prefix="alma-") as directory:
             bare = StackRef(project=ref.project, stack=ref.stack)
             write_project(Path(directory), bare, directory)
             if settings:
                 settings_path(Path(directory), ref.stack).write_text(settings)
+            backend = {"PULUMI_BACKEND_URL": Path(directory).as_uri()} if aside else {}
             process = await asyncio.create_subprocess_exec(
                 self.cli,
                 "--non-interactive",
                 *arguments,
                 cwd=directory,
-                env={**self.environment, **ref.options.env},
+                env={**self.environment, **ref.options.env, **backend},
                 stdin=asyncio.subprocess.DEVNULL if told is None else asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,

@@ -19,6 +19,7 @@ from alma.core.redaction import Redactor, clean_failure, mark_secrets, without_c
 from alma.core.secret import secrets_in
 from alma.errors import BackendError, RefusedError
 from alma.pulumi import checkpoint as checkpoints
+from alma.pulumi import plugins
 from alma.pulumi.backend import Backend
 from alma.pulumi.cli import Cli, PulumiCli, find_cli
 from alma.pulumi.deployment import let_go, resolve_pending, take_deployment, write_state
@@ -31,8 +32,9 @@ from alma.pulumi.engine import (
     StackRef,
     UpRequest,
 )
+from alma.pulumi.machine import require_machine
 from alma.pulumi.messages import Report, Task, TaskKind
-from alma.pulumi.passphrase import check_passphrase, find_salt, remember_passphrase
+from alma.pulumi.passphrase import check_passphrase, remember_passphrase
 from alma.pulumi.recovery import Reconciliation, locks_of
 from alma.pulumi.restore.plan import RestorePlan
 from alma.pulumi.restore.restore import Restoration, RestorePreviewer
@@ -72,10 +74,12 @@ class PulumiEngine:
         """See `Engine.check`; also starts the first worker, whose imports then overlap."""
         cli = await self._tool()
         self._backend.check(self._environ)
+        await require_machine(self._reader(cli), self._backend, refs, self._environ)
         if self._backend.root is None:
             await self._reader(cli).whoami()
         self._workers.warm()
-        await self._check_passphrase(cli, refs)
+        await check_passphrase(self._reader(cli), self._backend, refs, self._environ)
+        await asyncio.to_thread(plugins.require, refs, self._backend.root, cli, self._environ)
         python = ".".join(str(part) for part in sys.version_info[:3])
         return {
             "pulumi": cli.version,
@@ -92,13 +96,6 @@ class PulumiEngine:
             if salt:
                 word = self._backend.passphrase(task.environment)
                 await remember_passphrase(salt, word, task.environment)
-
-    async def _check_passphrase(self, cli: Cli, refs: Sequence[StackRef]) -> None:
-        """A passphrase of the user's own, against the first of these stacks that has secrets."""
-        found = await asyncio.to_thread(find_salt, self._backend, refs)
-        if found is not None:
-            word = self._backend.passphrase(self._environ)
-            await check_passphrase(self._reader(cli), *found, word, self._environ)
 
     async def holder(self, ref: StackRef) -> str:
         """See `Engine.holder`; of other backends only an operation finds it out."""

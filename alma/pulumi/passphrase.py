@@ -1,9 +1,9 @@
 """Whether a passphrase opens a stack's secrets, found out before anything is started.
 
 The CLI itself says so only in the middle of an update. It checks a passphrase against the salt
-(`v1:<salt>:v1:<nonce>:<ciphertext of "pulumi">`) whenever it encrypts, so it is made to encrypt
-something in a directory that is gone afterwards: one process of a third of a second. That a
-passphrase fits a salt is true for ever, so it is remembered, as a scrypt hash of the passphrase.
+(`v1:<salt>:v1:<nonce>:<ciphertext of "pulumi">`) whenever it makes a stack, so it is made to make
+one on a backend that is gone afterwards: one process of a third of a second. That a passphrase
+fits a salt is true for ever, so it is remembered, as a scrypt hash of the passphrase.
 
 That hash may begin before what runs the saga is loaded, on another processor: so little is
 imported here before it is needed.
@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from alma.errors import AlmaError
+from alma.errors import AlmaError, AuthenticationError
 from alma.pulumi.backend import Backend
 from alma.pulumi.checkpoint import passphrase_salt
 from alma.pulumi.engine import StackRef
@@ -33,6 +33,8 @@ _COST: Final = {"n": 2**12, "r": 8, "p": 8, "maxmem": 2**24}
 """scrypt's parameters (RFC 7914): a tenth of a second a guess, which is no less than the salt in
 the state costs whoever has that; in 4 MiB, where as much at once would double a small runner."""
 
+_MEND: Final = "Set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to it."
+
 _Stretched = tuple[str, str, str]
 """Passphrase, salt, and what became of them."""
 
@@ -40,12 +42,37 @@ _ahead: list[Future[_Stretched | None]] = []
 """At most one: what is under way for the check of this process's run."""
 
 
-def find_salt(backend: Backend, refs: Sequence[StackRef]) -> tuple[StackRef, str] | None:
+class Salt(NamedTuple):
+    """What a passphrase must fit: of a stack, in the words of `where`."""
+
+    ref: StackRef
+    salt: str
+    where: str
+
+
+def find_salt(backend: Backend, refs: Sequence[StackRef]) -> Salt | None:
     """The first of these stacks that has secrets under a passphrase of the user's, and its salt."""
     if backend.root is None or backend.own_passphrase is not None:
         return None
-    salts = ((ref, passphrase_salt(backend.root, ref)) for ref in refs)
-    return next((found for found in salts if found[1]), None)
+    salts = (
+        Salt(ref, passphrase_salt(backend.root, ref), f"stack {ref.project}/{ref.stack}")
+        for ref in refs
+    )
+    return next((found for found in salts if found.salt), None)
+
+
+def _salts(backend: Backend, refs: Sequence[StackRef]) -> list[Salt]:
+    """All that the passphrase must fit: what stacks hold, and what users' settings say."""
+    from alma.pulumi.project import salt_of
+
+    state = find_salt(backend, refs)
+    found = [state] if state else []
+    for ref in refs:
+        if ref.work_dir or ref.options.settings:
+            salt, where = salt_of(ref)
+            if salt and salt not in [one.salt for one in found]:
+                found.append(Salt(ref, salt, where))
+    return found
 
 
 def prewarm_hash(refs: Sequence[StackRef]) -> None:
@@ -60,7 +87,7 @@ def _begun(cwd: Path, refs: Sequence[StackRef]) -> _Stretched | None:
     with suppress(AlmaError, OSError):  # The check itself finds what is wrong.
         backend = Backend.choose(cwd, os.environ)
         if (found := find_salt(backend, refs)) is not None:
-            passphrase, salt = backend.passphrase(os.environ), found[1]
+            passphrase, salt = backend.passphrase(os.environ), found.salt
             return passphrase, salt, _scrypt(passphrase, salt)
     return None
 
@@ -78,17 +105,51 @@ def _scrypt(passphrase: str, salt: str) -> str:
 
 
 async def check_passphrase(
-    reader: PulumiCli, ref: StackRef, salt: str, passphrase: str, environ: Mapping[str, str]
+    reader: PulumiCli,
+    backend: Backend,
+    refs: Sequence[StackRef],
+    environ: Mapping[str, str],
+    *,
+    remember: bool = True,
 ) -> None:
-    """Raise `AuthenticationError` when the passphrase is not the one that made the salt."""
+    """Raise `AuthenticationError` when the passphrase is not that of the stacks and settings.
+
+    What fits is noted for the next time, unless nothing may be written.
+    """
     import asyncio
 
-    known = _known(salt, environ)
-    digest = await asyncio.to_thread(hash_passphrase, passphrase, salt)
+    salts = await asyncio.to_thread(_salts, backend, refs)
+    if not salts:
+        return
+    if (own := backend.own_passphrase) is not None and not own.exists():
+        raise AuthenticationError(
+            f"{salts[0].where} has secrets under a passphrase, and none is given.",
+            hint=_MEND,
+        )
+    word = backend.passphrase(environ)
+    await asyncio.gather(
+        *(_require_fit(reader, salt, word, environ, remember=remember) for salt in salts)
+    )
+
+
+async def _require_fit(
+    reader: PulumiCli, salt: Salt, word: str, environ: Mapping[str, str], *, remember: bool
+) -> None:
+    import asyncio
+
+    known = _known(salt.salt, environ)
+    digest = await asyncio.to_thread(hash_passphrase, word, salt.salt)
     if known is not None and _recall(known, digest):
         return
-    await reader.encrypt(ref, salt)
-    _remember(known, digest)
+    try:
+        await reader.fit(salt.ref, salt.salt)
+    except AuthenticationError as error:
+        raise AuthenticationError(
+            f"The passphrase is not the one that the secrets of {salt.where} are encrypted with.",
+            hint=_MEND,
+        ) from error
+    if remember:
+        _remember(known, digest)
 
 
 async def remember_passphrase(salt: str, passphrase: str, environ: Mapping[str, str]) -> None:

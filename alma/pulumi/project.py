@@ -53,10 +53,15 @@ def write_project(directory: Path, ref: StackRef, cwd: str) -> None:
         text = yaml.safe_dump(project, sort_keys=False)
         files.replace(directory / "Pulumi.yaml", text, durable=False)
     except OSError as error:
-        raise BackendError(
-            f"alma's directory {directory} cannot be written: {error.strerror}.",
-            hint="Make it writable, or set XDG_STATE_HOME.",
-        ) from error
+        raise unwritable(directory, error) from error
+
+
+def unwritable(directory: Path, error: OSError) -> BackendError:
+    """Of alma's own directory, which is in the user's home unless they say another place."""
+    return BackendError(
+        f"alma's directory {directory} cannot be written: {error.strerror}.",
+        hint="Make it writable, or set XDG_STATE_HOME.",
+    )
 
 
 def require_project(ref: StackRef) -> None:
@@ -121,6 +126,36 @@ def secrets_provider_of(ref: StackRef) -> str:
     node = users.get("secretsprovider")
     said = node.value if isinstance(node, yaml.ScalarNode) else ""
     return ref.options.secrets_provider or str(said)
+
+
+def runtime_of(ref: StackRef) -> str:
+    """The language of a user's project; empty where its file does not say."""
+    runtime = (_load(Path(ref.work_dir)) or {}).get("runtime")
+    return str((runtime.get("name") if isinstance(runtime, dict) else runtime) or "")
+
+
+def local_plugins(ref: StackRef) -> frozenset[str]:
+    """The providers that a project has plugins of its own for, or packages."""
+    found = (_load(Path(ref.work_dir)) or {}) if ref.work_dir else ref.options.project
+    plugins = found.get("plugins")
+    providers = (plugins.get("providers") if isinstance(plugins, dict) else None) or []
+    names = [str(one.get("name", "")) for one in providers if isinstance(one, dict)]
+    packages = found.get("packages")
+    return frozenset([*names, *(packages if isinstance(packages, dict) else ())])
+
+
+def salt_of(ref: StackRef) -> tuple[str, str]:
+    """The salt that the settings of a stack are encrypted with, and where it is said; or nothing.
+
+    A passphrase is what is salted: another provider of secrets has none.
+    """
+    path = _users_settings(ref)
+    users = _over(_compose(path), ref.options.settings)
+    node = users.get("encryptionsalt")
+    salt = str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+    given = "encryptionsalt" in ref.options.settings
+    where = str(path) if path is not None and not given else "opts.stack_settings"
+    return (salt, where) if salt else ("", "")
 
 
 def _borrowed(work_dir: Path) -> dict[str, Any]:

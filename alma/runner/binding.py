@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from msgspec import Struct, field
@@ -62,11 +63,21 @@ async def open_sessions(
         yield sessions
 
 
-async def check_sessions(sessions: Sessions) -> dict[str, str]:
-    """Have each kind refuse what cannot end well; facts for the journal."""
+async def check(sessions: Sessions, handlers: Iterable[StepHandler]) -> dict[str, str]:
+    """Have each kind, and each step that may act, refuse what cannot end well.
+
+    Nothing was touched yet. Returns facts for the journal.
+    """
     facts: dict[str, str] = {}
     for session in sessions.values():
         facts |= await session.check()
+    # Side by side, as some start a program to find out; the first one's refusal is told.
+    refused = await asyncio.gather(
+        *(handler.require() for handler in handlers), return_exceptions=True
+    )
+    for error in refused:
+        if error is not None:
+            raise error
     return facts
 
 

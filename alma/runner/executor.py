@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import UNSET, Struct, field
+from msgspec.structs import replace
 
 from alma.core import events as ev
 from alma.core.decide import Compensate, Execute
@@ -18,7 +19,7 @@ from alma.core.run import RunStatus, SagaState
 from alma.core.secret import mask
 from alma.core.state import FORWARD
 from alma.core.validation import as_marked, for_journal, is_known
-from alma.errors import RefusedError
+from alma.errors import AlmaError, RefusedError
 from alma.runner.recorder import UNTIL_ITS_CLI, Recorder
 from alma.steps.base import Outcome, StepContext, StepHandler, Work
 from alma.steps.step import Output
@@ -111,7 +112,8 @@ class Executor(Struct, kw_only=True):
             )
         )
         began = time.monotonic()
-        outcome = await _outcome(work, self._operation(command, operation))
+        outcome = await self._lacking(command.step) if kind in FORWARD else None
+        outcome = outcome or await _outcome(work, self._operation(command, operation))
         seconds = round(time.monotonic() - began, 3)
         self._keep(command.step, kind, outcome, log)
         self._record_outcome(command.step, operation, kind, outcome, seconds, log)
@@ -162,6 +164,7 @@ class Executor(Struct, kw_only=True):
                 failure=failure,
                 leftovers=leftovers,
                 evidence=evidence,
+                began=UNSET if outcome.began else False,
             )
         self.recorder.defer(event)
 
@@ -192,6 +195,20 @@ class Executor(Struct, kw_only=True):
             self.recorder.defer(event, UNTIL_ITS_CLI)
         else:
             self.recorder.record(event)
+
+    async def _lacking(self, step: str) -> Outcome | None:
+        """Why the step cannot be given what it needs: found out before its work is begun."""
+        try:
+            sources = self.adapters[step].inputs
+            await _resolve(sources, self.recorder.run, self.outputs, self._reveal)
+        except MissingOutputError as error:
+            failure = ev.Failure(kind="program", message=str(error))
+            return Outcome(failure=failure, began=False)
+        except RefusedError:
+            raise
+        except AlmaError as error:
+            return replace(Outcome.raised(error), began=False)
+        return None
 
     async def _reveal(self, step: str) -> Mapping[str, Any]:
         """Once for each step, however many consume it."""

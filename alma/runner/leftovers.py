@@ -77,7 +77,11 @@ def _as_it_is(run: RunStatus, step: StepStatus, reason: str) -> Leftover:
     return Leftover(step=step.name, stack=stack, reason=f"it was not put back: {why}")
 
 
+def _begun(run: RunStatus) -> list[StepStatus]:
+    return [step for step in run.started() if step.began]
+
+
 def _not_undone(run: RunStatus) -> list[StepStatus]:
-    steps = run.steps.values() if run.backward_only else run.started()
+    steps = run.steps.values() if run.backward_only else _begun(run)
     done = SagaState.COMPLETED if run.backward_only else SagaState.COMPENSATED
     return [step for step in steps if step.state is not done]

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from alma.core.definition import Definition
 from alma.errors import AlmaError
-from alma.runner.binding import BoundSaga, bind_saga, check_sessions, define, open_sessions
+from alma.runner.binding import BoundSaga, bind_saga, check, define, open_sessions
 from alma.runner.settings import Settings
 from alma.saga.saga import Saga
 from alma.steps.base import Outcome, StepPreview, Way
@@ -87,7 +87,7 @@ async def preview(saga: Saga, settings: Settings | None = None) -> SagaPreview:
     defined = define(saga, settings.aws)
     async with open_sessions(defined, settings, saga) as sessions:
         prepared = bind_saga(saga, defined, sessions)
-        await check_sessions(sessions)
+        await check(sessions, prepared.adapters.values())
         order = prepared.definition.order
         steps = [await _look(name, prepared) for name in order]
     definition = prepared.definition

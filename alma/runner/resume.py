@@ -24,7 +24,7 @@ from alma.runner.binding import (
     Sessions,
     bind_journaled,
     bind_saga,
-    check_sessions,
+    check,
     define,
     open_sessions,
     require_undo,
@@ -103,7 +103,8 @@ async def go_on(
                 raise locked from error
             raise
         prepared.redactor.learn(before.secrets)
-        facts = await check_sessions(sessions)
+        acting = _acting(run, wanted, prepared)
+        facts = await check(sessions, (prepared.adapters[name] for name in acting))
         kept_in = without_credentials(run.backend)  # an older journal may have them
         if facts.get("backend", kept_in) != kept_in:
             raise DefinitionError(

@@ -136,24 +136,33 @@ class Runner:
         status = self.run.steps[command.step]
         adapter = self._executor.adapters[command.step]
         if isinstance(command, Reconcile):
-            if status.open is None:
-                return
-            operation = status.open
-            found = await adapter.reconcile(operation)
-            self._recorder.defer(
-                ev.OperationReconciled(
-                    step=status.name,
-                    operation=operation.id,
-                    found=found.found,
-                    evidence=self._recorder.redact.clean(found.evidence),
-                )
-            )
+            await self._reconcile(status, adapter)
             return
         if command.delay and await self._interrupted_within(command.delay):
             return
         if isinstance(command, Execute):
             await self._act(command, status, adapter)
+        elif self.run.kind == "up" and not status.began:
+            nothing = ev.StepCompensated(step=status.name, how="nothing", evidence={"began": False})
+            self._recorder.defer(nothing)
+        else:
+            await self._undo(command, status, adapter)
+
+    async def _reconcile(self, status: StepStatus, adapter: StepHandler) -> None:
+        if status.open is None:
             return
+        operation = status.open
+        found = await adapter.reconcile(operation)
+        self._recorder.defer(
+            ev.OperationReconciled(
+                step=status.name,
+                operation=operation.id,
+                found=found.found,
+                evidence=self._recorder.redact.clean(found.evidence),
+            )
+        )
+
+    async def _undo(self, command: Compensate, status: StepStatus, adapter: StepHandler) -> None:
         kind: ev.OperationKind = "restore" if self.run.kind == "restore" else "destroy"
         try:
             if self.run.kind == "restore" and status.started is None:
@@ -188,7 +197,7 @@ class Runner:
                 started = await adapter.inspect()
                 existed = await adapter.existed(self._executor.call(command))
             except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
-                await self._could_not_look(command, "up", error)
+                await self._could_not_look(command, "up", error, began=False)
                 return
             self._recorder.defer(replace(started, existed=existed))
         try:
@@ -196,13 +205,19 @@ class Runner:
         except RefusedError:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
-            await self._could_not_look(command, "up", error)
+            # What it does is done in `perform`, and that has noted whether anything was begun.
+            await self._could_not_look(command, "up", error, began=status.began)
 
     async def _could_not_look(
-        self, command: Execute | Compensate, kind: ev.OperationKind, error: BaseException
+        self,
+        command: Execute | Compensate,
+        kind: ev.OperationKind,
+        error: BaseException,
+        *,
+        began: bool = True,
     ) -> None:
         """The state cannot be read: nothing was done, and the attempt counts as failed."""
-        outcome = Outcome.raised(error)
+        outcome = replace(Outcome.raised(error), began=began)
         words = outcome.failure.message if outcome.failure else ""
         definition = self.run.definition.step(command.step)
         left = ev.Leftover(

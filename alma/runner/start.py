@@ -20,7 +20,7 @@ from alma.journal import Journal
 from alma.journal.journal import utc_now
 from alma.journal.known import Known, known_of_earlier_runs, secrets_of_last_run
 from alma.journal.reading import load_run
-from alma.runner.binding import bind_saga, check_sessions, define, open_sessions
+from alma.runner.binding import bind_saga, check, define, open_sessions
 from alma.runner.directory import (
     refuse_another_journal,
     require_directory_of_last_run,
@@ -116,7 +116,7 @@ async def _start(
     defined = define(saga, settings.aws)
     async with open_sessions(defined, settings, saga) as sessions:
         prepared = bind_saga(saga, defined, sessions)
-        facts = await check_sessions(sessions)
+        facts = await check(sessions, prepared.adapters.values())
         saga.freeze()
         with settings.open_journal(settings.journal_path, write=True) as journal:
             run_id = new_run_id(utc_now())

@@ -84,6 +84,9 @@ class ActionHandler(Struct, kw_only=True):
     lacks: str = ""
     keeps_outputs: ClassVar[bool] = False
 
+    async def require(self) -> None:
+        """Nothing can be seen of what a callable needs."""
+
     async def inspect(self) -> StepStarted:
         """Nothing can be seen of an action from outside."""
         return StepStarted(step=self.name)

@@ -36,6 +36,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     outputs: Mapping[str, Any] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)
     leftovers: tuple[Leftover, ...] = ()
+    began: bool = True
+    """False only where it is certain that nothing was touched: then there is nothing to undo."""
     trace: str = ""
     """A traceback for the operation's log; the runner redacts it first."""
     cause: BaseException | None = None
@@ -204,6 +206,13 @@ class StepHandler(Protocol):
 
     keeps_outputs: ClassVar[bool] = False
     """Whether its outputs can be read again where it keeps them, secret ones too."""
+
+    async def require(self) -> None:
+        """Refuse, with an AlmaError, what can be seen to keep the step from being done or undone.
+
+        Called for each step of a run that may be, before anything is touched.
+        """
+        return
 
     async def inspect(self) -> StepStarted:
         """What is there before the first operation; touches nothing."""

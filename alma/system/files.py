@@ -34,6 +34,18 @@ def make_directory(path: Path) -> None:
         path.chmod(0o700)
 
 
+def require_room(path: Path) -> None:
+    """Try whether a directory can be made, and be written to; leaves nothing behind.
+
+    Permissions do not tell: a file system may be read-only, or take no files at all.
+    """
+    while not path.exists():
+        path = path.parent
+    tried = path / f".alma-{os.getpid()}.{os.urandom(4).hex()}"
+    tried.mkdir(0o700)
+    tried.rmdir()
+
+
 def make_empty(path: Path) -> None:
     """Make a new empty private file; FileExistsError when there is one."""
     os.close(_open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))

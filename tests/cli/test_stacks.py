@@ -161,7 +161,9 @@ def test_a_wrong_passphrase_is_3_before_anything_starts(
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "wrong")
     result = cli("up")
     assert result.exit_code == 3
-    assert result.stderr.startswith("error: incorrect passphrase")
+    said = "The passphrase is not the one that the secrets of stack shop-database/dev are encrypted"
+    assert result.stderr.startswith(f"error: {said}")
+    assert said in cli("doctor").stdout
     assert json.loads(cli("runs", "--json").stdout) == runs
 
 

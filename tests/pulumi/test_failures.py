@@ -162,7 +162,7 @@ async def test_a_wrong_passphrase_is_found_by_the_check(
     request = place.request(programs.one, create=True)
     assert (await engine.up(request, place.operation())).failure is None
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "wrong")
-    with pytest.raises(AuthenticationError, match="incorrect passphrase"):
+    with pytest.raises(AuthenticationError, match="not the one that the secrets of stack"):
         await engine.check([place.ref()])
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "right")
     await engine.check([place.ref()])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import socket
 import subprocess
 import sys
-import threading
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -22,12 +22,12 @@ from tests.pulumi.conftest import Place, environment, python
 # The passphrase is not what these show.
 pytestmark = pytest.mark.usefixtures("keys_in_vault")
 
-GUARDED = threading.Lock()
+CONNECTED = socket.socket()
+CONNECTED.close()
 
 
 def _uses_global() -> None:
-    with GUARDED:
-        pass
+    CONNECTED.close()
 
 
 def _calls_another() -> None:
@@ -35,10 +35,11 @@ def _calls_another() -> None:
 
 
 def _captures() -> Callable[[], None]:
-    lock = threading.Lock()
+    wire = socket.socket()
+    wire.close()
 
     def program() -> None:
-        lock.acquire()
+        wire.close()
 
     return program
 
@@ -46,33 +47,33 @@ def _captures() -> Callable[[], None]:
 def _captures_deeply() -> Callable[[], None]:
     class Client:
         def __init__(self) -> None:
-            self.connection = threading.RLock()
+            self.connection = CONNECTED
 
     client = Client()
 
     def program() -> None:
-        client.connection.acquire()
+        client.connection.close()
 
     return program
 
 
-def _defaults(handle: Any = threading.Event()) -> None:  # noqa: B008 - the point
-    handle.set()
+def _defaults(handle: Any = {"wire": CONNECTED}) -> None:  # noqa: B006 - the point
+    handle.clear()
 
 
 @pytest.mark.parametrize(
     ("program", "captured"),
     [
-        (_captures(), '"lock" (a _thread.lock)'),
-        (functools.partial(lambda lock: lock, lock=threading.Lock()), '"lock" (a _thread.lock)'),
-        (_uses_global, '"GUARDED" (a _thread.lock)'),
-        (_calls_another, '"GUARDED" (a _thread.lock)'),
-        (_defaults, '"handle" (a threading.Event), which holds "_lock" (a _thread.lock)'),
+        (_captures(), '"wire" (a socket.socket)'),
+        (functools.partial(lambda wire: wire, wire=CONNECTED), '"wire" (a socket.socket)'),
+        (_uses_global, '"CONNECTED" (a socket.socket)'),
+        (_calls_another, '"CONNECTED" (a socket.socket)'),
+        (_defaults, '"handle" (a builtins.dict), which holds "[\'wire\']" (a socket.socket)'),
         (
             _captures_deeply(),
             (
                 '"client" (a tests.pulumi.test_ship._captures_deeply.<locals>.Client), '
-                'which holds "connection" (a _thread.RLock)'
+                'which holds "connection" (a socket.socket)'
             ),
         ),
     ],
@@ -84,7 +85,8 @@ def test_what_cannot_be_sent_is_named(program: Callable[..., Any], captured: str
         serialize_program(program, step="database", by_value=[this])
     assert str(refused.value) == (
         f'The program of step "database" captures {captured}, which cannot be sent to '
-        "a worker process. Create it inside the program."
+        "a worker process. Create it inside the program, or in a module beside the saga's file "
+        "and import it from there."
     )
 
 
@@ -297,3 +299,89 @@ async def test_sdks_imported_at_the_top_of_the_file(place: Place, tmp_path: Path
     assert type(module.kendra) is not types.ModuleType, "sending has loaded it"
     assert module.kendra.Index
     assert code_digest(module.infra) == lazy
+
+
+CLIENTS = """
+import socket
+
+import boto3
+
+s3 = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+session = boto3.Session(region_name="eu-west-1")
+wire = socket.socket()
+wire.close()
+"""
+GLOBALS = """
+import importlib
+import logging
+import threading
+
+import clients
+from clients import s3
+
+log = logging.getLogger("shop")
+lock, again, stop = threading.Lock(), threading.RLock(), threading.Event()
+mine = threading.local()
+stop.set()
+
+
+class Later:
+    def __init__(self, name):
+        self._name = name
+
+    def __getattr__(self, name):
+        return getattr(importlib.import_module(self._name), name)
+
+
+decimals = Later("decimal")
+
+
+class Held:
+    def __init__(self):
+        self.wire = clients.wire
+
+
+held = Held()
+
+
+def program():
+    log.info("at work")
+    with lock, again:
+        mine.seen = stop.is_set()
+    return [
+        s3.meta.region_name,
+        clients.session.region_name,
+        str(decimals.Decimal("1.5")),
+        mine.seen,
+        held.wire is clients.wire,
+    ]
+"""
+
+
+def test_what_an_ordinary_program_has_at_the_top_is_there_in_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients of a module that can be imported come from there; locks are new; proxies stay so."""
+    (tmp_path / "clients.py").write_text(CLIENTS)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setitem(sys.modules, "clients", importlib.import_module("clients"))
+    module = _module(GLOBALS)
+    code_digest(module.program)
+    shipped = tmp_path / "program"
+    shipped.write_bytes(serialize_program(module.program))
+    script = f"import pickle; print(pickle.load(open({str(shipped)!r}, 'rb'))())"
+    told = subprocess.run(
+        python("-W", "ignore", "-c", script),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.stdout.strip() == "['eu-west-1', 'eu-west-1', '1.5', True, True]", told.stderr
+
+
+def test_a_client_of_the_sagas_own_file_is_named() -> None:
+    """That file is loaded in no other process, so there is nowhere to have it from."""
+    module = _module(CLIENTS + "\ndef program():\n    s3.list_buckets()\n")
+    with pytest.raises(DefinitionError, match=r'captures "s3" \(a botocore.client.S3\)'):
+        serialize_program(module.program, step="a")

@@ -324,3 +324,61 @@ def test_without_a_recap_nothing_is_proven(tmp_path: Path) -> None:
     failure = read(tmp_path, 0).failure()
     assert failure is not None
     assert "without a recap" in failure.message
+
+
+BEFORE = """
+from pathlib import Path
+
+from alma import Saga
+
+saga = Saga("shop", stack="dev")
+world = Path(__file__).parent / "world"
+
+
+def make():
+    (world / "first").touch()
+    {spoil}
+
+
+def unmake():
+    (world / "first").unlink(missing_ok=True)
+
+
+saga.add_step("first", action=make, compensation=unmake)
+saga.add_ansible("balancer", "plays/site.yml", undo_playbook="plays/undo.yml",
+                 inventory="localhost,", variables={{"world": str(world), "names": ["a"]}})
+"""
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"HOME": "/proc/none"}, "Ansible cannot start in "),
+        (
+            {"ODD": "a\udcff"},
+            "Ansible cannot be given the environment variable ODD: its value is no UTF-8",
+        ),
+    ],
+)
+def test_where_ansible_cannot_start_nothing_is_begun(
+    place: Place, environ: dict[str, str], said: str
+) -> None:
+    """`doctor` says the same."""
+    playbooks(place.root / "plays")
+    (place.root / "saga.py").write_text(BEFORE.format(spoil=""))
+    code, told = place.alma("up", "saga.py", **environ)
+    assert code == 2, told
+    assert f"error: {said}" in told
+    assert place.things() == []
+    assert said in place.alma("doctor", **environ)[1]
+
+
+def test_a_playbook_that_never_began_has_nothing_to_undo(place: Place) -> None:
+    """Ansible ends before the first play: the step before is undone, and that is all."""
+    playbooks(place.root / "plays")
+    spoil = 'Path(__file__).with_name("plays").joinpath("ansible.cfg").write_text("[defaults")'
+    (place.root / "saga.py").write_text(BEFORE.format(spoil=spoil))
+    code, told = place.alma("up", "saga.py", LC_ALL="C")
+    assert code == 4, told
+    assert "balancer: action failed" in told
+    assert place.things() == []

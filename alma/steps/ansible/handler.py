@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from alma.core.redaction import mark_secrets
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.core.validation import NotJsonError, check_json
-from alma.steps.ansible.playbook import PROGRAMS, clean, play
+from alma.steps.ansible.playbook import PROGRAMS, clean, play, require_start
 from alma.steps.ansible.recap import PlaybookResult
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
 from alma.system.programs import ProgramRunner, wait_for
@@ -41,6 +42,12 @@ class AnsibleHandler:
     async def existed(self, call: StepContext) -> tuple[str, ...]:  # noqa: ARG002 - one Protocol
         """A play says for itself what it finds."""
         return ()
+
+    async def require(self) -> None:
+        """Ansible is here, and starts in the directories of its playbooks."""
+        played = [path.parent for path in (self.playbook, self.undo_playbook) if path is not None]
+        for directory in dict.fromkeys(played):
+            await require_start(directory, os.environ)
 
     async def execute(self, call: StepContext) -> None:
         """Play it; what it says by `set_stats` are the outputs."""
@@ -113,7 +120,12 @@ class AnsibleHandler:
                 failure, outputs = Failure(kind="action", message=str(error)), {}
             outputs = mark_secrets(outputs, secrets_in(await call.inputs()))
             secret = {key: Secret(outputs[key]) for key in self.secret_outputs if key in outputs}
-            return Outcome(failure=failure, changes=played.counts, outputs={**outputs, **secret})
+            return Outcome(
+                failure=failure,
+                changes=played.counts,
+                outputs={**outputs, **secret},
+                began=played.began,
+            )
 
         return work
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,10 +20,12 @@ from alma.steps.ansible.recap import PlaybookResult, read, text_of
 from alma.system import files
 from alma.system.environment import ANSIBLE, PYTHON, in_utf8, without_flags
 from alma.system.programs import Command, ProgramRunner
+from alma.system.programs import read as look
 
 PROGRAMS: Final = ("ansible-playbook", "play.py")
 """What works for an operation, as its process list shows it."""
 _PRIVATE: Final = "private"
+_MARKED: Final = re.compile(r"^(\[ERROR\]:?|ERROR[!:]) *")
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m|\r")
 
 
@@ -39,6 +42,41 @@ def require(environ: Mapping[str, str]) -> None:
         )
 
 
+async def require_start(directory: Path, environ: Mapping[str, str]) -> None:
+    """Raises ToolError where Ansible is missing or cannot start: it plays nothing on nobody.
+
+    Its home, its locale, its ansible.cfg and the callbacks that this names are looked at by Ansible
+    itself, each time anew.
+    """
+    require(environ)
+    passed = _environment(environ)
+    if odd := [name for name, value in passed.items() if not _is_text(value)]:
+        raise ToolError(
+            f"Ansible cannot be given the environment variable {odd[0]}: its value is no UTF-8.",
+            hint="Unset it, or give it a value that is.",
+        )
+    with tempfile.TemporaryDirectory(prefix="alma-") as scratch:
+        private, playbook = Path(scratch), Path(scratch, "nothing.yml")
+        _write(playbook, [{"hosts": "localhost", "gather_facts": False, "tasks": []}])
+        argv = _task(private, playbook, "localhost,", directory)
+        code, _, said = await look(argv, directory, passed)
+        played = read(private, code)
+    if code != 0 or not played.recap:
+        words = played.said or next(iter(said.strip().splitlines()[-1:]), f"exit code {code}")
+        raise ToolError(
+            f"Ansible cannot start in {directory}: {_MARKED.sub('', words).rstrip('.')}.",
+            hint="Mend that, and see that `ansible-playbook --version` answers there.",
+        )
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 async def play(
     playbook: Path, inventory: str, values: Mapping[str, Any], logs: Path, programs: ProgramRunner
 ) -> PlaybookResult:
@@ -49,11 +87,10 @@ async def play(
     files.make_directory(private / "env")
     try:
         _write(private / "env" / "extravars", dict(unwrap(dict(values))))
-        _write(private / "alma.json", {"playbook": str(playbook), "inventory": inventory})
         command = Command(
-            argv=[sys.executable, "-P", str(Path(__file__).with_name("play.py")), str(private)],
+            argv=_task(private, playbook, inventory, playbook.parent),
             cwd=playbook.parent,
-            environment=_environment(),
+            environment=_environment(os.environ),
             output=private / "host.log",
         )
         code = await programs.run(command)
@@ -72,10 +109,17 @@ def clean(logs: Path) -> None:
     shutil.rmtree(logs / _PRIVATE, ignore_errors=True)
 
 
-def _environment() -> dict[str, str]:
+def _task(private: Path, playbook: Path, inventory: str, directory: Path) -> list[str]:
+    """The command that plays it in that directory, which is where its ansible.cfg is."""
+    told = {"playbook": str(playbook), "inventory": inventory, "directory": str(directory)}
+    _write(private / "alma.json", told)
+    return [sys.executable, "-P", str(Path(__file__).with_name("play.py")), str(private)]
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     # No PYTHONPATH of ours: what Ansible runs may have another interpreter.
-    passed = in_utf8(without_flags(os.environ, ANSIBLE, PYTHON))
-    return {**passed, "PATH": _path(os.environ), "ANSIBLE_RETRY_FILES_ENABLED": "0"}
+    passed = in_utf8(without_flags(environ, ANSIBLE, PYTHON))
+    return {**passed, "PATH": _path(environ), "ANSIBLE_RETRY_FILES_ENABLED": "0"}
 
 
 def _path(environ: Mapping[str, str]) -> str:
@@ -83,7 +127,7 @@ def _path(environ: Mapping[str, str]) -> str:
     return os.pathsep.join(filter(None, [str(Path(sys.executable).parent), environ.get("PATH")]))
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
+def _write(path: Path, content: Any) -> None:
     files.replace(path, json.dumps(content), durable=False)
 
 

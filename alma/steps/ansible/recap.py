@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from alma.core.events import Failure
+from alma.steps.ansible.play import UNSTARTED
 
 _FAILED: Final = ("runner_on_failed", "runner_on_unreachable")
 _RUN: Final = ("runner_on_ok", "runner_on_failed", "runner_on_skipped")
 _GATHERING: Final = ("gather_facts", "ansible.builtin.gather_facts")
 """A play does this by itself: it is no task that somebody wrote."""
+_REFUSED: Final = (1, 4, 5)
+"""Exit codes of Ansible's own errors, and of its options'."""
+_PRINTED: Final = "verbose"
+"""The event of a line that is of no other event."""
 _COUNTS: Final = {"ok": "ok", "changed": "changed", "failures": "failed", "dark": "unreachable"}
 """Fields of the stats event, and what a play's recap calls them."""
 
@@ -36,6 +41,8 @@ class PlaybookResult:
     unmatched: list[str] = field(default_factory=list)
     unreached: frozenset[str] = frozenset()
     tasks: int = 0
+    began: bool = True
+    """False when it is certain that Ansible has not come as far as a play."""
 
     def failure(self, optional: Collection[str] = (), *, undo: bool = False) -> Failure | None:
         """None only when Ansible says so, its stats do, and it has reached whom it names.
@@ -89,9 +96,11 @@ def read(private: Path, code: int) -> PlaybookResult:
     """What Ansible has told of a playbook, in its private directory."""
     played = PlaybookResult(code=code)
     items: dict[str, str] = {}
+    told = False
     for event in _events(private / "artifacts" / "play" / "job_events"):
         data = event.get("event_data") or {}
         kind = event.get("event")
+        told = told or kind != _PRINTED
         if kind == "playbook_on_stats":
             played.take_stats(data)
         elif kind == "playbook_on_no_hosts_matched":
@@ -108,6 +117,9 @@ def read(private: Path, code: int) -> PlaybookResult:
     for name in ("artifacts/play/stdout", "host.log"):
         if not played.said:
             played.said = _last_error(text_of(private / name))
+    printed = text_of(private / "artifacts" / "play" / "stdout")
+    refused = code in _REFUSED and bool(printed) and "PLAY [" not in printed
+    played.began = told or not (refused or code == UNSTARTED)
     return played
 
 
@@ -132,7 +144,7 @@ def _told(data: Mapping[str, Any]) -> str:
 
 def _last_error(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("[ERROR]", "ERROR!"))]
+    errors = [line for line in lines if line.startswith(("[ERROR]", "ERROR!", "ERROR:"))]
     return (errors or lines[-1:] or [""])[0]
 
 

@@ -102,13 +102,13 @@ class AnsibleStep(Step):
 
     @classmethod
     async def doctor(cls, asked: DoctorOptions) -> Sequence[Check]:
-        """Ansible and ansible-runner."""
+        """Ansible and ansible-runner, and that they start."""
         from importlib import metadata
 
-        from alma.steps.ansible.playbook import require
+        from alma.steps.ansible.playbook import require_start
 
         try:
-            require(asked.environ)
+            await require_start(asked.cwd, asked.environ)
             version = metadata.version("ansible-runner")
         except ToolError as error:
             return (Check.missing("ansible", error.message, error.hint),)

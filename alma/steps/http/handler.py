@@ -19,7 +19,15 @@ from alma.core.validation import is_whole
 from alma.errors import AlmaError
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
 from alma.steps.callables import takes_context
-from alma.steps.http.client import Answer, UnansweredError, UnfilledError, fill, send, shown
+from alma.steps.http.client import (
+    Answer,
+    UnansweredError,
+    UnfilledError,
+    fill,
+    require,
+    send,
+    shown,
+)
 from alma.steps.http.request import Asked, Request
 
 _NOTHING: Final = {"request": "it was refused, or never arrived"}
@@ -56,6 +64,10 @@ class HttpHandler:
     def compensation(self) -> Any:
         """What undoes it, as far as it is at hand."""
         return self.undone_by
+
+    async def require(self) -> None:
+        """httpx is here."""
+        require()
 
     async def inspect(self) -> StepStarted:
         """Nothing can be seen of a request before it is sent."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -13,10 +11,12 @@ from alma.core.redaction import without_credentials
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.core.validation import NAME
 from alma.errors import AlmaError
-from alma.pulumi import checkpoint
+from alma.pulumi import checkpoint, plugins
 from alma.pulumi.backend import Backend
 from alma.pulumi.cli import Cli, find_cli, parse
 from alma.pulumi.engine import StackRef
+from alma.pulumi.machine import require_machine
+from alma.pulumi.passphrase import check_passphrase
 from alma.pulumi.recovery import locks_of
 from alma.steps.base import Check, DoctorOptions
 from alma.steps.stack.localstack import localstack_problem
@@ -24,10 +24,12 @@ from alma.system.environment import PULUMI, PYTHON
 from alma.system.processes import HOST
 
 _PLUGINS: Final = {
-    "pulumi-resource-pulumi-python": "programs with dynamic providers",
-    "pulumi-language-python": "projects with a work_dir and `runtime: python`",
-    "pulumi-language-yaml": "projects with a work_dir and `runtime: yaml`",
+    ("resource", "pulumi-python"): "programs with dynamic providers",
+    ("language", "python"): "projects with a work_dir and `runtime: python`",
+    ("language", "yaml"): "projects with a work_dir and `runtime: yaml`",
 }
+_ANY: Final = (StackRef(project="any", stack="any"),)
+"""All stacks on one backend have their directories in one place."""
 _INSTALL: Final = "It comes with Pulumi: https://www.pulumi.com/docs/install/"
 
 
@@ -36,9 +38,11 @@ async def examine(asked: DoctorOptions) -> Sequence[Check]:
     environ = asked.environ
     backend = Backend.choose(asked.cwd, environ)
     cli, found = _cli(environ)
+    refs = _stacks(asked.runs)
     checks = [found, _sdk(cli), *_plugins(cli, environ)]
-    checks.append(await _backend(backend, cli, environ))
-    checks += [_passphrase(backend, environ), *_locks(backend)]
+    checks += _needed(refs, backend, cli, environ)
+    checks.append(await _backend(backend, refs, cli, environ))
+    checks += [await _passphrase(backend, refs, cli, environ), *_locks(backend)]
     checks += Check.flags("Pulumi", environ, PULUMI, PYTHON)
     for run in asked.runs:
         checks += _of_run(run, backend.root)
@@ -75,40 +79,72 @@ def _sdk(cli: Cli | None) -> Check:
 
 def _plugins(cli: Cli | None, environ: Mapping[str, str]) -> Iterator[Check]:
     """As Pulumi looks for them: on PATH, beside the CLI, among the installed plugins."""
-    beside = str(Path(cli.path).resolve().parent) if cli else ""
-    home = Path(environ.get("PULUMI_HOME") or Path(environ.get("HOME", "/"), ".pulumi"))
-    for name, use in _PLUGINS.items():
-        search = os.pathsep.join(filter(None, (environ.get("PATH", ""), beside)))
-        path = shutil.which(name, path=search) or next(_installed(home / "plugins", name), None)
+    for (kind, name), use in _PLUGINS.items():
+        path = plugins.find(kind, name, cli, environ)
         if path:
-            yield Check(name="plugin", level="ok", message=f"{name} at {path}")
+            message = f"pulumi-{kind}-{name} at {path}"
+            yield Check(name="plugin", level="ok", message=message)
         else:
-            message = f"{name} was not found; only {use} need it"
+            message = f"pulumi-{kind}-{name} was not found; only {use} need it"
             yield Check(name="plugin", level="warn", message=message, mend=_INSTALL)
 
 
-def _installed(plugins: Path, name: str) -> Iterator[str]:
-    kind = name.removeprefix("pulumi-")
-    return (str(path / name) for path in plugins.glob(f"{kind}-v*") if (path / name).is_file())
+def _needed(
+    refs: Sequence[StackRef], backend: Backend, cli: Cli | None, environ: Mapping[str, str]
+) -> Iterator[Check]:
+    try:
+        for words, mend in plugins.missing(refs, backend.root, cli, environ):
+            yield Check(name="plugin", level="fail", message=words, mend=mend)
+    except AlmaError as error:  # a project file that cannot be read
+        yield Check(name="plugin", level="fail", message=error.message, mend=error.hint)
+
+
+def _stacks(runs: Sequence[RunStatus]) -> list[StackRef]:
+    """The stacks that runs have made or may go on with: all but those that are gone."""
+    return [
+        StackRef(
+            project=step.definition.project,
+            stack=run.definition.stack,
+            work_dir=step.definition.work_dir if Path(step.definition.work_dir).is_dir() else "",
+        )
+        for run in runs
+        for step in run.steps.values()
+        if step.definition.project and step.state is not SagaState.COMPENSATED
+    ]
 
 
 # -- state -----------------------------------------------------------------------------------
 
 
-async def _backend(backend: Backend, cli: Cli | None, environ: Mapping[str, str]) -> Check:
+async def _backend(
+    backend: Backend, refs: Sequence[StackRef], cli: Cli | None, environ: Mapping[str, str]
+) -> Check:
     from alma.pulumi.cli import PulumiCli
 
     try:
         backend.check(environ)
-        if backend.root is None and cli is not None:
-            await PulumiCli(cli=cli.path, environment=backend.environment(environ)).whoami()
+        if cli is not None:
+            reader = PulumiCli(cli=cli.path, environment=backend.environment(environ))
+            await require_machine(reader, backend, refs or _ANY, environ)
+            if backend.root is None:
+                await reader.whoami()
     except AlmaError as error:
         return Check(name="backend", level="fail", message=error.message, mend=error.hint)
     later = " (made by the first run)" if backend.root and not backend.root.exists() else ""
     return Check(name="backend", level="ok", message=f"{without_credentials(backend.url)}{later}")
 
 
-def _passphrase(backend: Backend, environ: Mapping[str, str]) -> Check:
+async def _passphrase(
+    backend: Backend, refs: Sequence[StackRef], cli: Cli | None, environ: Mapping[str, str]
+) -> Check:
+    from alma.pulumi.cli import PulumiCli
+
+    try:
+        if cli is not None:
+            reader = PulumiCli(cli=cli.path, environment=backend.environment(environ))
+            await check_passphrase(reader, backend, refs, environ, remember=False)
+    except AlmaError as error:
+        return Check(name="passphrase", level="fail", message=error.message, mend=error.hint)
     own = backend.own_passphrase
     if own is None:
         by = "PULUMI_CONFIG_PASSPHRASE"

@@ -60,6 +60,9 @@ class StackHandler(Struct, kw_only=True):
     snapshots: Snapshots | None = None
     """Where it keeps what the stack was."""
 
+    async def require(self) -> None:
+        """The session has looked at all stacks together."""
+
     async def inspect(self) -> StepStarted:
         """Read the state; no process on a file backend."""
         checkpoint = await self.engine.inspect(self.ref)

@@ -37,6 +37,7 @@ class StackSession(Session):
             provider_config(definition.aws) if definition.aws is not None else {}
         )
         """Config of providers, for what neither a step nor its project says."""
+        self._bound: dict[str, StackRef] = {}
 
     @classmethod
     @asynccontextmanager
@@ -57,12 +58,19 @@ class StackSession(Session):
 
     @property
     def refs(self) -> tuple[StackRef, ...]:
-        """The stacks of the saga."""
+        """The stacks of the saga, with what its file says of them where that is at hand."""
         return tuple(self.ref(step) for step in self.definition.steps if step.kind == "stack")
+
+    def bind(self, step: str, ref: StackRef) -> StackRef:
+        """Note what the saga's file says of a step's stack."""
+        self._bound[step] = ref
+        return ref
 
     def ref(self, step: StepDefinition) -> StackRef:
         """The stack of a step."""
-        return StackRef(project=step.project, stack=self.stack, work_dir=step.work_dir)
+        ref = StackRef(project=step.project, stack=self.stack, work_dir=step.work_dir)
+        bound = self._bound.get(step.name)
+        return bound if bound is not None and bound.project == ref.project else ref
 
     async def check(self) -> Mapping[str, str]:
         """LocalStack answers, the CLI is there, the backend can be used, the passphrase fits."""

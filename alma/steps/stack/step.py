@@ -123,7 +123,7 @@ class StackStep(Step):
             takes_context(self.existed, f'The existed of step "{self.name}"')
         return StackHandler(
             name=self.name,
-            ref=self.ref(session.stack),
+            ref=session.bind(self.name, self.ref(session.stack)),
             engine=session.engine,
             snapshots=session.snapshots,
             program=program,

@@ -35,6 +35,10 @@ class TerraformHandler:
     lacks: str = ""
     keeps_outputs: ClassVar[bool] = True
 
+    async def require(self) -> None:
+        """Its CLI is here."""
+        self.terraform.locate()
+
     async def inspect(self) -> StepStarted:
         """Read the state; the backend is initialised where it never was."""
         state = await self.terraform.state()
@@ -76,6 +80,7 @@ class TerraformHandler:
                 resources=account.resources(lost),
                 outputs=outputs,
                 evidence=_evidence(ended, state),
+                began=ended.command != "init" and account.lock is None,
             )
 
         await call.perform("up", up)
