@@ -187,7 +187,8 @@ def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> No
         return
     if event.kind in FORWARD:
         step.began = event.began is not False or not (first and first.first)
-        step.unobserved = step.unobserved or event.failure.kind == "worker"
+        # In doubt still: nobody could find out what became of it.
+        step.unobserved = step.unobserved or event.failure.kind == "worker" or step.in_doubt
         step.failure, step.changes = event.failure, event.changes
         step.resources = (*step.resources, *event.resources)
         if not _may_retry(step.definition.retry.attempts, step.attempts, event.failure):

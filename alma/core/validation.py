@@ -18,10 +18,16 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _SHOWN: Final = 60
 """Characters of a refused name that a message repeats."""
 
-_KEY: Final = re.compile(r"(?:[A-Za-z0-9_.-]+:)?[A-Za-z_][A-Za-z0-9_.-]{0,99}")
+_CONFIG_KEY: Final = re.compile(r"(?:[A-Za-z0-9_.-]+:)?[A-Za-z_][A-Za-z0-9_.-]{0,99}")
+
+DEEPEST: Final = 100
+"""Levels of lists and objects in a value: what walks over it must come to its end."""
 
 LARGEST: Final = 64 * 1024
 """Bytes of JSON up to which one output is journaled whole; of a larger one a digest is kept."""
+
+_LONGEST_NUMBER: Final = 14_000
+"""Bits of an integer: some fewer than the 4300 digits of `sys.set_int_max_str_digits`."""
 
 DIGEST_KEY: Final = "alma:sha256"
 
@@ -44,7 +50,7 @@ def check_name(what: str, name: object) -> str:
 
 def check_key(where: str, key: object) -> str:
     """A config key, with or without a namespace (`aws:region`)."""
-    if not isinstance(key, str) or not _KEY.fullmatch(key):
+    if not isinstance(key, str) or not _CONFIG_KEY.fullmatch(key):
         raise DefinitionError(
             f"{where}: {key!r} cannot be a config key.",
             hint="Use letters, digits, '_', '.' and '-', with at most one 'namespace:' before it.",
@@ -58,39 +64,81 @@ def plain_value(where: str, value: Any, *, null: bool = False) -> Any:
     Of what is a string or a number by inheritance (an enum of strings, say) its value. Raises
     DefinitionError for what cannot travel to whoever is given it; `null` says whether None can.
     """
-    try:
-        return _plain(where, value, null=null)
-    except RecursionError as error:
+    return _plain(where, value, null=null, levels=DEEPEST)
+
+
+def _plain(where: Where, value: Any, *, null: bool, levels: int) -> Any:
+    if not levels:
         raise DefinitionError(
-            f"{where}: the value is nested too deeply, or holds itself."
-        ) from error
-
-
-def _plain(where: str, value: Any, *, null: bool) -> Any:
+            f"{_dotted(where)}: the value is nested too deeply, or holds itself.",
+            hint=f"At most {DEEPEST} levels of lists and objects can be passed on.",
+        )
     if isinstance(value, Secret):
-        return value if value.is_sealed else Secret(_plain(where, value.value, null=null))
+        if value.is_sealed:
+            return value
+        return Secret(_plain(where, value.value, null=null, levels=levels - 1))
     if isinstance(value, Mapping):
-        found = {}
-        for key, entry in value.items():
-            if not isinstance(key, str):
-                raise DefinitionError(f"{where}: the key {key!r} of an object must be a string.")
-            found[_text(where, key)] = _plain(f"{where}.{key}", entry, null=null)
-        return found
+        return {
+            _key(where, key): _plain((where, key), entry, null=null, levels=levels - 1)
+            for key, entry in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [_plain(f"{where}[{index}]", entry, null=null) for index, entry in enumerate(value)]
+        return [
+            _plain((where, index), entry, null=null, levels=levels - 1)
+            for index, entry in enumerate(value)
+        ]
     if isinstance(value, str):
         return _text(where, value)
     if isinstance(value, bool | int | float):
-        number = plain_number(value)
-        if isinstance(number, float) and not math.isfinite(number):
-            raise DefinitionError(f"{where}: {number} is not a number that JSON can hold.")
-        return number
+        return _number(where, value)
     if value is None and null:
         return None
     raise DefinitionError(
-        f"{where}: a value of type {type(value).__name__} cannot be config.",
+        f"{_dotted(where)}: a value of type {type(value).__name__} cannot be config.",
         hint="Use strings, numbers, booleans, lists and dicts of them, or Secret(...).",
     )
+
+
+def _key(where: Where, key: object) -> str:
+    if not isinstance(key, str):
+        raise DefinitionError(f"{_dotted(where)}: the key {key!r} of an object must be a string.")
+    return _text(where, key)
+
+
+def _number(where: Where, value: float) -> Any:
+    number = plain_number(value)
+    if isinstance(number, float) and not math.isfinite(number):
+        raise DefinitionError(f"{_dotted(where)}: {number} is not a number that JSON can hold.")
+    if _is_endless(number):
+        raise DefinitionError(f"{_dotted(where)}: the number has too many digits.")
+    return number
+
+
+Where = str | tuple[Any, str | int]
+"""A place in a tree: the tree's name, or what is around it and its key there."""
+
+
+def _parts(where: Where) -> tuple[str, list[str | int]]:
+    keys: list[str | int] = []
+    while not isinstance(where, str):
+        where, key = where
+        keys.append(key)
+    return where, keys[::-1]
+
+
+def _dotted(where: Where) -> str:
+    tree, keys = _parts(where)
+    place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    return tree + _cut(place)
+
+
+def _indexed(where: Where) -> str:
+    tree, keys = _parts(where)
+    return tree + _cut("".join(f"[{key!r}]" for key in keys))
+
+
+def _cut(place: str) -> str:
+    return place if len(place) <= _SHOWN else f"{place[:_SHOWN]}…"
 
 
 def plain_number(value: float | None) -> Any:
@@ -100,11 +148,16 @@ def plain_number(value: float | None) -> Any:
     return int.__index__(value) if isinstance(value, int) else float.__float__(value)
 
 
-def _text(where: str, value: str) -> str:
+def _is_endless(number: float | None) -> bool:
+    """Whether Python itself would refuse to write it, or to read it again."""
+    return isinstance(number, int) and int.bit_length(number) > _LONGEST_NUMBER
+
+
+def _text(where: Where, value: str) -> str:
     text = str.__str__(value)
     if not is_unicode(text):
         raise DefinitionError(
-            f"{where}: {text!r} holds half of a surrogate pair, which no UTF-8 has.",
+            f"{_dotted(where)}: {text!r} holds half of a surrogate pair, which no UTF-8 has.",
             hint="A file name that is no UTF-8? Give its bytes as base64.",
         )
     return text
@@ -140,35 +193,42 @@ class NotJsonError(ValueError):
 
 def check_json(tree: Any, where: str = "the result") -> Any:
     """The tree as plain JSON types with `Secret`s kept; NotJsonError for anything else."""
-    try:
-        return _json(tree, where)
-    except RecursionError as error:
-        raise NotJsonError(f"{where} is nested too deeply, or holds itself") from error
+    return _json(tree, where, DEEPEST)
 
 
-def _json(tree: Any, where: str) -> Any:
+def _json(tree: Any, where: Where, levels: int) -> Any:
+    if not levels:
+        raise NotJsonError(f"{_indexed(where)} is nested too deeply, or holds itself")
     if isinstance(tree, Secret):
-        return Secret(_json(tree.value, where))
+        return tree if tree.is_sealed else Secret(_json(tree.value, where, levels - 1))
     if isinstance(tree, Mapping):
         for key in tree:
             if not isinstance(key, str):
-                raise NotJsonError(f"{where} has the key {key!r}, which is not a string")
-        return {_json(key, where): _json(value, f"{where}[{key!r}]") for key, value in tree.items()}
+                raise NotJsonError(f"{_indexed(where)} has the key {key!r}, which is not a string")
+        return {
+            _leaf(key, where): _json(value, (where, key), levels - 1) for key, value in tree.items()
+        }
     if isinstance(tree, list | tuple):
-        return [_json(value, f"{where}[{index}]") for index, value in enumerate(tree)]
+        return [_json(value, (where, index), levels - 1) for index, value in enumerate(tree)]
     return _leaf(tree, where)
 
 
-def _leaf(value: Any, where: str) -> Any:
+def _leaf(value: Any, where: Where) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
-        raise NotJsonError(f"{where} is {value}, which JSON cannot hold")
+        raise NotJsonError(f"{_indexed(where)} is {value}, which JSON cannot hold")
     if isinstance(value, str):
         if not is_unicode(value):
-            raise NotJsonError(f"{where} holds half of a surrogate pair, which no UTF-8 has")
+            raise NotJsonError(
+                f"{_indexed(where)} holds half of a surrogate pair, which no UTF-8 has"
+            )
         return str.__str__(value)
     if value is None or isinstance(value, bool | int | float):
+        if _is_endless(value):
+            raise NotJsonError(f"{_indexed(where)} is a number of too many digits")
         return plain_number(value)
-    raise NotJsonError(f"{where} is of type {type(value).__name__}, which JSON cannot hold")
+    raise NotJsonError(
+        f"{_indexed(where)} is of type {type(value).__name__}, which JSON cannot hold"
+    )
 
 
 def for_journal(outputs: Mapping[str, Any]) -> dict[str, Any]:

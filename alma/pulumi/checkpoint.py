@@ -47,7 +47,7 @@ def read(root: Path, ref: StackRef) -> Checkpoint:
         return Checkpoint(exists=False)
     try:
         return parse(document["deployment"], version=document["version"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(root, ref, error) from error
 
 
@@ -69,7 +69,15 @@ def load(root: Path, ref: StackRef) -> dict[str, Any] | None:
         return {"version": document.get("version", 0), "deployment": deployment}
     except FileNotFoundError:
         return None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise _damaged(root, ref, error) from error
 
 
@@ -98,7 +106,7 @@ def parse_export(text: str, ref: StackRef) -> Checkpoint:
     try:
         document = json.loads(text)
         return parse(document.get("deployment") or {}, version=document.get("version", 0))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BackendError(
             f"The exported state of stack {ref.project}/{ref.stack} cannot be read: {error}."
         ) from error

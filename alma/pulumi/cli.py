@@ -150,6 +150,8 @@ def _remember(cache: Path | None, version: str) -> None:
         return
 
 
+_TAIL: Final = 256 * 1024
+"""Characters of what it has said that are looked at: its last words say what failed."""
 _NOT_FOUND = 6
 """The CLI's exit code for a stack that does not exist (a contract since 3.226)."""
 
@@ -254,7 +256,10 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
 
 
 def _error(text: str) -> AlmaError:
-    failure = translate(without_credentials(text), (), interrupted=False, log="")
+    if len(text) > _TAIL:
+        text = text[-_TAIL:].partition("\n")[2]
+    text = without_credentials(text)
+    failure = translate(text, (), interrupted=False, log="")
     refused = failure.kind == "passphrase" or re.search(AUTHENTICATION, text)
     kind = AuthenticationError if refused else BackendError
     return kind(failure.message, hint=failure.hint if failure.kind != "unknown" else "")

@@ -48,7 +48,7 @@ _UNREADABLE: Final = (
 _UNANSWERED: Final = (
     r"connection (was )?(reset|closed)|broken pipe|\bEOF\b|remote end closed"
     r"|incomplete ?read|server (disconnected|closed)|client connection lost|sent GOAWAY"
-    r"|awaiting (response )?headers|read (tcp|udp|unix)\b.*timeout|stream error: stream"
+    r"|awaiting (response )?headers|read (tcp|udp|unix)\b.{0,200}?timeout|stream error: stream"
     r"|timed ?out|(read|request) ?time-?out|time-?out (while|waiting|exceeded|expired)"
     r"|(^|: )timeout: |timeout(error|exception)"
     r"|deadline ?exceeded|context cancell?ed|request ?cancell?ed|may still be processing"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from alma.core.events import Failure
+from alma.core.redaction import shortened
 
 AUTHENTICATION: Final = (
     r"PULUMI_ACCESS_TOKEN|invalid access token|\[401\] Unauthorized|NoCredentialProviders"
@@ -41,7 +42,7 @@ _PATTERNS: Final = (
 Patterns here are compiled when something has failed, and not in every process that starts.
 """
 
-_COLOUR: Final = r"<\{%.*?%\}>|\x1b\[[0-9;]*m"
+_COLOUR: Final = r"<\{%[^%<]*%\}>|\x1b\[[0-9;]*m"
 """Pulumi's own colour tags (`sdk/go/common/diag/colors`) and the terminal's."""
 _BOILERPLATE: Final = (
     r"^(stdout: |getting stack configuration: |get stack secrets manager: "
@@ -119,12 +120,15 @@ def translate(
 
 
 def readable(message: str) -> str:
-    """A diagnostic for people: no colours, no boilerplate, a traceback reduced to its point."""
+    """A diagnostic for people: no colours, no boilerplate, a traceback reduced to its point.
+
+    It may come from anybody, and be of any length: each pattern reads it once.
+    """
     message = re.sub(_COLOUR, "", message).strip()
     head, marker, trace = message.partition("Traceback (most recent call last):")
     if not marker:
         return _clean(message)
-    return condense(trace) or _clean(head)
+    return shortened(condense(trace)) or _clean(head)
 
 
 def condense(trace: str) -> str:
@@ -144,17 +148,15 @@ def condense(trace: str) -> str:
 
 
 def _worth_telling(errors: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    told: list[tuple[str, str]] = []
-    for urn, raw in errors:
-        message = readable(raw)
-        if message and not re.match(_EMPTY_WORDS, message) and (urn, message) not in told:
-            told.append((urn, message))
-    return told
+    told = {(urn, readable(raw)): None for urn, raw in errors}
+    return [
+        (urn, message) for urn, message in told if message and not re.match(_EMPTY_WORDS, message)
+    ]
 
 
 def _clean(message: str) -> str:
     message = re.sub(_BOILERPLATE, "", re.sub(_COLOUR, "", message).strip())
-    return "\n".join(message.splitlines()[:_FIRST_LINES]).strip()
+    return shortened("\n".join(message.splitlines()[:_FIRST_LINES]).strip())
 
 
 def _around(text: str, position: int) -> str:

@@ -18,8 +18,8 @@ from alma.core.operation import Context, Operation
 from alma.core.run import RunStatus, SagaState
 from alma.core.secret import mask
 from alma.core.state import FORWARD
-from alma.core.validation import as_marked, for_journal, is_known
-from alma.errors import AlmaError, RefusedError
+from alma.core.validation import as_marked, check_json, for_journal, is_known
+from alma.errors import RefusedError
 from alma.runner.recorder import UNTIL_ITS_CLI, Recorder
 from alma.steps.base import Outcome, StepContext, StepHandler, Work
 from alma.steps.step import Output
@@ -114,38 +114,37 @@ class Executor(Struct, kw_only=True):
         began = time.monotonic()
         outcome = await self._lacking(command.step) if kind in FORWARD else None
         outcome = outcome or await _outcome(work, self._operation(command, operation))
-        seconds = round(time.monotonic() - began, 3)
-        self._keep(command.step, kind, outcome, log)
-        self._record_outcome(command.step, operation, kind, outcome, seconds, log)
+        common = {
+            "step": command.step,
+            "operation": operation,
+            "kind": kind,
+            "seconds": round(time.monotonic() - began, 3),
+        }
+        try:
+            self._keep(outcome, common, log)
+        except RefusedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is that a step has given
+            outcome = _unkept(outcome, error)
+            self._keep(outcome, common, log)
         return outcome
 
-    def _keep(self, step: str, kind: ev.OperationKind, outcome: Outcome, log: Path) -> None:
-        """Keep what the journal must not hold: secrets, tracebacks, exceptions."""
+    def _keep(self, outcome: Outcome, common: Mapping[str, Any], log: Path) -> None:
+        """Record it; and keep what the journal must not hold: secrets, tracebacks, exceptions."""
+        check_json(outcome.outputs, "its outputs")
+        step = common["step"]
         self.recorder.redact.learn(outcome.outputs)
         if outcome.trace:
             self.recorder.write_trace(log, outcome.trace)
+        self.recorder.defer(self._event(outcome, common, log))
         if outcome.cause is not None:
             self.exceptions.setdefault(step, outcome.cause)
-        if outcome.failure is None and kind in FORWARD:
+        if outcome.failure is None and common["kind"] in FORWARD:
             self.outputs[step] = outcome.outputs
 
-    def _record_outcome(
-        self,
-        step: str,
-        operation: str,
-        kind: ev.OperationKind,
-        outcome: Outcome,
-        seconds: float,
-        log: Path,
-    ) -> None:
-        common: dict[str, Any] = {
-            "step": step,
-            "operation": operation,
-            "kind": kind,
-            "seconds": seconds,
-            "changes": outcome.changes,
-            "resources": outcome.resources,
-        }
+    def _event(self, outcome: Outcome, common: Mapping[str, Any], log: Path) -> ev.Event:
+        changed = self.recorder.clean_resources(outcome.resources)
+        common = {**common, "changes": outcome.changes, "resources": changed}
         evidence = self.recorder.redact.clean(outcome.evidence)
         if "fingerprint" in outcome.evidence:
             # A digest, to be compared with: whatever text it happens to hold tells nothing.
@@ -166,7 +165,7 @@ class Executor(Struct, kw_only=True):
                 evidence=evidence,
                 began=UNSET if outcome.began else False,
             )
-        self.recorder.defer(event)
+        return event
 
     def _operation(self, command: Execute | Compensate, operation: str) -> Operation:
         run, step = self.recorder.run, command.step
@@ -206,7 +205,7 @@ class Executor(Struct, kw_only=True):
             return Outcome(failure=failure, began=False)
         except RefusedError:
             raise
-        except AlmaError as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as of its work
             return replace(Outcome.raised(error), began=False)
         return None
 
@@ -225,10 +224,32 @@ async def _outcome(work: Work, operation: Operation) -> Outcome:
         return await work(operation)
     except MissingOutputError as error:
         return Outcome(failure=ev.Failure(kind="program", message=str(error)))
-    except RefusedError:
-        raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a step raises is its failure
+    except BaseException as error:  # whatever a step raises is its failure
+        if isinstance(error, RefusedError) or not is_its_own(error):
+            raise
         return Outcome.raised(error)
+
+
+def is_its_own(error: BaseException) -> bool:
+    """Whether a step's code has raised it by itself, and nobody wants the run to end."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and not task.cancelling()
+    return isinstance(error, Exception | SystemExit)
+
+
+def _unkept(outcome: Outcome, error: Exception) -> Outcome:
+    """Of work whose outcome cannot be journaled: it failed, whatever it has done."""
+    words = f"what it gave cannot be kept: {error}"
+    if isinstance(outcome.failure, ev.Failure):
+        words = f"{outcome.failure.message}; {words}"
+    return Outcome(
+        failure=ev.Failure(kind="action", message=words),
+        resources=outcome.resources,
+        leftovers=outcome.leftovers,
+        trace=outcome.trace,
+        cause=outcome.cause,
+    )
 
 
 # -- inputs: from references to values ---------------------------------------------------------

@@ -39,7 +39,7 @@ async def name_leftovers(
         try:
             found = await adapters[step.name].leftovers(step, why)
             left.extend(_own_reason(each, step.undo_failure) for each in found)
-        except Exception as error:  # noqa: BLE001 - whoever cannot look at it, it is named
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - who cannot look at it names it
             seen = Outcome.raised(error).failure
             words = f"{why}; its state could not be read: {seen.message if seen else ''}"
             left.append(Leftover(step=step.name, reason=words))

@@ -14,22 +14,21 @@ from typing import Any, Final, Protocol
 from msgspec.structs import asdict, replace
 
 from alma.core import events as ev
-from alma.core.codec import own_fields
-from alma.core.redaction import Redactor, clean_failure
+from alma.core.codec import decode, own_fields
+from alma.core.redaction import Redactor, clean_failure, shortened
 from alma.core.run import RunStatus
 from alma.core.state import apply
 from alma.core.validation import needs_sealing
-from alma.errors import RefusedError
+from alma.errors import JournalError, RefusedError
 from alma.journal import Journal
 from alma.journal.journal import utc_now
 from alma.journal.lease import Lease
+from alma.journal.store import to_text
 from alma.system import files
 
 PATIENCE: Final = 0.005
 """Seconds that what was deferred waits for the next intent: to decide on it, and to read the
 state of the next stack, takes half of that."""
-LONGEST: Final = 20_000
-"""Characters of a message or a reason that are kept."""
 UNTIL_ITS_CLI: Final = 0.05
 """Seconds that a worker waits to be noted together with the CLI that it starts."""
 
@@ -68,8 +67,10 @@ class Recorder:
     def record(self, event: ev.Event) -> None:
         """Apply the event and commit it, with all that was deferred before it.
 
-        When that fails (JournalError, StaleEpochError) nothing is committed any more, and what
-        should have been is written to stderr instead, a line of JSON each: the emergency record.
+        Raises ValueError for an event that could not be written, or not be read again: then
+        nothing has changed. When the journal fails (JournalError, StaleEpochError) nothing is
+        committed any more, and what should have been is written to stderr instead, a line of JSON
+        each: the emergency record.
         """
         self._take(event)
         self.commit()
@@ -108,6 +109,7 @@ class Recorder:
         if self.broken is not None:
             self._emergency(event)
             raise self.broken
+        _require_sound(event)
         draft = self._journal.draft(self.run.run, self.run.seq + 1, event, self._lease)
         self._drafts.append(draft)
         apply(self.run, draft)
@@ -143,19 +145,42 @@ class Recorder:
             tell(self._reporter)
         except OSError:
             self._reporter = None
+        except Exception as error:  # noqa: BLE001 - it is only looked at
+            self._reporter = None
+            with suppress(OSError, ValueError):
+                sys.stderr.write(f"alma: the display has failed: {type(error).__name__}\n")
 
     def clean(self, leftovers: tuple[ev.Leftover, ...]) -> tuple[ev.Leftover, ...]:
         """The leftovers without secrets in what a provider or a callable has said."""
         return tuple(
-            replace(left, id=self.redact(left.id), reason=_bounded(self.redact(left.reason)))
+            ev.Leftover(
+                step=left.step,
+                stack=left.stack,
+                urn=self._name(left.urn),
+                id=self._name(left.id),
+                reason=shortened(self.redact(str(left.reason))),
+            )
             for left in leftovers
         )
+
+    def clean_resources(
+        self, changes: tuple[ev.ResourceChange, ...]
+    ) -> tuple[ev.ResourceChange, ...]:
+        """The same of what an operation has touched."""
+        return tuple(
+            ev.ResourceChange(urn=self._name(one.urn), op=str(one.op), id=self._name(one.id))
+            for one in changes
+        )
+
+    def _name(self, text: str) -> str:
+        return shortened(self.redact(str(text)))
 
     def clean_failure(self, failure: ev.Failure, log: Path) -> ev.Failure:
         """The failure without secrets, and with its log where there is one."""
         kept = failure.log or (str(log) if log.exists() else "")
         clean = clean_failure(failure, self.redact)
-        return replace(clean, message=_bounded(clean.message), hint=_bounded(clean.hint), log=kept)
+        words, hint = shortened(clean.message), shortened(clean.hint)
+        return replace(clean, message=words, hint=hint, log=kept)
 
     def seal(self, outputs: Mapping[str, Any], kept: Mapping[str, Any]) -> str:
         """The outputs sealed, where the journal keeps them masked; or empty."""
@@ -167,11 +192,12 @@ class Recorder:
         files.replace(directory / "traceback.txt", self.redact(text), durable=False)
 
 
-def _bounded(text: str) -> str:
-    """A provider's answer of 10 MB is in the operation's log; the journal has its beginning."""
-    if len(text) <= LONGEST:
-        return text
-    return f"{text[:LONGEST]}… ({len(text)} characters)"
+def _require_sound(event: ev.Event) -> None:
+    """What comes from outside must not end the run for all its steps, nor the next command."""
+    try:
+        decode(event.type, event.step, to_text(event))
+    except (JournalError, RecursionError) as error:
+        raise ValueError(f"{error}") from error
 
 
 def _tell(run: RunStatus, entry: ev.Recorded, reporter: Reporter) -> None:

@@ -25,9 +25,11 @@ from alma.core.decide import (
     decide,
 )
 from alma.core.operation import Operation
+from alma.core.redaction import shortened
 from alma.core.run import RunStatus, SagaState, StepStatus
+from alma.core.state import FORWARD
 from alma.errors import RefusedError
-from alma.runner.executor import Executor
+from alma.runner.executor import Executor, is_its_own
 from alma.runner.leftovers import name_leftovers
 from alma.runner.signals import catch_signals
 from alma.steps.base import Compensated, Outcome, Retained, StepHandler
@@ -133,46 +135,60 @@ class Runner:
         self._tasks.clear()
 
     async def _turn(self, command: Execute | Compensate | Reconcile) -> None:
+        """One step's turn. Whatever its kind raises is a failure of this step, and of no other."""
         status = self.run.steps[command.step]
         adapter = self._executor.adapters[command.step]
-        if isinstance(command, Reconcile):
-            await self._reconcile(status, adapter)
-            return
-        if command.delay and await self._interrupted_within(command.delay):
-            return
-        if isinstance(command, Execute):
-            await self._act(command, status, adapter)
-        elif self.run.kind == "up" and not status.began:
-            nothing = ev.StepCompensated(step=status.name, how="nothing", evidence={"began": False})
-            self._recorder.defer(nothing)
-        else:
-            await self._undo(command, status, adapter)
+        try:
+            if isinstance(command, Reconcile):
+                await self._reconcile(status, adapter)
+            elif command.delay and await self._interrupted_within(command.delay):
+                return
+            elif isinstance(command, Execute):
+                await self._act(command, status, adapter)
+            elif self.run.kind == "up" and not status.began:
+                nothing = {"began": False}
+                self._recorder.defer(
+                    ev.StepCompensated(step=status.name, how="nothing", evidence=nothing)
+                )
+            else:
+                await self._undo(command, status, adapter)
+        except BaseException as error:  # a kind's own may raise anything
+            if isinstance(error, RefusedError) or not is_its_own(error):
+                raise
+            if isinstance(command, Reconcile):
+                self._could_not_reconcile(status, error)
+            else:
+                await self._could_not_look(command, error)
 
     async def _reconcile(self, status: StepStatus, adapter: StepHandler) -> None:
-        if status.open is None:
-            return
         operation = status.open
+        if operation is None:
+            return
         found = await adapter.reconcile(operation)
         self._recorder.defer(
             ev.OperationReconciled(
                 step=status.name,
                 operation=operation.id,
-                found=found.found,
+                found=self._recorder.redact(found.found),
                 evidence=self._recorder.redact.clean(found.evidence),
             )
         )
 
+    async def _act(self, command: Execute, status: StepStatus, adapter: StepHandler) -> None:
+        if status.started is None:
+            try:
+                started = await adapter.inspect()
+                existed = await adapter.existed(self._executor.call(command))
+            except RefusedError as error:
+                await self._could_not_look(command, error)
+                return
+            self._recorder.defer(replace(started, existed=existed))
+        await adapter.execute(self._executor.call(command))
+
     async def _undo(self, command: Compensate, status: StepStatus, adapter: StepHandler) -> None:
-        kind: ev.OperationKind = "restore" if self.run.kind == "restore" else "destroy"
-        try:
-            if self.run.kind == "restore" and status.started is None:
-                self._recorder.record(await adapter.inspect())  # so it can be taken back
-            undone = await adapter.compensate(self._executor.call(command))
-        except RefusedError:
-            raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a kind's own may raise anything
-            await self._could_not_look(command, kind, error)
-            return
+        if self.run.kind == "restore" and status.started is None:
+            self._recorder.record(await adapter.inspect())  # so it can be taken back
+        undone = await adapter.compensate(self._executor.call(command))
         if isinstance(undone, Compensated):
             self._recorder.defer(
                 ev.StepCompensated(
@@ -186,50 +202,52 @@ class Runner:
             self._recorder.defer(
                 ev.StepRetained(
                     step=status.name,
-                    reason=self._recorder.redact(undone.reason),
+                    reason=shortened(self._recorder.redact(undone.reason)),
                     leftovers=leftovers,
                 )
             )
 
-    async def _act(self, command: Execute, status: StepStatus, adapter: StepHandler) -> None:
-        if status.started is None:
-            try:
-                started = await adapter.inspect()
-                existed = await adapter.existed(self._executor.call(command))
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
-                await self._could_not_look(command, "up", error, began=False)
-                return
-            self._recorder.defer(replace(started, existed=existed))
-        try:
-            await adapter.execute(self._executor.call(command))
-        except RefusedError:
-            raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
-            # What it does is done in `perform`, and that has noted whether anything was begun.
-            await self._could_not_look(command, "up", error, began=status.began)
-
-    async def _could_not_look(
-        self,
-        command: Execute | Compensate,
-        kind: ev.OperationKind,
-        error: BaseException,
-        *,
-        began: bool = True,
-    ) -> None:
-        """The state cannot be read: nothing was done, and the attempt counts as failed."""
-        outcome = replace(Outcome.raised(error), began=began)
-        words = outcome.failure.message if outcome.failure else ""
-        definition = self.run.definition.step(command.step)
-        left = ev.Leftover(
-            step=command.step,
-            stack=f"{definition.project}/{self.run.definition.stack}" if definition.project else "",
-            reason=f"what is left could not be seen: {words}",
+    def _could_not_reconcile(self, status: StepStatus, error: BaseException) -> None:
+        """What became of its operation cannot be found out: it counts as failed, and in doubt."""
+        operation, seen = status.open, Outcome.raised(error).failure
+        if operation is None or seen is None:
+            return
+        words = f"what became of its {operation.kind} could not be found out: {seen.message}"
+        failure = ev.Failure(kind="pending", message=words, hint=seen.hint)
+        log = self._executor.logs / operation.id
+        self._recorder.defer(
+            ev.OperationFailed(
+                step=status.name,
+                operation=operation.id,
+                kind=operation.kind,
+                failure=self._recorder.clean_failure(failure, log),
+                leftovers=() if operation.kind in FORWARD else self._unseen(status.name, words),
+            )
         )
 
+    async def _could_not_look(self, command: Execute | Compensate, error: BaseException) -> None:
+        """The state cannot be read: nothing was done, and the attempt counts as failed."""
+        outcome = Outcome.raised(error)
+        if isinstance(command, Execute):
+            # What it does is done in `perform`, and that has noted whether anything was begun.
+            status = self.run.steps[command.step]
+            outcome = replace(outcome, began=status.started is not None and status.began)
+        words = outcome.failure.message if outcome.failure else ""
+        kind: ev.OperationKind = "up"
+        if isinstance(command, Compensate):
+            kind = "restore" if self.run.kind == "restore" else "destroy"
+            words = f"what is left could not be seen: {words}"
+            outcome = replace(outcome, leftovers=self._unseen(command.step, words))
+
         async def work(_operation: Operation) -> Outcome:
-            return replace(outcome, leftovers=() if isinstance(command, Execute) else (left,))
+            return outcome
 
         await self._executor.perform(command, kind, work, ())
+
+    def _unseen(self, step: str, words: str) -> tuple[ev.Leftover, ...]:
+        definition = self.run.definition.step(step)
+        stack = f"{definition.project}/{self.run.definition.stack}" if definition.project else ""
+        return self._recorder.clean((ev.Leftover(step=step, stack=stack, reason=words),))
 
     async def _interrupted_within(self, seconds: float) -> bool:
         try:

@@ -46,8 +46,6 @@ class Outcome(Struct, frozen=True, kw_only=True):
     @classmethod
     def raised(cls, error: BaseException) -> Outcome:
         """Of work that raised: whatever it is, it failed."""
-        import traceback
-
         if isinstance(error, AlmaError):
             return cls(failure=Failure(kind="backend", message=error.message, hint=error.hint))
         try:
@@ -56,9 +54,18 @@ class Outcome(Struct, frozen=True, kw_only=True):
             words = f"its message cannot be shown ({type(another).__name__})"
         return cls(
             failure=Failure(kind="action", message=f"{type(error).__name__}: {words}"),
-            trace="".join(traceback.format_exception(error)),
+            trace=_trace(error),
             cause=error,
         )
+
+
+def _trace(error: BaseException) -> str:
+    import traceback
+
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception as another:  # noqa: BLE001 - as its words
+        return f"{type(error).__name__}, whose traceback cannot be had ({type(another).__name__})\n"
 
 
 Way = Literal["destroy", "restore", "retain", "call", "nothing"]

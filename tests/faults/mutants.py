@@ -168,8 +168,8 @@ MUTANTS: Final = (
             ),
             (
                 "core/redaction.py",
-                "            text = self._pattern.sub(MASK, text)\n",
-                "",
+                "            text = self._masked(text)\n",
+                "            self._masked(text)\n",
             ),
         ),
     ),

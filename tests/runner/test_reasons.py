@@ -9,10 +9,10 @@ import pytest
 from alma import DefinitionError, Saga, SagaState
 from alma.core import events as ev
 from alma.core.events import Failure, Leftover
+from alma.core.redaction import LONGEST
 from alma.reports import report
 from alma.runner import run_sync, up
 from alma.runner.leftovers import _own_reason
-from alma.runner.recorder import LONGEST
 from alma.testing import FakeEngine
 from tests.core.histories import History
 from tests.runner.helpers import ended, program, settings

@@ -26,6 +26,8 @@ class Api:
     keeps_deleted: bool = False
     redirects: bool = False
     """A POST is done and answered 303, as forms are."""
+    body: bytes | None = None
+    """What whoever is done is answered instead of what it should be."""
     _made: dict[str, str] = field(default_factory=dict)
 
     def keys(self, method: str) -> list[str]:
@@ -45,6 +47,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def reply(self, status: int, body: Any = None, headers: dict[str, str] | None = None) -> None:
         content = b"" if body is None else json.dumps(body).encode()
+        if self.api.body is not None and status < 300:
+            content = self.api.body
         if (headers or {}).get("Content-Type") == "text/html":
             content = b"<!DOCTYPE html>\n<html><body>Please log in</body></html>"
         self.send_response(status)

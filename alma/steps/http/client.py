@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from alma.core.secret import Secret, unwrap
-from alma.core.validation import is_whole
+from alma.core.validation import NotJsonError, check_json, is_whole
 from alma.errors import ToolError
 from alma.steps.http.request import PLACEHOLDER, Request
 
@@ -24,7 +24,11 @@ KEY_HEADER: Final = "Idempotency-Key"
 """https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/"""
 _CONNECT: Final = 10.0
 _READ: Final = 60.0
-"""Seconds without a byte of the answer, where the step sets no timeout."""
+"""Seconds without a byte of the answer, where the step sets no timeout ..."""
+_WHOLE: Final = 600.0
+"""... and for all of it: else a byte a minute would hold up the run, and its undo."""
+_ENCODINGS: Final = ("", "identity", "gzip", "x-gzip", "deflate")
+"""How an answer may be packed: of others a few bytes can become as many as the memory holds."""
 _LARGEST: Final = 1024 * 1024
 """Bytes of an answer that are read: a larger one is no result to pass on."""
 _PAGE: Final = re.compile(rb"\s*(<[!?][^>]*>\s*)*<html\b", re.IGNORECASE)
@@ -54,6 +58,8 @@ class Answer:
     wait: float | None = None
     page: bool = False
     """Whether it is a web page: an API's answer is none, but a login's and a proxy's are."""
+    problem: str = ""
+    """What is wrong with its JSON, of which the body is None then."""
 
     @property
     def ok(self) -> bool:
@@ -127,28 +133,36 @@ async def send(request: Request, key: str, seconds: float | None) -> Answer:
         logger.addFilter(_hush)
     headers = {KEY_HEADER: key, **{k: str(v) for k, v in unwrap(request.headers).items()}}
     limit = httpx.Timeout(_READ if seconds is None else seconds, connect=_CONNECT)
-    client = httpx.AsyncClient(timeout=limit)
+    client = httpx.AsyncClient(timeout=limit, headers={"Accept-Encoding": "gzip, deflate"})
+    longest = _WHOLE if seconds is None else seconds
     token = _sending.set(True)
     try:
-        async with asyncio.timeout(seconds), client:
-            asked = client.build_request(
-                request.method,
-                request.url,
-                json=unwrap(request.json),
-                headers=headers,
-                params=unwrap(request.params) or None,
-            )
+        async with asyncio.timeout(longest), client:
+            try:
+                asked = client.build_request(
+                    request.method,
+                    request.url,
+                    json=unwrap(request.json),
+                    headers=headers,
+                    params=unwrap(request.params) or None,
+                )
+            except (ValueError, TypeError, RecursionError) as error:
+                # Not what it says: that has the value in it, and that may be secret.
+                words = f"it cannot be written as a request ({type(error).__name__})"
+                raise UnansweredError(words, arrived=False) from None
             response = await client.send(asked, stream=True)
             content = await _content(response)
             wait = _seconds(response.headers.get("Retry-After", ""))
+            body, problem = _json(content)
             return Answer(
                 status=response.status_code,
-                body=_json(content),
+                body=body,
                 wait=wait,
                 page=bool(_PAGE.match(content)),
+                problem=problem,
             )
     except TimeoutError as error:
-        raise UnansweredError(f"no answer within {seconds:g} s", arrived=True) from error
+        raise UnansweredError(f"no answer within {longest:g} s", arrived=True) from error
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
         raise UnansweredError(f"no connection: {error}", arrived=False) from error
     except httpx.InvalidURL as error:
@@ -156,6 +170,11 @@ async def send(request: Request, key: str, seconds: float | None) -> Answer:
     except httpx.HTTPError as error:
         words = str(error) or type(error).__name__
         raise UnansweredError(f"the answer never came: {words}", arrived=True) from error
+    except UnansweredError:
+        raise
+    except Exception as error:
+        words = f"the answer could not be taken ({type(error).__name__})"
+        raise UnansweredError(words, arrived=True) from error
     finally:
         _sending.reset(token)
 
@@ -170,6 +189,8 @@ def _hush(_record: logging.LogRecord) -> bool:
 
 async def _content(response: Any) -> bytes:
     content = b""
+    if response.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
+        return content
     async for chunk in response.aiter_bytes():
         content += chunk
         if len(content) > _LARGEST:
@@ -177,13 +198,18 @@ async def _content(response: Any) -> bytes:
     return content
 
 
-def _json(content: bytes) -> Any:
+def _json(content: bytes) -> tuple[Any, str]:
+    """The content as JSON that alma can keep; None for what is none, and why it cannot."""
     if len(content) > _LARGEST:
-        return None
+        return None, ""
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
+        return check_json(json.loads(content), "it"), ""
+    except NotJsonError as error:
+        return None, str(error)
+    except RecursionError:
+        return None, "it is nested too deeply"
+    except ValueError:
+        return None, ""
 
 
 def _field(tree: Any, name: str) -> Any:
@@ -230,5 +256,5 @@ def _seconds(text: str) -> float | None:
             return float(text)
         when = parsedate_to_datetime(text)
         return max((when - datetime.now(UTC)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None

@@ -168,7 +168,7 @@ class HttpHandler:
             except UnansweredError as error:
                 doubt = _doubt(request, context) if error.arrived else ()
                 return Outcome(failure=_unanswered(request, error), resources=doubt)
-            if answer.shows(request.expect):
+            if answer.shows(request.expect) and not answer.problem:
                 given = [request.json, request.headers, request.params, context.inputs]
                 return Outcome(outputs=mark_secrets(self._outputs(answer), secrets_in(given)))
             doubt = () if answer.without_effect else _doubt(request, context)
@@ -264,9 +264,10 @@ async def _called(function: Callable[..., Any], context: Context) -> Request:
             made = await function(*arguments)
         else:
             made = await asyncio.to_thread(function, *arguments)
-    except Exception as error:
-        words = f"{type(error).__name__}: {error}"
-        raise _NoRequestError(Failure(kind="action", message=words), error) from error
+    except (Exception, SystemExit) as error:
+        failure = Outcome.raised(error).failure
+        assert failure is not None  # noqa: S101 - it was raised
+        raise _NoRequestError(failure, error) from error
     if not isinstance(made, Request):
         words = f"it must return a Request, and returned {type(made).__name__}"
         raise _NoRequestError(Failure(kind="action", message=words))
@@ -306,6 +307,8 @@ def _answered(request: Request, answer: Answer) -> Failure:
     words = f"{shown(request)} was answered {answer.status}"
     if answer.ok and answer.page:
         words += " with a web page, as a login or a proxy answers"
+    elif answer.ok and answer.problem:
+        words += f", and what came with it cannot be taken: {answer.problem}"
     elif answer.ok:
         words += ", which is not what was expected"
     said = answer.body if isinstance(answer.body, dict) else {}

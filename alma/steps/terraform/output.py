@@ -21,7 +21,7 @@ _LOCKED: Final = "Error acquiring the state lock"
 _HOOKS: Final = {"apply_start", "apply_complete", "apply_errored"}
 _LOUD: Final = {"provision_progress", "outputs"}
 """Kinds of messages that may hold what a program printed, or values."""
-_FIELD: Final = re.compile(r"^\s*(ID|Who|Created):\s*(.+?)\s*$", re.MULTILINE)
+_FIELD: Final = re.compile(r"^[ \t]*(ID|Who|Created):[ \t]*(\S.*)$", re.MULTILINE)
 _FRAME: Final = re.compile(r"^[\s╷│╵]+|\x1b\[[0-9;]*m", re.MULTILINE)
 
 
@@ -84,7 +84,8 @@ class TerraformLog:
         """The lock that was in the way."""
         for error in self.errors:
             if error.get("summary") == _LOCKED:
-                found = dict(_FIELD.findall(error.get("detail", "")))
+                fields = _FIELD.findall(str(error.get("detail", "")))
+                found = {name: value.strip() for name, value in fields}
                 if "ID" in found:
                     return Lock(
                         id=found["ID"],
@@ -149,7 +150,7 @@ def _entries(lines: Iterable[str], account: TerraformLog) -> Iterator[Mapping[st
     for line in lines:
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             entry = None
         if isinstance(entry, dict):
             yield entry

@@ -58,7 +58,7 @@ def parse(text: str) -> State:
             serial=int(document.get("serial", 0)),
             instances=tuple(_instances(document.get("resources") or [])),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BackendError(f"The Terraform state cannot be read: {error!r}.") from error
 
 
