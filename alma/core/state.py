@@ -172,10 +172,12 @@ def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded)
         step.state, step.failure = COMPLETED, None
         step.outputs, step.sealed = event.outputs, event.sealed or ""
         step.changes = event.changes
-        doubtful = tuple(change for change in step.resources if change.op in ev.DOUBTFUL)
+        kept = (*ev.DOUBTFUL, ev.UPDATING, ev.DELETING)
+        doubtful = tuple(change for change in step.resources if change.op in kept)
         step.resources = (*doubtful, *event.resources)
         return
     step.destroyed = step.destroyed or event.kind == "destroy"
+    step.resources = (*step.resources, *_doubts(event))
     if run.backward_only and event.changes:
         step.changes = event.changes
 
@@ -197,6 +199,7 @@ def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> No
             run.reason = run.reason or event.failure.message
         return
     step.undo_failure, step.leftovers = event.failure, event.leftovers
+    step.resources = (*step.resources, *_doubts(event))
     if run.backward_only:
         step.failure = event.failure
         if event.failure.kind == "cancelled":
@@ -204,6 +207,11 @@ def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> No
     attempts = step.definition.compensation_retry.attempts
     if not _may_retry(attempts, step.undo_attempts, event.failure):
         step.state = FAILED
+
+
+def _doubts(event: ev.OperationSucceeded | ev.OperationFailed) -> tuple[ev.ResourceChange, ...]:
+    """Creates of a restore that nobody saw the end of: a later one makes them a second time."""
+    return tuple(change for change in event.resources if change.op in ev.DOUBTFUL)
 
 
 def _only_reveals(run: RunStatus, kind: ev.OperationKind) -> bool:

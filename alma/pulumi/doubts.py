@@ -1,8 +1,9 @@
-"""What the error of a create leaves open: refused, or made by a provider whose answer was lost.
+"""What the error of a call leaves open: refused, or done by a provider whose answer was lost.
 
-A create whose call fails is in no state, and has no pending operation there either. So its error
-is all that tells, and where it arose decides: what the engine, gRPC or an SDK say *after* the
-provider was called is no refusal. Where in doubt, it is a doubt. Imports no pulumi.
+A create whose call fails is in no state, and has no pending operation there either; of an update
+or a delete the state shows what was before it. So its error is all that tells, and where it arose
+decides: what the engine, gRPC or an SDK say *after* the provider was called is no refusal. Where
+in doubt, it is a doubt. Imports no pulumi.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from alma.core.events import IN_DOUBT, UNANSWERED, UNREADABLE
+from alma.core.events import DELETING, IN_DOUBT, UNANSWERED, UNREADABLE, UPDATING
 from alma.pulumi.failures import readable
 
 _LOST: Final = (
@@ -65,10 +66,26 @@ _UNASKED: Final = (
 of the words above: nothing was asked then, either."""
 
 _SERVED: Final = (
-    r"File \"[^\"]*[/\\]pulumi[/\\]dynamic[/\\]__main__\.py\", line \d+, in Create\n +(?P<code>.+)"
+    r"File \"[^\"]*[/\\]pulumi[/\\]dynamic[/\\]__main__\.py\", line \d+, "
+    r"in (Create|Update|Delete)\n +(?P<code>.+)"
 )
 """Where the dynamic provider's server was (its SDK from 3.260 on sends the traceback)."""
-_UNTIL_MADE: Final = ("deserialize_properties(request", "get_provider(", "provider.create(")
+_UNTIL_MADE: Final = (
+    *("deserialize_properties(request", "get_provider("),
+    *("provider.create(", "provider.update(", "provider.delete("),
+)
+
+
+def unseen(operation: str, message: str) -> str:
+    """The op of what an operation on a resource left open by failing so; empty: it was refused."""
+    doubt = doubt_of(message)
+    if operation.startswith("create"):
+        return doubt
+    if not doubt:
+        return ""
+    if operation.startswith("delete"):
+        return DELETING
+    return UPDATING if operation == "update" else ""
 
 
 def doubt_of(message: str) -> str:

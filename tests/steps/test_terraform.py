@@ -12,9 +12,10 @@ from uuid import uuid4
 import pytest
 
 from alma import Context, DefinitionError, Saga, SagaFailed, Secret, destroy, rollback
-from alma.core.events import Process
+from alma.core.events import DELETING, UNANSWERED, UPDATING, Process
 from alma.errors import RefusedError
 from alma.runner.preview import preview
+from alma.steps.terraform.output import read as read_output
 from alma.system.processes import find
 from tests.services.localstack import LocalStack
 from tests.steps.conftest import CANARY, Place, until
@@ -477,3 +478,28 @@ def test_what_a_module_imports_is_not_destroyed(place: Place, killed: bool) -> N
     assert place.things() == []
     state = json.loads((place.root / "module" / "terraform.tfstate").read_text())
     assert state["resources"] == []
+
+
+def test_an_answer_that_was_lost_is_no_refusal() -> None:
+    """A create may exist, an update may have been done; what the state knows is destroyed."""
+
+    def failed(address: str, action: str, words: str) -> list[Any]:
+        hook = {"resource": {"addr": address}, "action": action}
+        detail = {"severity": "error", "summary": "it failed", "detail": words, "address": address}
+        return [
+            {"type": "apply_start", "hook": hook},
+            {"type": "apply_errored", "hook": hook},
+            {"type": "diagnostic", "diagnostic": detail},
+        ]
+
+    lost = "unexpected status 504 Gateway Timeout"
+    lines = [
+        *failed("a.made", "create", lost),
+        *failed("a.tainted", "create", lost),
+        *failed("a.changed", "update", "read tcp 10.0.0.1:1: connection reset by peer"),
+        *failed("a.gone", "delete", lost),
+        *failed("a.refused", "create", "quota exceeded"),
+    ]
+    account = read_output("\n".join(map(json.dumps, lines)))
+    found = {(one.urn, one.op) for one in account.unanswered({"a.tainted"})}
+    assert found == {("a.made", UNANSWERED), ("a.changed", UPDATING), ("a.gone", DELETING)}

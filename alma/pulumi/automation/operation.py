@@ -18,7 +18,7 @@ from alma.pulumi.automation.host import served
 from alma.pulumi.automation.program import ProgramHost, load
 from alma.pulumi.automation.replay import ReplayHost
 from alma.pulumi.automation.stack import Command, InterruptedBeforeStartError, Stack, Workspace
-from alma.pulumi.doubts import doubt_of
+from alma.pulumi.doubts import unseen
 from alma.pulumi.failures import readable, translate
 from alma.pulumi.messages import Progress, Report, Started, Task
 from alma.system.processes import identify
@@ -78,14 +78,13 @@ class Events:
             self.complete = event.cancel_event is not None
 
     def _doubt(self, metadata: StepEventMetadata) -> None:
-        """A create may have happened that the state does not tell of: its end was not seen."""
-        urn = metadata.urn
-        if not metadata.op.value.startswith("create"):
-            return
+        """Something may have happened that the state does not tell of: its end was not seen."""
+        urn, operation = metadata.urn, metadata.op.value
         said = (message for other, message in self.errors if other == urn)
-        doubt = next(filter(None, map(doubt_of, said)), "")
+        doubt = next(filter(None, (unseen(operation, message) for message in said)), "")
         if doubt:
-            self.touched[urn, doubt] = ResourceChange(urn=urn, op=doubt)
+            known = "" if operation.startswith("create") or not metadata.old else metadata.old.id
+            self.touched[urn, doubt] = ResourceChange(urn=urn, op=doubt, id=known or "")
 
     def _note(self, metadata: StepEventMetadata, *, done: bool) -> None:
         urn, operation = metadata.urn, metadata.op.value

@@ -227,7 +227,8 @@ class StackHandler(Struct, kw_only=True):
         if not held and self.compensation != "retain":
             return None
         lost = await self._left.lost(status)
-        if held and started and now.fingerprint == started.fingerprint and not lost:
+        unseen = self._left.unseen(status)
+        if held and started and now.fingerprint == started.fingerprint and not (lost or unseen):
             return Compensated(how="unchanged", evidence={"fingerprint": now.fingerprint})
         if held and self.compensation != "retain":
             why = self._restoring.refusal(call, now)
@@ -266,6 +267,8 @@ class StackHandler(Struct, kw_only=True):
             (operation for operation in now.pending if operation not in creates),
             "it may not be as before",
         )
+        if call.kind == "up":
+            cut = (*cut, *self._left.unseen(call.status))
         undone = await self._restoring.restore(call, changed, (*taken, *cut))
         lost = (*call.status.keeps, *await self._left.lost(call.status))
         if undone is None or not lost:

@@ -6,7 +6,17 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from alma.core.events import DOUBTFUL, IN_DOUBT, UNANSWERED, UNREADABLE, Failure, Leftover
+from alma.core.events import (
+    DELETING,
+    DOUBTFUL,
+    IN_DOUBT,
+    UNANSWERED,
+    UNREADABLE,
+    UPDATING,
+    Failure,
+    Leftover,
+    ResourceChange,
+)
 from alma.core.operation import PendingCreate, Resolver
 from alma.core.run import StepStatus
 from alma.pulumi.engine import Checkpoint, PendingOperation, Resource, StackRef
@@ -69,6 +79,23 @@ class StackLeftovers(Struct, frozen=True, kw_only=True):
     def whole(self, reason: str) -> Leftover:
         """The stack itself."""
         return Leftover(step=self.name, stack=self.label, reason=reason)
+
+    def unseen(self, status: StepStatus) -> tuple[Leftover, ...]:
+        """Updates and deletes whose answer nobody saw, and that no later one has repeated.
+
+        The state shows what was before them, so that a restore finds nothing to do.
+        """
+        reasons = {
+            DELETING: "the answer to its delete was lost: it may be gone",
+            UPDATING: "the answer to its update was lost: it may not be as before",
+        }
+        open_: dict[str, ResourceChange] = {}
+        for change in status.resources:
+            if change.op in reasons:
+                open_[change.urn] = change
+            elif change.op not in DOUBTFUL:
+                open_.pop(change.urn, None)
+        return tuple(self._one(one.urn, one.id, reasons[one.op]) for one in open_.values())
 
     async def lost(self, status: StepStatus) -> tuple[Leftover, ...]:
         """Creates whose end nobody saw: the state is silent about them, so they are named."""

@@ -13,6 +13,7 @@ from alma.pulumi.engine import Checkpoint, Engine, RestoreRequest, RestoreResult
 from alma.pulumi.snapshots import SnapshotError, Snapshots
 from alma.steps.base import Compensated, Outcome, StepContext
 from alma.steps.stack.leftovers import StackLeftovers
+from alma.steps.stack.pending import recorded
 
 SOMEBODY_ELSE = "it was changed by somebody else after this run's last operation on it"
 
@@ -81,11 +82,12 @@ class Restoring(Struct, frozen=True, kw_only=True):
                 lost = Failure(kind=kind, message=error.message, hint=error.hint)
                 return Outcome(failure=lost, leftovers=named)
             after = await self.engine.inspect(self.ref)
+            known = await recorded(self.engine, self.ref, result, now)
             failure = result.failure or _pending(after)
             return Outcome(
                 failure=failure,
                 changes=result.changes,
-                resources=result.resources,
+                resources=known.resources,
                 evidence=_evidence(call.snapshot, result, after),
                 leftovers=self._leftovers(result, after) if failure else (),
             )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
+from alma.core.events import DOUBTFUL, Failure, Leftover, ResourceChange, StepStarted
 from alma.core.operation import Operation, Reconciled
 from alma.core.redaction import mark_secrets
 from alma.core.run import OpenOperation, StepStatus
@@ -16,6 +16,7 @@ from alma.core.secret import secrets_in
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way
 from alma.steps.callables import call_compensation
 from alma.steps.terraform.cli import PROGRAMS, CommandResult, Terraform, UninitialisedError, clean
+from alma.steps.terraform.doubts import cut_off, lost, unresolved, unseen
 from alma.steps.terraform.state import State
 from alma.steps.terraform.taking import imported, let_go
 from alma.system.programs import ProgramRunner, wait_for
@@ -59,9 +60,9 @@ class TerraformHandler:
         """`apply`, then the outputs."""
 
         async def up(operation: Operation) -> Outcome:
-            doubtful = _doubtful(call.status, await self.terraform.state())
+            doubtful = cut_off(call.status, await self.terraform.state())
             if doubtful:
-                return Outcome(failure=_unresolved(doubtful))
+                return Outcome(failure=unresolved(doubtful))
             programs = ProgramRunner(operation)
             ended = await self._operate("apply", call, operation, programs)
             # A signal that came when all was done has stopped nothing.
@@ -77,7 +78,7 @@ class TerraformHandler:
             return Outcome(
                 failure=failure,
                 changes=account.changes,
-                resources=account.resources(lost),
+                resources=(*account.resources(lost), *account.unanswered(state.addresses)),
                 outputs=outputs,
                 evidence=_evidence(ended, state),
                 began=ended.command != "init" and account.lock is None,
@@ -241,7 +242,7 @@ class TerraformHandler:
         held = started.held if started else 0
         before = started.fingerprint if started else ""
         lost = self._lost(status, state)
-        if held and state.fingerprint == before and not lost:
+        if held and state.fingerprint == before and not (lost or unseen(status)):
             return Compensated(how="unchanged", evidence={"fingerprint": before})
         known = (status.fingerprint or before).partition(":")[0]
         if known and state.lineage != known and not status.destroyed:
@@ -271,7 +272,7 @@ class TerraformHandler:
         changed = tuple(
             self._leftover(change.urn, change.id, f"{change.op} by this run; {reason}")
             for change in status.resources
-            if change.op != IN_DOUBT
+            if change.op not in DOUBTFUL
         )
         whole = (self._leftover("", "", reason),)
         known = bool(changed) and not status.unobserved
@@ -281,8 +282,9 @@ class TerraformHandler:
         return tuple(self._leftover(one.address, one.id, reason) for one in state.instances)
 
     def _lost(self, status: StepStatus, state: State) -> tuple[Leftover, ...]:
-        reason = "Terraform was cut off and did not note that it was created: it may exist"
-        return tuple(self._leftover(at, "", reason) for at in _doubtful(status, state))
+        return tuple(
+            self._leftover(address, "", reason) for address, reason in lost(status, state).items()
+        )
 
     def _leftover(self, address: str, id_: str, reason: str) -> Leftover:
         return Leftover(step=self.name, urn=address, id=id_, reason=reason)
@@ -300,22 +302,6 @@ class TerraformHandler:
             f"{'call its compensation, then ' if callable(self.compensation) else ''}destroy",
             True,
         )
-
-
-def _doubtful(status: StepStatus, state: State) -> tuple[str, ...]:
-    """Creates that were cut off, and are still not in the state."""
-    lost = dict.fromkeys(change.urn for change in status.resources if change.op == IN_DOUBT)
-    return tuple(address for address in lost if address not in state.addresses)
-
-
-def _unresolved(doubtful: tuple[str, ...]) -> Failure:
-    names = ", ".join(doubtful)
-    return Failure(
-        kind="pending",
-        message=f"Terraform was killed while it created {names}: it may exist or not",
-        urn=doubtful[0],
-        hint="Look at the provider; what exists can be taken in with `terraform import`.",
-    )
 
 
 def _failure(ended: CommandResult) -> Failure:

@@ -15,9 +15,19 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from alma.core.events import IMPORTED, IN_DOUBT, Failure, ResourceChange
+from alma.core.events import (
+    DELETING,
+    IMPORTED,
+    IN_DOUBT,
+    UNANSWERED,
+    UPDATING,
+    Failure,
+    ResourceChange,
+)
+from alma.pulumi.doubts import lost_answer
 
 _LOCKED: Final = "Error acquiring the state lock"
+_OPEN: Final = {"create": UNANSWERED, "update": UPDATING, "delete": DELETING}
 _HOOKS: Final = {"apply_start", "apply_complete", "apply_errored"}
 _LOUD: Final = {"provision_progress", "outputs"}
 """Kinds of messages that may hold what a program printed, or values."""
@@ -44,6 +54,8 @@ class TerraformLog:
     """By address the id of what is not made, but taken into the state."""
     under_way: dict[str, str] = field(default_factory=dict)
     """By address the action that was begun and of which no end was told."""
+    errored: dict[str, str] = field(default_factory=dict)
+    """By address the action that has failed."""
     errors: list[Mapping[str, Any]] = field(default_factory=list)
     plain: list[str] = field(default_factory=list)
     """Lines that are no JSON."""
@@ -63,6 +75,20 @@ class TerraformLog:
         begun = [at for at, action in self.under_way.items() if action == "create"]
         made = [at for at, change in self.done.items() if change.op in ("create", "replace")]
         return tuple(at for at in (*begun, *made) if at not in known)
+
+    def unanswered(self, known: Collection[str]) -> tuple[ResourceChange, ...]:
+        """What failed because the service's answer was lost, and may have been done all the same.
+
+        A create that the state knows of (tainted) is destroyed by the next operation.
+        """
+        found = []
+        for error in self.errors:
+            address = str(error.get("address", ""))
+            op = _OPEN.get(self.errored.get(address, ""), "")
+            words = f"{error.get('summary', '')}\n{error.get('detail', '')}"
+            if op and not (op == UNANSWERED and address in known) and lost_answer(words):
+                found.append(ResourceChange(urn=address, op=op))
+        return tuple(dict.fromkeys(found))
 
     def resources(self, unrecorded: Collection[str]) -> tuple[ResourceChange, ...]:
         """What was done, then what no state knows of."""
@@ -164,6 +190,8 @@ def _hook(account: TerraformLog, kind: str, hook: Mapping[str, Any]) -> None:
         account.under_way[address] = action
         return
     account.under_way.pop(address, None)
+    if kind == "apply_errored":
+        account.errored[address] = action
     if kind == "apply_complete" and action not in ("read", "noop"):
         before = account.done.get(address)
         replaced = before is not None and before.op == "delete" and action == "create"
