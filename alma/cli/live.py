@@ -15,6 +15,7 @@ from rich.text import Text
 from alma.core import events as ev
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.reports import text as words
+from alma.reports.report import state_in
 
 _LOOK: Final = {
     SagaState.PENDING: ("·", "dim"),
@@ -53,6 +54,7 @@ class LiveView:
         self._clock = clock
         self._began = clock()
         self._head = ""
+        self._where = ""
         self._notice = ""
         self._rows: dict[str, Row] = {}
         self._live = Live(
@@ -78,6 +80,8 @@ class LiveView:
     def recorded(self, run: RunStatus, entry: ev.Recorded) -> None:
         """Take the event into what is drawn."""
         self._head = f"{run.definition.target}  {run.kind}  {run.state.name}"
+        if isinstance(entry.event, ev.RunnerAttached):
+            self._where = state_in(run)
         if isinstance(entry.event, ev.InterruptReceived):
             self._notice = (
                 "stopping now"
@@ -121,7 +125,8 @@ class LiveView:
         now = self._clock()
         rows = list(self._rows.values())
         name = min(max((len(row.name) for row in rows), default=0), max(width // 3, 8))
-        yield _line(f"{self._head}  {words.duration(now - self._began)}", "bold", width)
+        head = f"{self._head}  {words.duration(now - self._began)}  {self._where}"
+        yield _line(head.rstrip(), "bold", width)
         for row in _fitting(rows, (options.max_height or 25) - 3):
             yield self._step(row, name, width, now)
         if self._notice:

@@ -91,6 +91,13 @@ target_argument = click.argument("target", default="saga.py")
 run_argument = click.argument("run")
 
 
+accept_backend_option = click.option(
+    "--accept-backend",
+    is_flag=True,
+    help="Although the stacks of the last run are in another backend, and stay there.",
+)
+
+
 # -- an option whose value may be left out ------------------------------------------------------
 
 

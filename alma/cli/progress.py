@@ -80,7 +80,8 @@ class Lines:
         event = entry.event
         if isinstance(event, ev.RunnerAttached):
             steps = text.count(len(run.steps), "step")
-            say(f"{run.definition.target}: {run.kind}, {steps} (run {run.run})")
+            where = ", ".join(filter(None, (f"(run {run.run})", report.state_in(run))))
+            say(f"{run.definition.target}: {run.kind}, {steps} {where}")
         elif is_progress(event):
             who = f"{event.step}: " if event.step else ""
             say(f"[{text.duration(self._clock() - self._began)}] {who}{summarize(event)}")

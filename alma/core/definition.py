@@ -109,6 +109,11 @@ class StepDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Of what the step does: its code, config and project file; secrets left out."""
 
     @property
+    def backend(self) -> str:
+        """The URL of a stack's own backend, as anybody may see it; empty: the run's."""
+        return str(self.settings.get("backend", ""))
+
+    @property
     def has_state(self) -> bool:
         """Whether what it made stands in a state of its own, and not only in the journal."""
         return bool(self.project or self.work_dir)

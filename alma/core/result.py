@@ -36,7 +36,7 @@ class Result:
         """The stack of this step as the Automation API knows it: see `alma.select`."""
         from alma.pulumi.automation.select import select_step
 
-        return select_step(self.status.definition, step)
+        return select_step(self.status, step)
 
 
 class SagaEndedError(AlmaError):

@@ -44,6 +44,11 @@ def load_run(journal: Journal, run_id: str) -> RunStatus:
     return fold_events(journal, journal.events(run_id))
 
 
+def newest_run(journal: Journal, target: str) -> RunStatus | None:
+    """The last run of a target; None where it never ran."""
+    return next((load_run(journal, row.run) for row in journal.runs(limit=1, target=target)), None)
+
+
 def fold_events(journal: Journal, events: Iterable[Recorded]) -> RunStatus:
     """The state that events of one run make; JournalError where they make none."""
     try:

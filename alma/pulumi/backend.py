@@ -14,43 +14,87 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from alma.core.redaction import without_credentials
+from alma.core.secret import MASK
 from alma.errors import AuthenticationError, BackendError
+from alma.pulumi.login import current_login
 from alma.system import files
 from alma.system.environment import PULUMI, PYTHON, without_flags
 
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+_VARIABLE: Final = "PULUMI_BACKEND_URL"
+_DEFAULT: Final = Path(".alma", "state")
 _CHOSEN: Final = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 
 
 class Backend(Struct, frozen=True, kw_only=True):
     """A state backend. `root` is its directory when it is a file backend, else None.
 
+    `is_forced`: the environment says so, for all stacks, whatever their projects say.
     `own_passphrase` is alma's passphrase file when the user chose no passphrase, else None.
     """
 
     url: str
     root: Path | None
     is_default: bool
+    is_forced: bool
     own_passphrase: Path | None
     cwd: Path
 
     @classmethod
-    def choose(cls, cwd: Path, environ: Mapping[str, str]) -> Backend:
-        """What the environment asks for, or `.alma/state` and `.alma/passphrase` under `cwd`."""
-        asked = environ.get("PULUMI_BACKEND_URL", "")
-        root = _directory(asked, cwd, environ) if asked else cwd / ".alma" / "state"
+    def choose(
+        cls, cwd: Path, environ: Mapping[str, str], *, asked: str = "", kept: str = ""
+    ) -> Backend:
+        """PULUMI_BACKEND_URL's; else `kept`, `asked`, the current login's, or `.alma/state`.
+
+        `kept` is where a run that goes on has its state, `asked` what the saga says. A URL whose
+        credentials are masked is none to go by. Raises `AuthenticationError` for a login that
+        cannot be read.
+        """
+        forced = environ.get(_VARIABLE, "")
+        url = forced or ("" if MASK in kept else kept) or asked or current_login(environ)
+        root = _directory(url, cwd, environ) if url else cwd / _DEFAULT
         chosen = "PULUMI_CONFIG_PASSPHRASE" in environ or environ.get(_CHOSEN[1])
-        query = urlsplit(asked).query
-        url = asked if root is None else root.as_uri() + (f"?{query}" if query else "")
         return cls(
-            url=url,
+            url=url if root is None else _url_of(root, url),
             root=root,
-            is_default=not asked,
-            own_passphrase=None if chosen else cwd / ".alma" / "passphrase",
+            is_default=root == cwd / _DEFAULT,
+            is_forced=bool(forced),
+            own_passphrase=None if chosen else _passphrase(root, cwd),
             cwd=cwd,
         )
+
+    def of(self, url: str) -> Backend:
+        """The one of a stack whose project says its own, absolute; empty: it says none."""
+        if not url or url == self.url or self.is_forced:
+            return self
+        root = _directory(url, self.cwd, {})
+        own = None if self.own_passphrase is None else _passphrase(root, self.cwd)
+        return structs.replace(
+            self,
+            url=url,
+            root=root,
+            is_default=root == self.cwd / _DEFAULT,
+            own_passphrase=own,
+        )
+
+    @property
+    def has_own_state(self) -> bool:
+        """Whether all in it was made under alma's own passphrase, beside it."""
+        own, root = self.own_passphrase, self.root
+        return own is not None and root is not None and own.parent == root.parent
+
+    @property
+    def is_cloud(self) -> bool:
+        """Whether it is a Pulumi Cloud, which has no locks to be looked at."""
+        return self.url.startswith(("https://", "http://"))
+
+    @property
+    def shown(self) -> str:
+        """Its URL, as everybody may see it."""
+        return without_credentials(self.url)
 
     def check(self, environ: Mapping[str, str]) -> None:
         """Find out without a process and without writing what can be found out so.
@@ -67,10 +111,11 @@ class Backend(Struct, frozen=True, kw_only=True):
                 f"The passphrase file {by_file} cannot be read.",
                 hint="Mend PULUMI_CONFIG_PASSPHRASE_FILE.",
             )
-        lost = self.own_passphrase is not None and not self.own_passphrase.exists()
-        if lost and self.is_default and self.root is not None and _has_stacks(self.root):
+        own, root = self.own_passphrase, self.root
+        lost = own is not None and not own.exists()
+        if lost and root is not None and _is_ours(root) and _has_stacks(root):
             raise AuthenticationError(
-                f"{self.root} holds stacks, but their passphrase {self.own_passphrase} is gone.",
+                f"{root} holds stacks, but their passphrase {own} is gone.",
                 hint="Put the file back, or set PULUMI_CONFIG_PASSPHRASE.",
             )
 
@@ -105,7 +150,7 @@ class Backend(Struct, frozen=True, kw_only=True):
     def environment(self, environ: Mapping[str, str], *, operation: str = "") -> dict[str, str]:
         """The whole environment of a CLI process that works on this backend."""
         env = without_flags(environ, PULUMI, PYTHON)
-        env["PULUMI_BACKEND_URL"] = self.url
+        env[_VARIABLE] = self.url
         env["PULUMI_SKIP_UPDATE_CHECK"] = "1"
         env["PULUMI_DIY_BACKEND_NO_LEGACY_WARNING"] = "1"
         # A stack's settings file may be lost; the state knows how its secrets are encrypted.
@@ -130,6 +175,31 @@ class Backend(Struct, frozen=True, kw_only=True):
             return path.read_text().strip()
         except (OSError, UnicodeDecodeError):
             return ""
+
+
+def absolute(url: str, directory: Path, environ: Mapping[str, str]) -> str:
+    """A backend's URL, of files as it is meant in that directory."""
+    root = _directory(url, directory, environ)
+    return url if root is None else _url_of(root, url)
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two URLs, as anybody may see them, are of one backend: paths may be spelt anew."""
+    if one == other:
+        return True
+    paths = [_directory(url, Path("/"), {}) for url in (one, other)]
+    return None not in paths and len({path.resolve() for path in paths if path}) == 1
+
+
+def moved(kept: str, journal: Path) -> str:
+    """Where a default state is by now: with its project's directory, `.alma` is moved as a whole.
+
+    `kept` as it is where it is still there, or nothing has come with the journal.
+    """
+    there, here = _directory(kept, Path("/"), {}), journal.absolute().parent / _DEFAULT.name
+    if there is None or not _is_ours(there) or there.exists():
+        return kept
+    return here.as_uri() if here.is_dir() and _is_ours(here) else kept
 
 
 def python_environment(search: list[str]) -> dict[str, str]:
@@ -163,6 +233,21 @@ def _directory(url: str, cwd: Path, environ: Mapping[str, str]) -> Path | None:
     if path == "~" or path.startswith("~/"):
         path = environ.get("HOME", "~") + path[1:]
     return Path(os.path.abspath(cwd / (path or ".")))
+
+
+def _is_ours(root: Path) -> bool:
+    """Whether it is the default of some directory."""
+    return root.parts[-2:] == _DEFAULT.parts
+
+
+def _passphrase(root: Path | None, cwd: Path) -> Path:
+    """Of alma's own making: beside a default state, wherever that is."""
+    return (root.parent if root is not None and _is_ours(root) else cwd / ".alma") / "passphrase"
+
+
+def _url_of(root: Path, url: str) -> str:
+    query = urlsplit(url).query
+    return root.as_uri() + (f"?{query}" if query else "")
 
 
 def _require_directory(root: Path, *, may_be_made: bool) -> None:

@@ -220,6 +220,25 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
         if code != 0:
             raise _error(err)
 
+    async def refusal(self, ref: StackRef) -> str:
+        """What the CLI says where others hold the stack's lock; empty where nobody does.
+
+        A stack cannot be given the name that it has, which the backend finds out under the lock:
+        so it is asked for that, and changes nothing.
+        """
+        code, _, err = await self._run(ref, "stack", "rename", ref.stack, "--stack", ref.stack)
+        if "the stack is currently locked by" in err:
+            return err
+        if code in (0, _NOT_FOUND) or "no stack named" in err or "already exists" in err:
+            return ""
+        raise _error(err)
+
+    async def cancel(self, ref: StackRef) -> None:
+        """Remove all locks on the stack, whoever holds them: `pulumi cancel` stops nobody."""
+        code, _, err = await self._run(ref, "cancel", "--yes", "--stack", ref.stack)
+        if code != 0:
+            raise _error(err)
+
     async def _run(
         self,
         ref: StackRef,

@@ -34,6 +34,8 @@ class WorkspaceOptions(Struct, frozen=True, kw_only=True):
 class StackRef(Struct, frozen=True, kw_only=True):
     """One Pulumi stack. `work_dir` is the user's project directory, or empty: inline program.
 
+    `backend` is the absolute URL of a backend of its own; empty: the one of the whole run.
+
     The last guard before a name reaches the CLI, where `--help` and `..` would be obeyed: raises
     `DefinitionError` for a project or stack name that no process may be given.
     """
@@ -42,6 +44,7 @@ class StackRef(Struct, frozen=True, kw_only=True):
     stack: str
     work_dir: str = ""
     options: WorkspaceOptions = field(default_factory=WorkspaceOptions)
+    backend: str = ""
 
     def __post_init__(self) -> None:
         check_name("project", self.project)
@@ -182,8 +185,13 @@ class Engine(Protocol):
     async def check(self, refs: Sequence[StackRef] = ()) -> Mapping[str, str]:
         """Make sure that the CLI, the backend and the passphrase work for these stacks.
 
-        Returns versions, and the backend's URL as `backend`. Writes nothing.
+        Returns versions, and as `backend` the URL of the backend of those that have none of
+        their own. Writes nothing.
         """
+        ...
+
+    def where(self, ref: StackRef) -> str:
+        """The URL of the backend that keeps this stack's state, as anybody may see it."""
         ...
 
     async def inspect(self, ref: StackRef) -> Checkpoint:

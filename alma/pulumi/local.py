@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from alma.core.events import Failure, Process
 from alma.core.operation import Operation, Reconciled
-from alma.core.redaction import Redactor, clean_failure, mark_secrets, without_credentials
+from alma.core.redaction import mark_secrets
 from alma.core.secret import secrets_in
-from alma.errors import BackendError, RefusedError
+from alma.errors import BackendError
 from alma.pulumi import checkpoint as checkpoints
 from alma.pulumi import plugins
 from alma.pulumi.backend import Backend
@@ -32,23 +32,25 @@ from alma.pulumi.engine import (
     StackRef,
     UpRequest,
 )
+from alma.pulumi.locks import Locks, locks_on
 from alma.pulumi.machine import require_machine
-from alma.pulumi.messages import Report, Task, TaskKind
+from alma.pulumi.messages import Task, TaskKind
 from alma.pulumi.passphrase import check_passphrase, remember_passphrase
-from alma.pulumi.recovery import Reconciliation, locks_of
+from alma.pulumi.performing import perform
+from alma.pulumi.recovery import Reconciliation
 from alma.pulumi.restore.plan import RestorePlan
 from alma.pulumi.restore.restore import Restoration, RestorePreviewer
 from alma.pulumi.task import build_task
 from alma.pulumi.workers import Workers
-from alma.system.files import clean_logs
 
 
 class PulumiEngine:
     """`alma.pulumi.engine.Engine` over the Pulumi CLI that PATH gives.
 
     `cwd` is where programs and the default state live (the working directory). `environ` is what
-    the processes inherit, looked at anew for every operation. Use it in one event loop, and
-    `close` it. Constructing it starts nothing and writes nothing.
+    the processes inherit, looked at anew for every operation. `backend` and `kept` say where state
+    goes: see `Backend.choose`. Use it in one event loop, and `close` it. Constructing it starts
+    nothing and writes nothing.
     """
 
     def __init__(
@@ -57,81 +59,89 @@ class PulumiEngine:
         parallelism: int = 4,
         cwd: str | os.PathLike[str] | None = None,
         environ: Mapping[str, str] | None = None,
+        backend: str = "",
+        kept: str = "",
     ) -> None:
         self._cwd = Path(cwd if cwd is not None else ".").absolute()
         self._environ: Mapping[str, str] = os.environ if environ is None else environ
-        self._backend = Backend.choose(self._cwd, self._environ)
+        self._backend = Backend.choose(self._cwd, self._environ, asked=backend, kept=kept)
         self._workers = Workers(parallelism, self._environ)
         self._cli: Cli | None = None
         self._proof: asyncio.Task[None] | None = None
 
-    @property
-    def backend_url(self) -> str:
-        """Where the state is kept, as the CLI is told."""
-        return self._backend.url
-
     async def check(self, refs: Sequence[StackRef] = ()) -> Mapping[str, str]:
         """See `Engine.check`; also starts the first worker, whose imports then overlap."""
         cli = await self._tool()
-        self._backend.check(self._environ)
-        await require_machine(self._reader(cli), self._backend, refs, self._environ)
-        if self._backend.root is None:
-            await self._reader(cli).whoami()
-        self._workers.warm()
-        await check_passphrase(self._reader(cli), self._backend, refs, self._environ)
-        await asyncio.to_thread(plugins.require, refs, self._backend.root, cli, self._environ)
+        used: dict[str, list[StackRef]] = {} if refs else {self._backend.url: []}
+        for ref in refs:
+            used.setdefault(self._of(ref).url, []).append(ref)
+        for url, here in used.items():
+            await self._check_backend(cli, self._backend.of(url), here)
+        common = self._backend.shown if self._backend.url in used else ""
         python = ".".join(str(part) for part in sys.version_info[:3])
-        return {
-            "pulumi": cli.version,
-            "python": python,
-            "backend": without_credentials(self._backend.url),
-        }
+        return {"pulumi": cli.version, "python": python, "backend": common}
 
-    async def _remember_passphrase(self, task: Task) -> None:
+    async def _check_backend(self, cli: Cli, backend: Backend, refs: Sequence[StackRef]) -> None:
+        backend.check(self._environ)
+        reader = await self._reader(backend)
+        await require_machine(reader, backend, refs, self._environ)
+        if backend.root is None:
+            await reader.whoami()
+        self._workers.warm()
+        await check_passphrase(reader, backend, refs, self._environ)
+        await asyncio.to_thread(plugins.require, refs, backend.root, cli, self._environ)
+
+    def where(self, ref: StackRef) -> str:
+        """See `Engine.where`."""
+        return self._of(ref).shown
+
+    async def _remember_passphrase(self, task: Task, backend: Backend) -> None:
         """Of the first new stack, while others come up: it saves the next run a CLI process."""
-        root = self._backend.root
-        if root is not None and self._backend.own_passphrase is None:
+        if backend.root is not None and not backend.has_own_state:
             ref = StackRef(project=task.project, stack=task.stack)
-            salt = await asyncio.to_thread(checkpoints.passphrase_salt, root, ref)
+            salt = await asyncio.to_thread(checkpoints.passphrase_salt, backend.root, ref)
             if salt:
-                word = self._backend.passphrase(task.environment)
+                word = backend.passphrase(task.environment)
                 await remember_passphrase(salt, word, task.environment)
 
     async def holder(self, ref: StackRef) -> str:
-        """See `Engine.holder`; of other backends only an operation finds it out."""
-        root = self._backend.root
-        locks = [] if root is None else await asyncio.to_thread(lambda: [*locks_of(root, ref)])
-        return next((lock.holder for lock in locks if not lock.is_proven_dead()), "")
+        """See `Engine.holder`; one CLI process where the backend has no directory."""
+        locks = await self._locks(ref)
+        if locks is None:
+            return ""
+        found = await locks.look()
+        return next((lock.holder for lock in found if not locks.is_dead(lock, ())), "")
 
     async def inspect(self, ref: StackRef) -> Checkpoint:
         """See `Engine.inspect`; no process on a file backend."""
-        root = self._backend.root
-        if root is not None:
-            if not root.is_dir() and not self._backend.is_default:
+        backend = self._of(ref)
+        if (root := backend.root) is not None:
+            if not root.is_dir() and not backend.is_default:
                 raise BackendError(f"The state directory {root} does not exist.")
             try:
                 return await asyncio.to_thread(checkpoints.read, root, ref)
             except checkpoints.NeedsCli:
                 pass
-        return await self._reader(await self._tool()).export(ref)
+        return await (await self._reader(self._of(ref))).export(ref)
 
     async def reveal(self, ref: StackRef) -> Mapping[str, Any]:
         """See `Engine.reveal`; no process when nothing is encrypted."""
         sealed = (await self.inspect(ref)).outputs
         if not any(True for _ in secrets_in(sealed)):
             return sealed
-        outputs = await self._reader(await self._tool()).outputs(ref)
+        outputs = await (await self._reader(self._of(ref))).outputs(ref)
         return {key: checkpoints.fill(value, outputs.get(key)) for key, value in sealed.items()}
 
     async def up(self, request: UpRequest, operation: Operation) -> OperationResult:
         """See `Engine.up`; one CLI process, two for a new stack."""
-        self._backend.prepare()
+        self._of(request.ref).prepare()
         task = await self._task("up", request.ref, request.log_dir, operation, request=request)
-        result = await self._perform(task, operation)
+        result = await self._perform(task, operation, request.ref)
         if result.failure is not None:
             return result
         if request.create and self._proof is None:
-            self._proof = asyncio.create_task(self._remember_passphrase(task))
+            backend = self._of(request.ref)
+            self._proof = asyncio.create_task(self._remember_passphrase(task, backend))
         now = await self.inspect(request.ref)
         outputs = mark_secrets(now.outputs, secrets_in(dict(request.config)))
         outputs = {**dict.fromkeys(result.nulls), **outputs}
@@ -148,7 +158,7 @@ class PulumiEngine:
                 state = Path(scratch) / "state"
                 state.mkdir()
                 environment["PULUMI_BACKEND_URL"] = state.as_uri()
-                if self._backend.own_passphrase is not None:
+                if self._of(request.ref).own_passphrase is not None:
                     environment["PULUMI_CONFIG_PASSPHRASE"] = "preview"  # noqa: S105 - thrown away
                 # A user's own is meant for the salt in their settings, too.
             task = structs.replace(
@@ -157,7 +167,7 @@ class PulumiEngine:
                 environment=environment,
                 create=not exists,
             )
-            return await self._perform(task, operation)
+            return await perform(self._workers, task, operation, None)
 
     async def destroy(
         self, ref: StackRef, log_dir: str, operation: Operation, program: UpRequest | None = None
@@ -165,9 +175,9 @@ class PulumiEngine:
         """See `Engine.destroy`; one CLI process, none when there is no record."""
         if not (await self.inspect(ref)).exists:
             return OperationResult()
-        self._backend.prepare()
+        self._of(ref).prepare()
         task = await self._task("destroy", ref, log_dir, operation, request=program)
-        return await self._perform(task, operation)
+        return await self._perform(task, operation, ref)
 
     async def remove(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:
         """See `Engine.remove`; refuses while the state shows anything, pending operations too."""
@@ -183,19 +193,20 @@ class PulumiEngine:
                     hint="Removing it would erase the last evidence of them: destroy it first.",
                 )
             )
-        return await self._perform(await self._task("remove", ref, log_dir, operation), operation)
+        task = await self._task("remove", ref, log_dir, operation)
+        return await self._perform(task, operation, ref)
 
     async def export(self, ref: StackRef) -> Mapping[str, Any] | None:
         """See `Engine.export`; no process on a file backend."""
-        return await take_deployment(self._reader(await self._tool()), self._backend.root, ref)
+        return await take_deployment(await self._reader(self._of(ref)), self._of(ref).root, ref)
 
     async def restore(self, request: RestoreRequest, operation: Operation) -> RestoreResult:
         """See `Engine.restore`; four CLI processes where there are secrets, else one."""
-        reader, root = self._reader(await self._tool()), self._backend.root
+        reader, root = await self._reader(self._of(request.ref)), self._of(request.ref).root
 
         async def play(replay: RestorePlan, config: Mapping[str, Any]) -> OperationResult:
             task = await self._replay_task("restore", request, operation, replay, config)
-            return await self._perform(task, operation)
+            return await self._perform(task, operation, request.ref)
 
         async def look(document: Mapping[str, Any], urns: tuple[str, ...]) -> frozenset[str]:
             task = await self._task("look", request.ref, request.log_dir, operation)
@@ -214,7 +225,7 @@ class PulumiEngine:
         self, request: RestoreRequest, operation: Operation
     ) -> RestorePreview:
         """See `Engine.preview_restore`; over a copy of the state, on a throw-away backend."""
-        reader, root = self._reader(await self._tool()), self._backend.root
+        reader, root = await self._reader(self._of(request.ref)), self._of(request.ref).root
 
         async def play(
             replay: RestorePlan, config: Mapping[str, Any], document: Mapping[str, Any]
@@ -231,17 +242,17 @@ class PulumiEngine:
 
     async def resolve_pending(self, ref: StackRef, found: Mapping[str, str]) -> None:
         """See `Engine.resolve_pending`; two CLI processes."""
-        await resolve_pending(self._reader(await self._tool()), ref, found)
+        await resolve_pending(await self._reader(self._of(ref)), ref, found)
 
     async def let_go(self, ref: StackRef, taken: Collection[tuple[str, str]]) -> None:
         """See `Engine.let_go`; two CLI processes."""
-        await let_go(self._reader(await self._tool()), ref, taken)
+        await let_go(await self._reader(self._of(ref)), ref, taken)
 
     async def reconcile(
         self, ref: StackRef, operation: str, processes: tuple[Process, ...]
     ) -> Reconciled:
         """See `Engine.reconcile`. Raises `RefusedError` when somebody else holds the lock."""
-        return await Reconciliation(ref, operation, processes, self._backend.root).run()
+        return await Reconciliation(ref, operation, processes, await self._locks(ref)).run()
 
     async def close(self) -> None:
         """See `Engine.close`; operations that still run are abandoned to drain."""
@@ -254,8 +265,15 @@ class PulumiEngine:
             self._cli = await asyncio.to_thread(find_cli, self._environ)
         return self._cli
 
-    def _reader(self, cli: Cli) -> PulumiCli:
-        return PulumiCli(cli=cli.path, environment=self._backend.environment(self._environ))
+    def _of(self, ref: StackRef) -> Backend:
+        return self._backend.of(ref.backend)
+
+    async def _reader(self, backend: Backend) -> PulumiCli:
+        cli = await self._tool()
+        return PulumiCli(cli=cli.path, environment=backend.environment(self._environ))
+
+    async def _locks(self, ref: StackRef) -> Locks | None:
+        return locks_on(self._of(ref), ref, await self._reader(self._of(ref)))
 
     async def _task(
         self,
@@ -273,7 +291,7 @@ class PulumiEngine:
             operation=operation.id,
             log_dir=log_dir,
             cli=await self._tool(),
-            backend=self._backend,
+            backend=self._of(ref),
             cwd=self._cwd,
             environ=self._environ,
         )
@@ -301,42 +319,8 @@ class PulumiEngine:
             write_state(Path(scratch), ref, document)
             environment = {**task.environment, "PULUMI_BACKEND_URL": Path(scratch).as_uri()}
             directory = str(Path(scratch) / "project")
-            return await self._perform(
-                structs.replace(task, directory=directory, environment=environment), operation
-            )
+            task = structs.replace(task, directory=directory, environment=environment)
+            return await perform(self._workers, task, operation, None)
 
-    async def _perform(self, task: Task, operation: Operation) -> OperationResult:
-        redact = Redactor()
-        redact.learn(task.secrets)
-        try:
-            report = await self._workers.serve(task, operation)
-            if report.unsettled:
-                report = await self._settle_own(task, report)
-        finally:
-            clean_logs(Path(task.log_dir), redact)
-        return OperationResult(
-            failure=report.failure and clean_failure(report.failure, redact),
-            changes=report.changes,
-            resources=report.resources,
-            said={urn: redact(message) for urn, message in report.said.items()},
-            lasting=report.lasting,
-            nulls=report.nulls,
-        )
-
-    async def _settle_own(self, task: Task, report: Report) -> Report:
-        """After a CLI was killed: its plugins come to rest and its lock goes, or nobody's does."""
-        ref = StackRef(project=task.project, stack=task.stack)
-        try:
-            reconciled = await Reconciliation(ref, task.operation, (), self._lock_root(task)).run()
-            found = reconciled.found
-        except RefusedError as error:
-            found = str(error)
-        failure = report.failure
-        if failure is not None:
-            failure = replace(failure, hint=f"{failure.hint} Afterwards: {found}.".strip())
-        return structs.replace(report, failure=failure)
-
-    def _lock_root(self, task: Task) -> Path | None:
-        """Where the operation's locks are; a preview on a throw-away backend takes none."""
-        same = task.environment["PULUMI_BACKEND_URL"] == self._backend.url
-        return self._backend.root if same else None
+    async def _perform(self, task: Task, operation: Operation, ref: StackRef) -> OperationResult:
+        return await perform(self._workers, task, operation, await self._locks(ref))

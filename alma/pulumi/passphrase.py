@@ -52,7 +52,7 @@ class Salt(NamedTuple):
 
 def find_salt(backend: Backend, refs: Sequence[StackRef]) -> Salt | None:
     """The first of these stacks that has secrets under a passphrase of the user's, and its salt."""
-    if backend.root is None or backend.own_passphrase is not None:
+    if backend.root is None or backend.has_own_state:
         return None
     salts = (
         Salt(ref, passphrase_salt(backend.root, ref), f"stack {ref.project}/{ref.stack}")
@@ -85,10 +85,12 @@ def prewarm_hash(refs: Sequence[StackRef]) -> None:
 
 def _begun(cwd: Path, refs: Sequence[StackRef]) -> _Stretched | None:
     with suppress(AlmaError, OSError):  # The check itself finds what is wrong.
-        backend = Backend.choose(cwd, os.environ)
-        if (found := find_salt(backend, refs)) is not None:
-            passphrase, salt = backend.passphrase(os.environ), found.salt
-            return passphrase, salt, _scrypt(passphrase, salt)
+        common = Backend.choose(cwd, os.environ)
+        for ref in refs:
+            backend = common.of(ref.backend)
+            if (found := find_salt(backend, [ref])) is not None:
+                passphrase, salt = backend.passphrase(os.environ), found.salt
+                return passphrase, salt, _scrypt(passphrase, salt)
     return None
 
 

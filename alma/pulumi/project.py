@@ -120,6 +120,13 @@ def write_settings(
     return path
 
 
+def backend_of(ref: StackRef) -> str:
+    """What the project itself says of its backend, as it stands there."""
+    said = (_load(Path(ref.work_dir)) if ref.work_dir else ref.options.project) or {}
+    backend = said.get("backend")
+    return str(backend.get("url") or "") if isinstance(backend, dict) else ""
+
+
 def secrets_provider_of(ref: StackRef) -> str:
     """What a new stack's secrets are to be encrypted by: as the step says, else the settings."""
     users = _over(_compose(_users_settings(ref)), ref.options.settings)

@@ -1,19 +1,9 @@
-"""After a crash: wait for what still works for an operation, end its plugins, break dead locks.
-
-Who holds a stack is a lock file of a file backend (`pkg/backend/diy/lock.go` in pulumi/pulumi):
-pid, user, host and time. It has no lease, so it stays when its holder dies. `pulumi cancel`
-deletes any.
-"""
+"""After a crash: wait for what still works for an operation, end its plugins, break dead locks."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import psutil
 from msgspec import Struct, field
 
 from alma.core.events import Process
@@ -21,75 +11,16 @@ from alma.core.operation import Reconciled
 from alma.errors import RefusedError
 from alma.pulumi.engine import StackRef
 from alma.pulumi.family import is_cli, marked_programs
+from alma.pulumi.locks import Locks
 from alma.system import processes as live
-from alma.system.processes import HOST
+
+if TYPE_CHECKING:
+    import psutil
 
 _PATIENCE: Final = 3600.0
 """Seconds that a CLI gets to drain: some clouds take half an hour to create a database."""
 _PLUGINS_GO: Final = 5.0
 """Seconds for plugins to end after their CLI: one may be in the middle of a call to its cloud."""
-_CLOCKS: Final = 2.0
-"""Seconds by which a process's start may seem to lie after a lock that it took itself."""
-
-
-class Lock(Struct, frozen=True, kw_only=True):
-    """One lock file; `pid` 0 and an empty `host` when it cannot be read."""
-
-    path: Path
-    pid: int
-    user: str
-    host: str
-    at: datetime
-
-    @property
-    def holder(self) -> str:
-        """`user@host (pid 1) since 2026-01-01T00:00:00+00:00`."""
-        return f"{self.user}@{self.host} (pid {self.pid}) since {self.at.isoformat()}"
-
-    def is_proven_dead(self) -> bool:
-        """Same host, and the pid is free or was given to another process after the lock.
-
-        A Pulumi CLI with that pid is taken for the holder whatever the times say: after a clock
-        was set, a process seems to have started later than it did.
-        """
-        if self.host != HOST or self.pid <= 0:
-            return False
-        try:
-            process = psutil.Process(self.pid)
-            if process.status() == psutil.STATUS_ZOMBIE:
-                return True
-            if is_cli(process):
-                return False
-            return process.create_time() > self.at.timestamp() + _CLOCKS
-        except psutil.NoSuchProcess:
-            return True
-        except psutil.AccessDenied:
-            return False
-
-
-def locks_of(root: Path, ref: StackRef) -> Iterator[Lock]:
-    """The locks on this stack. All projects of a file backend are of one organization."""
-    folder = root / ".pulumi" / "locks" / "organization" / ref.project / ref.stack
-    for path in sorted(folder.glob("*.json")):
-        try:
-            content = json.loads(path.read_text())
-            yield Lock(
-                path=path,
-                pid=int(content["pid"]),
-                user=str(content["username"]),
-                host=str(content["hostname"]),
-                at=datetime.fromisoformat(content["timestamp"]),
-            )
-        except FileNotFoundError:
-            continue  # Released meanwhile.
-        except (OSError, ValueError, KeyError, TypeError):
-            yield Lock(path=path, pid=0, user="?", host="", at=datetime.fromtimestamp(0, UTC))
-
-
-def break_lock(lock: Lock) -> None:
-    """Delete the lock and the backend's note on its content type beside it."""
-    lock.path.unlink(missing_ok=True)
-    lock.path.with_name(f"{lock.path.name}.attrs").unlink(missing_ok=True)
 
 
 class _Evidence(Struct, kw_only=True):
@@ -100,15 +31,15 @@ class _Evidence(Struct, kw_only=True):
 
 
 class Reconciliation:
-    """Brings one operation in doubt to rest. `root` is the file backend's directory, or None."""
+    """Brings one operation in doubt to rest. `locks` are its stack's, None where there are none."""
 
     def __init__(
-        self, ref: StackRef, operation: str, processes: tuple[Process, ...], root: Path | None
+        self, ref: StackRef, operation: str, processes: tuple[Process, ...], locks: Locks | None
     ) -> None:
         self._ref = ref
         self._operation = operation
         self._journaled = processes
-        self._root = root
+        self._locks = locks
         self._evidence = _Evidence()
 
     async def run(self) -> Reconciled:
@@ -120,7 +51,7 @@ class Reconciliation:
         ]
         await self._wait_for_cli()
         await self._end_plugins()
-        self._mend_locks()
+        await self._mend_locks()
         return self._report()
 
     async def _wait_for_cli(self) -> None:
@@ -139,20 +70,21 @@ class Reconciliation:
             self._evidence.ended = live.kill(process for process in left if process.is_running())
             await live.wait_gone(left, _PLUGINS_GO)
 
-    def _mend_locks(self) -> None:
-        if self._root is None:
+    async def _mend_locks(self) -> None:
+        if self._locks is None:
             return
-        for lock in locks_of(self._root, self._ref):
+        found = await self._locks.look()
+        for lock in found:
             # Where a process of the operation was in another namespace, or on another host of this
             # name, a pid that is not here proves nothing.
-            if self._evidence.elsewhere or not lock.is_proven_dead():
+            if self._evidence.elsewhere or not self._locks.is_dead(lock, self._journaled):
                 raise RefusedError(
                     f"Stack {self._ref.project}/{self._ref.stack} is locked by {lock.holder}.",
                     hint="Wait for it to end. If it is known to be dead where it ran (a host or a "
-                    f"container), delete {lock.path}.",
+                    f"container), {self._locks.way_out(lock)}.",
                 )
-            break_lock(lock)
-            self._evidence.broken.append(lock.holder)
+        await self._locks.remove(found)
+        self._evidence.broken = [lock.holder for lock in found]
 
     def _living(self) -> list[psutil.Process]:
         """Journaled processes that live, and marked ones: a crash may have kept one unjournaled."""

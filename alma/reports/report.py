@@ -26,6 +26,19 @@ def title(run: RunStatus) -> str:
     return run.definition.target
 
 
+def state_in(run: RunStatus) -> str:
+    """Where its stacks are kept; empty for a run that has none, or of a journal that is silent."""
+    default = (Path(run.directory) / ".alma" / "state").as_uri() if run.directory else ""
+    places: dict[str, list[str]] = {}
+    for step in run.definition.steps:
+        if step.project and (url := step.backend or run.backend):
+            shown = ".alma/state" if url == default else text.one_line(url)
+            places.setdefault(shown, []).append(text.name(step.name))
+    if len(places) < 2:  # noqa: PLR2004
+        return next((f"state in {place}" for place in places), "")
+    return "state in " + "; ".join(f"{place} ({', '.join(of)})" for place, of in places.items())
+
+
 def seconds(run: RunStatus) -> float | None:
     """How long the run took; None while it is not over."""
     if run.created_at is None or run.ended_at is None:

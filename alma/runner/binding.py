@@ -11,8 +11,10 @@ from msgspec.structs import replace
 
 from alma.core.definition import Definition, LocalStack
 from alma.core.redaction import Redactor
+from alma.core.run import RunStatus
 from alma.errors import DefinitionError
 from alma.journal.known import Given
+from alma.runner.directory import followed
 from alma.runner.known_runs import known_runs
 from alma.runner.settings import Settings
 from alma.saga.saga import Saga
@@ -42,14 +44,27 @@ def define(saga: Saga, aws: LocalStack | None) -> Definition:
 
 @asynccontextmanager
 async def open_sessions(
-    definition: Definition, settings: Settings, saga: Saga | None = None
+    definition: Definition,
+    settings: Settings,
+    saga: Saga | None = None,
+    *,
+    last: RunStatus | None = None,
+    follow: bool = False,
 ) -> AsyncIterator[Sessions]:
-    """A session for each kind of step; one that cannot be had here has none."""
+    """A session for each kind of step; one that cannot be had here has none.
+
+    `last` is the run that has made what is there: `follow` it to where its stacks are, or refuse
+    to make them a second time.
+    """
     asked = SessionOptions(
         journal=settings.journal_path,
         modules=settings.modules,
         engine=settings.engine,
         runs=known_runs(settings),
+        directory=followed(last if follow else None),
+        backend=saga.backend if saga else "",
+        last=last,
+        follow=follow,
     )
     kinds = {step.kind: type(step) for step in saga.steps} if saga else {}
     async with AsyncExitStack() as opened:
@@ -90,6 +105,7 @@ def bind_saga(saga: Saga, definition: Definition, sessions: Sessions) -> BoundSa
     made = {step.name: step for step in saga.steps}
     for step in definition.steps:
         adapter = made[step.name].bind(sessions[step.kind])
+        step = sessions[step.kind].settled(step)  # noqa: PLW2901
         # Taken once: what a function has closed over may change while it runs.
         digest = saga.digests.setdefault(step.name, adapter.digest)
         settings, secret = without_secrets(step.settings, redactor)

@@ -11,7 +11,6 @@ from alma.core.definition import StepDefinition
 from alma.core.events import Direction
 from alma.core.run import RunStatus
 from alma.errors import AlmaError, DefinitionError, RefusedError
-from alma.journal.reading import load_run
 from alma.runner.settings import DEFAULT_JOURNAL, Settings
 from alma.saga.saga import Saga
 from alma.steps.registry import rebind
@@ -36,6 +35,14 @@ def elsewhere(run: RunStatus) -> str:
     if not there or not Path(there).is_dir() or Path(there).resolve() == Path(here).resolve():
         return ""
     return there
+
+
+def followed(last: RunStatus | None) -> str:
+    """The directory of what goes on with the stacks of a run: that run's, or this one.
+
+    What their providers, and a backend's URL, say of files is meant from there.
+    """
+    return (elsewhere(last) if last is not None else "") or working_directory()
 
 
 def has_functions(run: RunStatus) -> bool:
@@ -64,14 +71,6 @@ def require_directory(run: RunStatus, direction: Direction) -> None:
             f"Run {run.run} was started in {there}: its functions may mean files there.",
             hint=f"Change to that directory first (this one is {working_directory()}).",
         )
-
-
-def require_directory_of_last_run(saga: Saga, settings: Settings) -> None:
-    """The same for a destroy, of which the newest run knows where it was started."""
-    target = f"{saga.name}/{saga.stack}"
-    with settings.open_journal(settings.journal_path, write=False) as reader:
-        for row in reader.runs(limit=1, target=target):
-            require_directory(load_run(reader, row.run), "back")
 
 
 def refuse_another_journal(saga: Saga, settings: Settings) -> None:

@@ -30,10 +30,12 @@ async def examine(
     cwd = (cwd or Path.cwd()).absolute()
     environ = os.environ if environ is None else environ
     runs = [seen.run for seen in last if seen.runner is None]
-    return (*await _kinds(runs, cwd, environ), *found)
+    return (*await _kinds(runs, cwd, journal, environ), *found)
 
 
-async def _kinds(runs: list[RunStatus], cwd: Path, environ: Mapping[str, str]) -> list[Check]:
+async def _kinds(
+    runs: list[RunStatus], cwd: Path, journal: Path, environ: Mapping[str, str]
+) -> list[Check]:
     """What each kind says: alma's own, and those that the journal knows of."""
     used = {name: [run for run in runs if _has(run, name)] for name in KINDS}
     for run in runs:
@@ -47,7 +49,8 @@ async def _kinds(runs: list[RunStatus], cwd: Path, environ: Mapping[str, str]) -
             mend = "Its steps are undone with --target FILE"
             checks.append(Check(name="kind", level="warn", message=str(error), mend=mend))
             continue
-        checks += await kind.doctor(DoctorOptions(environ=environ, cwd=cwd, runs=tuple(own)))
+        asked = DoctorOptions(environ=environ, cwd=cwd, journal=journal, runs=tuple(own))
+        checks += await kind.doctor(asked)
     return checks
 
 

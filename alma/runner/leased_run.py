@@ -129,7 +129,7 @@ async def open_run(
         with suppress(AuthenticationError):  # it is looked at and written to, and calls nothing
             known = given(reader, run)
     run_id, plan = run.run, run.definition
-    async with open_sessions(plan, settings) as sessions:
+    async with open_sessions(plan, settings, last=run, follow=True) as sessions:
         prepared = bind_journaled(plan, sessions, known)
         with (
             settings.open_journal(settings.journal_path, write=True) as journal,

@@ -9,7 +9,9 @@ from typing import Any, Final
 from alma.core.definition import Definition
 from alma.errors import AlmaError
 from alma.runner.binding import BoundSaga, bind_saga, check, define, open_sessions
+from alma.runner.directory import refuse_another_journal
 from alma.runner.settings import Settings
+from alma.runner.start import last_run
 from alma.saga.saga import Saga
 from alma.steps.base import Outcome, StepPreview, Way
 from alma.steps.step import Output
@@ -84,8 +86,10 @@ async def preview(saga: Saga, settings: Settings | None = None) -> SagaPreview:
     before it starts anything.
     """
     settings = settings or Settings()
+    refuse_another_journal(saga, settings)
     defined = define(saga, settings.aws)
-    async with open_sessions(defined, settings, saga) as sessions:
+    last = None if settings.accept_backend else last_run(saga, settings)[0]
+    async with open_sessions(defined, settings, saga, last=last) as sessions:
         prepared = bind_saga(saga, defined, sessions)
         await check(sessions, prepared.adapters.values())
         order = prepared.definition.order

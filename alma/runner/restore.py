@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,13 +13,14 @@ from msgspec.structs import replace
 from alma.core import events as ev
 from alma.core.operation import Operation
 from alma.core.result import Result
+from alma.core.run import RunStatus
 from alma.core.state import fold
 from alma.errors import DefinitionError, RefusedError, RunNotFoundError
 from alma.journal.journal import utc_now
 from alma.journal.known import Known, secrets_of_last_run
 from alma.pulumi.engine import RestorePreview, RestoreRequest
 from alma.runner.binding import BoundSaga, bind_saga, define, open_sessions
-from alma.runner.directory import working_directory
+from alma.runner.directory import followed, refuse_another_journal
 from alma.runner.leased_run import execute_run
 from alma.runner.restore_points import (
     Moment,
@@ -30,7 +31,7 @@ from alma.runner.restore_points import (
     runs_over,
 )
 from alma.runner.settings import Settings, actor, new_run_id
-from alma.runner.start import aws_target_of_last_run, refuse_unfinished
+from alma.runner.start import aws_target_of, last_run, refuse_unfinished
 from alma.saga.saga import Saga
 from alma.steps.stack.session import StackSession
 
@@ -48,8 +49,9 @@ class Plan:
 
 async def restorable(saga: Saga, *, step: str, settings: Settings) -> tuple[RestorePoint, ...]:
     """What the step's stack can be put back to, newest first."""
-    async with _opened(saga, step, settings) as (prepared, session):
-        known = _known(prepared, session, await session.check(), settings)
+    async with _opened(saga, step, settings) as (prepared, session, _):
+        await session.check()
+        known = _known(prepared, session, settings)
         return restore_points(known, session.snapshots)
 
 
@@ -68,8 +70,9 @@ async def foresee(
     damaged or of another stack, AuthenticationError where its secrets cannot be decrypted any
     more, RefusedError where somebody else has changed the stack, unless `accept_changes`.
     """
-    async with _opened(saga, step, settings) as (prepared, session):
-        known = _known(prepared, session, await session.check(), settings)
+    async with _opened(saga, step, settings) as (prepared, session, _):
+        await session.check()
+        known = _known(prepared, session, settings)
         with settings.open_journal(settings.journal_path, write=False) as journal:
             run = journal.resolve(to)
         engine, snapshots = session.engine, session.snapshots
@@ -107,7 +110,7 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
 
     RefusedError when the stack is not any more what it was when that was foreseen.
     """
-    async with _opened(saga, plan.step, settings) as (prepared, session):
+    async with _opened(saga, plan.step, settings) as (prepared, session, last):
         definition = prepared.definition
         facts = await session.check()
         with settings.open_journal(settings.journal_path, write=True) as journal:
@@ -127,7 +130,7 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
                     backend=facts.get("backend", ""),
                     origin=settings.origin or saga.file,
                     snapshot=plan.point.snapshot,
-                    directory=working_directory(),
+                    directory=followed(last),
                     moment=f"{plan.point.moment} {plan.point.run}",
                     versions={**settings.versions, **facts},
                     sealed=prepared.given.seal(journal) or UNSET,
@@ -147,9 +150,11 @@ async def _refuse_changed(session: StackSession, plan: Plan) -> None:
 @asynccontextmanager
 async def _opened(
     saga: Saga, name: str, settings: Settings
-) -> AsyncIterator[tuple[BoundSaga, StackSession]]:
-    """The saga's one step as a definition of its own, which waits for no other."""
-    defined = define(saga, aws_target_of_last_run(saga, settings))
+) -> AsyncIterator[tuple[BoundSaga, StackSession, RunStatus | None]]:
+    """The saga's one step as a definition of its own, which waits for no other; the last run."""
+    refuse_another_journal(saga, settings)
+    last, _ = last_run(saga, settings)
+    defined = define(saga, aws_target_of(last, saga, settings))
     stacks = [step for step in defined.steps if step.project]
     step = next((step for step in stacks if step.name == name), None)
     if step is None:
@@ -159,15 +164,14 @@ async def _opened(
         )
     alone = replace(step, dependencies=(), inputs={}, compensation="restore", pivot=False)
     defined = replace(defined, steps=(alone,))
-    async with open_sessions(defined, settings, saga) as sessions:
+    async with open_sessions(defined, settings, saga, last=last, follow=True) as sessions:
         session = sessions[step.kind]
         assert isinstance(session, StackSession)  # noqa: S101 - only a stack has a project
-        yield bind_saga(saga, defined, sessions), session
+        yield bind_saga(saga, defined, sessions), session, last
 
 
-def _known(
-    prepared: BoundSaga, session: StackSession, facts: Mapping[str, str], settings: Settings
-) -> tuple[StackRun, ...]:
+def _known(prepared: BoundSaga, session: StackSession, settings: Settings) -> tuple[StackRun, ...]:
+    (ref,) = session.refs
     with settings.open_journal(settings.journal_path, write=False) as journal:
         target = prepared.definition.target
-        return runs_over(journal, target, session.refs[0], facts.get("backend", ""))
+        return runs_over(journal, target, ref, session.engine.where(ref))

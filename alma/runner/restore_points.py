@@ -10,13 +10,14 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from alma.core.events import RunCreated, RunKind, StepStarted
-from alma.core.redaction import without_credentials
 from alma.core.run import RunStatus, SagaState
 from alma.errors import RunNotFoundError
 from alma.journal import Journal
 from alma.journal.reading import fold_events
+from alma.pulumi.backend import is_same
 from alma.pulumi.engine import StackRef
 from alma.pulumi.snapshots import Snapshots, directory_of
+from alma.steps.stack.places import backends_of
 
 Moment = Literal["before", "after"]
 
@@ -46,15 +47,16 @@ class StackRun(Struct, frozen=True, kw_only=True):
 
 
 def runs_over(journal: Journal, target: str, ref: StackRef, backend: str) -> tuple[StackRun, ...]:
-    """The runs of this target over this stack, oldest first."""
+    """The runs of this target over this stack in this backend, oldest first."""
     found = []
     for row in reversed(journal.runs(limit=None, target=target)):
         recorded = journal.events(row.run)
         run = fold_events(journal, recorded)
-        if without_credentials(run.backend) != backend:
-            continue
+        there = backends_of(run, journal.path)
         for step in run.steps.values():
             if step.definition.project != ref.project or not (step.started or step.operations):
+                continue
+            if not is_same(there[step.name], backend):
                 continue
             at = next((one.at for one in recorded if one.event is step.started), None)
             found.append(StackRun(run=run, started=step.started, at=at, left=step.fingerprint))

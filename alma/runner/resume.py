@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from alma.core import events as ev
 from alma.core.definition import Definition, LocalStack
-from alma.core.redaction import without_credentials
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, SagaState
 from alma.errors import AuthenticationError, DefinitionError
@@ -93,7 +92,7 @@ async def go_on(
         require_directory(run, wanted)
     defined = _define_again(run, wanted, saga, settings)
     both = _with_gone(run, defined) if wanted == "back" else defined
-    async with open_sessions(both, settings, saga) as sessions:
+    async with open_sessions(both, settings, saga, last=run, follow=True) as sessions:
         try:
             prepared, accepted = bind_again(
                 run, wanted, saga, defined, sessions, before, accept_changes=accept_changes
@@ -104,13 +103,7 @@ async def go_on(
             raise
         prepared.redactor.learn(before.secrets)
         acting = _acting(run, wanted, prepared)
-        facts = await check(sessions, (prepared.adapters[name] for name in acting))
-        kept_in = without_credentials(run.backend)  # an older journal may have them
-        if facts.get("backend", kept_in) != kept_in:
-            raise DefinitionError(
-                f"Run {run_id} keeps its state in {kept_in}, not in {facts['backend']}.",
-                hint="Run from the same directory, or set PULUMI_BACKEND_URL to it.",
-            )
+        await check(sessions, (prepared.adapters[name] for name in acting))
         with (
             settings.open_journal(settings.journal_path, write=True) as journal,
             journal.acquire(run.definition.target, run_id, actor=actor()) as lease,

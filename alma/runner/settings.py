@@ -62,7 +62,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     `aws` is where AWS steps go, whatever the saga says; `origin` is `file.py:name`, for `resume`;
     `modules` travel to workers by value; `grace` is how many seconds an operation may drain after
     its deadline; without `handle_signals` the process's signals are left to the host, which calls
-    `alma.runner.interrupt`; `open_journal` is where a test puts its own faults between a run and
+    `alma.runner.interrupt`; with `accept_backend` stacks may be made anew in another backend than
+    the last run's; `open_journal` is where a test puts its own faults between a run and
     its journal.
     """
 
@@ -74,6 +75,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     modules: tuple[ModuleType, ...] = ()
     grace: float = 30.0
     handle_signals: bool = True
+    accept_backend: bool = False
     open_journal: OpenJournal = open_journal
     versions: Mapping[str, str] = field(default_factory=versions)
 

@@ -19,13 +19,9 @@ from alma.errors import DefinitionError, RefusedError
 from alma.journal import Journal
 from alma.journal.journal import utc_now
 from alma.journal.known import Known, known_of_earlier_runs, secrets_of_last_run
-from alma.journal.reading import load_run
+from alma.journal.reading import load_run, newest_run
 from alma.runner.binding import bind_saga, check, define, open_sessions
-from alma.runner.directory import (
-    refuse_another_journal,
-    require_directory_of_last_run,
-    working_directory,
-)
+from alma.runner.directory import followed, refuse_another_journal, require_directory
 from alma.runner.leased_run import execute_run, resume_hint
 from alma.runner.required import require_known
 from alma.runner.resume import aws_target, go_on
@@ -68,6 +64,7 @@ async def up(
     journal: str | Path | None = None,
     settings: Settings | None = None,
     handle_signals: bool = True,
+    accept_backend: bool = False,
 ) -> Result:
     """Run the saga; see `Saga.execute`.
 
@@ -76,17 +73,19 @@ async def up(
     end, and then a new run begins.
     """
     capture_if_loading(saga)  # a file that is being loaded for its saga does not run it
-    settings = settings or Settings(journal=journal, handle_signals=handle_signals)
-    interrupted = _interrupted(saga, settings)
-    if interrupted is not None and interrupted.kind == "up":
+    settings = settings or Settings(
+        journal=journal, handle_signals=handle_signals, accept_backend=accept_backend
+    )
+    last, held = last_run(saga, settings)
+    if last is not None and last.kind == "up" and not last.state.is_final and not held:
         try:
-            result = await go_on(interrupted.run, None, saga, settings, accept_changes=False)
+            result = await go_on(last.run, None, saga, settings, accept_changes=False)
         except SagaFailed as failed:
-            if interrupted.direction == "forward" or failed.exit_code != _CLEAN:
+            if last.direction == "forward" or failed.exit_code != _CLEAN:
                 raise
         else:
             return result
-    return await _start(saga, "up", settings)
+    return await _start(saga, "up", settings, last)
 
 
 async def destroy(
@@ -95,26 +94,37 @@ async def destroy(
     journal: str | Path | None = None,
     settings: Settings | None = None,
     remove: bool = False,
+    accept_backend: bool = False,
 ) -> Result:
     """Take the whole saga down, in reverse order, as a run of its own.
 
     Stacks are destroyed by their state, actions by calling their compensations. With `remove`
     the stacks' records in the backend go as well. Ends COMPLETED, or raises SagaFailed. Stacks
-    are destroyed where their state says that they are.
+    are destroyed where their state says that they are, in the backend of the last run; in the one
+    that is asked for now with `accept_backend`.
     """
-    settings = settings or Settings(journal=journal)
-    settings = replace(settings, aws=aws_target_of_last_run(saga, settings))
-    require_directory_of_last_run(saga, settings)
-    return await _start(saga, "destroy", settings, remove=remove)
+    settings = settings or Settings(journal=journal, accept_backend=accept_backend)
+    last, _ = last_run(saga, settings)
+    settings = replace(settings, aws=aws_target_of(last, saga, settings))
+    if last is not None:
+        require_directory(last, "back")
+    return await _start(saga, "destroy", settings, last, remove=remove)
 
 
 async def _start(
-    saga: Saga, kind: ev.RunKind, settings: Settings, *, remove: bool = False
+    saga: Saga,
+    kind: ev.RunKind,
+    settings: Settings,
+    last: RunStatus | None,
+    *,
+    remove: bool = False,
 ) -> Result:
     capture_if_loading(saga)
     refuse_another_journal(saga, settings)
     defined = define(saga, settings.aws)
-    async with open_sessions(defined, settings, saga) as sessions:
+    last = None if settings.accept_backend else last
+    follow = kind == "destroy"
+    async with open_sessions(defined, settings, saga, last=last, follow=follow) as sessions:
         prepared = bind_saga(saga, defined, sessions)
         facts = await check(sessions, prepared.adapters.values())
         saga.freeze()
@@ -138,7 +148,7 @@ async def _start(
                     backend=facts.get("backend", ""),
                     origin=settings.origin or saga.file,
                     remove_records=remove,
-                    directory=working_directory(),
+                    directory=followed(last if follow else None),
                     versions={**settings.versions, **facts},
                     sealed=prepared.given.seal(journal) or UNSET,
                 )
@@ -146,37 +156,31 @@ async def _start(
                 return await execute_run(run, journal, lease, prepared, settings, known)
 
 
-def _interrupted(saga: Saga, settings: Settings) -> RunStatus | None:
-    """The newest run of this target, when it is not over and nobody is at work on it."""
+def last_run(saga: Saga, settings: Settings) -> tuple[RunStatus | None, bool]:
+    """The newest run of the saga, and whether somebody is at work on it."""
     target = f"{saga.name}/{saga.stack}"
     with settings.open_journal(settings.journal_path, write=False) as reader:
-        for row in reader.runs(limit=1, target=target):
-            run = load_run(reader, row.run)
-            if not run.state.is_final and not reader.is_held(target):
-                return run
-    return None
+        return newest_run(reader, target), reader.is_held(target)
 
 
-def aws_target_of_last_run(saga: Saga, settings: Settings) -> LocalStack | None:
-    """Where AWS steps of the newest run went; DefinitionError when another place is asked for.
+def aws_target_of(last: RunStatus | None, saga: Saga, settings: Settings) -> LocalStack | None:
+    """Where AWS steps of the last run went; DefinitionError when another place is asked for.
 
     A destroy or a restore goes by the stacks' state, so it could not do what was asked, and
     would change in one place what is believed to be in the other.
     """
     asked = settings.aws or saga.aws
-    target = f"{saga.name}/{saga.stack}"
-    with settings.open_journal(settings.journal_path, write=False) as reader:
-        for row in reader.runs(limit=1, target=target):
-            newest = load_run(reader, row.run).definition
-            if asked is not None and asked != newest.aws:
-                raise DefinitionError(
-                    f"Run {row.run} of {target} took AWS steps to {aws_target(newest.aws)}, "
-                    f"not to {aws_target(asked)}.",
-                    hint="Stacks are taken down and put back where they are: leave --localstack "
-                    "out, and aws= as it was. If LocalStack has moved, `up` comes first.",
-                )
-            return newest.aws
-    return asked
+    if last is None:
+        return asked
+    there = last.definition.aws
+    if asked is not None and asked != there:
+        raise DefinitionError(
+            f"Run {last.run} of {last.definition.target} took AWS steps to {aws_target(there)}, "
+            f"not to {aws_target(asked)}.",
+            hint="Stacks are taken down and put back where they are: leave --localstack "
+            "out, and aws= as it was. If LocalStack has moved, `up` comes first.",
+        )
+    return there
 
 
 def refuse_unfinished(journal: Journal, definition: Definition) -> None:

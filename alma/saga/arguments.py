@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from alma.core.validation import check_name
 from alma.errors import DefinitionError
 from alma.steps.action import check_callables
 from alma.steps.step import StepOptions
+
+
+class RunOptions(TypedDict, total=False):
+    """Options of `Saga.execute` and `Saga.run`."""
+
+    journal: str | Path | None
+    handle_signals: bool
+    accept_backend: bool
 
 
 def chosen(options: StepOptions) -> dict[str, Any]:
@@ -55,3 +63,13 @@ def called_in(file: str) -> str:
         return "saga"
     path = Path(file)
     return path.parent.name if path.stem in {"__init__", "__main__"} else path.stem
+
+
+def checked_url(backend: str | None) -> str:
+    """The URL of a state backend; empty for none. DefinitionError for what is no URL."""
+    if backend is not None and "://" not in str(backend):
+        raise DefinitionError(
+            "A saga's backend must be the URL where Pulumi keeps state.",
+            hint='Write it like backend="s3://bucket".',
+        )
+    return "" if backend is None else str(backend)

@@ -11,7 +11,7 @@ from alma.core.definition import Definition, FailurePolicy, LocalStack, check_da
 from alma.core.operation import Resolver
 from alma.core.validation import check_choice, check_name
 from alma.errors import DefinitionError
-from alma.saga.arguments import called_in, chosen, made_in, pair_of
+from alma.saga.arguments import RunOptions, called_in, checked_url, chosen, made_in, pair_of
 from alma.steps.action import ActionStep
 from alma.steps.stack.options import LocalWorkspaceOptions, Workspace
 from alma.steps.stack.step import StackCompensation, StackStep
@@ -36,7 +36,8 @@ class Saga:
     Without a `name` it is called as the file that it is made in, or `saga` where there is none.
     `stack` is the Pulumi stack name that the steps share (dev, staging, ...); `parallelism`
     is how many operations may be under way at once; `on_failure` is "compensate" (undo
-    everything that started) or "stop" (leave it all as it is, to look at). With
+    everything that started) or "stop" (leave it all as it is, to look at). `backend` is the URL
+    of Pulumi's state, for stacks whose project does not say its own (docs/backends.md). With
     `aws=LocalStack(...)` AWS steps go to that LocalStack; what a step, its project or its program
     says itself of the AWS provider wins.
 
@@ -51,6 +52,7 @@ class Saga:
         parallelism: int = 4,
         on_failure: FailurePolicy = "compensate",
         aws: LocalStack | None = None,
+        backend: str | None = None,
     ) -> None:
         self.file = made_in(sys._getframe(1).f_globals)  # noqa: SLF001 - `inspect` is 10 ms
         self.name = check_name("saga", called_in(self.file) if name is None else name)
@@ -68,6 +70,7 @@ class Saga:
             )
         self.parallelism = parallelism
         self.aws = aws
+        self.backend = checked_url(backend)
         self.on_failure: FailurePolicy = on_failure
         self._steps: dict[str, Step] = {}
         self._owned: dict[tuple[str, str], str] = {}
@@ -324,9 +327,7 @@ class Saga:
         """From here on steps can no longer be added: a run has started."""
         self._frozen = True
 
-    async def execute(
-        self, *, journal: str | Path | None = None, handle_signals: bool = True
-    ) -> Result:
+    async def execute(self, **options: Unpack[RunOptions]) -> Result:
         """Run the saga to its end, on the running event loop.
 
         Returns a result for COMPLETED; raises SagaFailed (with `.result`) for COMPENSATED and
@@ -334,15 +335,16 @@ class Saga:
         started. `journal` is the journal's path (default `.alma/journal.db`). While it goes on,
         SIGINT, SIGTERM and SIGHUP interrupt it, and whoever handled them before is told as well;
         with `handle_signals=False` they are left to the host (see `alma.runner.interrupt`).
+        Stacks that the last run left in another backend are refused, unless `accept_backend`.
         """
         with prewarmed(self.steps, self.stack):
             from alma.runner.start import up
 
-            return await up(self, journal=journal, handle_signals=handle_signals)
+            return await up(self, **options)
 
-    def run(self, *, journal: str | Path | None = None, handle_signals: bool = True) -> Result:
+    def run(self, **options: Unpack[RunOptions]) -> Result:
         """`execute`, for a script: makes an event loop of its own. Raises as `execute` does."""
         with prewarmed(self.steps, self.stack):
             from alma.runner.start import run_sync, up
 
-            return run_sync(lambda: up(self, journal=journal, handle_signals=handle_signals))
+            return run_sync(lambda: up(self, **options))

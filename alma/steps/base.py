@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from msgspec import Struct, field
 
+from alma.core.definition import StepDefinition
 from alma.core.events import Failure, Leftover, OperationKind, ResourceChange, RunKind, StepStarted
 from alma.core.operation import Context, Difference, Operation, Reconciled
 from alma.core.run import OpenOperation, RunStatus, StepStatus
@@ -144,12 +145,19 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     that no other process can import. `engine` drives Pulumi, where a test brings its own.
     `runs` gives what the journal knows of others when it is called, newest first: runs of other
     targets, and runs of this one, the one under way among them.
+    `directory` is where plain files are meant from. `backend` is where the saga says that Pulumi's
+    state goes. `last` is the run that has made what is there: `follow` it, or refuse what would
+    not be where it is.
     """
 
     journal: Path
     modules: tuple[ModuleType, ...] = ()
     engine: Engine | None = None
     runs: Callable[[], Sequence[RunStatus]] = tuple
+    directory: str = "."
+    backend: str = ""
+    last: RunStatus | None = None
+    follow: bool = False
 
 
 class Session:
@@ -158,6 +166,10 @@ class Session:
     async def check(self) -> Mapping[str, str]:
         """Refuse what cannot end well, before anything is touched; facts for the journal."""
         return {}
+
+    def settled(self, step: StepDefinition) -> StepDefinition:
+        """The step as it is done here: with what only this run's environment decides."""
+        return step
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -190,6 +202,7 @@ class DoctorOptions(Struct, frozen=True, kw_only=True):
 
     environ: Mapping[str, str]
     cwd: Path
+    journal: Path
     runs: tuple[RunStatus, ...] = ()
 
 

@@ -170,6 +170,7 @@ class Deployed:
         if not any(step.project for step in one.saga.definition().steps):
             yield settings
             return
+        # Its environment says where state goes, whatever the saga and its projects say.
         engine = PulumiEngine(parallelism=one.saga.parallelism, cwd=one.cwd, environ=one.environ)
         try:
             yield replace(settings, engine=engine)

@@ -25,7 +25,7 @@ from alma.pulumi.engine import (
     UpRequest,
 )
 from alma.testing.faults import Fault, Life, hang, interrupted
-from alma.testing.world import FakeProgram, FakeWorld, Key, resource_of, seal
+from alma.testing.world import FakeProgram, FakeWorld, Key, count, resource_of, seal
 
 LOCKED = Failure(kind="locked", message="the stack is currently locked by another update")
 
@@ -65,6 +65,10 @@ class FakeEngine:
         """Always fine."""
         return {"backend": "fake://", "pulumi": "fake"}
 
+    def where(self, ref: StackRef) -> str:
+        """A stack's own backend, if it has one."""
+        return ref.backend or "fake://"
+
     async def inspect(self, ref: StackRef) -> Checkpoint:
         """What the state holds; BackendError under an `unreadable` fault."""
         if (fault := self._fault(ref, "inspect")) is not None:
@@ -101,9 +105,7 @@ class FakeEngine:
         outputs = dict(program.outputs)
         self.reality.opened[key] = outputs
         self.reality.put(key, replace(self.reality.state(key), outputs=seal(outputs)))
-        return OperationResult(
-            changes=_count(work), resources=tuple(touched), outputs=seal(outputs)
-        )
+        return OperationResult(changes=count(work), resources=tuple(touched), outputs=seal(outputs))
 
     async def preview(self, request: UpRequest, operation: Operation) -> OperationResult:  # noqa: ARG002
         """What `up` would make."""
@@ -172,7 +174,7 @@ class FakeEngine:
         lie = Failure(kind="unverified", message="the stack is not as it was before")
         return RestoreResult(
             failure=(failure or lie) if different else None,
-            changes=_count(work) if not different else {},
+            changes=count(work) if not different else {},
             resources=tuple(touched),
             different=tuple(
                 Difference(urn=one.urn, id=one.id, reason="not as before")
@@ -339,11 +341,6 @@ class FakeEngine:
         if effect == "leak":
             message = "error reading from server: EOF"
         return Failure(kind="provider", message=message, urn=resource.urn)
-
-
-def _count(work: Sequence[tuple[str, Resource]]) -> dict[str, int]:
-    words = {"creating": "create", "deleting": "delete", "same": "same"}
-    return dict(Counter(words[kind] for kind, _ in work))
 
 
 def _key(ref: StackRef) -> Key:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,3 +121,9 @@ def seal(tree: Any) -> Any:
     if isinstance(tree, list | tuple):
         return [seal(value) for value in tree]
     return tree
+
+
+def count(work: Iterable[tuple[str, Resource]]) -> dict[str, int]:
+    """How many resources are created, deleted or left by this work."""
+    words = {"creating": "create", "deleting": "delete", "same": "same"}
+    return dict(Counter(words[kind] for kind, _ in work))

@@ -237,8 +237,8 @@ MUTANTS: Final = (
     _one(
         "a lock of another namespace is broken",
         "pulumi/recovery.py",
-        "if self._evidence.elsewhere or not lock.is_proven_dead():",
-        "if not lock.is_proven_dead():",
+        "if self._evidence.elsewhere or not self._locks.is_dead(lock, self._journaled):",
+        "if not self._locks.is_dead(lock, self._journaled):",
         "tests/pulumi/test_crashes.py::test_a_lock_of_another_namespace_is_not_broken",
     ),
     _one(

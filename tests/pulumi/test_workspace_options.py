@@ -118,18 +118,9 @@ async def test_an_undo_without_these_variables_is_refused(directory: Path) -> No
         ({}, {"work_dir": "."}, "opts.work_dir does not fit an inline program"),
         ({}, {"program": lambda: None}, "program is given twice"),
         ({}, {"pulumi_command": object()}, "one CLI serves a whole run"),
-        ({}, {"env_vars": {"PULUMI_BACKEND_URL": "file://x"}}, "one backend and passphrase"),
+        ({}, {"env_vars": {"PULUMI_BACKEND_URL": "file://x"}}, "one environment and passphrase"),
         ({}, {"env_vars": {"A": 1}}, "must be a text"),
         ({"project": "other"}, {}, "the project is 'other', and in opts 'named'"),
-        (
-            {},
-            {
-                "project_settings": ProjectSettings(
-                    "named", backend=automation.ProjectBackend("file://x")
-                )
-            },
-            "one backend",
-        ),
         (
             {"program": None, "work_dir": "own"},
             {},
@@ -143,7 +134,7 @@ async def test_an_undo_without_these_variables_is_refused(directory: Path) -> No
     ],
     ids=[
         *("a dict", "remote", "work_dir", "program", "command", "backend", "number"),
-        *("project", "its backend", "own project", "two directories"),
+        *("project", "own project", "two directories"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(

@@ -245,7 +245,7 @@ async def test_without_its_passphrase_it_is_refused(
     await lab.keep()
     await lab.up(program(2))
     world = lab.things()
-    monkeypatch.setenv("PULUMI_BACKEND_URL", lab.place.engine.backend_url)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", lab.place.engine.where(lab.place.ref()))
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "another one")
     other = PulumiEngine()
     lab.place.engine, mine = other, lab.place.engine

@@ -10,6 +10,7 @@ import click
 from alma.cli.options import (
     Invocation,
     LocalStackCommand,
+    accept_backend_option,
     localstack_option,
     pass_shared,
     shared_options,
@@ -26,10 +27,17 @@ if TYPE_CHECKING:
 @click.option("--remove", is_flag=True, help="Remove the stacks' records and history as well.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask (it is only asked on a terminal).")
 @localstack_option
+@accept_backend_option
 @shared_options
 @pass_shared
 def command(
-    shared: Invocation, target: str, *, localstack: LocalStack | None, remove: bool, yes: bool
+    shared: Invocation,
+    target: str,
+    *,
+    localstack: LocalStack | None,
+    accept_backend: bool,
+    remove: bool,
+    yes: bool,
 ) -> int:
     """Take the whole saga down, in reverse order, as a journaled run of its own."""
     from alma import runner
@@ -49,6 +57,7 @@ def command(
                 journal=shared.journal,
                 reporter=reporter,
                 aws=localstack,
+                accept_backend=accept_backend,
                 origin=loaded.origin,
                 modules=loaded.modules,
             ),

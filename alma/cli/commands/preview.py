@@ -9,6 +9,7 @@ import click
 from alma.cli.options import (
     Invocation,
     LocalStackCommand,
+    accept_backend_option,
     localstack_option,
     pass_shared,
     shared_options,
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 @click.command("preview", cls=LocalStackCommand)
 @target_argument
 @localstack_option
+@accept_backend_option
 @shared_options
 @pass_shared
-def command(shared: Invocation, target: str, localstack: LocalStack | None) -> int:
+def command(
+    shared: Invocation, target: str, localstack: LocalStack | None, *, accept_backend: bool
+) -> int:
     """Show what `up` would do, and what a failure would undo. Changes and writes nothing.
 
     Exit codes: 0 foreseen, 1 a stack's preview failed.
@@ -39,7 +43,13 @@ def command(shared: Invocation, target: str, localstack: LocalStack | None) -> i
     from alma.saga.target import load_saga
 
     loaded = load_saga(target)
-    settings = Settings(aws=localstack, origin=loaded.origin, modules=loaded.modules)
+    settings = Settings(
+        journal=shared.journal,
+        aws=localstack,
+        accept_backend=accept_backend,
+        origin=loaded.origin,
+        modules=loaded.modules,
+    )
     found = asyncio.run(preview(loaded.saga, settings))
     if shared.json:
         shared.print_json(documents.preview(found))

@@ -9,6 +9,7 @@ import click
 from alma.cli.options import (
     Invocation,
     LocalStackCommand,
+    accept_backend_option,
     localstack_option,
     pass_shared,
     shared_options,
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 @click.command("up", cls=LocalStackCommand)
 @target_argument
 @localstack_option
+@accept_backend_option
 @shared_options
 @pass_shared
-def command(shared: Invocation, target: str, localstack: LocalStack | None) -> int:
+def command(
+    shared: Invocation, target: str, localstack: LocalStack | None, *, accept_backend: bool
+) -> int:
     """Run the saga: bring every step up, or undo them all.
 
     Exit codes: 0 completed, 4 failed and undone, 10 failed with leftovers, 8 interrupted.
@@ -36,10 +40,12 @@ def command(shared: Invocation, target: str, localstack: LocalStack | None) -> i
     saga = (loaded := load_saga(target)).saga
     # Only now: for a target that is refused, nothing is started.
     with prewarmed(saga.steps, saga.stack):
-        return _up(shared, loaded, localstack)
+        return _up(shared, loaded, localstack, accept_backend=accept_backend)
 
 
-def _up(shared: Invocation, loaded: LoadedSaga, localstack: LocalStack | None) -> int:
+def _up(
+    shared: Invocation, loaded: LoadedSaga, localstack: LocalStack | None, *, accept_backend: bool
+) -> int:
     from alma import runner
     from alma.cli.progress import run_and_report
     from alma.runner.settings import Settings
@@ -52,6 +58,7 @@ def _up(shared: Invocation, loaded: LoadedSaga, localstack: LocalStack | None) -
                 journal=shared.journal,
                 reporter=reporter,
                 aws=localstack,
+                accept_backend=accept_backend,
                 origin=loaded.origin,
                 modules=loaded.modules,
             ),

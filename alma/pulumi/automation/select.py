@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 from pulumi import automation
 
+from alma.core.run import RunStatus
+from alma.core.secret import MASK
 from alma.errors import DefinitionError
 from alma.pulumi.backend import Backend, python_environment
 from alma.pulumi.engine import StackRef
@@ -30,6 +32,11 @@ class Saga(Protocol):
         ...
 
     @property
+    def backend(self) -> str:
+        """The URL that it says for their state, or empty."""
+        ...
+
+    @property
     def steps(self) -> Sequence[Any]:
         """Its steps."""
         ...
@@ -42,20 +49,32 @@ def select(saga: Saga, step: str) -> automation.Stack:
     Automation API for a stack that no run has made.
     """
     found = _stack_step(saga.steps, step)
-    return _selected(found.ref(saga.stack), found.program)
+    backend = Backend.choose(Path.cwd(), os.environ, asked=saga.backend)
+    return _selected(found.ref(saga.stack), backend, found.program)
 
 
-def select_step(definition: Any, step: str) -> automation.Stack:
+def select_step(run: RunStatus, step: str) -> automation.Stack:
     """The same of what a run was made of; without its program, which no journal keeps."""
-    found = _stack_step(definition.steps, step)
-    ref = StackRef(project=found.project, stack=definition.stack, work_dir=found.work_dir)
-    return _selected(ref, None)
+    found = _stack_step(run.definition.steps, step)
+    ref = StackRef(
+        project=found.project,
+        stack=run.definition.stack,
+        work_dir=found.work_dir,
+        backend=found.settings.get("backend", ""),
+    )
+    return _selected(ref, Backend.choose(Path.cwd(), os.environ, kept=run.backend), None)
 
 
-def _selected(ref: StackRef, program: Callable[[], Any] | None) -> automation.Stack:
+def _selected(
+    ref: StackRef, common: Backend, program: Callable[[], Any] | None
+) -> automation.Stack:
     """A user's own project is worked on in its directory, anything else in alma's."""
-    cwd = Path.cwd()
-    backend = Backend.choose(cwd, os.environ)
+    cwd, backend = Path.cwd(), common.of(ref.backend)
+    if MASK in backend.url:
+        raise DefinitionError(
+            f"The credentials of {backend.url} are not in the journal.",
+            hint="Set PULUMI_BACKEND_URL to it.",
+        )
     backend.check(os.environ)
     backend.prepare()  # The CLI has no words for a state directory that is not there.
     environment = {**backend.environment(os.environ), **ref.options.env}

@@ -107,8 +107,9 @@ class Workspace:
             if name in _OF_THE_RUN:
                 raise DefinitionError(
                     f"{self._where}: {name} in opts.env_vars does not fit, "
-                    "as all stacks of a run have one backend and passphrase.",
-                    hint="Set it in the environment that the run is started in.",
+                    "as one environment and passphrase serve a whole run.",
+                    hint="Set it in the environment that the run is started in, or the backend of "
+                    "this stack alone in project_settings.",
                 )
         return env
 
@@ -119,12 +120,6 @@ class Workspace:
             raise DefinitionError(
                 f"{self._where}: opts.project_settings do not fit a project of your own.",
                 hint="Its Pulumi.yaml says the same, and alma never writes there.",
-            )
-        if settings.backend is not None:
-            raise DefinitionError(
-                f"{self._where}: opts.project_settings.backend does not fit, "
-                "as all stacks of a run have one backend.",
-                hint="Set PULUMI_BACKEND_URL in the environment that the run is started in.",
             )
         found: dict[str, Any] = settings.to_dict()
         found.pop("stackConfigDir", None)

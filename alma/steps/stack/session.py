@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from alma.core.definition import Definition, StepDefinition
-from alma.core.redaction import without_credentials
 from alma.pulumi.engine import Engine, StackRef
 from alma.steps.base import Session, SessionOptions
+from alma.steps.stack.places import OF_BACKEND, Places, backends_of, told_of_backend
 
 if TYPE_CHECKING:
     from alma.pulumi.taken import Held
@@ -20,14 +22,16 @@ if TYPE_CHECKING:
 class StackSession(Session):
     """`stack` is the name that they share; `refs` are all of them."""
 
-    def __init__(self, definition: Definition, asked: SessionOptions, engine: Engine) -> None:
+    def __init__(
+        self, definition: Definition, asked: SessionOptions, engine: Engine, places: Places
+    ) -> None:
         # Here, as in the rest of this file: whoever only defines a saga loads none of it.
         from alma.pulumi.snapshots import Snapshots, directory_of
         from alma.steps.stack.localstack import provider_config
 
         self.definition = definition
         self.engine = engine
-        self.backend = ""
+        self._journal = asked.journal
         self._runs = asked.runs
         self._others: asyncio.Task[Sequence[Held]] | None = None
         self.stack = definition.stack
@@ -38,6 +42,7 @@ class StackSession(Session):
         )
         """Config of providers, for what neither a step nor its project says."""
         self._bound: dict[str, StackRef] = {}
+        self._places = places
 
     @classmethod
     @asynccontextmanager
@@ -45,14 +50,20 @@ class StackSession(Session):
         cls, definition: Definition, asked: SessionOptions
     ) -> AsyncIterator[StackSession]:
         """With the engine that is given, or with a Pulumi of its own."""
+        places = Places.of(asked)
         if asked.engine is not None:
-            yield cls(definition, asked, asked.engine)
+            yield cls(definition, asked, asked.engine, places)
             return
         from alma.pulumi.local import PulumiEngine
 
-        engine = PulumiEngine(parallelism=definition.parallelism)
+        engine = PulumiEngine(
+            parallelism=definition.parallelism,
+            cwd=asked.directory,
+            backend=asked.backend,
+            kept=places.run if asked.follow else "",
+        )
         try:
-            yield cls(definition, asked, engine)
+            yield cls(definition, asked, engine, places)
         finally:
             await engine.close()
 
@@ -61,25 +72,42 @@ class StackSession(Session):
         """The stacks of the saga, with what its file says of them where that is at hand."""
         return tuple(self.ref(step) for step in self.definition.steps if step.kind == "stack")
 
-    def bind(self, step: str, ref: StackRef) -> StackRef:
-        """Note what the saga's file says of a step's stack."""
-        self._bound[step] = ref
-        return ref
+    def bind(self, name: str, said: StackRef) -> StackRef:
+        """The stack of a step, with what the saga's file says of it, which is noted."""
+        self._bound[name] = said
+        own = (name, said.project)
+        step = next(one for one in self.definition.steps if (one.name, one.project) == own)
+        return self.ref(step)
 
     def ref(self, step: StepDefinition) -> StackRef:
         """The stack of a step."""
         ref = StackRef(project=step.project, stack=self.stack, work_dir=step.work_dir)
         bound = self._bound.get(step.name)
-        return bound if bound is not None and bound.project == ref.project else ref
+        if bound is not None and bound.project == ref.project:
+            ref = bound
+        return replace(ref, backend=self._places.own(step))
+
+    def settled(self, step: StepDefinition) -> StepDefinition:
+        """With the backend that its state goes to, where that is not the whole run's."""
+        ref = self.ref(step)
+        there = told_of_backend(ref.backend)
+        if there and there["backend"] != self.engine.where(ref):
+            there = {}  # PULUMI_BACKEND_URL goes before what projects say
+        kept = {key: said for key, said in step.settings.items() if key not in OF_BACKEND}
+        return replace(step, settings={**kept, **there})
 
     async def check(self) -> Mapping[str, str]:
-        """LocalStack answers, the CLI is there, the backend can be used, the passphrase fits."""
+        """LocalStack answers, the CLI is there, the backend can be used, the passphrase fits.
+
+        Before that: the stacks are where the last run has left them.
+        """
         from alma.steps.stack.localstack import require_localstack
 
         await require_localstack(self.definition)
-        facts = await self.engine.check(self.refs)
-        self.backend = facts.get("backend", "")
-        return facts
+        for step in self.definition.steps:
+            if step.kind == "stack":
+                self._places.require(step, self.engine.where(self.ref(step)))
+        return await self.engine.check(self.refs)
 
     async def others(self) -> Sequence[Held]:
         """What the journal's other stacks on this backend hold, looked at once in a run.
@@ -96,14 +124,18 @@ class StackSession(Session):
         own = {(ref.project, ref.stack) for ref in self.refs}
         refs: dict[tuple[str, str], StackRef] = {}
         kept: list[tuple[StackRef, str]] | None = None
+        here = {self.engine.where(ref): ref.backend for ref in self.refs}
         for run in await asyncio.to_thread(self._runs):
-            if without_credentials(run.backend) != self.backend:
-                continue
-            plan = run.definition
-            steps = [step for step in plan.steps if step.project]
+            plan, urls = run.definition, backends_of(run, self._journal)
             places = {
-                step.name: StackRef(project=step.project, stack=plan.stack, work_dir=step.work_dir)
-                for step in steps
+                step.name: StackRef(
+                    project=step.project,
+                    stack=plan.stack,
+                    work_dir=step.work_dir,
+                    backend=here[urls[step.name]],
+                )
+                for step in plan.steps
+                if step.project and urls[step.name] in here
             }
             if kept is None and plan.target == self.definition.target:
                 begun = {name: run.steps[name].started for name in places}

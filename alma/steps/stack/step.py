@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
+
+from msgspec.structs import replace
 
 from alma.core.definition import Definition, StepDefinition
 from alma.core.operation import Resolver
@@ -16,6 +19,7 @@ from alma.pulumi.engine import StackRef, WorkspaceOptions
 from alma.steps.base import Check, DoctorOptions, SessionOptions, StepHandler
 from alma.steps.stack.config import config_value
 from alma.steps.stack.options import told
+from alma.steps.stack.places import told_of_backend
 from alma.steps.stack.session import StackSession
 from alma.steps.step import Output, Step
 from alma.steps.values import code, digest, lacking, plain, project_digest
@@ -84,13 +88,20 @@ class StackStep(Step):
         self._set("project", check_name("project", self.project or own))
 
     def ref(self, stack: str) -> StackRef:
-        """Its stack, of this name."""
-        return StackRef(
+        """Its stack, of this name, where its project says that its state is."""
+        ref = StackRef(
             project=self.project,
             stack=stack,
             work_dir=str(self.work_dir or ""),
             options=self.options,
         )
+        if not ref.work_dir and not self.options.project:
+            return ref  # nothing more is loaded for it
+        from alma.pulumi.backend import absolute
+        from alma.pulumi.project import backend_of
+
+        base = Path(self.work_dir or "").absolute()
+        return replace(ref, backend=absolute(backend_of(ref), base, os.environ))
 
     @property
     def owns(self) -> tuple[tuple[str, str], ...]:
@@ -99,12 +110,16 @@ class StackStep(Step):
 
     def kind_fields(self) -> dict[str, Any]:
         """Where the stack is and how it is undone."""
+        backend = self.ref("any").backend
         return {
             "project": self.project,
             "work_dir": str(self.work_dir or ""),
             "compensation": "callable" if callable(self.compensation) else self.compensation,
-            # An undo with other credentials than these would find nothing, and call it clean.
-            "settings": {"secrets": sorted(self.options.env)} if self.options.env else {},
+            "settings": {
+                # An undo with other credentials than these would find nothing, and call it clean.
+                **({"secrets": sorted(self.options.env)} if self.options.env else {}),
+                **told_of_backend(backend),
+            },
         }
 
     def bind(self, session: StackSession) -> StepHandler:

@@ -1,0 +1,95 @@
+"""One task from its worker to its result: tried again where two started at once, and settled.
+
+Imports no pulumi.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from msgspec import structs
+from msgspec.structs import replace
+
+from alma.core.events import Process
+from alma.core.operation import Operation
+from alma.core.redaction import Redactor, clean_failure
+from alma.errors import AlmaError
+from alma.pulumi.engine import OperationResult, StackRef
+from alma.pulumi.locks import Locks, told_locks
+from alma.pulumi.messages import Report, Task
+from alma.pulumi.recovery import Reconciliation
+from alma.pulumi.workers import Workers
+from alma.system.files import clean_logs
+
+_TRIES: Final = 4
+_TOGETHER: Final = 10.0
+"""Seconds. A lock is written, then looked for again, so of two that start at once both may be
+refused; a lock that is older than this is of somebody who is at work."""
+
+
+async def perform(
+    workers: Workers, task: Task, operation: Operation, locks: Locks | None
+) -> OperationResult:
+    """Have a worker do it. `locks` are of the stack that it takes; None where it takes none."""
+    redact = Redactor()
+    redact.learn(task.secrets)
+    seen: list[Process] = []
+
+    def note(role: str, process: Process) -> None:
+        seen.append(process)
+        operation.on_process(role, process)
+
+    noted = replace(operation, on_process=note)
+    try:
+        report = await workers.serve(task, noted)
+        for tried in range(1, _TRIES):
+            if not _both_refused(report) or not await _paused(tried, operation):
+                break
+            report = await workers.serve(task, noted)
+        if report.unsettled:
+            report = await _settled(task, report, seen, locks)
+    finally:
+        clean_logs(Path(task.log_dir), redact)
+    return OperationResult(
+        failure=report.failure and clean_failure(report.failure, redact),
+        changes=report.changes,
+        resources=report.resources,
+        said={urn: redact(message) for urn, message in report.said.items()},
+        lasting=report.lasting,
+        nulls=report.nulls,
+    )
+
+
+def _both_refused(report: Report) -> bool:
+    """Whether it did nothing but to meet another that had just begun as well."""
+    failure = report.failure
+    if failure is None or failure.kind != "locked" or report.changes or report.resources:
+        return False
+    now, locks = datetime.now(UTC), told_locks(failure.message)
+    return bool(locks) and all(abs((now - lock.at).total_seconds()) < _TOGETHER for lock in locks)
+
+
+async def _paused(tried: int, operation: Operation) -> bool:
+    """Wait for some moments, each time longer; False when the operation was interrupted."""
+    with suppress(TimeoutError):
+        delay = random.uniform(0.1, 0.6) * tried  # noqa: S311 - no secret
+        await asyncio.wait_for(operation.interrupt.wait(), delay)
+    return not operation.interrupt.is_set()
+
+
+async def _settled(task: Task, report: Report, seen: list[Process], locks: Locks | None) -> Report:
+    """After a CLI was killed: its plugins come to rest and its lock goes, or nobody's does."""
+    ref = StackRef(project=task.project, stack=task.stack)
+    try:
+        found = (await Reconciliation(ref, task.operation, tuple(seen), locks).run()).found
+    except AlmaError as error:
+        found = str(error)
+    failure = report.failure
+    if failure is not None:
+        failure = replace(failure, hint=f"{failure.hint} Afterwards: {found}.".strip())
+    return structs.replace(report, failure=failure)
