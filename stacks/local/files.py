@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def absolute(path: str, what: str) -> Path:
 def make_directory(directory: Path) -> None:
     """Make the directory, 0700, with its parents. One that exists is taken as it is."""
     while True:
-        directory.parent.mkdir(parents=True, exist_ok=True)
+        _make_parents(directory)
         try:
             directory.mkdir(mode=0o700)
             (directory / _MARK).touch(mode=0o600)
@@ -45,6 +46,14 @@ def make_directory(directory: Path) -> None:
             return
         except FileNotFoundError:
             continue  # a neighbour has just taken the empty parent, or this one, away: again
+
+
+def _make_parents(directory: Path) -> None:
+    """As `mkdir(parents=True)`, which asks the umask for the mode of each."""
+    for parent in reversed(directory.parents):
+        if not parent.is_dir():
+            with suppress(FileExistsError):
+                parent.mkdir(mode=0o700)
 
 
 def release_directory(directory: Path) -> None:

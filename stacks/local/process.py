@@ -163,10 +163,10 @@ def _spawn(module: str, args: list[str], inherit: int, log: Path) -> subprocess.
     # Little of our own environment goes on: Pulumi's holds the passphrase. `-S` leaves out
     # site-packages, which halves the time to start; the modules need the standard library alone.
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TZ")}
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-S", "-m", module, *args],
+            [sys.executable, "-S", "-P", "-m", module, *args],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
