@@ -31,14 +31,9 @@ def new_run_id(now: datetime) -> str:
 
 def actor() -> str:
     """Who does this: `user@host`."""
-    import getpass
-    import socket
+    from alma.system.processes import HOST, user_name
 
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
+    return f"{user_name()}@{HOST}"
 
 
 def versions() -> dict[str, str]:

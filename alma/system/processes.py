@@ -7,6 +7,7 @@ is not enough either; what finds them is the marker in the environment they inhe
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import socket
 import time
@@ -20,6 +21,14 @@ import psutil
 from alma.core.events import Process
 
 HOST: Final = socket.gethostname()
+
+
+def user_name() -> str:
+    """Of the user that this process belongs to, whatever its environment says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def _place() -> str:

@@ -6,7 +6,6 @@ OpenTofu writes as well.
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -87,7 +86,7 @@ def is_proven_dead(lock: Lock, before: float) -> bool:
     `before` (seconds, epoch) is no other's: the `http` backend shows in place of the holder's
     lock the one that was asked for.
     """
-    if lock.created is None or lock.who != f"{getpass.getuser()}@{live.HOST}":
+    if lock.created is None or lock.who != f"{live.user_name()}@{live.HOST}":
         return False
     if lock.created.timestamp() > before - _CLOCK:
         return False
