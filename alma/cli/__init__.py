@@ -5,9 +5,12 @@ command that runs something loads the runner.
 """
 
 import gc
+import sys
 from typing import Final
 
+from alma.core.search_path import python_first
 from alma.system.descriptors import open_standard
+from alma.system.limits import dump_no_core
 
 ALLOCATIONS: Final = 20_000
 """New objects between two looks for garbage. Python's own 700 is some forty looks while modules
@@ -17,6 +20,8 @@ load, none of which is garbage; no part of a run makes so much that it matters t
 def main() -> None:
     """The entry point of `alma-pulumi`."""
     open_standard()
+    dump_no_core()
+    sys.path[:] = python_first(sys.path)
     gc.set_threshold(ALLOCATIONS)
     from alma.cli.program import program
 

@@ -159,7 +159,8 @@ def new_key() -> str:
 
 def _keys_in(own: Path) -> list[str]:
     try:
-        return _checked(own.read_text(encoding="ascii").split(), str(own))
+        with files.open_own(own) as file:
+            return _checked(file.read().decode("ascii").split(), str(own))
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:

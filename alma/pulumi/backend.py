@@ -21,7 +21,8 @@ from alma.core.secret import MASK
 from alma.errors import AuthenticationError, BackendError
 from alma.pulumi.login import current_login
 from alma.system import files
-from alma.system.environment import PULUMI, PYTHON, without_flags
+from alma.system.environment import PULUMI, PYTHON, SAFE_PATH, without_flags
+from alma.system.own import require_own
 
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _VARIABLE: Final = "PULUMI_BACKEND_URL"
@@ -51,7 +52,7 @@ class Backend(Struct, frozen=True, kw_only=True):
 
         `kept` is where a run that goes on has its state, `asked` what the saga says. A URL whose
         credentials are masked is none to go by. Raises `AuthenticationError` for a login that
-        cannot be read.
+        cannot be read, `RefusedError` where what is there may be somebody else's.
         """
         forced = environ.get(_VARIABLE, "")
         url = forced or ("" if MASK in kept else kept) or asked or current_login(environ)
@@ -65,6 +66,16 @@ class Backend(Struct, frozen=True, kw_only=True):
             own_passphrase=None if chosen else _passphrase(root, cwd),
             cwd=cwd,
         )
+
+    def __post_init__(self) -> None:
+        """Whoever knows a backend may read what is there."""
+        self.require_own()
+
+    def require_own(self) -> None:
+        """Raise `RefusedError` unless what alma itself keeps here is this user's alone."""
+        kept = [self.root] if self.root is not None and _is_ours(self.root) else []
+        for path in filter(None, (*kept, self.own_passphrase)):
+            require_own(path.parent, path.name)
 
     def of(self, url: str) -> Backend:
         """The one of a stack whose project says its own, absolute; empty: it says none."""
@@ -130,6 +141,7 @@ class Backend(Struct, frozen=True, kw_only=True):
                 files.create(self.own_passphrase, secrets.token_urlsafe(32) + "\n")
         except OSError as error:
             raise self._unmade(error) from error
+        self.require_own()  # Somebody may have been faster.
 
     def require_room(self) -> None:
         """Raise `BackendError` where `prepare` could make nothing."""
@@ -143,7 +155,7 @@ class Backend(Struct, frozen=True, kw_only=True):
 
     def _unmade(self, error: OSError) -> BackendError:
         return BackendError(
-            f"The state under {self.cwd / '.alma'} cannot be made: {error.strerror}.",
+            f"The state under {self.cwd / files.HOME} cannot be made: {error.strerror}.",
             hint="Make the directory writable, or set PULUMI_BACKEND_URL.",
         )
 
@@ -170,9 +182,11 @@ class Backend(Struct, frozen=True, kw_only=True):
         """The passphrase as this process can see it, or empty: to keep it out of logs."""
         if "PULUMI_CONFIG_PASSPHRASE" in environ:
             return environ["PULUMI_CONFIG_PASSPHRASE"]
-        path = self.own_passphrase or self.cwd / environ[_CHOSEN[1]]
         try:
-            return path.read_text().strip()
+            if self.own_passphrase is None:
+                return (self.cwd / environ[_CHOSEN[1]]).read_text().strip()
+            with files.open_own(self.own_passphrase) as file:
+                return file.read().decode().strip()
         except (OSError, UnicodeDecodeError):
             return ""
 
@@ -203,8 +217,12 @@ def moved(kept: str, journal: Path) -> str:
 
 
 def python_environment(search: list[str]) -> dict[str, str]:
-    """What the dynamic provider needs: this interpreter, and the modules its caller sees."""
+    """What the dynamic provider needs: this interpreter, and the modules its caller sees.
+
+    It is started in the directory of the program, which Python would put before its own modules.
+    """
     return {
+        SAFE_PATH: "1",
         "PULUMI_PYTHON_CMD": sys.executable,
         "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in search),
     }

@@ -7,7 +7,6 @@ needs no worker and no language, and leaves nothing on disk.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
@@ -248,30 +247,21 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
         aside: bool = False,
     ) -> tuple[int, str, str]:
         """The exit code and what it said; `aside` is on a backend that is gone afterwards, too."""
+        from alma.system.programs import read  # psutil: whoever only looks for the CLI needs none
+
         with tempfile.TemporaryDirectory(prefix="alma-") as directory:
             bare = StackRef(project=ref.project, stack=ref.stack)
             write_project(Path(directory), bare, directory)
             if settings:
-                settings_path(Path(directory), ref.stack).write_text(settings)
+                path = settings_path(Path(directory), ref.stack)
+                files.replace(path, settings, durable=False)
             backend = {"PULUMI_BACKEND_URL": Path(directory).as_uri()} if aside else {}
-            process = await asyncio.create_subprocess_exec(
-                self.cli,
-                "--non-interactive",
-                *arguments,
-                cwd=directory,
-                env={**self.environment, **ref.options.env, **backend},
-                stdin=asyncio.subprocess.DEVNULL if told is None else asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
+            return await read(
+                [self.cli, "--non-interactive", *arguments],
+                Path(directory),
+                {**self.environment, **ref.options.env, **backend},
+                None if told is None else told.encode(),
             )
-            try:
-                out, err = await process.communicate(None if told is None else told.encode())
-            except asyncio.CancelledError:
-                process.kill()
-                await process.wait()
-                raise
-        return process.returncode or 0, out.decode("utf-8", "replace"), err.decode(errors="replace")
 
 
 def _error(text: str) -> AlmaError:

@@ -22,6 +22,7 @@ from alma.pulumi import checkpoint as checkpoints
 from alma.pulumi.checkpoint import ROOT_TYPE, SECRET_SIGNATURE, SIGNATURE
 from alma.pulumi.cli import PulumiCli
 from alma.pulumi.engine import StackRef
+from alma.system import files
 
 Entry = Mapping[str, Any]
 
@@ -165,13 +166,14 @@ def write_state(directory: Path, ref: StackRef, document: Mapping[str, Any]) -> 
     """Make the directory a file backend that holds just this deployment, nothing pending."""
     state = directory / ".pulumi"
     path = state / "stacks" / ref.project / f"{ref.stack}.json"
-    path.parent.mkdir(parents=True)
-    (state / "meta.yaml").write_text(_LAYOUT)
+    files.make_directory(path.parent)
+    files.replace(state / "meta.yaml", _LAYOUT, durable=False)
     checkpoint = {
         "stack": f"organization/{ref.project}/{ref.stack}",
         "latest": {**document["deployment"], "pending_operations": None},
     }
-    path.write_text(json.dumps({"version": document["version"], "checkpoint": checkpoint}))
+    content = json.dumps({"version": document["version"], "checkpoint": checkpoint})
+    files.replace(path, content, durable=False)
 
 
 async def open_kept(

@@ -42,6 +42,7 @@ from alma.pulumi.restore.plan import RestorePlan
 from alma.pulumi.restore.restore import Restoration, RestorePreviewer
 from alma.pulumi.task import build_task
 from alma.pulumi.workers import Workers
+from alma.system.files import make_directory
 
 
 class PulumiEngine:
@@ -156,7 +157,7 @@ class PulumiEngine:
             environment = dict(task.environment)
             if not exists:
                 state = Path(scratch) / "state"
-                state.mkdir()
+                make_directory(state)
                 environment["PULUMI_BACKEND_URL"] = state.as_uri()
                 if self._of(request.ref).own_passphrase is not None:
                     environment["PULUMI_CONFIG_PASSPHRASE"] = "preview"  # noqa: S105 - thrown away

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from alma.core.search_path import python_first
 from alma.pulumi.engine import StackRef
 from alma.system.environment import PYTHON, without_flags
 
@@ -32,7 +33,7 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         self.socket = ours
         self.words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
-        search = [entry or str(Path.cwd()) for entry in sys.path]
+        search = python_first([entry or str(Path.cwd()) for entry in sys.path], environ)
         with theirs:
             self.popen = subprocess.Popen(
                 [

@@ -22,6 +22,7 @@ import yaml
 from alma.errors import BackendError, DefinitionError
 from alma.pulumi.engine import StackRef
 from alma.system import files
+from alma.system.own import require_own
 
 _EXTENSIONS: Final = (".yaml", ".yml", ".json")
 _ENCRYPTION: Final = ("secretsprovider", "encryptedkey", "encryptionsalt")
@@ -29,8 +30,12 @@ _ENCRYPTION: Final = ("secretsprovider", "encryptedkey", "encryptionsalt")
 
 
 def directory_of(ref: StackRef, backend_url: str, environ: Mapping[str, str]) -> Path:
-    """alma's directory for this project on this backend: always the same, not made here."""
+    """alma's directory for this project on this backend: always the same, not made here.
+
+    Raises `RefusedError` where it may be somebody else's: what stands there names plugins to run.
+    """
     home = environ.get("XDG_STATE_HOME") or f"{environ.get('HOME', '/var/lib')}/.local/state"
+    require_own(Path(home), "alma")
     digest = hashlib.sha256(backend_url.encode()).hexdigest()[:12]
     return Path(home) / "alma" / "work" / f"{ref.project}-{digest}"
 
@@ -50,6 +55,7 @@ def write_project(directory: Path, ref: StackRef, cwd: str) -> None:
         project |= _borrowed(Path(ref.work_dir))
     try:
         files.make_directory(directory)
+        require_own(directory.parent, directory.name)
         text = yaml.safe_dump(project, sort_keys=False)
         files.replace(directory / "Pulumi.yaml", text, durable=False)
     except OSError as error:

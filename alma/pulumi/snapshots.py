@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from alma.errors import AlmaError
-from alma.system.files import make_directory, replace
+from alma.system.files import make_directory, open_own, replace
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _LEVEL: Final = 6
@@ -69,7 +69,7 @@ class Snapshots:
             raise SnapshotError("no snapshot of it was kept when the step started")
         path = self._path(digest)
         try:
-            data = gzip.decompress(path.read_bytes())
+            data = _read(path)
         except FileNotFoundError as error:
             raise SnapshotError(f"its snapshot {path} is gone") from error
         except (OSError, EOFError, ValueError, zlib.error) as error:
@@ -109,7 +109,12 @@ class Snapshots:
 
     def _is_whole(self, digest: str) -> bool:
         try:
-            data = gzip.decompress(self._path(digest).read_bytes())
+            data = _read(self._path(digest))
         except (OSError, EOFError, ValueError, zlib.error):
             return False
         return hashlib.sha256(data).hexdigest() == digest
+
+
+def _read(path: Path) -> bytes:
+    with open_own(path) as file:
+        return gzip.decompress(file.read())

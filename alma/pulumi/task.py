@@ -6,13 +6,13 @@ Imports no pulumi.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from alma.core.search_path import python_first
 from alma.core.secret import Secret, secrets_in, unwrap
 from alma.errors import BackendError
 from alma.pulumi.backend import Backend, python_environment
@@ -20,6 +20,7 @@ from alma.pulumi.cli import Cli
 from alma.pulumi.engine import StackRef, UpRequest
 from alma.pulumi.messages import Task, TaskKind
 from alma.pulumi.project import directory_of
+from alma.system import files
 from alma.system.environment import PULUMI, PYTHON, flags_in
 
 _TELLING_PASSPHRASE: Final = 12
@@ -84,7 +85,7 @@ def build_task(
 ) -> Task:
     """The task; its log directory is made. Raises `BackendError` when that cannot be."""
     environment = backend.environment({**environ, **ref.options.env}, operation=operation)
-    search = [entry or str(cwd) for entry in sys.path]
+    search = python_first([entry or str(cwd) for entry in sys.path], environ)
     if not ref.work_dir:
         # A project of its own may have its own Python; an inline program's plugins use ours.
         environment |= python_environment(search)
@@ -127,7 +128,7 @@ def _log_directory(path: str) -> str:
     """Made for this user alone: programs print what they like."""
     directory = Path(path).absolute()
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        files.make_new_directory(directory)
     except OSError as error:
         raise BackendError(
             f"The log directory {directory} cannot be made: {error.strerror}."
@@ -137,6 +138,5 @@ def _log_directory(path: str) -> str:
 
 def _note(log: str, line: str) -> None:
     """Say it before what the CLI says; only for this user to read."""
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "a") as file:
-        file.write(f"alma: {line}\n")
+    with files.open_log(Path(log)) as file:
+        file.write(f"alma: {line}\n".encode())

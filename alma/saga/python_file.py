@@ -18,6 +18,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Final
 
+from alma.core.search_path import python_first
 from alma.errors import AlmaError, DefinitionError
 from alma.saga.saga import Saga
 from alma.steps.step import SAGA_FILE
@@ -125,9 +126,8 @@ def _execute(
 
 
 def _search(directory: Path) -> None:
-    """Let the file import its neighbours, as a script can."""
-    if str(directory) not in sys.path[:1]:
-        sys.path.insert(0, str(directory))
+    """Let the file import its neighbours, as a script can, though none in place of Python's own."""
+    sys.path[:] = python_first([str(directory), *sys.path])
 
 
 def _told(where: str, path: Path, error: BaseException) -> DefinitionError:

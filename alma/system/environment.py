@@ -22,6 +22,8 @@ PYTHON: Final = (
     r"|MALLOCSTATS|SAFEPATH|NOUSERSITE|IOENCODING|BREAKPOINT)"
 )
 """The flags of an interpreter. Where it is and what it may import are none."""
+SAFE_PATH: Final = "PYTHONSAFEPATH"
+"""Has an interpreter look for modules neither beside its script nor where it was started."""
 TERRAFORM: Final = r"TF_(CLI_ARGS(_.*)?|WORKSPACE|DATA_DIR)"
 """Also which state it is: a module's is the one that its directory selects."""
 ANSIBLE: Final = r"ANSIBLE_(STDOUT_CALLBACK|CALLBACK\w*|LOAD_CALLBACK_PLUGINS|RUN_TAGS|SKIP_TAGS)"

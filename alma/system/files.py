@@ -17,7 +17,13 @@ from typing import IO, Any, Final
 CONTENTION_SECONDS: Final = 1.0
 """How long who takes a lock waits for those who only look (`is_locked`): they take microseconds."""
 
+HOME: Final = ".alma"
+"""alma's directory, wherever it is: nothing in it is for others, nor for a repository."""
+
 _SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW
+
+_made: set[Path] = set()
+"""What `make_new_directory` has made: its maker may come back to it."""
 
 
 def make_directory(path: Path) -> None:
@@ -26,12 +32,30 @@ def make_directory(path: Path) -> None:
         return
     make_directory(path.parent)
     try:
-        path.mkdir(0o700)
+        _make(path)
     except FileExistsError:
         if not path.is_dir():  # else another process was faster
             raise
-    else:
-        path.chmod(0o700)
+
+
+def make_new_directory(path: Path) -> None:
+    """Make the directory private, and its missing parents; FileExistsError for somebody else's.
+
+    Whatever another process has made is somebody else's. This one may ask for it again.
+    """
+    path = path.absolute()
+    if path in _made and path.is_dir():
+        return
+    make_directory(path.parent)
+    _make(path)
+    _made.add(path)
+
+
+def _make(path: Path) -> None:
+    path.mkdir(0o700)
+    path.chmod(0o700)  # the umask may have taken more than it should
+    if path.name == HOME:
+        replace(path / ".gitignore", "*\n", durable=False)
 
 
 def require_room(path: Path) -> None:
@@ -54,6 +78,11 @@ def make_empty(path: Path) -> None:
 def open_log(path: Path) -> IO[bytes]:
     """A private file to append to, made when missing."""
     return os.fdopen(_open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab")
+
+
+def open_own(path: Path) -> IO[bytes]:
+    """A file to read that is no link."""
+    return os.fdopen(os.open(path, os.O_RDONLY | _SAFE), "rb")
 
 
 def replace(path: Path, content: bytes | str, *, durable: bool = True) -> None:

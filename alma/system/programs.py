@@ -33,6 +33,9 @@ _DIES: Final = 10.0
 _SLOWEST: Final = 0.05
 """Seconds between two looks at a program that runs."""
 
+PRIVATE: Final = 0o077
+"""The umask of programs that write state: it has secrets in it, and they would let all read it."""
+
 _left: list[subprocess.Popen[bytes]] = []
 """Programs that were left to end by themselves: nobody in this process waits for them."""
 
@@ -41,7 +44,7 @@ _left: list[subprocess.Popen[bytes]] = []
 class Command:
     """What to start. `stdin` is read from a file without a name; None for an empty one.
 
-    `output` is made 0600 and appended to.
+    `output` is made 0600 and appended to. With `private` what it makes is for this user alone.
     """
 
     argv: Sequence[str]
@@ -49,6 +52,7 @@ class Command:
     environment: Mapping[str, str]
     output: Path
     stdin: bytes | None = None
+    private: bool = False
 
 
 class ProgramRunner:
@@ -143,6 +147,7 @@ def _start(command: Command, operation: str) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=PRIVATE if command.private else -1,
         )
 
 
@@ -157,19 +162,36 @@ def _unnamed(content: bytes | None) -> IO[bytes]:
 async def read(
     argv: Sequence[str], cwd: Path, environment: Mapping[str, str], text: bytes | None = None
 ) -> tuple[int, str, str]:
-    """Run what only looks, with `text` on stdin: exit code, stdout and stderr, in memory."""
+    """Run what only looks, with `text` on stdin: exit code, stdout and stderr, in memory.
+
+    Whoever cancels it ends it.
+    """
+    process = _start_quiet(argv, cwd, environment, text)
+    talk = asyncio.ensure_future(asyncio.to_thread(process.communicate))
+    try:
+        out, err = await asyncio.shield(talk)
+    except asyncio.CancelledError:
+        process.kill()
+        await asyncio.wait({talk}, timeout=_DIES)
+        raise
+    return process.returncode or 0, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+
+
+def _start_quiet(
+    argv: Sequence[str], cwd: Path, environment: Mapping[str, str], text: bytes | None
+) -> subprocess.Popen[bytes]:
+    """Not by asyncio: not each of its loops can set a umask."""
     with _unnamed(text) as stdin:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
+        return subprocess.Popen(
+            list(argv),
             cwd=cwd,
             env=dict(environment),
             stdin=stdin,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             start_new_session=True,
+            umask=PRIVATE,
         )
-    out, err = await process.communicate()
-    return process.returncode or 0, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
 
 
 async def wait_for(operation: OpenOperation, names: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,14 +52,19 @@ def test_of_many_steps_the_cause_is_near_the_end(write: Write, cli: Call) -> Non
 
 
 def test_a_file_in_the_place_of_a_module_of_pythons_is_named(
-    write: Write, spawn: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    write: Write,
+    spawn: Callable[..., subprocess.Popen[str]],
+    environment: dict[str, str],
+    tmp_path: Path,
 ) -> None:
+    """PYTHONPATH has chosen it: what only stands beside the saga takes no such place."""
     write(
         "from pathlib import Path\nfrom alma import Saga\nsaga = Saga('s')\n"
         "saga.add_step(Path('done').touch, 'none', name='a')\n"
     )
     (tmp_path / "secrets.py").write_text("KEY = 'x'\n")
-    process = spawn("up")
+    chosen = os.pathsep.join([str(tmp_path), environment["PYTHONPATH"]])
+    process = spawn("up", env={**environment, "PYTHONPATH": chosen})
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2, err
     assert f"{tmp_path / 'secrets.py'} stands in the way of Python's own module secrets" in err

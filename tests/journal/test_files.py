@@ -53,7 +53,7 @@ def test_an_existing_directory_is_left_as_it_is(tmp_path: Path) -> None:
 def test_nothing_is_left_beside_a_closed_journal(path: Path) -> None:
     """A closed journal is one file, which can be copied."""
     fill(path)
-    assert set(files_of(path)) == {"journal.db"}
+    assert set(files_of(path)) == {"journal.db", ".gitignore"}
 
 
 def look(path: Path) -> None:
@@ -292,4 +292,4 @@ def test_the_first_writers_make_one_journal(path: Path) -> None:
     with open_journal(path, write=False) as journal:
         assert {row.run for row in journal.runs()} == {"r0", "r1", "r2", "r3"}
         assert journal.verify().ok
-    assert set(files_of(path)) == {"journal.db"}
+    assert set(files_of(path)) == {"journal.db", ".gitignore"}

@@ -187,6 +187,7 @@ def test_looking_imports_no_pulumi() -> None:
 
 SCRIPT = """
 import asyncio
+import os
 import pulumi
 from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 from alma.pulumi.local import PulumiEngine
@@ -213,7 +214,8 @@ async def main():
     engine = PulumiEngine()
     operation = Operation(id="op", interrupt=asyncio.Event())
     ref = StackRef(project="demo", stack="dev")
-    request = UpRequest(ref=ref, program=serialize_program(program), create=True, log_dir="logs")
+    logs = f"logs-{os.getpid()}"
+    request = UpRequest(ref=ref, program=serialize_program(program), create=True, log_dir=logs)
     result = await engine.up(request, operation)
     print(result.failure, dict(result.outputs), dict(result.changes))
     await engine.close()

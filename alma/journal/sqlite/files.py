@@ -9,10 +9,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from alma.errors import JournalError
+from alma.errors import JournalError, RefusedError
+from alma.system.own import require_own
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 """What SQLite puts beside a database, by suffix (https://sqlite.org/tempfiles.html)."""
+
+PARTS = ("leases", "snapshots", "logs")
+"""What alma keeps beside the database, with the file of its key."""
 
 HINT = "Give another path with --journal."
 
@@ -59,6 +63,10 @@ def _inode(name: str) -> int:
 
 def check(path: Path) -> None:
     """Refuse a path that must not be followed, read or written; a missing file is fine."""
+    try:
+        require_own(path.parent, *PARTS, f"{path.name}.key")
+    except RefusedError as error:
+        raise JournalError(error.message, hint=error.hint) from error
     log = _look(beside(path, "-wal"))
     for candidate in (path, *(beside(path, suffix) for suffix in SIDE_FILES)):
         found = _look(candidate)

@@ -18,16 +18,23 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TextIO
 
 from alma.core.events import Failure
 from alma.core.redaction import Redactor
 from alma.pulumi.messages import Interrupt, Message, Ready, Report, Task, encode, receive
+from alma.system.environment import SAFE_PATH
+from alma.system.files import open_log
+from alma.system.limits import dump_no_core
 from alma.system.processes import identify
 
 
 def main(descriptor: int) -> None:
     """Serve until the other end of the socket is closed; never returns."""
+    dump_no_core()
+    # What a program starts must not speak to the runner in this one's place.
+    os.set_inheritable(descriptor, False)  # noqa: FBT003 - the standard library's signature
     connection = socket.socket(fileno=descriptor)
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
     outbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -93,6 +100,8 @@ def _serve(
         sys.path[:] = list(task.search)
         os.environ.clear()
         os.environ.update(task.environment)
+        # It is for the CLI and its plugins. What the program starts finds what is beside it.
+        os.environ.pop(SAFE_PATH, None)
         return encode(perform(task, tell, running))
     except BaseException as error:  # noqa: BLE001 - whatever it was, the runner must hear of it
         traceback.print_exc()
@@ -138,10 +147,10 @@ def _printing_to(path: str, task: Task) -> Iterator[None]:
     redact = Redactor()
     redact.learn(task.secrets)
     kept = [os.dup(1), os.dup(2)]
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+        with open_log(Path(path)) as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
         with (
             contextlib.redirect_stdout(_Redacting(sys.stdout, redact)),
             contextlib.redirect_stderr(_Redacting(sys.stderr, redact)),
@@ -153,7 +162,7 @@ def _printing_to(path: str, task: Task) -> Iterator[None]:
                 stream.flush()
         os.dup2(kept[0], 1)
         os.dup2(kept[1], 2)
-        for descriptor in (log, *kept):
+        for descriptor in kept:
             os.close(descriptor)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from pulumi import automation
 
 from alma.core.run import RunStatus
+from alma.core.search_path import python_first
 from alma.core.secret import MASK
 from alma.errors import DefinitionError
 from alma.pulumi.backend import Backend, python_environment
@@ -80,7 +81,8 @@ def _selected(
     environment = {**backend.environment(os.environ), **ref.options.env}
     directory = Path(ref.work_dir)
     if not ref.work_dir:
-        environment |= python_environment([entry or str(cwd) for entry in sys.path])
+        search = python_first([entry or str(cwd) for entry in sys.path])
+        environment |= python_environment(search)
         directory = directory_of(ref, backend.url, os.environ)
         write_project(directory, ref, str(cwd))
     workspace = automation.LocalWorkspace(

@@ -29,6 +29,7 @@ from alma.pulumi.project import (
     write_project,
     write_settings,
 )
+from alma.system.files import open_log, open_own
 
 _TAIL: Final = 256 * 1024
 """Bytes of a CLI's output that are looked at after its end: its last words say what failed."""
@@ -73,8 +74,7 @@ class Command(automation.PulumiCommand):
         self, args: list[str], cwd: str, additional_env: Mapping[str, str], text: str | None
     ) -> automation.CommandResult:
         """The same with a text for its stdin, which no process list and no file shows."""
-        descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "ab") as log:
+        with open_log(self.log) as log:
             start = os.fstat(log.fileno()).st_size
             process = self._start(args, cwd, additional_env, log)
         try:
@@ -115,7 +115,7 @@ class Command(automation.PulumiCommand):
         return process
 
     def _tail(self, start: int) -> str:
-        with self.log.open("rb") as log:
+        with open_own(self.log) as log:
             end = log.seek(0, os.SEEK_END)
             log.seek(max(start, end - _TAIL))
             return log.read().decode("utf-8", "replace")

@@ -84,6 +84,7 @@ async def play(
     redact = Redactor()
     redact.learn(list(values.values()))
     private = logs / _PRIVATE
+    files.make_new_directory(logs)
     files.make_directory(private / "env")
     try:
         _write(private / "env" / "extravars", dict(unwrap(dict(values))))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from alma.core.run import RunStatus, SagaState, StepStatus
-from alma.errors import AlmaError
+from alma.errors import AlmaError, RefusedError
 from alma.pulumi import checkpoint, plugins
 from alma.pulumi.backend import Backend
 from alma.pulumi.cli import Cli, find_cli, parse
@@ -31,11 +31,15 @@ async def examine(asked: DoctorOptions) -> Sequence[Check]:
     environ = asked.environ
     cli, found = _cli(environ)
     checks = [found, _sdk(cli), *_plugins(cli, environ)]
-    state = StateDoctor(asked, cli)
+    checks += Check.flags("Pulumi", environ, PULUMI, PYTHON)
+    try:
+        state = StateDoctor(asked, cli)
+    except RefusedError as error:  # nothing in it is looked at
+        checks.append(Check(name="backend", level="fail", message=error.message, mend=error.hint))
+        return checks
     for backend, refs in state.backends.items():
         checks += _needed(refs, backend, cli, environ)
     checks += await state.examine()
-    checks += Check.flags("Pulumi", environ, PULUMI, PYTHON)
     for run in asked.runs:
         checks += _of_run(run, state)
     return checks

@@ -214,6 +214,7 @@ class Terraform:
             environment=self.environment(),
             output=raw,
             stdin=stdin,
+            private=True,
         )
         code = await programs.run(command)
         if code is None:
@@ -234,7 +235,8 @@ def clean(logs: Path, redact: Redactor | None) -> tfui.TerraformLog:
     """
     raw = logs / RAW
     try:
-        text = raw.read_text(encoding="utf-8", errors="replace")
+        with files.open_own(raw) as said:
+            text = said.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return tfui.TerraformLog()
     account = tfui.read(text, quiet=redact is None)
@@ -251,7 +253,7 @@ def _not_started(command: str) -> CommandResult:
 
 def _link(logs: Path) -> Path:
     """The name by which Terraform reads its stdin as JSON."""
-    files.make_directory(logs)
+    files.make_new_directory(logs)
     link = logs / "stdin.tfvars.json"
     if not link.is_symlink():
         link.symlink_to("/dev/stdin")

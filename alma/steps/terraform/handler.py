@@ -141,7 +141,7 @@ class TerraformHandler:
         if inputs is None:
             return foreseen
         with tempfile.TemporaryDirectory() as logs:
-            account = await self.terraform.plan(inputs, Path(logs))
+            account = await self.terraform.plan(inputs, Path(logs, "plan"))
         if account is None:
             what = f"{what}; its changes are known after `terraform init`"
             return StepPreview(what=what, undo=undo, undoable=undoable, way=way)
