@@ -3,9 +3,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from alma.pulumi.cli import find_cli
+from tests.pulumi_command import install
+from tests.vault import vault
 
 pytest_plugins = ["tests.providers.plugin", "tests.services.plugin"]
 
@@ -46,12 +51,37 @@ def pulumi_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.fixture(scope="session")
+def pulumi_command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
+    """The `pulumi` of all tests, over the CLI on PATH if there is one."""
+    found = shutil.which("pulumi")
+    if found is None:
+        yield None
+        return
+    with vault() as url:
+        yield install(tmp_path_factory.mktemp("bin"), str(Path(found).absolute()), url)
+
+
+@pytest.fixture(scope="session")
+def known_version(
+    pulumi_command: Path | None, tmp_path_factory: pytest.TempPathFactory
+) -> Path | None:
+    """What alma keeps of the CLI's version, once it has been used."""
+    if pulumi_command is None:
+        return None
+    cache = tmp_path_factory.mktemp("cache")
+    find_cli({**os.environ, "PATH": str(pulumi_command.parent), "XDG_CACHE_HOME": str(cache)})
+    return next((cache / "alma").iterdir())
+
+
 @pytest.fixture(autouse=True)
 def isolated(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path_factory: pytest.TempPathFactory,
     tmp_path: Path,
     pulumi_home: Path,
+    pulumi_command: Path | None,
+    known_version: Path | None,
 ) -> None:
     """Keep each test off the home directory and off every real backend.
 
@@ -67,6 +97,12 @@ def isolated(
     monkeypatch.setenv("PULUMI_SKIP_UPDATE_CHECK", "1")
     # Short-lived CLIs by the thousand: what each would spend on its garbage is a tenth of its time.
     monkeypatch.setenv("GOGC", "off")
+    if pulumi_command is not None:
+        monkeypatch.setenv("PATH", str(pulumi_command.parent), prepend=os.pathsep)
+    if known_version is not None:
+        cache = home / ".cache" / "alma"
+        cache.mkdir(parents=True, mode=0o700)
+        shutil.copy(known_version, cache)
     accounts = [name for name in os.environ if name.startswith(FOREIGN_PREFIXES)]
     for name in (*FOREIGN, *FOREIGN_SIZE, *accounts):
         monkeypatch.delenv(name, raising=False)
@@ -74,13 +110,18 @@ def isolated(
 
 
 @pytest.fixture(scope="session")
-def pulumi_cli() -> Path:
+def pulumi_cli(pulumi_command: Path | None) -> Path:
     """The Pulumi CLI on PATH; tests that need the real engine ask for it."""
-    command = shutil.which("pulumi")
-    if command is None:
+    if pulumi_command is None:
         pytest.fail(
             "There is no Pulumi CLI here: run the tests by `nox -s tests`, "
             "or put the Pulumi CLI on PATH.",
             pytrace=False,
         )
-    return Path(command)
+    return pulumi_command
+
+
+@pytest.fixture
+def under_a_passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New stacks have the key that alma's own passphrase gives, as users' have: it is tested."""
+    monkeypatch.setenv("ALMA_TEST_PASSPHRASE", "1")

@@ -18,10 +18,6 @@ from alma.runner import recorder
 from tests.benchmarks.arms.stage import stage
 from tests.benchmarks.room import Room, projects
 
-WRAPPER = """#!/bin/sh
-echo "$*" >>"{log}"
-exec "{pulumi}" "$@"
-"""
 LISTING = """
 import sys
 from alma.cli import main
@@ -59,14 +55,15 @@ for number in range(3):
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pulumi_cli: Path) -> Path:
+def calls(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    pulumi_cli: Path,  # noqa: ARG001 - it must be there
+) -> Path:
     """The file that gets a line for each CLI process."""
-    folder, log = tmp_path / "bin", tmp_path / "calls"
-    folder.mkdir()
+    log = tmp_path / "calls"
     log.touch()
-    (folder / "pulumi").write_text(WRAPPER.format(log=log, pulumi=pulumi_cli))
-    (folder / "pulumi").chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    monkeypatch.setenv("ALMA_TEST_ARGV", str(log))
     return log
 
 

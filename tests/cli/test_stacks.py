@@ -215,6 +215,7 @@ def test_doctor_names_a_dead_lock_and_writes_nothing(
     assert names(tmp_path / ".alma") == ["state"]
 
 
+@pytest.mark.usefixtures("under_a_passphrase")
 def test_prune_removes_what_no_run_needs(write: Write, cli: Call) -> None:
     write(STACKS)
     assert cli("up").exit_code == 0

@@ -22,14 +22,11 @@ THREE = ("r0", "r1", "r2")
 
 
 @pytest.fixture
-async def arenas(
-    tmp_path: Path, pulumi_cli: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[list[Arena]]:
+async def arenas(tmp_path: Path, pulumi_cli: Path) -> AsyncIterator[list[Arena]]:
     """The same three times, each in a directory of its own; the fake comes first."""
     made: list[Any] = [FakeArena(FakeEngine(), _directory(tmp_path / "fake"))]
     tools = _directory(tmp_path / "bin")
     install(tools)
-    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "agree")
     for kind, folder in ((StubArena, tools), (RealArena, pulumi_cli.parent)):
         root = _directory(tmp_path / kind.__name__)
         for part in ("world/things", "world/pids"):
@@ -38,7 +35,6 @@ async def arenas(
             "PATH": f"{folder}:{pulumi_cli.parent}:/usr/bin:/bin",
             "HOME": str(root),
             "PULUMI_HOME": str(root / "home"),
-            "PULUMI_CONFIG_PASSPHRASE": "agree",
             "STUB_WORLD": str(root / "world"),
         }
         made.append(kind(PulumiEngine(cwd=root, environ=environ), root))

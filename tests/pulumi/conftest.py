@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import stat
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,17 +20,6 @@ from alma.pulumi.engine import OperationResult, StackRef, UpRequest
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.programs import serialize_program
 from tests.pulumi import programs
-from tests.restore.vault import vault
-
-WRAPPER = """#!/bin/sh
-# Notes each Pulumi process that is started, then is that process; a new stack gets the provider
-# of secrets that a test chose.
-printf '%s\\n' "$*" >> "$ALMA_TEST_ARGV"
-case "$*" in
-*"stack init"*) set -- "$@" ${{ALMA_TEST_SECRETS:+--secrets-provider "$ALMA_TEST_SECRETS"}} ;;
-esac
-exec "{pulumi}" "$@"
-"""
 
 
 @dataclass
@@ -113,45 +100,20 @@ class Place:
         return [p for role, p in self.processes[operation.id] if role == "worker"][-1]
 
 
-@pytest.fixture(scope="session")
-def pulumi() -> str:
-    """The real CLI; without it there is nothing to test, so its absence is a failure."""
-    found = shutil.which("pulumi")
-    if found is None:
-        pytest.fail("the Pulumi CLI is not on PATH", pytrace=False)
-    return str(Path(found).absolute())
-
-
 @pytest.fixture
-def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pulumi: str) -> Path:
-    """A working directory, and a `pulumi` on PATH that notes its arguments."""
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pulumi_cli: Path) -> Path:  # noqa: ARG001 - it must be there
+    """A working directory, and a place for commands that come first on PATH.
+
+    The arguments of each Pulumi process are noted.
+    """
     work = tmp_path / "work"
     work.mkdir()
     tools = tmp_path / "bin"
     tools.mkdir()
-    wrapper = tools / "pulumi"
-    wrapper.write_text(WRAPPER.format(pulumi=pulumi))
-    wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("ALMA_TEST_ARGV", str(tmp_path / "argv"))
-    path = [str(tools), str(Path(pulumi).parent), os.environ["PATH"]]
-    monkeypatch.setenv("PATH", os.pathsep.join(path))
+    monkeypatch.setenv("PATH", str(tools), prepend=os.pathsep)
     monkeypatch.chdir(work)
     return work
-
-
-@pytest.fixture(scope="session")
-def vault_url() -> Iterator[str]:
-    """A vault for the keys of stacks."""
-    with vault() as url:
-        yield url
-
-
-@pytest.fixture
-def keys_in_vault(vault_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """New stacks have their key in a vault: no process of the CLI derives one of a passphrase."""
-    monkeypatch.setenv("VAULT_SERVER_URL", vault_url)
-    monkeypatch.setenv("VAULT_SERVER_TOKEN", "any")
-    monkeypatch.setenv("ALMA_TEST_SECRETS", "hashivault://key")
 
 
 @pytest.fixture

@@ -24,9 +24,6 @@ from alma.system import processes
 from tests.pulumi import programs
 from tests.pulumi.conftest import Place, environment, python, until
 
-# The passphrase is not what these show.
-pytestmark = pytest.mark.usefixtures("keys_in_vault")
-
 
 def _spawn(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(python(*arguments), **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,11 +114,13 @@ def test_an_event_that_cannot_be_noted_is_missing() -> None:
     ids=["as they are", "one lost", "the last one lost", "one that the SDK does not know"],
 )
 async def test_a_success_that_is_not_all_told_is_none(
-    place: Place, pulumi: str, change: str, *, told: bool
+    place: Place, pulumi_cli: Path, change: str, *, told: bool
 ) -> None:
     """What was made to last, or is in doubt, would be missing from an undo's account."""
     script = place.argv.parent / "bin" / "pulumi"
-    script.write_text(THROUGH_A_PROXY.format(python=sys.executable, pulumi=pulumi, change=change))
+    names = {"python": sys.executable, "pulumi": pulumi_cli, "change": change}
+    script.write_text(THROUGH_A_PROXY.format(**names))
+    script.chmod(0o755)
     result = await place.up(programs.one)
     if told:
         assert result.failure is None

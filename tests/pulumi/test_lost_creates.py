@@ -22,9 +22,6 @@ from alma.runner.settings import Settings
 from tests.pulumi.conftest import until
 from tests.runner.helpers import ended
 
-# The passphrase is not what these show.
-pytestmark = pytest.mark.usefixtures("keys_in_vault")
-
 
 class FileProvider(ResourceProvider):
     """The world is a directory: a file each. A create waits for `gate` before it makes it."""

@@ -20,7 +20,6 @@ from alma.runner.settings import Settings
 from alma.runner.start import up
 from tests.pulumi import programs
 from tests.pulumi.conftest import Place, until
-from tests.restore.vault import vault
 from tests.runner.helpers import ended
 
 PROJECT = """
@@ -61,16 +60,13 @@ async def test_settings_with_a_salt_are_previewed(
 
 
 async def test_a_new_stack_is_made_with_the_settings_secrets_provider(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
+    directory: Path,
 ) -> None:
     """Else its state would be under a passphrase of alma's."""
-    with vault() as url:
-        monkeypatch.setenv("VAULT_SERVER_URL", url)
-        monkeypatch.setenv("VAULT_SERVER_TOKEN", "any")
-        folder = project(directory, settings="secretsprovider: hashivault://alma\n")
-        saga = Saga("team")
-        saga.add_stack("net", work_dir=folder)
-        result = await ended(up(saga, settings=Settings()))
+    folder = project(directory, settings="secretsprovider: hashivault://alma\n")
+    saga = Saga("team")
+    saga.add_stack("net", work_dir=folder)
+    result = await ended(up(saga, settings=Settings()))
     assert result.state is SagaState.COMPLETED, result.error
     (path,) = (directory / ".alma/state/.pulumi/stacks").rglob("dev.json")
     kept = json.loads(path.read_text())["checkpoint"]["latest"]["secrets_providers"]

@@ -19,9 +19,6 @@ from alma.pulumi.programs import code_digest, serialize_program
 from tests.pulumi import programs
 from tests.pulumi.conftest import Place, environment, python
 
-# The passphrase is not what these show.
-pytestmark = pytest.mark.usefixtures("keys_in_vault")
-
 CONNECTED = socket.socket()
 CONNECTED.close()
 

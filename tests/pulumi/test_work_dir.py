@@ -82,14 +82,14 @@ async def test_a_project_goes_up_and_down_and_its_directory_stays(
 
 
 async def test_a_destroy_needs_neither_the_project_nor_its_language(
-    place: Place, shop: StackRef, monkeypatch: pytest.MonkeyPatch, pulumi: str
+    place: Place, shop: StackRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await _up(place, shop, token=Secret("t"))
     shutil.rmtree(shop.work_dir)
     bare = place.root / "bare"
     bare.mkdir()
     for name in ("pulumi", "pulumi-resource-pulumi-python"):
-        (bare / name).symlink_to(Path(pulumi).with_name(name))
+        (bare / name).symlink_to(str(shutil.which(name)))
     monkeypatch.setenv("PATH", os.pathsep.join([str(bare), "/usr/bin", "/bin"]))
     gone = await place.engine.destroy(shop, str(place.logs()), place.operation())
     assert gone.failure is None, gone.failure

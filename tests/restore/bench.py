@@ -33,7 +33,7 @@ from alma.pulumi.supervisor import Supervisor
 from tests.pulumi.conftest import Place
 from tests.restore.conftest import Lab, described, differing
 from tests.restore.deployments import Deployment, cases, program_of
-from tests.restore.vault import empty_stack, opened, vault
+from tests.vault import empty_stack, opened, vault
 
 CHUNK: Final = 25
 """Cases to a seed, as in the tests: what fails here fails there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ import pytest
 
 from alma.pulumi.deployment import entries_of, open_current, opened
 from alma.pulumi.engine import OperationResult, RestoreRequest, RestoreResult, StackRef
-from tests.pulumi.conftest import Place, directory, place, pulumi  # noqa: F401 - fixtures
+from tests.pulumi.conftest import Place, directory, place  # noqa: F401 - fixtures
 from tests.restore.things import world_of
-from tests.restore.vault import empty_stack, vault
+from tests.vault import empty_stack
 
 _VOLATILE = frozenset({"created", "modified", "sourcePosition", "stackTrace", "aliases"})
 
@@ -107,13 +107,6 @@ def _described(entry: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return f"{entry['urn']} {fields.get('id', '')}", fields
 
 
-@pytest.fixture(scope="session")
-def vault_url() -> Iterator[str]:
-    """A vault for the keys of the labs' stacks."""
-    with vault() as url:
-        yield url
-
-
 @pytest.fixture
 def lab(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:  # noqa: F811
     """A stack, an empty world, and its provider on PATH."""
@@ -130,8 +123,6 @@ def lab(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:  
 
 
 @pytest.fixture
-def key_in_vault(lab: Lab, vault_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lab's stack is there, its key in a vault: no CLI derives one of a passphrase."""
-    monkeypatch.setenv("VAULT_SERVER_URL", vault_url)
-    monkeypatch.setenv("VAULT_SERVER_TOKEN", "any")
+def made_already(lab: Lab) -> None:
+    """The lab's stack is there, which saves a process of the CLI."""
     empty_stack(lab.place.root / ".alma" / "state", lab.ref.project, lab.stack)

@@ -171,6 +171,7 @@ def test_where_there_is_none_it_is_said_which_there_are(shell: Shell) -> None:
     assert len(shell.json("runs")) == 2
 
 
+@pytest.mark.usefixtures("under_a_passphrase")
 def test_refused_where_it_is_not_what_alma_left(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

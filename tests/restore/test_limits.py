@@ -233,6 +233,7 @@ async def test_restoring_twice_changes_nothing(lab: Lab) -> None:
     assert set(again.changes) == {"same"}
 
 
+@pytest.mark.usefixtures("under_a_passphrase")
 async def test_without_its_passphrase_it_is_refused(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

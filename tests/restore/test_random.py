@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.pulumi.conftest import pulumi  # noqa: F401 - a fixture
 from tests.restore.bench import CHUNK, bench
 
 SEEDS = int(os.environ.get("ALMA_RESTORE_SEEDS", "4"))
@@ -16,14 +15,9 @@ SEEDS = int(os.environ.get("ALMA_RESTORE_SEEDS", "4"))
 
 @pytest.mark.timeout(30 * CHUNK)
 @pytest.mark.parametrize("number", range(SEEDS))
-def test_any_update_is_undone(
-    number: int,
-    tmp_path: Path,
-    pulumi: str,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("pulumi_cli")
+def test_any_update_is_undone(number: int, tmp_path: Path) -> None:
     """State, outputs and the provider's own world; a preview of the program shows only `same`."""
-    monkeypatch.setenv("PATH", str(Path(pulumi).parent), prepend=os.pathsep)
     done: list[int] = []
     with bench(tmp_path) as at:
         at.check(number, CHUNK, done)

@@ -17,7 +17,7 @@ from tests.providers.docker.container import Container
 from tests.providers.docker.durations import nanoseconds
 from tests.providers.docker.network import Network
 from tests.providers.docker.volume import Volume
-from tests.pulumi.conftest import Place, directory, place, pulumi  # noqa: F401 - fixtures
+from tests.pulumi.conftest import Place, directory, place  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("stand_in")
 

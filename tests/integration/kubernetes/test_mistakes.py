@@ -8,7 +8,7 @@ from typing import Any
 
 from alma import Secret
 from stacks.kubernetes import app, settings
-from tests.pulumi.conftest import Place, directory, place, pulumi  # noqa: F401 - fixtures
+from tests.pulumi.conftest import Place, directory, place  # noqa: F401 - fixtures
 
 APP = {"namespace": "n", "image": "i"}
 MISTAKES: list[tuple[Callable[[], None], dict[str, Any], str]] = [

@@ -16,7 +16,7 @@ from kubernetes.client import CoreV1Api
 from alma import Secret
 from tests.integration.kubernetes import programs
 from tests.integration.kubernetes.cluster import Cluster
-from tests.pulumi.conftest import Place, directory, place, pulumi  # noqa: F401 - fixtures
+from tests.pulumi.conftest import Place, directory, place  # noqa: F401 - fixtures
 
 
 class Stack:
