@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -138,13 +139,7 @@ class _SqliteRows:
         What others added to the schema is not looked at.
         """
         found = dict(self._select(_SCHEMA))
-        pristine = sqlite3.connect(":memory:", isolation_level=None)
-        try:
-            create(pristine)
-            wanted = pristine.execute(_SCHEMA).fetchall()
-        finally:
-            pristine.close()
-        for name, sql in wanted:
+        for name, sql in _pristine_schema():
             if name not in found:
                 return f"{name} is missing from the schema"
             if found[name] != sql:
@@ -168,6 +163,17 @@ class _SqliteRows:
             if is_passing(error):
                 raise
             raise UnreadableError(f"the file is damaged: {error}") from error
+
+
+@cache
+def _pristine_schema() -> list[tuple[str, str]]:
+    """What a new journal is made of: the name of each table, guard and view, and its SQL."""
+    pristine = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        create(pristine)
+        return pristine.execute(_SCHEMA).fetchall()
+    finally:
+        pristine.close()
 
 
 def lock_path(journal: Path, target: str) -> Path:

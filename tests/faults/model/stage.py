@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from alma.pulumi.engine import (
 from alma.testing import FakeEngine, FakeProgram, Life
 from alma.testing.world import FakeWorld, resource_of
 from tests.faults.model.case import CANARY, STACK, Case, Turn
+
+Row = tuple[str, int, str, int, str, dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,8 @@ class Stage:
     latest: RunStatus | None = None
     ends: list[str] = field(default_factory=list)
     """How each runner ended: a state, INTERRUPTED, `refused`, or `died`."""
+    durable: list[Row] = field(default_factory=list)
+    """The journal's rows so far."""
     frozen: int = 0
     """Events in the journal when another runner took the lease over."""
     effects: int = 0
@@ -128,13 +133,19 @@ class Stage:
 
     # -- the watch over effects ------------------------------------------------------------
 
-    def rows(self) -> list[tuple[str, int, str, int, str, dict[str, Any]]]:
-        """What is durable, read past alma: run, epoch, type, seq, step, data."""
-        with sqlite3.connect(f"{self.journal.as_uri()}?mode=ro", uri=True) as connection:
-            query = "SELECT run, epoch, type, seq, step, data FROM events ORDER BY position"
-            found = connection.execute(query).fetchall()
-        connection.close()
-        return [(*row[:5], json.loads(row[5])) for row in found]
+    def rows(self) -> list[Row]:
+        """What is durable, read past alma: run, epoch, type, seq, step, data.
+
+        Only what is new is read: that the rest stays as it was is held by `check_journal`.
+        """
+        query = (
+            "SELECT run, epoch, type, seq, step, data FROM events WHERE position > ? "
+            "ORDER BY position"
+        )
+        with closing(sqlite3.connect(f"{self.journal.as_uri()}?mode=ro", uri=True)) as connection:
+            found = connection.execute(query, (len(self.durable),)).fetchall()
+        self.durable += [(*row[:5], json.loads(row[5])) for row in found]
+        return self.durable
 
     def effect(self, kinds: tuple[str, ...], index: int, operation: str = "") -> str:
         """Something is about to change the world: its intent must stand; returns the run."""
