@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import time
 import zlib
 from collections.abc import Mapping
@@ -52,7 +53,9 @@ class Snapshots:
         try:
             make_directory(self.directory)
             if self._is_whole(digest):
-                os.utime(self._path(digest))  # it is needed again, as `prune` must see
+                os.utime(
+                    self._path(digest), follow_symlinks=False
+                )  # it is needed again, as `prune` must see
             else:
                 replace(self._path(digest), gzip.compress(data, _LEVEL, mtime=0))
         except OSError as error:
@@ -87,16 +90,24 @@ class Snapshots:
     def need(self, digest: str) -> None:
         """Keep it from `prune` until the journal says who needs it."""
         with suppress(FileNotFoundError):
-            os.utime(self._path(digest))
+            os.utime(self._path(digest), follow_symlinks=False)
 
     def digests(self, *, older: float = 0.0) -> set[str]:
-        """All that are kept, and were last needed more than so many seconds ago."""
-        limit = time.time() - older
-        return {
-            path.name.partition(".")[0]
-            for path in self.directory.glob("*.json.gz")
-            if path.stat().st_mtime <= limit
-        }
+        """All that are kept, and were last needed more than so many seconds ago.
+
+        What has another name, or is a link, alma has not made: it is nobody's to restore or remove.
+        """
+        limit, found = time.time() - older, set[str]()
+        if self.directory.is_symlink():
+            return found
+        for path in self.directory.glob("*.json.gz"):
+            digest = path.name.removesuffix(".json.gz")
+            if _DIGEST.fullmatch(digest):
+                with suppress(FileNotFoundError):
+                    seen = path.lstat()
+                    if stat.S_ISREG(seen.st_mode) and seen.st_mtime <= limit:
+                        found.add(digest)
+        return found
 
     def remove(self, digest: str) -> Path:
         """Remove one."""
