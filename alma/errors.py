@@ -73,3 +73,7 @@ class StaleEpochError(RefusedError):
 
 class JournalError(RefusedError):
     """The journal cannot be opened, read, trusted or written."""
+
+
+class UntrustedJournalError(JournalError):
+    """Somebody else may have written into the journal: what it says is not acted on."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from alma.pulumi.cli import find_cli
+from alma.system.files import make_directory
 from tests.pulumi_command import install
 from tests.vault import vault
 
@@ -74,6 +76,21 @@ def known_version(
     return next((cache / "alma").iterdir())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def journal_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The key that journals are known by, one for all tests; fixtures of a wider scope use it too.
+
+    To make it takes a disk's time.
+    """
+    key = tmp_path_factory.mktemp("state") / "alma" / "journal.key"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(key.parents[1]))
+        key.parent.mkdir(mode=0o700)
+        key.write_text(f"{base64.urlsafe_b64encode(os.urandom(32)).decode()}\n")
+        key.chmod(0o600)
+        yield key
+
+
 @pytest.fixture(autouse=True)
 def isolated(
     monkeypatch: pytest.MonkeyPatch,
@@ -82,6 +99,7 @@ def isolated(
     pulumi_home: Path,
     pulumi_command: Path | None,
     known_version: Path | None,
+    journal_key: Path,
 ) -> None:
     """Keep each test off the home directory and off every real backend.
 
@@ -93,6 +111,8 @@ def isolated(
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(home / ".local" / "state"))
+    make_directory(home / ".local" / "state" / "alma")
+    shutil.copy(journal_key, home / ".local" / "state" / "alma")
     monkeypatch.setenv("PULUMI_HOME", str(pulumi_home))
     monkeypatch.setenv("PULUMI_SKIP_UPDATE_CHECK", "1")
     # Short-lived CLIs by the thousand: what each would spend on its garbage is a tenth of its time.

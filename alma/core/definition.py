@@ -201,6 +201,12 @@ class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
 def check_dag(definition: Definition) -> None:
     """Raise DefinitionError for an unknown step or a cycle, naming the steps."""
+    check_names(definition)
+    definition.order  # noqa: B018 - worked out once, and refuses a cycle
+
+
+def check_names(definition: Definition) -> None:
+    """Raise DefinitionError for an unknown step that another one waits for."""
     known = {step.name for step in definition.steps}
     for step in definition.steps:
         for name in step.dependencies:
@@ -209,7 +215,6 @@ def check_dag(definition: Definition) -> None:
                     f'Step "{step.name}" comes after "{name}", which is no step of '
                     f'saga "{definition.saga}".'
                 )
-    definition.order  # noqa: B018 - worked out once, and refuses a cycle
 
 
 def _checked_url(url: object) -> str:

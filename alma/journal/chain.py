@@ -18,7 +18,16 @@ from typing import Final
 
 from msgspec import Struct
 
-from alma.journal.store import EventRow, LeaseRow, Reader, RunRow, UnreadableError, to_event
+from alma.journal.store import (
+    EventRow,
+    LeaseRow,
+    Reader,
+    RunRow,
+    SealRow,
+    UnreadableError,
+    from_stamp,
+    to_event,
+)
 
 GENESIS: Final = "0" * 64
 """What the first row of a chain names as the hash before it."""
@@ -71,6 +80,11 @@ def row_hash(prev: str, columns: Iterable[str | int | float]) -> str:
     return sha256(_COLUMNS.encode([prev, *columns]).encode()).hexdigest()
 
 
+def add_to_digest(digest: str, hash_: str) -> str:
+    """The digest of a run's events with one more, by its hash; an empty one before the first."""
+    return sha256(f"{digest}{hash_}".encode()).hexdigest()
+
+
 def hash_problem(row: EventRow | LeaseRow) -> str:
     """What is wrong with the row's own hash, or an empty string."""
     try:
@@ -78,6 +92,15 @@ def hash_problem(row: EventRow | LeaseRow) -> str:
     except (TypeError, ValueError):  # a blob or a NULL where text was
         expected = ""
     return "" if row.hash == expected else "its content does not match its hash: it was edited"
+
+
+def lease_problem(row: LeaseRow) -> str:
+    """What is wrong with a lease by itself, or an empty string."""
+    try:
+        from_stamp(row.acquired_at)
+    except (TypeError, ValueError) as error:
+        return f"its time is none: {error}"
+    return hash_problem(row)
 
 
 def row_problem(row: EventRow, seq: int) -> str:
@@ -91,8 +114,11 @@ def decode_problem(row: EventRow) -> str:
     """Why the row is no event that this version understands, or an empty string."""
     try:
         to_event(row)
+        from_stamp(row.at)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         return f"it is no event that this version of alma understands: {error}"
+    except RecursionError:
+        return "it is no event that this version of alma understands: it is nested too deep"
     return ""
 
 
@@ -103,6 +129,7 @@ class ChainWalk:
         """`leases` are the runs that leases were taken for, by target and epoch."""
         self._runs, self._leases = dict(runs), leases
         self._seen: dict[str, int] = {}
+        self._digests: dict[str, str] = {}
         self._epochs: dict[str, int] = {}
         self.head = Head()
 
@@ -113,6 +140,7 @@ class ChainWalk:
             return Break(position=row.position, run=row.run, seq=row.seq, problem=problem)
         self.head = Head(position=row.position, hash=row.hash)
         self._seen[row.run] = row.seq
+        self._digests[row.run] = add_to_digest(self._digests.get(row.run, ""), row.hash)
         return None
 
     def end(self) -> Break | None:
@@ -122,6 +150,18 @@ class ChainWalk:
                 problem = "the run is listed and its events are missing"
                 return Break(position=run.position, run=run.run, seq=1, problem=problem)
         return None
+
+    def held_against(self, seals: Iterable[SealRow]) -> str:
+        """What the seals know otherwise: they need no key to say that a tail is missing."""
+        for seal in seals:
+            seen = self._seen.get(seal.run, 0)
+            if seen < seal.seq:
+                return f"run {seal.run}: of its {seal.seq} events {seal.seq - seen} are missing"
+            if seen > seal.seq:
+                return f"run {seal.run}: {seen - seal.seq} events were added after its seal"
+            if self._digests[seal.run] != seal.digest:
+                return f"run {seal.run}: its events are not those that its seal is of"
+        return ""
 
     def _problem(self, row: EventRow) -> str:
         expected = self.head.position + 1
@@ -176,7 +216,7 @@ def lease_break(rows: Iterable[LeaseRow]) -> str:
         which = f"lease {row.number} (epoch {row.epoch} of {row.target})"
         if row.number != number:
             return f"lease {number} is missing before {which}"
-        if problem := hash_problem(row):
+        if problem := lease_problem(row):
             return f"{which}: {problem}"
         if row.prev != prev or row.epoch != epochs.get(row.target, 0) + 1:
             return f"{which} does not follow the lease before it"
@@ -193,7 +233,9 @@ def verify(reader: Reader, expected: Head | None) -> Verdict:
         walk = ChainWalk(listed, {(lease.target, lease.epoch): lease.run for lease in leases})
         runs = len(listed)
         broken = _along(reader, walk, expected)
-        if broken is None and (problem := lease_break(leases) or reader.problem()):
+        if broken is None and (
+            problem := lease_break(leases) or walk.held_against(reader.seals()) or reader.problem()
+        ):
             broken = Break(position=0, run="", seq=0, problem=problem)
     except UnreadableError as error:
         broken = Break(position=0, run="", seq=0, problem=str(error))

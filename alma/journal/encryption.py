@@ -43,6 +43,18 @@ class Keys:
         """By which variable the user chose the key; empty: alma's own."""
         return next((name for name in (KEY, KEY_FILE) if self._environ.get(name)), "")
 
+    def outside(self) -> list[str]:
+        """The keys that the user gave, where whoever writes the journal did not put them.
+
+        A file beside the journal comes with it. Raises AuthenticationError as `read` does.
+        """
+        beside = self.own.parent.resolve()
+        if self.chosen == KEY_FILE and Path(self._environ[KEY_FILE]).resolve().is_relative_to(
+            beside
+        ):
+            return []
+        return self._read_chosen()
+
     def prepare(self) -> None:
         """Have a key, before anything is done whose outcome may need it.
 
@@ -133,11 +145,11 @@ class Keys:
 
     def _read_chosen(self) -> list[str]:
         if self.chosen == KEY:
-            return _checked(self._environ[KEY].replace(",", " ").split(), KEY)
+            return checked_keys(self._environ[KEY].replace(",", " ").split(), KEY)
         if self.chosen == KEY_FILE:
             path = Path(self._environ[KEY_FILE])
             try:
-                return _checked(path.read_text(encoding="ascii").split(), str(path))
+                return checked_keys(path.read_text(encoding="ascii").split(), str(path))
             except (OSError, ValueError) as error:
                 raise AuthenticationError(
                     f"The journal's key file {path} cannot be read: {error}.",
@@ -160,14 +172,15 @@ def new_key() -> str:
 def _keys_in(own: Path) -> list[str]:
     try:
         with files.open_own(own) as file:
-            return _checked(file.read().decode("ascii").split(), str(own))
+            return checked_keys(file.read().decode("ascii").split(), str(own))
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
         raise AuthenticationError(f"The journal's key {own} cannot be read: {error}.") from error
 
 
-def _checked(keys: list[str], where: str) -> list[str]:
+def checked_keys(keys: list[str], where: str) -> list[str]:
+    """The keys, each of which is one; AuthenticationError, which says where they stand."""
     for key in keys:
         try:
             sound = len(base64.b64decode(key, altchars=b"-_", validate=True)) == _KEY_BYTES

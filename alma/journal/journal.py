@@ -20,7 +20,16 @@ from msgspec.structs import replace
 from alma.core.events import Event, Process, Recorded, RunCreated
 from alma.errors import JournalError, RunNotFoundError, StaleEpochError
 from alma.journal import lease as leases
-from alma.journal.chain import GENESIS, Head, Verdict, row_hash, row_problem, verify
+from alma.journal import ownership
+from alma.journal.chain import (
+    GENESIS,
+    Head,
+    Verdict,
+    add_to_digest,
+    row_hash,
+    row_problem,
+    verify,
+)
 from alma.journal.lease import Holder, Lease
 from alma.journal.store import (
     EventRow,
@@ -35,6 +44,7 @@ from alma.journal.store import (
 
 if TYPE_CHECKING:
     from alma.journal.encryption import Keys
+    from alma.journal.seals import Seals
 
 SHOWN: Final = 5
 """How many ids a RunNotFoundError names."""
@@ -54,6 +64,7 @@ class Journal:
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._clock = clock
+        self._acts = False
 
     @property
     def path(self) -> Path:
@@ -66,6 +77,13 @@ class Journal:
         from alma.journal.encryption import Keys  # who only looks needs none
 
         return Keys(self.path, os.environ)
+
+    @cached_property
+    def seals(self) -> Seals:
+        """By which it is known as this user's own."""
+        from alma.journal.seals import Seals  # who only looks needs none
+
+        return Seals(self.keys, os.environ)
 
     def close(self) -> None:
         """Close it; the second time does nothing."""
@@ -150,6 +168,7 @@ class Journal:
                 place = self._add_run(writer, place, drafts[0], create)
             self._check_place(place, run, lease, drafts)
             added, prev = [], place.hash or GENESIS
+            digest = ownership.digest_so_far(writer, self.seals, self.path, run, place.seq)
             for number, (draft, data) in enumerate(zip(drafts, texts, strict=True), start=1):
                 position, seq, event = place.position + number, place.seq + number, draft.event
                 at = to_stamp(draft.at)
@@ -158,6 +177,8 @@ class Journal:
                 writer.add_event(row)
                 added.append(replace(draft, seq=seq, epoch=row.epoch, hash=row.hash))
                 prev = row.hash
+                digest = add_to_digest(digest, prev)
+            writer.put_seal(self.seals.make(run, added[-1].seq, prev, digest))
             return added
 
         what = " and ".join(draft.event.type for draft in drafts)
@@ -198,9 +219,16 @@ class Journal:
     def events(self, run: str, after: int = 0) -> list[Recorded]:
         """The run's events in order, those with a seq above `after`; [] for an unknown run.
 
-        Each row is held against its hash: an edited or damaged one raises JournalError.
+        Each row is held against its hash: an edited or damaged one raises JournalError. All of
+        them are held against the run's seal where they are acted on (see `act`).
         """
-        found = self._store.read(f"read run {run}", lambda reader: reader.events(run, after))
+        what = f"read run {run}"
+        if self._acts:
+            found = self._store.read(
+                what, lambda reader: ownership.own_events(reader, self.seals, self.path, run)
+            )[after:]
+        else:
+            found = self._store.read(what, lambda reader: reader.events(run, after))
         for seq, row in enumerate(found, start=after + 1):
             if problem := row_problem(row, seq):
                 raise JournalError(
@@ -258,3 +286,38 @@ class Journal:
     def verify(self, expected: Head | None = None) -> Verdict:
         """Walk the whole chain and check the store; `expected` is an earlier `head()`."""
         return self._store.read("verify", lambda reader: verify(reader, expected))
+
+    def act(self) -> Self:
+        """From here on what it says is acted on; UntrustedJournalError where it is another's.
+
+        Its last event must be this user's own, and so must be each run that is read from now on.
+        """
+        self._store.read(
+            "find out whose it is",
+            lambda reader: ownership.check_end(reader, self.seals, self.path),
+        )
+        self._acts = True
+        return self
+
+    def others(self) -> list[str]:
+        """The runs that are not sealed by this user, newest first. Reads no event."""
+        return self._store.read(
+            "find out whose it is", lambda reader: ownership.others(reader, self.seals)
+        )
+
+    def adopt(self) -> None:
+        """Make it this user's own, as it is: who asks for that says that it can be trusted.
+
+        Raises JournalError for one that is broken.
+        """
+        broken = self.verify().first_break
+        if broken is not None:
+            raise JournalError(
+                f"The journal {self.path} is not what was written: {broken}.",
+                hint="Nothing makes it trustworthy. Compare it with a backup.",
+            )
+        self.seal_again()
+
+    def seal_again(self) -> None:
+        """Seal each run under the key that seals now."""
+        self._store.write("seal the runs", lambda writer: ownership.seal_all(writer, self.seals))

@@ -15,8 +15,8 @@ from typing import Final, Self
 from msgspec import Struct
 
 from alma.core.events import Process
-from alma.errors import RunnerBusyError, StaleEpochError
-from alma.journal.chain import GENESIS, row_hash
+from alma.errors import JournalError, RunnerBusyError, StaleEpochError
+from alma.journal.chain import GENESIS, lease_problem, row_hash
 from alma.journal.store import LeaseRow, Lock, Store, Writer, to_stamp
 
 HOLDER_SECONDS: Final = 1.0
@@ -103,6 +103,11 @@ def holder(store: Store, target: str) -> Holder | None:
     row = store.read("read the leases", lambda reader: reader.last_lease(target))
     if row is None:
         return None
+    if problem := lease_problem(row):
+        raise JournalError(
+            f"The journal {store.path} cannot be trusted: lease {row.number}: {problem}.",
+            hint="alma-pulumi verify names the first break.",
+        )
     return Holder(
         target=row.target,
         run=row.run,

@@ -11,10 +11,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from alma.core.definition import check_names
 from alma.core.events import DOUBTFUL, Leftover, Recorded
 from alma.core.run import RunStatus
 from alma.core.state import IllegalTransitionError, fold
-from alma.errors import JournalError
+from alma.errors import DefinitionError, JournalError
 from alma.journal import Journal, open_journal
 from alma.journal.lease import Holder
 
@@ -52,12 +53,23 @@ def newest_run(journal: Journal, target: str) -> RunStatus | None:
 def fold_events(journal: Journal, events: Iterable[Recorded]) -> RunStatus:
     """The state that events of one run make; JournalError where they make none."""
     try:
-        return fold(events)
-    except (IllegalTransitionError, LookupError, TypeError, ValueError) as error:
+        run = fold(events)
+        check_names(run.definition)
+    except (
+        AttributeError,
+        DefinitionError,
+        IllegalTransitionError,
+        LookupError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise JournalError(
             f"The journal {journal.path} cannot be trusted: {error}.",
             hint="alma-pulumi verify names the first break.",
         ) from error
+    return run
 
 
 def find_run(where: str | Path, reference: str) -> RunView:

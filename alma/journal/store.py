@@ -7,10 +7,10 @@ epochs and what is refused are the journal's, once for all stores.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, get_type_hints
 
 from msgspec.structs import asdict
 
@@ -64,6 +64,19 @@ class RunRow(NamedTuple):
     created_at: str
 
 
+class SealRow(NamedTuple):
+    """A row of the table `seals`: who wrote a run, up to which of its events.
+
+    `hash` is that event's, `digest` of the hashes of all, `mac` of the other columns.
+    """
+
+    run: str
+    seq: int
+    hash: str
+    digest: str
+    mac: str
+
+
 class Place(NamedTuple):
     """All that an append has to know: what the next event of a run follows.
 
@@ -81,6 +94,31 @@ class Place(NamedTuple):
 
 class UnreadableError(Exception):
     """A `Reader` raises it where what is kept is damaged; the message says how."""
+
+
+Row = TypeVar("Row", EventRow, LeaseRow, RunRow, SealRow)
+_TYPES: Final = {
+    kind: tuple(get_type_hints(kind).values()) for kind in (EventRow, LeaseRow, RunRow, SealRow)
+}
+
+
+def to_row(kind: type[Row], values: Sequence[Any]) -> Row:
+    """A row of the values of its columns; UnreadableError where one is of another type.
+
+    SQLite keeps a text or a blob in a column of numbers as gladly as a number.
+    """
+    types = _TYPES[kind]
+    if tuple(map(type, values)) != types:
+        name, value = next(
+            (name, value)
+            for name, value, wanted in zip(kind._fields, values, types, strict=True)
+            if type(value) is not wanted
+        )
+        what = kind.__name__.removesuffix("Row").lower()
+        raise UnreadableError(
+            f"the {what} {values[0]!r:.60} has a {name} that is {value!r:.60}, which fits no {name}"
+        )
+    return kind._make(values)
 
 
 class Reader(Protocol):
@@ -122,6 +160,14 @@ class Reader(Protocol):
         """The lease with the highest number; of one target, the one with its highest epoch."""
         ...
 
+    def seals(self) -> list[SealRow]:
+        """Every seal."""
+        ...
+
+    def seal(self, run: str) -> SealRow | None:
+        """The run's."""
+        ...
+
     def problem(self) -> str:
         """What is wrong with the store itself, its schema or its integrity; or empty."""
         ...
@@ -138,6 +184,14 @@ class Writer(Protocol):
         """See `Reader`."""
         ...
 
+    def seal(self, run: str) -> SealRow | None:
+        """See `Reader`."""
+        ...
+
+    def all_events(self) -> Iterator[EventRow]:
+        """See `Reader`."""
+        ...
+
     def add_run(self, row: RunRow) -> None:
         """List a run; its first event follows."""
         ...
@@ -148,6 +202,10 @@ class Writer(Protocol):
 
     def add_lease(self, row: LeaseRow) -> None:
         """Add a lease."""
+        ...
+
+    def put_seal(self, row: SealRow) -> None:
+        """Seal a run, in the place of its seal before."""
         ...
 
 
@@ -238,6 +296,14 @@ def to_recorded(row: EventRow) -> Recorded:
         event=to_event(row),
         hash=row.hash,
     )
+
+
+def from_stamp(text: str) -> datetime:
+    """The inverse of `to_stamp`; ValueError for what it has not made."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return at
 
 
 def to_stamp(at: datetime) -> str:

@@ -64,7 +64,7 @@ def identify(pid: int) -> Process:
 
 def is_here(process: Process) -> bool:
     """Whether its pid is one of ours to look at; older journals name the host alone."""
-    return process.host in (PLACE, HOST)
+    return process.host in (PLACE, HOST) and process.pid > 0
 
 
 def this_process() -> Process:

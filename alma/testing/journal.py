@@ -21,6 +21,7 @@ from alma.journal.store import (
     Place,
     Reader,
     RunRow,
+    SealRow,
     Store,
     Writer,
 )
@@ -142,6 +143,12 @@ class _Counting:
     def last_lease(self, target: str | None = None) -> LeaseRow | None:
         return self._reader.last_lease(target)
 
+    def seal(self, run: str) -> SealRow | None:
+        return self._reader.seal(run)
+
+    def all_events(self) -> Iterator[EventRow]:
+        return self._reader.all_events()
+
     def add_run(self, row: RunRow) -> None:
         pass
 
@@ -149,6 +156,9 @@ class _Counting:
         self.events_added += 1
 
     def add_lease(self, row: LeaseRow) -> None:
+        pass
+
+    def put_seal(self, row: SealRow) -> None:
         pass
 
 

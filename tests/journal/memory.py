@@ -14,9 +14,10 @@ from typing import TypeVar
 from alma.errors import JournalError
 from alma.journal import Journal
 from alma.journal.journal import utc_now
-from alma.journal.store import EventRow, LeaseRow, Lock, Place, Reader, RunRow, Writer
+from alma.journal.store import EventRow, LeaseRow, Lock, Place, Reader, RunRow, SealRow, Writer
 
 T = TypeVar("T")
+AllRows = tuple[list[EventRow], list[RunRow], list[LeaseRow], list[SealRow]]
 
 
 class Kept:
@@ -26,12 +27,13 @@ class Kept:
         self.events: list[EventRow] = []
         self.runs: list[RunRow] = []
         self.leases: list[LeaseRow] = []
+        self.seals: list[SealRow] = []
         self.locked: set[str] = set()
         self.alone = threading.RLock()
 
     @property
-    def all_rows(self) -> tuple[list[EventRow], list[RunRow], list[LeaseRow]]:
-        return self.events, self.runs, self.leases
+    def all_rows(self) -> AllRows:
+        return self.events, self.runs, self.leases, self.seals
 
 
 KEPT: dict[Path, Kept] = {}
@@ -67,15 +69,15 @@ class MemoryStore:
     def read(self, what: str, work: Callable[[Reader], T]) -> T:  # noqa: ARG002
         kept = self._kept
         with kept.alone:
-            return work(_Rows(kept.events, kept.runs, kept.leases))
+            return work(_Rows(*kept.all_rows))
 
     def write(self, what: str, work: Callable[[Writer], T]) -> T:  # noqa: ARG002
         kept = self._kept
         self._refuse_a_reader()
         with kept.alone:
-            rows = _Rows([*kept.events], [*kept.runs], [*kept.leases])
+            rows = _Rows([*kept.events], [*kept.runs], [*kept.leases], [*kept.seals])
             result = work(rows)
-            kept.events, kept.runs, kept.leases = rows.all_rows
+            kept.events, kept.runs, kept.leases, kept.seals = rows.all_rows
         return result
 
     def lock(self, target: str) -> Lock | None:
@@ -112,12 +114,18 @@ class _Lock:
 class _Rows:
     """Reader and Writer."""
 
-    def __init__(self, events: list[EventRow], runs: list[RunRow], leases: list[LeaseRow]) -> None:
-        self._events, self._runs, self._leases = events, runs, leases
+    def __init__(
+        self,
+        events: list[EventRow],
+        runs: list[RunRow],
+        leases: list[LeaseRow],
+        seals: list[SealRow],
+    ) -> None:
+        self._events, self._runs, self._leases, self._seals = events, runs, leases, seals
 
     @property
-    def all_rows(self) -> tuple[list[EventRow], list[RunRow], list[LeaseRow]]:
-        return self._events, self._runs, self._leases
+    def all_rows(self) -> AllRows:
+        return self._events, self._runs, self._leases, self._seals
 
     def events(self, run: str, after: int = 0) -> list[EventRow]:
         return [row for row in self._events if row.run == run and row.seq > after]
@@ -156,6 +164,12 @@ class _Rows:
         found = (row for row in reversed(self._leases) if target in (None, row.target))
         return next(found, None)
 
+    def seals(self) -> list[SealRow]:
+        return self._seals
+
+    def seal(self, run: str) -> SealRow | None:
+        return next((row for row in self._seals if row.run == run), None)
+
     def problem(self) -> str:
         return ""
 
@@ -167,3 +181,6 @@ class _Rows:
 
     def add_lease(self, row: LeaseRow) -> None:
         self._leases.append(row)
+
+    def put_seal(self, row: SealRow) -> None:
+        self._seals = [*(kept for kept in self._seals if kept.run != row.run), row]

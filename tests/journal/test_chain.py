@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from alma.errors import JournalError
 from alma.journal.chain import Head, Verdict, row_hash
 from alma.journal.store import EventRow
-from tests.journal.tampering import COLUMNS, EVENTS, first_break, rehashed, verified
+from tests.journal.tampering import COLUMNS, EVENTS, first_break, rehashed, resealed, verified
 from tests.journal.tools import content, copy_to, open_at, sqlite_of, tampered
 
 
@@ -147,10 +147,28 @@ def test_an_event_that_was_replaced_with_its_hash_is_found(copy: Path) -> None:
 
 
 def test_a_tail_that_was_cut_off_is_found_by_an_earlier_head(copy: Path, head: Head) -> None:
-    """The chain alone cannot know that it was longer."""
+    """The chain alone cannot know that it was longer; and a seal is changed as easily."""
     tampered(copy, "DELETE FROM events WHERE position = 8")
+    resealed(copy)
     assert verified(copy).ok
     assert "expected head is at position 8" in first_break(copy, head).problem
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("DELETE FROM events WHERE position = 8", "run r3: of its 2 events 1 are missing"),
+        (
+            "UPDATE seals SET seq = 1 WHERE run = 'r3'",
+            "run r3: 1 events were added after its seal",
+        ),
+        ("UPDATE seals SET digest = hash", "its events are not those that its seal is of"),
+    ],
+)
+def test_a_seal_that_knows_more_is_found(copy: Path, statement: str, problem: str) -> None:
+    """Nobody needs the key for that."""
+    tampered(copy, statement)
+    assert problem in first_break(copy).problem
 
 
 def test_an_earlier_head_is_good_for_ever(sound: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from alma.core.events import Event, Failure, Leftover, Process, ResourceChange
 from alma.journal.sqlite.connection import create
-from alma.journal.sqlite.schema import APPLICATION_ID
+from alma.journal.sqlite.schema import APPLICATION_ID, VERSION
 from tests.journal.tools import ROOT, fill
 
 PAGE = (ROOT / "docs" / "journal.md").read_text(encoding="utf-8")
@@ -29,7 +29,7 @@ COMMANDS = [
 def objects() -> dict[str, list[str]]:
     """The columns of each table and view."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        create(connection)
+        create(connection, VERSION)
         names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
         return {
             name: [row[1] for row in connection.execute(f"PRAGMA table_info({name})")]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from alma.core.run import RunStatus, SagaState
 from alma.core.state import fold
 from alma.journal import Journal, open_journal
 from alma.journal.lease import Lease
-from tests.journal.tools import Clock, a_run, connection_of, intended, succeeded
+from tests.journal.tools import Clock, a_run, intended, succeeded
 
 
 @pytest.fixture(scope="module")
@@ -154,9 +156,11 @@ class World:
 
 
 def rows(journal: Journal, view: str) -> list[dict[str, Any]]:
-    cursor = connection_of(journal).execute(f"SELECT * FROM {view}")  # noqa: S608
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+    """As another tool sees them: alma itself reads no view."""
+    with closing(sqlite3.connect(f"{journal.path.as_uri()}?mode=ro", uri=True)) as connection:
+        cursor = connection.execute(f"SELECT * FROM {view}")  # noqa: S608
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 def definitions() -> st.SearchStrategy[Definition]:

@@ -11,20 +11,26 @@ from contextlib import closing, contextmanager
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from alma.core.definition import Definition, StepDefinition
 from alma.core.events import Leftover, OperationIntended, OperationSucceeded, RunCreated, RunFailed
 from alma.journal import Journal, open_journal
 from alma.journal.journal import utc_now
 from alma.journal.lease import Lease
-from alma.journal.sqlite.schema import TABLES
+from alma.journal.sqlite.schema import SEALS, TABLES
 from alma.journal.sqlite.store import SqliteStore
-from alma.journal.store import EventRow, LeaseRow, RunRow
+from alma.journal.store import EventRow, LeaseRow, RunRow, SealRow
 from tests.journal.memory import KEPT, open_in_memory
 
 ROOT = Path(__file__).parents[2]
 MEMORY = ".memory"
-ROWS = {EventRow: "events", RunRow: "runs", LeaseRow: "leases"}
+ROWS: dict[Any, str] = {
+    EventRow: "events",
+    RunRow: "runs",
+    LeaseRow: "leases",
+    SealRow: "seals",
+}
 START = datetime(2026, 1, 31, 14, 25, tzinfo=UTC)
 
 
@@ -109,7 +115,7 @@ def content(path: Path) -> list[list[tuple[object, ...]]]:
     try:
         return [
             connection.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()  # noqa: S608
-            for table in ("events", "runs", "leases")
+            for table in ROWS.values()
         ]
     finally:
         connection.close()
@@ -124,13 +130,13 @@ def sqlite_of(path: Path) -> Iterator[sqlite3.Connection]:
         return
     kept = KEPT[path]
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        for statement in TABLES:
+        for statement in (*TABLES, SEALS):
             connection.execute(statement)
         for kind, rows in zip(ROWS, kept.all_rows, strict=True):
             marks = ", ".join("?" * len(kind._fields))
             connection.executemany(f"INSERT INTO {ROWS[kind]} VALUES ({marks})", rows)  # noqa: S608
         yield connection
-        kept.events, kept.runs, kept.leases = (
+        kept.events, kept.runs, kept.leases, kept.seals = (
             [*map(kind._make, connection.execute(f"SELECT * FROM {table} ORDER BY 1"))]  # noqa: S608
             for kind, table in ROWS.items()
         )

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from alma.errors import JournalError
@@ -23,10 +23,14 @@ from alma.system.files import make_directory, make_empty, publish
 ATTEMPTS: Final = 5
 """How often a read is begun anew because the file changed meanwhile."""
 
+SCHEMA: Final = "SELECT type, name, sql FROM sqlite_master"
+"""What `alma.journal.sqlite.schema.problem` is asked about."""
+
 T = TypeVar("T")
 
-ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
-"""What reading a file can raise; the second where SQLite names a damaged schema in its message."""
+ERRORS: Final = (sqlite3.Error, UnicodeDecodeError, OverflowError)
+"""What SQLite can raise: the second where it names a damaged schema in its message, the third for
+a number after the largest one."""
 
 _PERMISSIONS: Final = "Look at the permissions of the file and of its directory."
 _DAMAGED: Final = "Copy it away before anything else; alma-pulumi verify names the first break."
@@ -129,7 +133,7 @@ class Database:
                 connection.close()
             # There is no file, or one that nothing was ever written to: a view without runs.
             connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            create(connection)
+            create(connection, schema.VERSION)
             return connection
 
     def _open_writer(self) -> sqlite3.Connection:
@@ -164,13 +168,17 @@ class Database:
                 files.remove(built)
 
     def _connect(self, access: str) -> sqlite3.Connection:
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             f"{self.path.as_uri()}?{access}",
             uri=True,
             timeout=self._wait,
             isolation_level=None,
             check_same_thread=False,
         )
+        # What somebody else has put into the schema calls nothing: https://sqlite.org/security.html
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+        return connection
 
 
 def _snapshot(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -185,17 +193,28 @@ def _snapshot(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection
 def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
     """False for an empty database; JournalError, and closed, if this alma must not touch it."""
     try:
-        (owner,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if (owner, version, objects) == (0, 0, 0):
+        owner, version, found = _snapshot(connection, _schema)
+        if (owner, version, found) == (0, 0, []):
             return False
         if owner != schema.APPLICATION_ID or version > schema.VERSION:
             raise _not_ours(path, owner, version)
+        if problem := schema.problem(found, version):
+            raise JournalError(
+                f"The journal {path} cannot be trusted: {problem}.",
+                hint="Compare it with a backup. Views and indexes of your own belong into another "
+                "database, which can ATTACH this one.",
+            )
     except BaseException:
         connection.close()
         raise
     return True
+
+
+def _schema(connection: sqlite3.Connection) -> tuple[int, int, list[Any]]:
+    """Whose file it is, of which version, and all that is in its schema."""
+    (owner,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return owner, version, connection.execute(SCHEMA).fetchall()
 
 
 def _set_up(connection: sqlite3.Connection, path: Path) -> None:
@@ -222,7 +241,12 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
     @migrations()
     def version_1(database: sqlite_utils.Database) -> None:
-        create(database.conn)
+        create(database.conn, 1)
+
+    @migrations()
+    def version_2(database: sqlite_utils.Database) -> None:
+        database.conn.execute(schema.SEALS.strip())
+        database.conn.execute("PRAGMA user_version = 2")
 
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -234,12 +258,12 @@ def _migrate(connection: sqlite3.Connection) -> None:
         raise
 
 
-def create(connection: sqlite3.Connection) -> None:
+def create(connection: sqlite3.Connection, version: int) -> None:
     """Make an empty journal, inside the caller's transaction if there is one."""
-    for statement in (*schema.TABLES, *schema.GUARDS, *schema.VIEWS):
-        connection.execute(statement.strip())
+    for statement in schema.statements(version):
+        connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+    connection.execute(f"PRAGMA user_version = {version}")
 
 
 def _code(error: BaseException | None) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 from alma.core.events import NOT_RETRIED
 
-VERSION: Final = 1
+VERSION: Final = 2
 """The schema version that this alma writes, in `PRAGMA user_version`.
 
 Once released, a change to a table, guard or view needs the next number and a migration of its
@@ -58,6 +59,20 @@ CREATE TABLE leases (
     UNIQUE (target, epoch)
 )""",
 )
+
+SEALED_SINCE: Final = 2
+"""The version of the schema from which on there are seals."""
+
+SEALS: Final = """
+CREATE TABLE seals (
+    run TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    mac TEXT NOT NULL
+) WITHOUT ROWID"""
+"""By which a journal is known as one's own: one row for each run, which changes with each event of
+it. It proves itself, so nothing guards it."""
 
 # INSERT OR REPLACE deletes without firing a DELETE trigger (unless recursive_triggers is on),
 # so rows are also held to the order of their numbers as they come in.
@@ -242,3 +257,39 @@ WHERE e.type = 'RunFailed'""",
 )
 
 VIEWS: Final = tuple(view.replace("NOT_RETRIED", _KINDS) for view in _VIEWS)
+
+
+_MADE_BY_OTHERS: Final = {
+    "_sqlite_migrations": "table",  # sqlite-utils, which makes the file
+    "idx__sqlite_migrations_migration_set_name": "index",
+    "sqlite_sequence": "table",
+    "sqlite_stat1": "table",  # SQLite itself, where somebody called ANALYZE
+    "sqlite_stat4": "table",
+}
+
+
+def statements(version: int) -> tuple[str, ...]:
+    """What makes an empty journal of a version."""
+    made = (*TABLES, *GUARDS, *VIEWS)
+    return tuple(one.strip() for one in (made if version < SEALED_SINCE else (*made, SEALS)))
+
+
+def problem(found: Iterable[tuple[Any, Any, Any]], version: int) -> str:
+    """What makes these objects (type, name, SQL) no schema of that version; empty if nothing.
+
+    A trigger or a view that alma has not made is code of who made it, and runs with whoever
+    reads or writes.
+    """
+    wanted = {statement.split(maxsplit=3)[2]: statement for statement in statements(version)}
+    for kind, name, sql in found:
+        if name in wanted:
+            if wanted.pop(name) != sql:
+                return f"{name} was changed in the schema"
+        elif _MADE_BY_OTHERS.get(name) != kind and not _is_automatic(kind, name, sql):
+            return f"the {kind} {name} in its schema is not alma's"
+    return f"{next(iter(wanted))} is missing from the schema" if wanted else ""
+
+
+def _is_automatic(kind: object, name: object, sql: object) -> bool:
+    """The index of a constraint, which SQLite makes with the table."""
+    return kind == "index" and sql is None and str(name).startswith("sqlite_autoindex_")

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from alma.errors import JournalError
-from alma.journal.sqlite import files
-from alma.journal.sqlite.connection import ERRORS, Database, create, is_passing
+from alma.journal.sqlite import files, schema
+from alma.journal.sqlite.connection import ERRORS, SCHEMA, Database, is_passing
 from alma.journal.store import (
     EventRow,
     LeaseRow,
     Lock,
     Place,
     Reader,
+    Row,
     RunRow,
+    SealRow,
     UnreadableError,
     Writer,
+    to_row,
 )
 from alma.system.files import is_locked, make_directory, try_lock
 
@@ -36,7 +38,8 @@ _RUNS: Final = f"SELECT {', '.join(RunRow._fields)} FROM runs"
 _ADD_EVENT: Final = f"INSERT INTO events VALUES ({', '.join('?' * len(EventRow._fields))})"
 _ADD_LEASE: Final = f"INSERT INTO leases VALUES ({', '.join('?' * len(LeaseRow._fields))})"
 _ADD_RUN: Final = f"INSERT INTO runs VALUES ({', '.join('?' * len(RunRow._fields))})"
-_SCHEMA: Final = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+_SEALS: Final = f"SELECT {', '.join(SealRow._fields)} FROM seals"
+_PUT_SEAL: Final = f"INSERT OR REPLACE INTO seals VALUES ({', '.join('?' * len(SealRow._fields))})"
 _PLACE: Final = """
 SELECT (SELECT target FROM runs WHERE run = :run),
     (SELECT ifnull(max(epoch), 0) FROM leases WHERE target = :target),
@@ -97,26 +100,29 @@ class _SqliteRows:
 
     def events(self, run: str, after: int = 0) -> list[EventRow]:
         query = f"{_EVENTS} WHERE run = ? AND seq > ? ORDER BY seq"
-        return [EventRow._make(row) for row in self._select(query, (run, after))]
+        return [to_row(EventRow, row) for row in self._select(query, (run, after))]
 
     def all_events(self) -> Iterator[EventRow]:
-        return map(EventRow._make, self._select(f"{_EVENTS} ORDER BY position"))
+        rows = self._select(f"{_EVENTS} ORDER BY position")
+        return (to_row(EventRow, row) for row in rows)
 
     def last_event(self) -> EventRow | None:
-        rows = self._select(f"{_EVENTS} ORDER BY position DESC LIMIT 1")
-        return next(map(EventRow._make, rows), None)
+        return self._first(EventRow, f"{_EVENTS} ORDER BY position DESC LIMIT 1")
 
     def place(self, run: str, target: str) -> Place:
-        return Place._make(next(self._select(_PLACE, {"run": run, "target": target})))
+        found = Place._make(next(self._select(_PLACE, {"run": run, "target": target})))
+        if not type(found.epoch) is type(found.seq) is type(found.position) is int:
+            raise UnreadableError("the file is damaged: a place in it is no number")
+        return found
 
     def runs(self, limit: int | None = None, target: str | None = None) -> list[RunRow]:
         where, values = ("", ()) if target is None else ("WHERE target = ?", (target,))
         query = f"{_RUNS} {where} ORDER BY position DESC LIMIT ?"
         found = self._select(query, (*values, -1 if limit is None else limit))
-        return [RunRow._make(row) for row in found]
+        return [to_row(RunRow, row) for row in found]
 
     def run(self, run: str) -> RunRow | None:
-        return next(map(RunRow._make, self._select(f"{_RUNS} WHERE run = ?", (run,))), None)
+        return self._first(RunRow, f"{_RUNS} WHERE run = ?", (run,))
 
     def matching(self, prefix: str, limit: int) -> list[str]:
         # char(1114111) is the last code point: no id with this prefix sorts behind it.
@@ -124,26 +130,29 @@ class _SqliteRows:
         return [run for (run,) in self._select(query, {"a": prefix, "limit": limit})]
 
     def leases(self) -> list[LeaseRow]:
-        return [LeaseRow._make(row) for row in self._select(f"{_LEASES} ORDER BY number")]
+        return [to_row(LeaseRow, row) for row in self._select(f"{_LEASES} ORDER BY number")]
 
     def last_lease(self, target: str | None = None) -> LeaseRow | None:
         query, values = f"{_LEASES} ORDER BY number DESC LIMIT 1", tuple[str, ...]()
         if target is not None:
             query = f"{_LEASES} WHERE target = ? ORDER BY epoch DESC LIMIT 1"
             values = (target,)
-        return next(map(LeaseRow._make, self._select(query, values)), None)
+        return self._first(LeaseRow, query, values)
+
+    def seals(self) -> list[SealRow]:
+        found = self._select(_SEALS) if self._has_seals() else ()
+        return [to_row(SealRow, row) for row in found]
+
+    def seal(self, run: str) -> SealRow | None:
+        return (
+            self._first(SealRow, f"{_SEALS} WHERE run = ?", (run,)) if self._has_seals() else None
+        )
 
     def problem(self) -> str:
-        """Which table, guard or view is missing or changed, or what SQLite's own check finds.
-
-        What others added to the schema is not looked at.
-        """
-        found = dict(self._select(_SCHEMA))
-        for name, sql in _pristine_schema():
-            if name not in found:
-                return f"{name} is missing from the schema"
-            if found[name] != sql:
-                return f"{name} was changed in the schema"
+        """What is wrong with the schema, or what SQLite's own check finds."""
+        ((version,),) = self._select("PRAGMA user_version")
+        if problem := schema.problem(self._select(SCHEMA), version):
+            return problem
         ((answer,),) = self._select("PRAGMA integrity_check(1)")
         return "" if answer == "ok" else f"the file is damaged: {answer}"
 
@@ -156,6 +165,17 @@ class _SqliteRows:
     def add_lease(self, row: LeaseRow) -> None:
         self._connection.execute(_ADD_LEASE, row)
 
+    def put_seal(self, row: SealRow) -> None:
+        self._connection.execute(_PUT_SEAL, row)
+
+    def _has_seals(self) -> bool:
+        """A file of schema version 1 has none, and whoever only looks leaves it as it is."""
+        ((version,),) = self._select("PRAGMA user_version")
+        return bool(version >= schema.SEALED_SINCE)
+
+    def _first(self, kind: type[Row], query: str, values: Any = ()) -> Row | None:
+        return next((to_row(kind, row) for row in self._select(query, values)), None)
+
     def _select(self, query: str, values: Any = ()) -> Iterator[Any]:
         try:
             yield from self._connection.execute(query, values)
@@ -163,17 +183,6 @@ class _SqliteRows:
             if is_passing(error):
                 raise
             raise UnreadableError(f"the file is damaged: {error}") from error
-
-
-@cache
-def _pristine_schema() -> list[tuple[str, str]]:
-    """What a new journal is made of: the name of each table, guard and view, and its SQL."""
-    pristine = sqlite3.connect(":memory:", isolation_level=None)
-    try:
-        create(pristine)
-        return pristine.execute(_SCHEMA).fetchall()
-    finally:
-        pristine.close()
 
 
 def lock_path(journal: Path, target: str) -> Path:
