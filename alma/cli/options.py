@@ -26,6 +26,7 @@ class Invocation:
         self, *, json: bool = False, debug: bool = False, stream: IO[str] | None = None
     ) -> None:
         self.journal: Path | None = None
+        self.trust = False
         self.json = json
         self.debug = debug
         self.stream = stream or sys.stdout
@@ -83,6 +84,17 @@ def shared_options(function: F) -> F:
     for option in reversed(_SHARED):
         function = option(function)
     return function
+
+
+def trust_option(function: F) -> F:
+    """`--trust`, for commands that act on the journal; kept in `Invocation`, not passed on."""
+    return click.option(
+        "--trust",
+        is_flag=True,
+        help="Act on a journal that was not written with a key of yours, and make it yours.",
+        expose_value=False,
+        callback=_keep,
+    )(function)
 
 
 pass_shared = click.make_pass_decorator(Invocation, ensure=True)

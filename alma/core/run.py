@@ -53,7 +53,10 @@ class SagaState(StrEnum):
 
 
 class OpenOperation(Struct, kw_only=True, gc=False):
-    """An operation whose intent is in the journal and whose outcome is not."""
+    """An operation whose intent is in the journal and whose outcome is not.
+
+    `log` is filled in by who looks for what became of it: a path out of a row is only shown.
+    """
 
     id: str
     kind: OperationKind

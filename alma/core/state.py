@@ -131,7 +131,6 @@ def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -
         kind=event.kind,
         attempt=event.attempt,
         epoch=entry.epoch,
-        log=event.log,
         first=not step.began,
     )
     step.began = True

@@ -218,8 +218,8 @@ def doctor(checks: Iterable[Check], exit_code: int) -> Document:
     return {"checks": [to_builtins(check) for check in checks], "exit_code": exit_code}
 
 
-def verify(verdict: Verdict) -> Document:
-    """Of `verify`."""
+def verify(verdict: Verdict, others: list[str]) -> Document:
+    """Of `verify`; `others` are the runs that were not written with a key of this user's."""
     broken = verdict.first_break
     return {
         "ok": verdict.ok,
@@ -227,6 +227,7 @@ def verify(verdict: Verdict) -> Document:
         "runs": verdict.runs,
         "head": f"{verdict.head.position}:{verdict.head.hash}",
         "error": str(broken) if broken else None,
+        "own": not broken and not others,
         "exit_code": 0 if verdict.ok else JournalError.exit_code,
     }
 

@@ -19,7 +19,8 @@ from alma.runner.known_runs import known_runs
 from alma.runner.settings import Settings
 from alma.saga.saga import Saga
 from alma.steps.base import Session, SessionOptions, StepHandler
-from alma.steps.registry import UnknownKindError, find_kind, rebind
+from alma.steps.registry import UnknownKindError, find_kind, rebind, sees_alone
+from alma.steps.unbound import UnboundHandler
 from alma.steps.values import with_secrets, without_secrets
 
 Sessions = Mapping[str, Session]
@@ -129,6 +130,20 @@ def bind_journaled(
     redactor = Redactor()
     redactor.learn(given.secrets)
     return BoundSaga(definition=definition, adapters=adapters, redactor=redactor)
+
+
+def bind_to_name(definition: Definition, sessions: Sessions) -> BoundSaga:
+    """Handlers that can name what is left, for who only keeps the books: they run nothing.
+
+    Of a step that runs a program to be looked at, or is of somebody's own kind, the journal tells.
+    """
+    adapters: dict[str, StepHandler] = {}
+    for step in definition.steps:
+        if sees_alone(step.kind):
+            adapters[step.name] = rebind(step, sessions.get(step.kind))
+        else:
+            adapters[step.name] = UnboundHandler(name=step.name, lacks="It is only looked at.")
+    return BoundSaga(definition=definition, adapters=adapters, redactor=Redactor())
 
 
 class SecretsLackingError(DefinitionError):

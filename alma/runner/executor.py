@@ -15,11 +15,12 @@ from msgspec.structs import replace
 from alma.core import events as ev
 from alma.core.decide import Compensate, Execute
 from alma.core.operation import Context, Operation
-from alma.core.run import RunStatus, SagaState
+from alma.core.run import OpenOperation, RunStatus, SagaState
 from alma.core.secret import mask
 from alma.core.state import FORWARD
 from alma.core.validation import as_marked, check_json, for_journal, is_known
 from alma.errors import RefusedError
+from alma.runner.logs import log_of
 from alma.runner.recorder import UNTIL_ITS_CLI, Recorder
 from alma.steps.base import Outcome, StepContext, StepHandler, Work
 from alma.steps.step import Output
@@ -87,6 +88,10 @@ class Executor(Struct, kw_only=True):
             snapshot=run.snapshot or (status.started.snapshot if status.started else ""),
         )
 
+    def doubtful(self, operation: OpenOperation) -> OpenOperation:
+        """An operation of which the journal has no outcome, with the place of its log."""
+        return replace(operation, log=str(log_of(self.logs, operation.id)))
+
     async def perform(
         self,
         command: Execute | Compensate,
@@ -100,7 +105,7 @@ class Executor(Struct, kw_only=True):
         """
         run = self.recorder.run
         operation = f"{run.run}-{run.seq + 1}"
-        log = self.logs / operation
+        log = log_of(self.logs, operation)
         self.recorder.record(
             ev.OperationIntended(
                 step=command.step,

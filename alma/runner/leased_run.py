@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from msgspec.structs import replace
 
 from alma.core import events as ev
 from alma.core.result import Result, SagaFailed, SagaInterrupted, make_result
@@ -13,12 +16,14 @@ from alma.journal import Journal
 from alma.journal.known import Known, given
 from alma.journal.lease import Lease
 from alma.journal.reading import load_run
-from alma.runner.binding import BoundSaga, bind_journaled, open_sessions
+from alma.runner.binding import BoundSaga, bind_to_name, open_sessions
 from alma.runner.executor import Executor
+from alma.runner.logs import log_of, logs_of
 from alma.runner.recorder import Recorder
 from alma.runner.runner import Runner
 from alma.runner.settings import Settings, actor
 from alma.steps.base import StepHandler
+from alma.steps.registry import sees_alone
 
 
 async def execute_run(
@@ -34,11 +39,15 @@ async def execute_run(
 
     `known` is what earlier processes have left to be used.
     """
+    logs = logs_of(journal.path, run.run)
+    for step in run.steps.values():
+        if step.open is not None:
+            log_of(logs, step.open.id)  # refused before anything is touched
     recorder = Recorder(run, journal, lease, prepared.redactor, settings.reporter)
     executor = Executor(
         recorder=recorder,
         adapters=prepared.adapters,
-        logs=(journal.path.parent / "logs" / run.run).absolute(),
+        logs=logs,
         grace=settings.grace,
         outputs=known.outputs,
     )
@@ -123,16 +132,18 @@ async def open_run(
 
     Raises RunNotFoundError, RunnerBusyError while somebody drives it, JournalError.
     """
-    with settings.open_journal(settings.journal_path, write=False) as reader:
+    with settings.open(write=False) as reader:
         run = load_run(reader, reader.resolve(reference))
-        known = None
-        with suppress(AuthenticationError):  # it is looked at and written to, and calls nothing
-            known = given(reader, run)
+        secrets: list[Any] = []
+        with suppress(AuthenticationError):  # only so that they are not shown
+            secrets = given(reader, run).secrets
     run_id, plan = run.run, run.definition
-    async with open_sessions(plan, settings, last=run, follow=True) as sessions:
-        prepared = bind_journaled(plan, sessions, known)
+    seen = replace(plan, steps=tuple(step for step in plan.steps if sees_alone(step.kind)))
+    async with open_sessions(seen, settings, last=run, follow=True) as sessions:
+        prepared = bind_to_name(plan, sessions)
+        prepared.redactor.learn(secrets)
         with (
-            settings.open_journal(settings.journal_path, write=True) as journal,
+            settings.open(write=True) as journal,
             journal.acquire(plan.target, run_id, actor=actor()) as lease,
         ):
             run = load_run(journal, run_id)

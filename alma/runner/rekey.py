@@ -32,7 +32,7 @@ def rekey(settings: Settings) -> Rekeyed:
     both keys stay, and it can be done again.
     """
     runs = values = 0
-    with settings.open_journal(settings.journal_path, write=True) as journal:
+    with settings.open(write=True) as journal:
         keys = journal.keys
         if keys.chosen:
             keys.prepare()
@@ -41,6 +41,7 @@ def rekey(settings: Settings) -> Rekeyed:
         for row in reversed(journal.runs(limit=None)):
             count = _reseal(journal, load_run(journal, row.run))
             runs, values = runs + bool(count), values + count
+        journal.seal_again()
         if not keys.chosen:
             keys.drop_old()
     return Rekeyed(runs=runs, values=values, key=keys.chosen or str(_shown(keys.own)))

@@ -73,7 +73,7 @@ async def foresee(
     async with _opened(saga, step, settings) as (prepared, session, _):
         await session.check()
         known = _known(prepared, session, settings)
-        with settings.open_journal(settings.journal_path, write=False) as journal:
+        with settings.open(write=False) as journal:
             run = journal.resolve(to)
         engine, snapshots = session.engine, session.snapshots
         (ref,) = session.refs
@@ -113,7 +113,7 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
     async with _opened(saga, plan.step, settings) as (prepared, session, last):
         definition = prepared.definition
         facts = await session.check()
-        with settings.open_journal(settings.journal_path, write=True) as journal:
+        with settings.open(write=True) as journal:
             run_id = new_run_id(utc_now())
             with journal.acquire(definition.target, run_id, actor=actor()) as lease:
                 refuse_unfinished(journal, definition)
@@ -172,6 +172,6 @@ async def _opened(
 
 def _known(prepared: BoundSaga, session: StackSession, settings: Settings) -> tuple[StackRun, ...]:
     (ref,) = session.refs
-    with settings.open_journal(settings.journal_path, write=False) as journal:
+    with settings.open(write=False) as journal:
         target = prepared.definition.target
         return runs_over(journal, target, ref, session.engine.where(ref))

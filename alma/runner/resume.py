@@ -40,6 +40,7 @@ async def resume(
     *,
     saga: Saga | None = None,
     journal: str | Path | None = None,
+    trust: bool = False,
     settings: Settings | None = None,
     accept_changes: bool = False,
 ) -> Result:
@@ -50,7 +51,11 @@ async def resume(
     `accept_changes`.
     """
     return await go_on(
-        run, None, saga, settings or Settings(journal=journal), accept_changes=accept_changes
+        run,
+        None,
+        saga,
+        settings or Settings(journal=journal, trust=trust),
+        accept_changes=accept_changes,
     )
 
 
@@ -59,11 +64,12 @@ async def rollback(
     *,
     saga: Saga | None = None,
     journal: str | Path | None = None,
+    trust: bool = False,
     settings: Settings | None = None,
 ) -> Result:
     """Undo a run that was interrupted or FAILED, and verify it; raises as `resume` does."""
     return await go_on(
-        run, "back", saga, settings or Settings(journal=journal), accept_changes=True
+        run, "back", saga, settings or Settings(journal=journal, trust=trust), accept_changes=True
     )
 
 
@@ -76,7 +82,7 @@ async def go_on(
     accept_changes: bool,
 ) -> Result:
     """Take a run up in a direction, or its own; a finished one is only reported."""
-    with settings.open_journal(settings.journal_path, write=False) as reader:
+    with settings.open(write=False) as reader:
         run_id = reader.resolve(reference)
         run = load_run(reader, run_id)
         if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
@@ -91,6 +97,8 @@ async def go_on(
     if saga is not None:
         require_directory(run, wanted)
     defined = _define_again(run, wanted, saga, settings)
+    if saga is not None and direction is None:
+        _require_own_steps(run, wanted, defined)
     both = _with_gone(run, defined) if wanted == "back" else defined
     async with open_sessions(both, settings, saga, last=run, follow=True) as sessions:
         try:
@@ -105,7 +113,7 @@ async def go_on(
         acting = _acting(run, wanted, prepared)
         await check(sessions, (prepared.adapters[name] for name in acting))
         with (
-            settings.open_journal(settings.journal_path, write=True) as journal,
+            settings.open(write=True) as journal,
             journal.acquire(run.definition.target, run_id, actor=actor()) as lease,
         ):
             run = load_run(journal, run_id)
@@ -207,6 +215,18 @@ def _define_again(
     if new.target != run.definition.target:
         raise DefinitionError(f"Run {run.run} is of {run.definition.target}, not of {new.target}.")
     return new
+
+
+def _require_own_steps(run: RunStatus, direction: ev.Direction, saga: Definition) -> None:
+    """Who gives a saga means its steps: what it has not is undone by who asks for that by name."""
+    waiting = run.steps if run.backward_only else [one.name for one in run.started() if not one.how]
+    missing = sorted(_missing(run, saga).intersection(waiting))
+    if missing and direction == "back":
+        raise DefinitionError(
+            f'Run {run.run} is to undo step "{missing[0]}", which is not in the saga as it is now.',
+            hint="Put it back, or undo all that the journal says of the run with "
+            f"`alma-pulumi rollback {run.run}`.",
+        )
 
 
 def _with_gone(run: RunStatus, new: Definition) -> Definition:

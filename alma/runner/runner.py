@@ -161,9 +161,9 @@ class Runner:
                 await self._could_not_look(command, error)
 
     async def _reconcile(self, status: StepStatus, adapter: StepHandler) -> None:
-        operation = status.open
-        if operation is None:
+        if status.open is None:
             return
+        operation = self._executor.doubtful(status.open)
         found = await adapter.reconcile(operation)
         self._recorder.defer(
             ev.OperationReconciled(

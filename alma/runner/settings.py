@@ -16,6 +16,7 @@ from msgspec import Struct, field
 
 from alma.__about__ import __version__
 from alma.core.definition import LocalStack
+from alma.errors import UntrustedJournalError
 from alma.journal import Journal, open_journal
 from alma.pulumi.engine import Engine
 from alma.runner.recorder import Reporter
@@ -54,6 +55,7 @@ class OpenJournal(Protocol):
 class Settings(Struct, frozen=True, kw_only=True):
     """Where and with what a run is made; all optional.
 
+    `trust` makes the journal this user's own, as it is, where it was not (`Journal.adopt`);
     `aws` is where AWS steps go, whatever the saga says; `origin` is `file.py:name`, for `resume`;
     `modules` travel to workers by value; `grace` is how many seconds an operation may drain after
     its deadline; without `handle_signals` the process's signals are left to the host, which calls
@@ -63,6 +65,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """
 
     journal: str | Path | None = None
+    trust: bool = False
     reporter: Reporter | None = None
     engine: Engine | None = None
     aws: LocalStack | None = None
@@ -78,3 +81,26 @@ class Settings(Struct, frozen=True, kw_only=True):
     def journal_path(self) -> Path:
         """The journal's path."""
         return Path(self.journal or DEFAULT_JOURNAL)
+
+    def open(self, *, write: bool) -> Journal:
+        """The journal, to act on what it says.
+
+        Raises UntrustedJournalError, before anything is written, where it is another's.
+        """
+        reader = self.open_journal(self.journal_path, write=False)
+        try:
+            try:
+                reader.act()
+            except UntrustedJournalError:
+                if not self.trust:
+                    raise
+                with self.open_journal(self.journal_path, write=True) as journal:
+                    journal.adopt()
+                reader.act()
+            if not write:
+                return reader
+        except BaseException:
+            reader.close()
+            raise
+        reader.close()
+        return self.open_journal(self.journal_path, write=True).act()

@@ -62,6 +62,7 @@ async def up(
     saga: Saga,
     *,
     journal: str | Path | None = None,
+    trust: bool = False,
     settings: Settings | None = None,
     handle_signals: bool = True,
     accept_backend: bool = False,
@@ -74,7 +75,10 @@ async def up(
     """
     capture_if_loading(saga)  # a file that is being loaded for its saga does not run it
     settings = settings or Settings(
-        journal=journal, handle_signals=handle_signals, accept_backend=accept_backend
+        journal=journal,
+        trust=trust,
+        handle_signals=handle_signals,
+        accept_backend=accept_backend,
     )
     last, held = last_run(saga, settings)
     if last is not None and last.kind == "up" and not last.state.is_final and not held:
@@ -92,6 +96,7 @@ async def destroy(
     saga: Saga,
     *,
     journal: str | Path | None = None,
+    trust: bool = False,
     settings: Settings | None = None,
     remove: bool = False,
     accept_backend: bool = False,
@@ -103,7 +108,7 @@ async def destroy(
     are destroyed where their state says that they are, in the backend of the last run; in the one
     that is asked for now with `accept_backend`.
     """
-    settings = settings or Settings(journal=journal, accept_backend=accept_backend)
+    settings = settings or Settings(journal=journal, trust=trust, accept_backend=accept_backend)
     last, _ = last_run(saga, settings)
     settings = replace(settings, aws=aws_target_of(last, saga, settings))
     if last is not None:
@@ -128,7 +133,7 @@ async def _start(
         prepared = bind_saga(saga, defined, sessions)
         facts = await check(sessions, prepared.adapters.values())
         saga.freeze()
-        with settings.open_journal(settings.journal_path, write=True) as journal:
+        with settings.open(write=True) as journal:
             run_id = new_run_id(utc_now())
             definition = prepared.definition
             with journal.acquire(definition.target, run_id, actor=actor()) as lease:
@@ -159,7 +164,7 @@ async def _start(
 def last_run(saga: Saga, settings: Settings) -> tuple[RunStatus | None, bool]:
     """The newest run of the saga, and whether somebody is at work on it."""
     target = f"{saga.name}/{saga.stack}"
-    with settings.open_journal(settings.journal_path, write=False) as reader:
+    with settings.open(write=False) as reader:
         return newest_run(reader, target), reader.is_held(target)
 
 

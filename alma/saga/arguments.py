@@ -16,6 +16,7 @@ class RunOptions(TypedDict, total=False):
     """Options of `Saga.execute` and `Saga.run`."""
 
     journal: str | Path | None
+    trust: bool
     handle_signals: bool
     accept_backend: bool
 

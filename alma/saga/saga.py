@@ -26,20 +26,18 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Step)
 
-Undo = Callable[..., Any] | Literal["none"] | None
-"""How an action is undone; "none": there is nothing to undo."""
+Undo = Callable[..., Any] | Literal["none"] | None  # "none": there is nothing to undo
 
 
 class Saga:
     """Several steps of which all take effect, or none.
 
-    Without a `name` it is called as the file that it is made in, or `saga` where there is none.
-    `stack` is the Pulumi stack name that the steps share (dev, staging, ...); `parallelism`
-    is how many operations may be under way at once; `on_failure` is "compensate" (undo
-    everything that started) or "stop" (leave it all as it is, to look at). `backend` is the URL
-    of Pulumi's state, for stacks whose project does not say its own (docs/backends.md). With
-    `aws=LocalStack(...)` AWS steps go to that LocalStack; what a step, its project or its program
-    says itself of the AWS provider wins.
+    Without a `name` it is called as the file it is made in, or `saga` where there is none.
+    `stack` is the Pulumi stack name that the steps share (dev, staging, ...); `parallelism` is how
+    many operations may be under way at once; `on_failure` is "compensate" (undo everything that
+    started) or "stop" (leave it all as it is, to look at). `backend` is the URL of Pulumi's state,
+    for stacks whose project does not say its own (docs/backends.md). With `aws=LocalStack(...)` AWS
+    steps go there; what a step, its project or its program says itself of the AWS provider wins.
 
     Raises DefinitionError, here and in every `add_*`, for what can be seen to be wrong.
     """
@@ -331,10 +329,10 @@ class Saga:
         """Run the saga to its end, on the running event loop.
 
         Returns a result for COMPLETED; raises SagaFailed (with `.result`) for COMPENSATED and
-        FAILED, SagaInterrupted when stopped half way, and other AlmaErrors when nothing was
-        started. `journal` is the journal's path (default `.alma/journal.db`). While it goes on,
-        SIGINT, SIGTERM and SIGHUP interrupt it, and whoever handled them before is told as well;
-        with `handle_signals=False` they are left to the host (see `alma.runner.interrupt`).
+        FAILED, SagaInterrupted when stopped half way, other AlmaErrors when nothing was started.
+        `journal` is its path (default `.alma/journal.db`); another's is an UntrustedJournalError,
+        unless `trust` makes it one's own. SIGINT, SIGTERM and SIGHUP interrupt it, or with
+        `handle_signals=False` are left to the host (see `alma.runner.interrupt`).
         Stacks that the last run left in another backend are refused, unless `accept_backend`.
         """
         with prewarmed(self.steps, self.stack):

@@ -43,10 +43,19 @@ def find_kind(kind: str) -> type[Step]:
     return found
 
 
+def sees_alone(kind: str) -> bool:
+    """Whether what is left of such a step is seen without code or programs that a journal names."""
+    return kind in KINDS and find_kind(kind).sees_alone
+
+
 def rebind(step: StepDefinition, session: Any = None) -> StepHandler:
     """A handler that undoes the step without the saga's file, or says what it lacks."""
     try:
         kind = find_kind(step.kind)
     except UnknownKindError as error:
         return UnboundHandler(name=step.name, lacks=f'Step "{step.name}": its kind {error}.')
-    return kind.rebind(step, session)
+    try:
+        return kind.rebind(step, session)
+    except (LookupError, TypeError, ValueError) as error:
+        words = f"its settings are not those of a step of kind {step.kind} ({error})"
+        return UnboundHandler(name=step.name, lacks=f'Step "{step.name}": {words}.')

@@ -45,6 +45,8 @@ class Step:
 
     kind: ClassVar[str]
     """By which the journal knows it: a name of alma's own, or where Python imports it from."""
+    sees_alone: ClassVar[bool] = True
+    """Of alma's own kinds: what is left is seen without a program that the journal names."""
 
     name: str
     inputs: Mapping[str, Any] = field(default_factory=dict)

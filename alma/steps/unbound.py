@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Never
 
+from alma.core.events import Leftover
+from alma.core.run import StepStatus
 from alma.errors import DefinitionError
 from alma.steps.base import StepContext, StepHandler
 
@@ -26,3 +28,10 @@ class UnboundHandler(StepHandler):
     async def compensate(self, call: StepContext) -> Never:  # noqa: ARG002
         """Cannot be: a run that needs it is refused before it starts."""
         raise DefinitionError(self.lacks)
+
+    async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
+        """What the journal has seen done, rather too much than too little; or the step itself."""
+        seen = {change.urn: change.id for change in status.resources} or {"": ""}
+        return status.leftovers or tuple(
+            Leftover(step=self.name, urn=urn, id=id_, reason=reason) for urn, id_ in seen.items()
+        )

@@ -15,6 +15,7 @@ from alma.cli.options import (
     pass_shared,
     shared_options,
     target_argument,
+    trust_option,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask (it is only asked on a terminal).")
 @localstack_option
 @accept_backend_option
+@trust_option
 @shared_options
 @pass_shared
 def command(
@@ -55,6 +57,7 @@ def command(
             remove=remove,
             settings=Settings(
                 journal=shared.journal,
+                trust=shared.trust,
                 reporter=reporter,
                 aws=localstack,
                 accept_backend=accept_backend,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from alma.cli.options import Invocation, pass_shared, run_argument, shared_options
+from alma.cli.options import Invocation, pass_shared, run_argument, shared_options, trust_option
 from alma.cli.output import say
 
 
@@ -12,6 +12,7 @@ from alma.cli.output import say
 @run_argument
 @click.argument("step")
 @click.option("--reason", required=True, help="Why: it is kept in the journal, with your name.")
+@trust_option
 @shared_options
 @pass_shared
 def skip(shared: Invocation, run: str, step: str, reason: str) -> None:
@@ -25,7 +26,7 @@ def skip(shared: Invocation, run: str, step: str, reason: str) -> None:
     from alma.runner import intervene
     from alma.runner.settings import Settings
 
-    settings = Settings(journal=shared.journal)
+    settings = Settings(journal=shared.journal, trust=shared.trust)
     result = asyncio.run(intervene.skip(run, step, reason=reason, settings=settings))
     if shared.json:
         shared.print_json(documents.run(result.status, interrupted=result.interrupted))
@@ -37,6 +38,7 @@ def skip(shared: Invocation, run: str, step: str, reason: str) -> None:
 @click.command("abandon")
 @run_argument
 @click.option("--reason", required=True, help="Why: it is kept in the journal, with your name.")
+@trust_option
 @shared_options
 @pass_shared
 def abandon(shared: Invocation, run: str, reason: str) -> int:
@@ -50,7 +52,7 @@ def abandon(shared: Invocation, run: str, reason: str) -> int:
     from alma.runner import intervene
     from alma.runner.settings import Settings
 
-    settings = Settings(journal=shared.journal)
+    settings = Settings(journal=shared.journal, trust=shared.trust)
     result = asyncio.run(intervene.abandon(run, reason=reason, settings=settings))
     if shared.json:
         shared.print_json(documents.run(result.status, interrupted=False))

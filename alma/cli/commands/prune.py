@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from alma.cli.options import Invocation, pass_shared, shared_options
+from alma.cli.options import Invocation, pass_shared, shared_options, trust_option
 from alma.cli.output import say
 
 
@@ -17,6 +17,7 @@ from alma.cli.output import say
     metavar="N",
     help="How many of the newest runs keep their snapshots in any case.",
 )
+@trust_option
 @shared_options
 @pass_shared
 def command(shared: Invocation, keep: int) -> None:
@@ -25,14 +26,14 @@ def command(shared: Invocation, keep: int) -> None:
     A run that is not over needs its own, and so does a FAILED one: it can still be rolled back.
     """
     from alma.errors import RunNotFoundError
-    from alma.journal import open_journal
     from alma.reports.text import count
     from alma.runner.restore_points import prune
+    from alma.runner.settings import Settings
 
     path = shared.journal_path
     if not path.exists():
         raise RunNotFoundError(f"There is no journal {path}.", hint="Give its path with --journal.")
-    with open_journal(path, write=False) as journal:
+    with Settings(journal=path, trust=shared.trust).open(write=False) as journal:
         removed = prune(journal, keep=keep)
     if shared.json:
         from alma.reports import documents

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from alma.cli.options import Invocation, pass_shared, shared_options
+from alma.cli.options import Invocation, pass_shared, shared_options, trust_option
 from alma.cli.output import say
 
 
 @click.command("rekey")
+@trust_option
 @shared_options
 @pass_shared
 def command(shared: Invocation) -> None:
@@ -25,7 +26,7 @@ def command(shared: Invocation) -> None:
     path = shared.journal_path
     if not path.exists():
         raise RunNotFoundError(f"There is no journal {path}.", hint="Give its path with --journal.")
-    done = rekey(Settings(journal=path))
+    done = rekey(Settings(journal=path, trust=shared.trust))
     if shared.json:
         from alma.reports import documents
 

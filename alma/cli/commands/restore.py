@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alma.cli.options import Invocation, pass_shared, shared_options, target_argument
+from alma.cli.options import (
+    Invocation,
+    pass_shared,
+    shared_options,
+    target_argument,
+    trust_option,
+)
 from alma.cli.output import say
 
 if TYPE_CHECKING:
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--preview-only", is_flag=True, help="Tell what would change, and change nothing.")
 @click.option("--accept-changes", is_flag=True, help="Even over changes by somebody else.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask. Without a terminal it is needed.")
+@trust_option
 @shared_options
 @pass_shared
 def command(
@@ -47,7 +54,9 @@ def command(
 
     loaded = load_saga(target)
     name = step or _only_stack(loaded.saga)
-    settings = Settings(journal=shared.journal, origin=loaded.origin, modules=loaded.modules)
+    settings = Settings(
+        journal=shared.journal, trust=shared.trust, origin=loaded.origin, modules=loaded.modules
+    )
     if to is None:
         found = run_sync(lambda: restorable(loaded.saga, step=name, settings=settings))
         if shared.json:
@@ -86,6 +95,7 @@ def command(
             plan,
             Settings(
                 journal=shared.journal,
+                trust=shared.trust,
                 reporter=reporter,
                 origin=loaded.origin,
                 modules=loaded.modules,

@@ -15,6 +15,7 @@ from alma.cli.options import (
     pass_shared,
     run_argument,
     shared_options,
+    trust_option,
 )
 from alma.cli.output import say
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--target", metavar="TARGET", help="The saga's file, if not the journaled one.")
 @click.option("--accept-changes", is_flag=True, help="Go on although the saga has changed.")
 @localstack_option
+@trust_option
 @shared_options
 @pass_shared
 def resume(
@@ -61,6 +63,7 @@ def resume(
 @click.command("rollback")
 @run_argument
 @click.option("--target", metavar="TARGET", help="The saga's file, if not the journaled one.")
+@trust_option
 @shared_options
 @pass_shared
 def rollback(shared: Invocation, run: str, target: str | None) -> int:
@@ -85,12 +88,14 @@ def _saga_for(
 ) -> tuple[LoadedSaga | None, str]:
     """The run's saga, None where it cannot be had; and the directory in which it goes on."""
     from alma.core.run import SagaState
-    from alma.journal.reading import find_run
+    from alma.journal.reading import view_run
     from alma.reports.text import plain
     from alma.runner.directory import elsewhere, working_directory
     from alma.saga.target import absolute, load_saga
 
-    run = find_run(shared.journal_path, reference).run
+    # Before a file that it names is loaded, or a directory entered: it must be one's own.
+    with _settings(shared, None, None).open(write=False) as journal:
+        run = view_run(journal, journal.resolve(reference)).run
     if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
         return (load_saga(target) if target else None), working_directory()
     if target is not None:
@@ -139,6 +144,7 @@ def _settings(shared: Invocation, loaded: LoadedSaga | None, reporter: Reporter 
 
     return Settings(
         journal=shared.journal,
+        trust=shared.trust,
         reporter=reporter,
         origin=loaded.origin if loaded else "",
         modules=loaded.modules if loaded else (),

@@ -14,6 +14,7 @@ from alma.cli.options import (
     pass_shared,
     shared_options,
     target_argument,
+    trust_option,
 )
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @target_argument
 @localstack_option
 @accept_backend_option
+@trust_option
 @shared_options
 @pass_shared
 def command(
@@ -56,6 +58,7 @@ def _up(
             loaded.saga,
             settings=Settings(
                 journal=shared.journal,
+                trust=shared.trust,
                 reporter=reporter,
                 aws=localstack,
                 accept_backend=accept_backend,

@@ -36,9 +36,9 @@ def _head(_context: click.Context, _parameter: click.Parameter, value: str | Non
 @shared_options
 @pass_shared
 def command(shared: Invocation, head: Head | None) -> int:
-    """Check the journal's chain, and print its head to be kept elsewhere.
+    """Check the journal's chain, whose it is, and print its head to be kept elsewhere.
 
-    Exit codes: 0 whole, 11 broken (the first break is named), 6 no journal.
+    Exit codes: 0 whole (another's too), 11 broken (the first break is named), 6 no journal.
     """
     from alma.errors import JournalError, RunNotFoundError
     from alma.journal import open_journal
@@ -48,17 +48,31 @@ def command(shared: Invocation, head: Head | None) -> int:
         raise RunNotFoundError(f"There is no journal {path}.", hint="Give its path with --journal.")
     with open_journal(path, write=False) as journal:
         verdict = journal.verify(head)
+        others = [] if verdict.first_break else journal.others()
     end = f"{verdict.head.position}:{verdict.head.hash}"
     broken = verdict.first_break
     if shared.json:
         from alma.reports import documents
 
-        shared.print_json(documents.verify(verdict))
+        shared.print_json(documents.verify(verdict, others))
     if broken is None:
         if not shared.json:
             say(f"ok: {verdict.events} events of {verdict.runs} runs")
             say(f"head: {end}")
+            say(_whose(others))
         return 0
     say(f"error: The journal {path} is not what was written: {broken}.", err=True)
     say(f"hint: The {verdict.events} events before it are whole. Compare with a backup.", err=True)
     return JournalError.exit_code
+
+
+def _whose(others: list[str]) -> str:
+    """Whether it would be acted on."""
+    from alma.reports.text import count
+
+    if not others:
+        return "yours: written with a key of yours"
+    return (
+        f"not yours: {count(len(others), 'run')} not written with a key of yours (the newest is "
+        f"{others[0]}): it can be looked at, and is not acted on without --trust"
+    )

@@ -45,6 +45,7 @@ class TerraformStep(Step):
     """A root module in `work_dir`; `program` is the CLI, or empty for the one on PATH."""
 
     kind = "terraform"
+    sees_alone = False  # `program` may be any
     work_dir: Path
     variables: Mapping[str, Any] = field(default_factory=dict)
     program: str = ""
