@@ -45,14 +45,16 @@ Call = Callable[..., Result]
 
 
 @pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pulumi_home: Path, pulumi: str) -> Call:
+def cli(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pulumi_home: Path, pulumi_cli: Path
+) -> Call:
     """`alma-pulumi`, with a login of this test's own."""
     home = tmp_path / "home"
     home.mkdir()
     (home / "plugins").symlink_to(pulumi_home / "plugins")
     monkeypatch.setenv("PULUMI_HOME", str(home))
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "abc")
-    assert pulumi
+    assert pulumi_cli.exists()
     return lambda *words: CliRunner().invoke(program, words)
 
 
@@ -60,7 +62,9 @@ def _stacks(root: Path) -> list[str]:
     return sorted(path.stem for path in (root / ".pulumi" / "stacks").rglob("*.json"))
 
 
-def test_a_projects_own_backend_is_gone_by_for_good(cli: Call, tmp_path: Path, pulumi: str) -> None:
+def test_a_projects_own_backend_is_gone_by_for_good(
+    cli: Call, tmp_path: Path, pulumi_cli: Path
+) -> None:
     """A stack that is there is not made again; nor when the project no longer says where it is."""
     project = tmp_path / "net" / "Pulumi.yaml"
     for name in ("net", "team"):
@@ -68,7 +72,7 @@ def test_a_projects_own_backend_is_gone_by_for_good(cli: Call, tmp_path: Path, p
     project.write_text(PROJECT)
     Path("saga.py").write_text(SAGA)
     for words in ("stack init dev", "up --yes --skip-preview -s dev"):
-        subprocess.run([pulumi, *words.split()], cwd=project.parent, check=True, timeout=60)
+        subprocess.run([pulumi_cli, *words.split()], cwd=project.parent, check=True, timeout=60)
 
     foreseen = cli("preview")
     assert "update a stack of 2 resources: 2 unchanged" in foreseen.stdout, foreseen.output
@@ -96,19 +100,19 @@ def test_a_projects_own_backend_is_gone_by_for_good(cli: Call, tmp_path: Path, p
 
 
 def test_the_current_login_is_gone_by_until_a_run_is_over(
-    cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pulumi: str
+    cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pulumi_cli: Path
 ) -> None:
     """What is undone is where the run was, wherever one is logged in by then."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     Path("saga.py").write_text(INLINE)
     monkeypatch.setenv("BREAK", "1")
-    subprocess.run([pulumi, "login", f"file://{tmp_path}/one"], check=True, timeout=60)
+    subprocess.run([pulumi_cli, "login", f"file://{tmp_path}/one"], check=True, timeout=60)
     failed = cli("up")
     assert failed.exit_code == 10, failed.output
     assert _stacks(tmp_path / "one") == ["dev"]
 
-    subprocess.run([pulumi, "login", f"file://{tmp_path}/two"], check=True, timeout=60)
+    subprocess.run([pulumi_cli, "login", f"file://{tmp_path}/two"], check=True, timeout=60)
     assert json.loads((tmp_path / "home" / "credentials.json").read_text())["current"]
     told = cli("doctor").stdout
     assert f"file://{tmp_path}/one\n" in told
