@@ -146,6 +146,8 @@ class RunStatus(Struct, kw_only=True):
     """restore runs only: digest of the deployment that is brought back."""
     sealed: str = ""
     """The secrets that its saga was given: see `RunCreated`."""
+    python: str = ""
+    """The version that it was started under; empty if unknown."""
     created_at: datetime | None = None
     ended_at: datetime | None = None
     ready_set: ReadySet | None = None

@@ -75,6 +75,7 @@ def _created(run: RunStatus, entry: ev.Recorded, event: ev.RunCreated) -> None:
     run.directory = event.directory or ""
     run.remove_records, run.snapshot = event.remove_records, event.snapshot
     run.sealed = event.sealed or ""
+    run.python = event.versions.get("python", "")
     run.direction = "back" if run.backward_only else "forward"
     run.accepted = Definition.from_json(event.definition)
     run.steps = {step.name: StepStatus(definition=step) for step in run.definition.steps}

@@ -206,6 +206,10 @@ class Engine(Protocol):
         """The stack's outputs with opened `Secret`s: decrypts, so it costs a CLI process."""
         ...
 
+    async def compiled(self, ref: StackRef) -> tuple[str, ...]:
+        """Names of resources whose provider is kept in the state as code of one Python minor."""
+        ...
+
     async def up(self, request: UpRequest, operation: Operation) -> OperationResult:
         """Create the record if needed, then `pulumi up`."""
         ...

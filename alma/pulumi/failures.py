@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from alma.core.events import Failure
 from alma.core.redaction import shortened
 
@@ -52,6 +54,20 @@ _BOILERPLATE: Final = (
 )
 _EMPTY_WORDS: Final = r"^(update|destroy|preview|refresh) (failed|canceled)$"
 _FRAME: Final = r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<where>.+)$'
+_NO_PLUGIN: Final = (
+    r"(Could not automatically download and install|no) (resource|language) plugin "
+    r"'(?P<name>pulumi-(resource|language)-[\w-]+)'( found in the workspace)?"
+    r"( at version (?P<version>v[\w.+-]+))?"
+)
+_OTHER_PYTHON: Final = (
+    r"error reading from server: EOF|No module named|Can't get attribute|cannot import name"
+    r"|unknown opcode|bad marshal data|SystemError"
+)
+"""What a dynamic provider ends with whose code another Python, or another directory, has made."""
+_SAME_PYTHON: Final = (
+    "Its provider is code of the program. It needs the Python minor version that brought it up, "
+    "the packages that it imports, and the directory of the saga's file: go on with these."
+)
 _NOT_THEIRS: Final = (
     r"[/\\](site-packages|dist-packages|asyncio|concurrent|alma[/\\]pulumi)[/\\]|threading\.py$|^<"
 )
@@ -97,19 +113,21 @@ def translate(
     if from_provider:
         urn, message = from_provider[0]
         more = len(from_provider) - 1
-        return Failure(
+        failure = Failure(
             kind="provider",
             message=message + (f" (and {more} more)" if more else ""),
             urn=urn,
             log=log,
         )
+        return _with_what_is_missing(failure)
     if told:
-        return Failure(
+        failure = Failure(
             kind="program" if ran_program else "unknown",
             message=told[0][1],
             hint="Mend the program; the log has the whole traceback." if ran_program else "",
             log=log,
         )
+        return _with_what_is_missing(failure)
     last = [line for line in text.splitlines() if line.lstrip().startswith("error:")]
     return Failure(
         kind="unknown",
@@ -117,6 +135,22 @@ def translate(
         hint="The log has all that it said.",
         log=log,
     )
+
+
+def _with_what_is_missing(failure: Failure) -> Failure:
+    """Of a plugin that is not there, or not what it was, that first, and how to get it."""
+    found = re.search(_NO_PLUGIN, failure.message)
+    if found is not None:
+        kind, name = found["name"].removeprefix("pulumi-").split("-", 1)
+        version = found["version"] or ""
+        cause = failure.message[found.end() :].partition("`: ")[2]
+        message = f"the plugin {found['name']} {version}".rstrip() + " is missing"
+        message += f", and could not be downloaded: {cause}" if cause else ""
+        hint = f"Install it: `{f'pulumi plugin install {kind} {name} {version}'.rstrip()}`"
+        return replace(failure, message=message, hint=hint)
+    if "pulumi-python:" in failure.urn and re.search(_OTHER_PYTHON, failure.message):
+        return replace(failure, hint=_SAME_PYTHON)
+    return failure
 
 
 def readable(message: str) -> str:

@@ -133,6 +133,15 @@ class PulumiEngine:
         outputs = await (await self._reader(self._of(ref))).outputs(ref)
         return {key: checkpoints.fill(value, outputs.get(key)) for key, value in sealed.items()}
 
+    async def compiled(self, ref: StackRef) -> tuple[str, ...]:
+        """See `Engine.compiled`; one process, where there are dynamic resources of Python's."""
+        resources = (await self.inspect(ref)).resources
+        if not any(one.type.startswith(plugins.DYNAMIC) for one in resources):
+            return ()
+        reader = await self._reader(self._of(ref))
+        document = await reader.deployment(ref, show_secrets=True)
+        return plugins.compiled(document or {})
+
     async def up(self, request: UpRequest, operation: Operation) -> OperationResult:
         """See `Engine.up`; one CLI process, two for a new stack."""
         self._of(request.ref).prepare()

@@ -7,6 +7,8 @@ downloaded is not missing, as Pulumi does that when it is needed, unless it was 
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +26,10 @@ _BUNDLED: Final = ("pulumi-nodejs", "pulumi-python")
 _NO_DOWNLOADS: Final = "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"
 _ATTACHED: Final = {"language": "PULUMI_DEBUG_LANGUAGES", "resource": "PULUMI_DEBUG_PROVIDERS"}
 """Variables that name, as `name:port`, what runs already and is not started."""
+DYNAMIC: Final = "pulumi-python:"
+"""How the type of a dynamic resource of Python's begins."""
+_CODE: Final = (b"_create_code", b"CodeType")
+"""What makes code in a pickle: dill's, which the SDK uses, and cloudpickle's."""
 _PROVIDER: Final = "pulumi:providers:"
 _INSTALL: Final = (
     "It comes with Pulumi (https://www.pulumi.com/docs/install/): have it on PATH or beside the CLI"
@@ -121,6 +127,24 @@ def _is_missing(kind: str, name: str, cli: Cli | None, environ: Mapping[str, str
 
 def _forbidden(environ: Mapping[str, str]) -> bool:
     return environ.get(_NO_DOWNLOADS, "").lower() in ("1", "true")
+
+
+def compiled(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of dynamic resources whose provider was pickled by value, in a state with its secrets.
+
+    Its methods are in it as bytecode, which no other minor version of Python can run: it ends the
+    process, or does something else. One that is pickled by its module's name has none.
+    """
+    found = []
+    for entry in (document.get("deployment") or {}).get("resources") or []:
+        if not str(entry.get("type", "")).startswith(DYNAMIC):
+            continue
+        kept = (entry.get("outputs") or {}).get("__provider", "")
+        if isinstance(kept, Mapping):  # a secret
+            kept = json.loads(kept.get("plaintext") or '""')
+        if any(maker in base64.b64decode(str(kept)) for maker in _CODE):
+            found.append(str(entry["urn"]).rpartition("::")[2])
+    return tuple(found)
 
 
 def _mend(kind: str, name: str, version: str) -> str:

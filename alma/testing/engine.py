@@ -86,6 +86,10 @@ class FakeEngine:
         self._check()
         return self.reality.opened.get(_key(ref), {})
 
+    async def compiled(self, ref: StackRef) -> tuple[str, ...]:  # noqa: ARG002
+        """None."""
+        return ()
+
     async def up(self, request: UpRequest, operation: Operation) -> OperationResult:
         """Make what the program names and the state lacks, and delete what it does not name."""
         ref, key, fault = request.ref, _key(request.ref), self._fault(request.ref, "up")

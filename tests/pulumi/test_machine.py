@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import types
 from pathlib import Path
 
 import pytest
 
+from alma import Saga, destroy
 from alma.errors import AuthenticationError, BackendError, ToolError
 from alma.pulumi.cli import Cli
 from alma.pulumi.engine import StackRef, WorkspaceOptions
@@ -126,3 +128,38 @@ def test_what_the_state_holds_needs_its_providers(tmp_path: Path) -> None:
     installed.parent.mkdir(parents=True)
     installed.write_text("")
     assert told(**forbidden, PULUMI_HOME=str(tmp_path / "home")) == []
+
+
+DYNAMIC = """
+from pulumi.dynamic import CreateResult, Resource, ResourceProvider
+
+class Provider(ResourceProvider):
+    def create(self, props):
+        return CreateResult("made", props)
+
+class Thing(Resource):
+    def __init__(self, name):
+        super().__init__(Provider(), name, {})
+
+def program():
+    Thing("thing")
+"""
+
+
+@pytest.mark.usefixtures("keys_in_vault")
+async def test_code_of_another_python_is_not_run_by_an_undo(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends the provider's process, or does something else: the journal knows which it was."""
+    module = types.ModuleType("users")
+    exec(DYNAMIC, vars(module))  # noqa: S102
+    saga = Saga("shop")
+    saga.add_stack("database", program=module.program)
+    await saga.execute()
+    done = len(place.commands())
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("alma.steps.stack.session.HERE", "3.99")
+        with pytest.raises(ToolError, match=r"resources \(thing\) whose provider is code of Py"):
+            await destroy(saga)
+    assert not any("destroy" in line for line in place.commands()[done:])
+    assert (await destroy(saga)).exit_code == 0

@@ -110,3 +110,38 @@ def test_without_a_program_nobody_is_told_to_mend_it() -> None:
 )
 def test_whether_a_service_may_have_done_what_it_did_not_answer(message: str, asked: bool) -> None:
     assert lost_answer(message) is asked
+
+
+CANNOT = (
+    "could not load provider for resource urn:pulumi:dev::p::nosuch:index:Thing::t: could not "
+    "create provider urn:pulumi:dev::p::pulumi:providers:nosuch::default::76fe: load plugin for "
+    "nosuch provider 'urn:pulumi:dev::p::pulumi:providers:nosuch::default': Could not "
+    "automatically download and install resource plugin 'pulumi-resource-nosuch' at version "
+    "v1.2.3, install the plugin using `pulumi plugin install resource nosuch v1.2.3`: error "
+    "downloading provider nosuch to file: failed to download plugin: nosuch-1.2.3: failed all 5 "
+    "attempts"
+)
+
+
+def test_a_plugin_that_is_missing_is_the_first_that_is_said() -> None:
+    """By its name and version, why it could not be had, and how to get it."""
+    told = translate("", [("", CANNOT)], interrupted=False, log="", ran_program=False)
+    assert told.message.startswith(
+        "the plugin pulumi-resource-nosuch v1.2.3 is missing, and could not be downloaded: error "
+        "downloading provider nosuch"
+    )
+    assert told.message.endswith("failed all 5 attempts")
+    assert told.hint == "Install it: `pulumi plugin install resource nosuch v1.2.3`"
+    said = "no resource plugin 'pulumi-resource-aws' found in the workspace or on your $PATH"
+    told = translate("", [("urn:a", said)], interrupted=False, log="")
+    assert told.message == "the plugin pulumi-resource-aws is missing"
+
+
+@pytest.mark.parametrize("said", ["error reading from server: EOF", "No module named 'parts'"])
+def test_a_dynamic_provider_of_another_python_is_told_what_it_needs(said: str) -> None:
+    """Only of its resources: elsewhere the words mean something else."""
+    urn = "urn:pulumi:dev::p::pulumi-python:dynamic:Resource::{}"
+    told = translate("", [(urn, said)], interrupted=False, log="", ran_program=False)
+    assert "the Python minor version that brought it up" in told.hint
+    told = translate("", [("urn:pulumi:dev::p::aws:a:B::c", said)], interrupted=False, log="")
+    assert told.hint == ""

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
 from alma.core.definition import Definition, StepDefinition
+from alma.errors import ToolError
 from alma.pulumi.engine import Engine, StackRef
 from alma.steps.base import Session, SessionOptions
 from alma.steps.stack.places import OF_BACKEND, Places, backends_of, told_of_backend
 
 if TYPE_CHECKING:
     from alma.pulumi.taken import Held
+
+HERE: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""The minor version of this Python: code that another one has compiled is none to it."""
 
 
 class StackSession(Session):
@@ -33,6 +38,7 @@ class StackSession(Session):
         self.engine = engine
         self._journal = asked.journal
         self._runs = asked.runs
+        self._last = asked.last
         self._others: asyncio.Task[Sequence[Held]] | None = None
         self.stack = definition.stack
         self.modules: tuple[ModuleType, ...] = asked.modules
@@ -107,7 +113,29 @@ class StackSession(Session):
         for step in self.definition.steps:
             if step.kind == "stack":
                 self._places.require(step, self.engine.where(self.ref(step)))
-        return await self.engine.check(self.refs)
+        facts = await self.engine.check(self.refs)
+        if self._places.follow:
+            await self._require_python()
+        return facts
+
+    async def _require_python(self) -> None:
+        """Raise ToolError where an undo would run what another minor version has compiled."""
+        made = _minor(self._last.python) if self._last and self._last.kind == "up" else ""
+        if self._last is not None and not made:
+            target = self.definition.target
+            runs = await asyncio.to_thread(self._runs)
+            ups = (run for run in runs if run.kind == "up" and run.definition.target == target)
+            made = next((_minor(run.python) for run in ups), "")
+        if made in ("", HERE):
+            return
+        for ref in self.refs:
+            if names := await self.engine.compiled(ref):
+                raise ToolError(
+                    f"Stack {ref.project}/{ref.stack} has dynamic resources ({', '.join(names)}) "
+                    f"whose provider is code of Python {made}, and this is Python {HERE}.",
+                    hint=f"Install the saga's packages for Python {made} and go on with that: "
+                    f"python{made} -m alma ...",
+                )
 
     async def others(self) -> Sequence[Held]:
         """What the journal's other stacks on this backend hold, looked at once in a run.
@@ -148,3 +176,7 @@ class StackSession(Session):
                 if (ref.project, ref.stack) not in own:
                     refs.setdefault((ref.project, ref.stack), ref)
         return await look(self.engine, [*refs.values()], self.snapshots, kept or [])
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
