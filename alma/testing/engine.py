@@ -24,10 +24,8 @@ from alma.pulumi.engine import (
     StackRef,
     UpRequest,
 )
-from alma.testing.faults import Fault, Life, hang, interrupted
+from alma.testing.faults import LOCKED, Fault, Life, hang, interrupted
 from alma.testing.world import FakeProgram, FakeWorld, Key, count, resource_of, seal
-
-LOCKED = Failure(kind="locked", message="the stack is currently locked by another update")
 
 
 @dataclass

@@ -14,6 +14,8 @@ FaultEffect = Literal[
 ]
 JournalEffect = Literal["crash_before", "crash_after", "full", "locked", "clock"]
 
+LOCKED = Failure(kind="locked", message="the stack is currently locked by another update")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
