@@ -6,12 +6,13 @@ is not enough either; what finds them is the marker in the environment they inhe
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -114,6 +115,33 @@ def marked(operation: str, wanted: Callable[[psutil.Process], bool]) -> list[psu
             if wanted(candidate):
                 found.append(candidate)
     return found
+
+
+def serves(pid: int, *addresses: str) -> bool:
+    """Whether the process, or one that it has started, listens at each `host:port` or `unix:path`.
+
+    Where it cannot be looked at, it is taken for granted.
+    """
+    wanted = {address.rpartition(":")[2] for address in addresses}
+    kind = "all" if any(address.startswith("unix:") for address in addresses) else "tcp"
+    try:
+        head = psutil.Process(pid)
+        for process in itertools.chain([head], _children(head)):
+            for one in process.net_connections(kind):
+                if one.status in (psutil.CONN_LISTEN, psutil.CONN_NONE):
+                    # A port, or the path of a socket of this machine.
+                    wanted.discard(str(getattr(one.laddr, "port", one.laddr)))
+            if not wanted:
+                return True
+    except psutil.AccessDenied:
+        return True
+    except psutil.Error:
+        return False
+    return False
+
+
+def _children(head: psutil.Process) -> Iterator[psutil.Process]:
+    yield from head.children(recursive=True)  # all processes are looked at for it: only if needed
 
 
 def describe(process: psutil.Process) -> str:

@@ -9,7 +9,9 @@ import socket
 import stat
 from pathlib import Path
 
+import grpc
 import pytest
+from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
 from alma.core.secret import Secret
 from alma.pulumi.engine import RestoreRequest
@@ -48,6 +50,28 @@ async def test_a_program_is_served_where_nobody_else_can_look(
     assert (await running).failure is None
     assert not _exists(str(Path(at).parent))
     assert "--exec-kind auto.inline" in place.commands()[-1]
+
+
+async def test_nobody_is_answered_but_the_cli_that_was_started(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who gets at the socket all the same, and asks with a monitor of their own, learns nothing."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    gate = str(place.root / "gate")
+    config = {"word": Secret("of-secret")}
+    running = asyncio.create_task(place.up(programs.waits(gate), config=config))
+    await until(lambda: _exists(f"{gate}.begun"))
+    (at,) = CLIENT.findall("\n".join(place.commands()))
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        monitor = f"127.0.0.1:{theirs.getsockname()[1]}"
+        request = language_pb2.RunRequest(project="demo", stack="dev", monitor_address=monitor)
+        async with grpc.aio.insecure_channel(f"unix:{at}") as channel:
+            host = language_pb2_grpc.LanguageRuntimeStub(channel)
+            with pytest.raises(grpc.RpcError, match="is not of alma's CLI"):
+                await host.Run(request, timeout=10)
+    _open(gate)
+    assert (await running).failure is None
 
 
 async def test_a_long_place_for_temporary_files_is_not_used(

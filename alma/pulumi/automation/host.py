@@ -3,7 +3,9 @@
 It is how the Automation API runs an inline program: the engine connects to `--client`, and asks
 it to run the program and to register what it declares. The SDK's own host is a port that whoever
 is logged in finds in the CLI's arguments, and that gives a program's secrets to any monitor that
-asks it to run; this one is a socket in a directory that is open to nobody else.
+asks it to run; this one is a socket in a directory that is open to nobody else. And it runs it
+for the CLI alone that was started for it: nothing in a request of the engine's can hold a secret
+of alma's, but the monitor that it names must be that CLI's own.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from typing import Any, Final
@@ -27,6 +29,7 @@ from pulumi.runtime.proto import (
 )
 
 from alma.pulumi.automation import sdk_faults
+from alma.system.processes import serves
 
 sdk_faults.mend()
 
@@ -38,12 +41,27 @@ _open: set[str] = set()
 
 
 class Host(LanguageRuntimeServicer):
-    """What every language host of this process says of itself; `Run` is each one's own.
+    """What every language host of this process says of itself; `play` is each one's own.
 
     `callbacks` is what the engine may call meanwhile, at the same address.
     """
 
     callbacks: Any = None
+    cli: Callable[[], int] = staticmethod(lambda: 0)
+    """The pid of the CLI that is answered, once it runs."""
+
+    def Run(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
+        """Run the program, or what stands for it, for whom alma has started to ask for it."""
+        # The second is the engine's, which is told what the program logs.
+        asking = (request.monitor_address, *request.args[:1])
+        if not serves(self.cli(), *asking):
+            said = f"{' and '.join(asking)} is not of alma's CLI"
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, said)
+        return self.play(request)
+
+    def play(self, request: Any) -> Any:
+        """Do what the engine asks for; its answer."""
+        raise NotImplementedError
 
     def About(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - gRPC's names
         """This interpreter."""
@@ -64,8 +82,9 @@ class Host(LanguageRuntimeServicer):
 
 
 @contextmanager
-def served(host: Host) -> Iterator[str]:
-    """Serve it, at the address that this gives."""
+def served(host: Host, cli: Callable[[], int]) -> Iterator[str]:
+    """Serve it to this CLI, at the address that this gives."""
+    host.cli = cli
     place = tempfile.gettempdir()
     if len(os.fsencode(place)) > _LONGEST:
         place = "/tmp"  # noqa: S108 - a directory of this user's alone is made there

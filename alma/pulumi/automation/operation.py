@@ -145,7 +145,7 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
 
 
 def _run(task: Task, command: Command, events: Events, redact: Redactor, nulls: list[str]) -> None:
-    with _serving(task, redact, nulls) as address:
+    with _serving(task, command, redact, nulls) as address:
         workspace = Workspace(task, command, address)
         stack = Stack(task.stack, workspace)
         if task.kind == "remove":
@@ -190,14 +190,14 @@ def _operate(task: Task, stack: Stack, settings: str, events: Events) -> None:
 
 
 @contextmanager
-def _serving(task: Task, redact: Redactor, nulls: list[str]) -> Iterator[str]:
+def _serving(task: Task, command: Command, redact: Redactor, nulls: list[str]) -> Iterator[str]:
     """The address of the program's host; empty where the CLI runs the program, or none is run."""
     if task.replay is not None:
-        with served(ReplayHost(task.replay)) as address:
+        with served(ReplayHost(task.replay), command.pid) as address:
             yield address
     elif task.program is not None:
         host = ProgramHost(load(task.program), task.injected, redact, nulls)
-        with served(host) as address:
+        with served(host, command.pid) as address:
             yield address
     else:
         yield ""

@@ -45,7 +45,7 @@ class ProgramHost(Host):
         self._redact = redact
         self._nulls = [] if nulls is None else nulls
 
-    def Run(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - gRPC's names
+    def play(self, request: Any) -> Any:
         """Run it, in a context of its own, as the SDK keeps its settings there."""
         return copy_context().run(self._run, request)
 

@@ -55,7 +55,7 @@ class ReplayHost(Host):
         self._replay = replay
         self.callbacks = StandIns(replay)
 
-    def Run(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - gRPC's names
+    def play(self, request: Any) -> Any:
         """Register it all; an error without words: what failed has been told, with its URN."""
         options = sdk_faults.CHANNEL_OPTIONS
         with grpc.insecure_channel(request.monitor_address, options=options) as channel:

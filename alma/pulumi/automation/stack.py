@@ -88,6 +88,11 @@ class Command(automation.PulumiCommand):
         self.said = self._tail(start)
         raise create_command_error(automation.CommandResult("", self.said, process.returncode))
 
+    def pid(self) -> int:
+        """Of the CLI that runs; 0 when none does."""
+        with self._lock:
+            return self._running.pid if self._running is not None else 0
+
     def interrupt(self) -> None:
         """One SIGINT to the CLI, not to its group: at a second one it would not drain."""
         with self._lock:
