@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError, UntrustedJournalError
 from alma.journal import open_journal
@@ -18,25 +20,35 @@ __all__ = ["Check", "examine"]
 
 
 async def examine(
-    journal: Path, *, cwd: Path | None = None, environ: Mapping[str, str] | None = None
+    journal: Path,
+    *,
+    cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    remote: bool = False,
 ) -> tuple[Check, ...]:
-    """Look at everything that a run needs, in the order in which it needs it."""
+    """Look at everything that a run needs, in the order in which it needs it.
+
+    What is on other machines, and named by the journal alone, is asked with `remote`.
+    """
     last: list[RunView] = []
     found = list(_journal(journal, last))
     for seen in last:
         found += _run(seen)
         if seen.runner is None:
             found += _doubts(seen.run)
-    cwd = (cwd or Path.cwd()).absolute()
-    environ = os.environ if environ is None else environ
-    runs = [seen.run for seen in last if seen.runner is None]
-    return (*await _kinds(runs, cwd, journal, environ), *found)
+    asked = DoctorOptions(
+        environ=os.environ if environ is None else environ,
+        cwd=(cwd or Path.cwd()).absolute(),
+        journal=journal,
+        runs=tuple(seen.run for seen in last if seen.runner is None),
+        remote=remote,
+    )
+    return (*await _kinds(asked), *found)
 
 
-async def _kinds(
-    runs: list[RunStatus], cwd: Path, journal: Path, environ: Mapping[str, str]
-) -> list[Check]:
+async def _kinds(asked: DoctorOptions) -> list[Check]:
     """What each kind says: alma's own, and those that the journal knows of."""
+    runs = asked.runs
     used = {name: [run for run in runs if _has(run, name)] for name in KINDS}
     for run in runs:
         for step in run.definition.steps:
@@ -49,8 +61,7 @@ async def _kinds(
             mend = "Its steps are undone with --target FILE"
             checks.append(Check(name="kind", level="warn", message=str(error), mend=mend))
             continue
-        asked = DoctorOptions(environ=environ, cwd=cwd, journal=journal, runs=tuple(own))
-        checks += await kind.doctor(asked)
+        checks += await kind.doctor(replace(asked, runs=tuple(own)))
     return checks
 
 

@@ -198,12 +198,16 @@ class Check(Struct, frozen=True, kw_only=True):
 
 
 class DoctorOptions(Struct, frozen=True, kw_only=True):
-    """What `doctor` looks at: here and now, and the last run of each target that nobody runs."""
+    """What `doctor` looks at: here and now, and the last run of each target that nobody runs.
+
+    With `remote` it may ask what the journal names on other machines.
+    """
 
     environ: Mapping[str, str]
     cwd: Path
     journal: Path
     runs: tuple[RunStatus, ...] = ()
+    remote: bool = False
 
 
 class StepHandler(Protocol):

@@ -11,6 +11,7 @@ import os
 import pwd
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -26,10 +27,26 @@ HOST: Final = socket.gethostname()
 
 def user_name() -> str:
     """Of the user that this process belongs to, whatever its environment says."""
+    return _name_of(os.getuid())
+
+
+def _name_of(uid: int) -> str:
     try:
-        return pwd.getpwuid(os.getuid()).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return str(os.getuid())
+        return str(uid)
+
+
+def other_users() -> list[str]:
+    """Who else has processes here, by name or uid: people's accounts, not the system's own."""
+    found = set()
+    for process in psutil.process_iter():
+        with suppress(*GONE):
+            found.add(process.uids().real)
+    others = sorted(
+        uid for uid in found if uid >= _FIRST_PERSON and uid not in (_NOBODY, os.getuid())
+    )
+    return [_name_of(uid) for uid in others]
 
 
 def _place() -> str:
@@ -54,6 +71,10 @@ MARKER: Final = "ALMA_OPERATION"
 _SAME_START: Final = 2.0
 """Seconds. The start is derived from the boot time, which the kernel rounds and a clock that is
 adjusted shifts; a pid is not given to another process as fast as that."""
+_FIRST_PERSON: Final = 500 if sys.platform == "darwin" else 1000
+_NOBODY: Final = 65_534
+"""uids: below the first are the system's own accounts, and as the second some daemons run."""
+
 GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError, ProcessLookupError)
 """What looking at a process raises when it is not there any more, or is not ours to look at."""
 

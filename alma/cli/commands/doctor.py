@@ -9,9 +9,14 @@ from alma.cli.output import say
 
 
 @click.command("doctor")
+@click.option(
+    "--remote",
+    is_flag=True,
+    help="Ask backends and LocalStacks on other machines, too, that only the journal names.",
+)
 @shared_options
 @pass_shared
-def command(shared: Invocation) -> int:
+def command(shared: Invocation, *, remote: bool) -> int:
     """Check CLI, plugins, backend, journal and locks; say what is wrong, and the mend.
 
     Exit codes: 0 nothing that would stop a run, 1 something would.
@@ -21,7 +26,7 @@ def command(shared: Invocation) -> int:
     from alma.reports.text import plain
     from alma.runner.doctor import examine
 
-    checks = asyncio.run(examine(shared.journal_path))
+    checks = asyncio.run(examine(shared.journal_path, remote=remote))
     code = 1 if any(check.level == "fail" for check in checks) else 0
     if shared.json:
         from alma.reports import documents

@@ -14,15 +14,18 @@ from alma.pulumi.backend import Backend
 from alma.pulumi.cli import Cli, find_cli, parse
 from alma.pulumi.engine import StackRef
 from alma.steps.base import Check, DoctorOptions
-from alma.steps.stack.localstack import localstack_problem
+from alma.steps.stack.localstack import is_here, localstack_problem
 from alma.steps.stack.state_doctor import StateDoctor
 from alma.system.environment import PULUMI, PYTHON
+from alma.system.processes import other_users
 
 _PLUGINS: Final = {
     ("resource", "pulumi-python"): "programs with dynamic providers",
     ("language", "python"): "projects with a work_dir and `runtime: python`",
     ("language", "yaml"): "projects with a work_dir and `runtime: yaml`",
 }
+_SHOWN: Final = 5
+"""Names of others."""
 _INSTALL: Final = "It comes with Pulumi: https://www.pulumi.com/docs/install/"
 
 
@@ -32,6 +35,7 @@ async def examine(asked: DoctorOptions) -> Sequence[Check]:
     cli, found = _cli(environ)
     checks = [found, _sdk(cli), *_plugins(cli, environ)]
     checks += Check.flags("Pulumi", environ, PULUMI, PYTHON)
+    checks += _others()
     try:
         state = StateDoctor(asked, cli)
     except RefusedError as error:  # nothing in it is looked at
@@ -41,8 +45,20 @@ async def examine(asked: DoctorOptions) -> Sequence[Check]:
         checks += _needed(refs, backend, cli, environ)
     checks += await state.examine()
     for run in asked.runs:
-        checks += _of_run(run, state)
+        checks += _of_run(run, state, remote=asked.remote)
     return checks
+
+
+# -- the machine -----------------------------------------------------------------------------
+
+
+def _others() -> Iterator[Check]:
+    """Whoever is here can speak to the engine of a CLI that is at work."""
+    if others := other_users():
+        who = ", ".join(others[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
+        message = f"others have processes on this machine ({who}), and can act as you during a run"
+        mend = "Use a container or a runner of its own: Pulumi's engine asks nobody who they are"
+        yield Check(name="machine", level="warn", message=message, mend=mend)
 
 
 # -- tools -----------------------------------------------------------------------------------
@@ -98,9 +114,9 @@ def _needed(
 # -- runs ------------------------------------------------------------------------------------
 
 
-def _of_run(run: RunStatus, state: StateDoctor) -> Iterator[Check]:
+def _of_run(run: RunStatus, state: StateDoctor, *, remote: bool) -> Iterator[Check]:
     if run.state is SagaState.FAILED or not run.state.is_final:
-        yield from _localstack(run)
+        yield from _localstack(run, remote=remote)
     for step in run.steps.values():
         if step.started is not None and step.definition.project:
             backend = state.of(run, step)
@@ -108,13 +124,21 @@ def _of_run(run: RunStatus, state: StateDoctor) -> Iterator[Check]:
                 yield from _pending(run, step, backend.root)
 
 
-def _localstack(run: RunStatus) -> Iterator[Check]:
-    """The LocalStack that a run needs to be gone on with or undone."""
+def _localstack(run: RunStatus, *, remote: bool) -> Iterator[Check]:
+    """The LocalStack that a run needs to be gone on with or undone.
+
+    The journal names it, which may come from elsewhere: so only one on this machine is asked.
+    """
     localstack = run.definition.aws
     if localstack is None:
         return
     message = f"LocalStack at {localstack.url}, where AWS steps of {run.definition.target} went,"
-    if why := localstack_problem(localstack):
+    if not remote and not is_here(localstack):
+        mend = "To ask it: alma-pulumi doctor --remote"
+        yield Check(
+            name="localstack", level="ok", message=f"{message} is elsewhere: not asked", mend=mend
+        )
+    elif why := localstack_problem(localstack):
         mend = "Start it: localstack start -d"
         yield Check(name="localstack", level="warn", message=f"{message} {why}", mend=mend)
     else:

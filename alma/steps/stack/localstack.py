@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,6 +21,11 @@ HEALTH: Final = "/_localstack/health"
 
 _PATIENCE: Final = 10.0
 """Seconds. The answer takes milliseconds; a machine that is starting up may be slow."""
+_LATE: Final = f"did not answer within {_PATIENCE:g} seconds"
+_LOOPBACK: Final = "localhost.localstack.cloud"
+"""Names by which LocalStack's own tools reach one on this machine: they lead to 127.0.0.1."""
+_LONGEST: Final = 256 * 1024
+"""Bytes. The answer has a line for each service."""
 
 
 SERVICES: Final = tuple(
@@ -111,6 +119,35 @@ async def require_localstack(definition: Definition) -> None:
         )
 
 
+def is_here(localstack: LocalStack) -> bool:
+    """Whether its URL leads to this machine, whoever answers there."""
+    from ipaddress import ip_address  # only `doctor` asks
+
+    host = str(urlsplit(localstack.url).hostname)
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host in ("localhost", _LOOPBACK) or host.endswith((".localhost", f".{_LOOPBACK}"))
+
+
+@contextmanager
+def _hung_up(connection: socket.socket, too_late: threading.Event) -> Iterator[None]:
+    """End the connection when patience is over, however slowly something still comes."""
+
+    def end() -> None:
+        too_late.set()
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(_PATIENCE, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def localstack_problem(localstack: LocalStack) -> str:
     """What is wrong with it, in words that follow its name; empty when it answers. Blocks."""
     # Here: most sagas ask nobody, and it brings in what reads mail.
@@ -119,22 +156,27 @@ def localstack_problem(localstack: LocalStack) -> str:
     parts = urlsplit(localstack.url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(str(parts.hostname), parts.port, timeout=_PATIENCE)
+    too_late = threading.Event()
     try:
-        connection.request("GET", HEALTH)
-        answer = connection.getresponse()
-        body = answer.read()
+        connection.connect()
+        with _hung_up(connection.sock, too_late):
+            connection.request("GET", HEALTH)
+            answer = connection.getresponse()
+            body = answer.read(_LONGEST)
     except TimeoutError:
-        return f"did not answer within {_PATIENCE:g} seconds"
+        return _LATE
     except ssl.SSLError as error:
-        return f"cannot be reached: {error.reason or error}"
-    except (OSError, HTTPException) as error:
+        return _LATE if too_late.is_set() else f"cannot be reached: {error.reason or error}"
+    except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return f"cannot be reached: {reason}"
+        return _LATE if too_late.is_set() else f"cannot be reached: {reason}"
     finally:
         connection.close()
+    if too_late.is_set():
+        return _LATE
     try:
         known = "services" in json.loads(body)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         known = False
     if answer.status != HTTPStatus.OK or not known:
         return f"does not answer as a LocalStack does (status {answer.status} at {HEALTH})"

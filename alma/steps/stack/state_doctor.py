@@ -77,8 +77,16 @@ class StateDoctor:
                     checks += await self._asked_locks(run, step)
         return checks
 
+    def _may_ask(self, backend: Backend) -> bool:
+        """Credentials go only to where the user's own settings say, not the journal's alone."""
+        return backend.root is not None or backend is self._here or self._asked.remote
+
     async def _backend(self, backend: Backend, refs: Sequence[StackRef]) -> Check:
         environ = self._asked.environ
+        if not self._may_ask(backend):
+            mend = "To ask it: alma-pulumi doctor --remote"
+            message = f"{backend.shown}, which the journal names, was not asked"
+            return Check(name="backend", level="ok", message=message, mend=mend)
         try:
             backend.check(environ)
             if self._cli is not None:
@@ -94,7 +102,7 @@ class StateDoctor:
     async def _passphrase(self, backend: Backend, refs: Sequence[StackRef]) -> Check:
         environ = self._asked.environ
         try:
-            if self._cli is not None:
+            if self._cli is not None and self._may_ask(backend):
                 reader = self._reader(self._cli, backend)
                 await check_passphrase(reader, backend, refs, environ, remember=False)
         except AlmaError as error:
@@ -105,6 +113,8 @@ class StateDoctor:
         """Of a stack that an unfinished run has to do with, where only the CLI can be asked."""
         place = self.of(run, step) if step.definition.project else None
         if place is None or place.root is not None or self._cli is None:
+            return []
+        if not self._may_ask(place):
             return []
         ref = _ref(run, step)
         locks = locks_on(place, ref, self._reader(self._cli, place))
