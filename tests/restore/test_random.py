@@ -9,7 +9,7 @@ import pytest
 
 from tests.restore.bench import CHUNK, bench
 
-SEEDS = int(os.environ.get("ALMA_RESTORE_SEEDS", "4"))
+SEEDS = int(os.environ.get("ALMA_RESTORE_SEEDS", "2"))
 """Each is `CHUNK` cases; a case is four updates by the real engine, some two seconds."""
 
 
