@@ -101,6 +101,40 @@ def test_an_up_from_elsewhere_makes_nothing_twice(go: Callable[[], None], cli: C
     assert json.loads(cli("runs", "--json").stdout) == []
 
 
+STACK = """
+import pulumi
+from alma import Saga
+
+def program():
+    pulumi.Stash("note", input="hello")
+
+saga = Saga("s")
+saga.add_stack("one", program)
+"""
+
+
+@pytest.mark.usefixtures("pulumi_cli")
+def test_stacks_are_looked_for_where_they_were_made(
+    there: Path, go: Callable[[], None], cli: Call
+) -> None:
+    """Under their own passphrase. Nothing is here, so a destroy that looked here would be clean."""
+    (there / "saga.py").write_text(STACK)
+    assert cli("up").exit_code == 0
+    go()
+    for words in (("preview",), ("restore", "--to", "latest", "--yes"), ("destroy",)):
+        refused = cli(words[0], "../a/saga.py", *words[1:])
+        assert refused.exit_code == 11
+        assert f"The runs of s/dev are in {there}/.alma/journal.db" in refused.stderr
+    known = ("--journal", "../a/.alma/journal.db")
+    again = cli("up", "../a/saga.py", *known)
+    assert again.exit_code == 2
+    assert f"its stack s-one is in {(there / '.alma' / 'state').as_uri()} since" in again.stderr
+    gone = cli("destroy", "../a/saga.py", "--remove", *known)
+    assert gone.exit_code == 0, gone.output
+    assert not list(there.glob(".alma/state/.pulumi/stacks/*/*.json"))
+    assert not Path(".alma").exists()
+
+
 def test_a_run_whose_directory_is_gone_goes_on_here(
     there: Path, cli: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

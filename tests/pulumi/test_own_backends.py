@@ -30,7 +30,7 @@ import pulumi
 from alma import Saga
 
 def first():
-    pulumi.Stash("note", pulumi.StashArgs(input="hello"))
+    pulumi.Stash("note", input="hello")
 
 def fails():
     if os.environ.get("BREAK"):
@@ -110,6 +110,7 @@ def test_the_current_login_is_gone_by_until_a_run_is_over(
     subprocess.run([pulumi_cli, "login", f"file://{tmp_path}/one"], check=True, timeout=60)
     failed = cli("up")
     assert failed.exit_code == 10, failed.output
+    assert "first: up completed" in failed.stdout
     assert _stacks(tmp_path / "one") == ["dev"]
 
     subprocess.run([pulumi_cli, "login", f"file://{tmp_path}/two"], check=True, timeout=60)
