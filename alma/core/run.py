@@ -82,6 +82,8 @@ class StepStatus(Struct, kw_only=True, gc=False):
     open: OpenOperation | None = None
     began: bool = False
     """An operation of it was intended, and nobody knows that nothing of it was begun."""
+    cut_off: tuple[Process, ...] = ()
+    """Of operations that nobody saw end, or that were ended: what they held may be held still."""
     in_doubt: bool = False
     """The last operation's outcome is not known: a crash came between."""
     failure: Failure | None = None

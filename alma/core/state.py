@@ -185,6 +185,8 @@ def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded)
 def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> None:
     first = run.steps[event.step].open
     step = _close(run, entry, event)
+    if first is not None and event.failure.kind == "timeout":
+        step.cut_off = (*step.cut_off, *first.processes)
     if event.kind == "mend" or _only_reveals(run, event.kind):
         return
     if event.kind in FORWARD:
@@ -231,6 +233,8 @@ def _left_in_doubt(run: RunStatus, entry: ev.Recorded, event: ev.OperationLeftIn
 def _reconciled(run: RunStatus, _entry: ev.Recorded, event: ev.OperationReconciled) -> None:
     # in_doubt stays until the next intent: the repeated operation is told that it is one.
     step = run.steps[event.step]
+    if step.open is not None:
+        step.cut_off = (*step.cut_off, *step.open.processes)
     step.open, step.unobserved = None, True
     cut_off = tuple(str(urn) for urn in event.evidence.get("creating", ()))
     doubtful = tuple(ev.ResourceChange(urn=urn, op=ev.IN_DOUBT) for urn in cut_off)

@@ -65,6 +65,8 @@ class ProgramRunner:
         self.operation = operation
         self.why: Literal["", "interrupt", "deadline"] = ""
         self.killed = False
+        self.process: Process | None = None
+        """The last one that was started."""
         self.running = False
         """Also when it was left to end by itself."""
         self._ends = None if operation.timeout is None else time.monotonic() + operation.timeout
@@ -76,7 +78,7 @@ class ProgramRunner:
             return None
         popen = _start(command, self.operation.id)
         try:
-            process = live.identify(popen.pid)
+            self.process = process = live.identify(popen.pid)
             self.operation.on_process("cli", process)
         except BaseException:
             # Nobody would know of it: it must not go on.

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from alma import Request, Secret
+from alma.core.events import Process
 from alma.core.redaction import Redactor
 from alma.errors import BackendError
 from alma.steps.http.client import UnfilledError, _seconds, fill, shown
@@ -22,7 +23,7 @@ from alma.steps.terraform import output as tfui
 from alma.steps.terraform import state as tfstate
 from alma.steps.terraform.state import is_proven_dead
 from alma.steps.values import UNDO, journaled_values, with_secrets, without_secrets
-from alma.system.processes import HOST
+from alma.system.processes import HOST, PLACE
 
 # -- Terraform's state ----------------------------------------------------------------------------
 
@@ -134,15 +135,27 @@ def test_a_lock_is_dead_only_by_proof(tmp_path: Path) -> None:
     assert read is not None
     assert (read.id, read.who) == ("1234", who)
     assert read.created == datetime(2026, 1, 31, 14, 25, 1, tzinfo=UTC)
-    assert not is_proven_dead(lock(who="somebody@elsewhere"), now)
-    assert not is_proven_dead(lock(created=now), now)
-    assert not is_proven_dead(tfui.Lock(id="1", who=who, created=None), now)
+
+    def ours(host: str = PLACE, started: float = now - 61) -> list[Process]:
+        return [Process(host=host, pid=0, started=started)]
+
+    # What other tests run just now is younger.
+    old = lock(created=now - 3600)
+    assert is_proven_dead(old, now, ours(started=now - 3601))
+    assert not is_proven_dead(lock(who="somebody@elsewhere"), now, ours())
+    assert not is_proven_dead(lock(created=now), now, ours())
+    assert not is_proven_dead(tfui.Lock(id="1", who=who, created=None), now, ours())
+    # A host or container of this name may have a Terraform that is not seen here.
+    for known in ([], ours(f"{HOST}#0-1", now - 3601), ours(HOST, now - 3601), ours()):
+        assert not is_proven_dead(old, now, known)
+    assert not is_proven_dead(old, now, ours(started=now - 3600 - 300))
 
     program = tmp_path / "terraform"
     shutil.copy(shutil.which("sleep") or "", program)
     with subprocess.Popen([program, "60"]) as holder:
         try:
-            assert not is_proven_dead(lock(created=time.time() + 10), time.time() + 60)
+            later = lock(created=time.time() + 10)
+            assert not is_proven_dead(later, time.time() + 60, ours(started=time.time()))
         finally:
             holder.kill()
 

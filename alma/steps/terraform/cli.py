@@ -6,16 +6,18 @@ are on no disk and in no environment that a provisioner would inherit.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from alma.core.definition import StepDefinition
+from alma.core.events import Process
 from alma.core.redaction import Redactor
 from alma.core.secret import Secret, unwrap
 from alma.errors import BackendError, ToolError
@@ -162,10 +164,16 @@ class Terraform:
     # -- changing ----------------------------------------------------------------------------
 
     async def operate(
-        self, command: str, values: Mapping[str, Any], logs: Path, programs: ProgramRunner
+        self,
+        command: str,
+        values: Mapping[str, Any],
+        logs: Path,
+        programs: ProgramRunner,
+        cut_off: Callable[[], Iterable[Process]],
     ) -> CommandResult:
         """`init`, then `apply` or `destroy`; once more when a dead holder's lock was broken.
 
+        That was held by one of the processes that `cut_off` gives, which reads the journal.
         `logs` is made; what the programs said is in `terraform.log` there, without secrets.
         """
         variables = f"-var-file={_link(logs)}"
@@ -182,7 +190,8 @@ class Terraform:
             if ended is None:
                 return _not_started(command)
             lock = ended.account.lock
-            if lock is None or lock.who in broken or not tfstate.is_proven_dead(lock, began):
+            known = await asyncio.to_thread(cut_off) if lock is not None else ()
+            if lock is None or lock.who in broken or not tfstate.is_proven_dead(lock, began, known):
                 return CommandResult(
                     account=ended.account, code=ended.code, command=command, broken=broken
                 )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from alma.core.events import DOUBTFUL, Failure, Leftover, ResourceChange, StepStarted
+from alma.core.events import DOUBTFUL, Failure, Leftover, Process, ResourceChange, StepStarted
 from alma.core.operation import Operation, Reconciled
 from alma.core.redaction import mark_secrets
 from alma.core.run import OpenOperation, StepStatus
@@ -30,11 +30,14 @@ class TerraformHandler:
     terraform: Terraform
     owned: Callable[[State], Awaitable[None]] | None = None
     """Raises RefusedError where the state is another saga's."""
+    cut_off: Callable[[], Sequence[Process]] = tuple
+    """The processes of Terraform that the journal saw no end of, when it is called."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     compensation: str | Callable[..., Any] = "destroy"
     digest: str = ""
     lacks: str = ""
     keeps_outputs: ClassVar[bool] = True
+    _killed: list[Process] = field(default_factory=list)
 
     async def require(self) -> None:
         """Its CLI is here."""
@@ -197,8 +200,13 @@ class TerraformHandler:
     async def _operate(
         self, command: str, call: StepContext, operation: Operation, programs: ProgramRunner
     ) -> CommandResult:
-        values = await call.inputs()
-        return await self.terraform.operate(command, values, Path(call.logs(operation)), programs)
+        values, logs = await call.inputs(), Path(call.logs(operation))
+        ended = await self.terraform.operate(
+            command, values, logs, programs, lambda: (*self.cut_off(), *self._killed)
+        )
+        if ended.code < 0 and programs.process is not None:
+            self._killed.append(programs.process)
+        return ended
 
     async def _refused(self, call: StepContext, failure: Failure, state: State) -> None:
         async def refused(_operation: Operation) -> Outcome:

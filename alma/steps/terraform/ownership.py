@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from alma.core.definition import Definition, StepDefinition
+from alma.core.events import Process
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.errors import RefusedError
 from alma.steps.base import Session, SessionOptions
@@ -64,6 +65,11 @@ class TerraformSession(Session):
                         state = await module_of(step).state(initialise=False)
                         refuse_another_owner(target, Place.of(step), state, runs)
         return {}
+
+    def cut_off(self) -> list[Process]:
+        """What ran Terraform here in operations that nobody saw end: it may have left a lock."""
+        steps = (step for run in self._runs() for step in _modules(run))
+        return [process for step in steps for process in step.cut_off]
 
     async def require_own(self, step: StepDefinition, state: State) -> None:
         """The same of one module as its step starts: another run may have begun meanwhile."""

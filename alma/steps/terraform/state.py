@@ -7,12 +7,13 @@ OpenTofu writes as well.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import psutil
 
+from alma.core.events import Process
 from alma.errors import BackendError
 from alma.steps.terraform.output import Lock
 from alma.system import processes as live
@@ -79,21 +80,30 @@ _CLOCK: Final = 2.0
 """Seconds by which a start time may be off (see `processes`), and the lock's own second."""
 
 
-def is_proven_dead(lock: Lock, before: float) -> bool:
+_SOON: Final = 60.0
+"""Seconds after its start within which a Terraform takes its lock."""
+
+
+def is_proven_dead(lock: Lock, before: float, cut_off: Iterable[Process]) -> bool:
     """Whether nobody can hold it: made by this user on this host before any Terraform that lives.
 
-    A lock names no pid, but its holder must be older than the lock. One that is not older than
-    `before` (seconds, epoch) is no other's: the `http` backend shows in place of the holder's
-    lock the one that was asked for.
+    A lock names no pid, but its holder must be older than the lock. Hosts and containers may be of
+    one name, and what lives in another one is not seen here: so it must be of a Terraform that ran
+    here and was `cut_off`, by its time. One that is not older than `before` (seconds, epoch) is no
+    other's: the `http` backend shows in place of the holder's lock the one that was asked for.
     """
     if lock.created is None or lock.who != f"{live.user_name()}@{live.HOST}":
         return False
-    if lock.created.timestamp() > before - _CLOCK:
+    created = lock.created.timestamp()
+    if created > before - _CLOCK or not any(
+        one.host == live.PLACE and one.started - _CLOCK <= created <= one.started + _SOON
+        for one in cut_off
+    ):
         return False
     is_terraform = named(("terraform", "tofu"))
     for process in psutil.process_iter():
         try:
-            older = process.create_time() <= lock.created.timestamp() + _CLOCK
+            older = process.create_time() <= created + _CLOCK
             if older and is_terraform(process) and process.status() != psutil.STATUS_ZOMBIE:
                 return False
         except psutil.Error:

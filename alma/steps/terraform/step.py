@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from alma.core.definition import Definition, StepDefinition
 from alma.core.validation import check_choice
 from alma.errors import DefinitionError, ToolError
-from alma.steps.base import Check, DoctorOptions, Session, SessionOptions
+from alma.steps.base import Check, DoctorOptions, SessionOptions
 from alma.steps.step import Step, plain_variables
 from alma.steps.values import (
     code,
@@ -114,6 +114,7 @@ class TerraformStep(Step):
             name=self.name,
             terraform=terraform,
             owned=partial(session.require_own, plan),
+            cut_off=session.cut_off,
             inputs=self.values,
             compensation=undo,
             digest=digest(
@@ -124,7 +125,9 @@ class TerraformStep(Step):
         )
 
     @classmethod
-    def rebind(cls, definition: StepDefinition, session: Session | None) -> TerraformHandler:  # noqa: ARG003
+    def rebind(
+        cls, definition: StepDefinition, session: TerraformSession | None
+    ) -> TerraformHandler:
         """It can destroy what the module's state holds."""
         from alma.steps.terraform.cli import module_of
         from alma.steps.terraform.handler import TerraformHandler
@@ -132,6 +135,7 @@ class TerraformStep(Step):
         return TerraformHandler(
             name=definition.name,
             terraform=module_of(definition),
+            cut_off=session.cut_off if session is not None else tuple,
             inputs=inputs_of(definition),
             compensation=definition.compensation,
             lacks=lacking(definition),
