@@ -236,6 +236,16 @@ def _users_config(ref: StackRef) -> frozenset[str]:
     return frozenset(found) if isinstance(found, dict) else frozenset()
 
 
+def declared_arrays(ref: StackRef) -> frozenset[str]:
+    """The keys, in full, that a user's project says are arrays."""
+    found = (_load(Path(ref.work_dir)) or {}).get("config")
+    return frozenset(
+        key if ":" in key else f"{ref.project}:{key}"
+        for key, said in (found.items() if isinstance(found, dict) else ())
+        if isinstance(said, dict) and said.get("type") == "array"
+    )
+
+
 def _compose(path: Path | None) -> dict[str, yaml.Node]:
     if path is None or not path.is_file():
         return {}

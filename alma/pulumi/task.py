@@ -19,7 +19,7 @@ from alma.pulumi.backend import Backend, python_environment
 from alma.pulumi.cli import Cli
 from alma.pulumi.engine import StackRef, UpRequest
 from alma.pulumi.messages import Task, TaskKind
-from alma.pulumi.project import directory_of
+from alma.pulumi.project import declared_arrays, directory_of
 from alma.system import files
 from alma.system.environment import PULUMI, PYTHON, flags_in
 
@@ -50,11 +50,20 @@ def split_config(ref: StackRef, config: Mapping[str, Any]) -> SplitConfig:
         full = key if ":" in key else f"{ref.project}:{key}"
         if not any(True for _ in secrets_in(value)):
             plain[full] = _jsonable(value)
+        elif ref.work_dir and full in declared_arrays(ref) and (parts := _texts(unwrap(value))):
+            # One text would be no array to Pulumi, which seals nothing but texts.
+            for_cli |= {f"{full}[{index}]": text for index, text in enumerate(parts)}
         elif ref.work_dir or not full.startswith(f"{ref.project}:"):
             for_cli[full] = text_of(unwrap(value))
         else:
             for_program[full] = text_of(unwrap(value))
     return SplitConfig(plain=plain, for_program=for_program, for_cli=for_cli)
+
+
+def _texts(value: Any) -> list[str]:
+    """The elements of a list of texts; of anything else none."""
+    texts = value if isinstance(value, list | tuple) else ()
+    return [*texts] if all(isinstance(text, str) for text in texts) else []
 
 
 def text_of(value: Any) -> str:

@@ -146,7 +146,6 @@ def program():
 """
 
 
-@pytest.mark.usefixtures("keys_in_vault")
 async def test_code_of_another_python_is_not_run_by_an_undo(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

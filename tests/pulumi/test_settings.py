@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 
-from alma import Saga, SagaState
+from alma import Saga, SagaState, Secret
 from alma.core.redaction import without_credentials
 from alma.errors import ToolError
 from alma.pulumi.cli import find_cli
@@ -179,3 +180,36 @@ async def test_a_lock_is_looked_for_before_a_create_is_called_cut_off(
     assert result.error is not None
     assert "is locked by" in result.error.message
     assert "cut off" not in result.error.message
+
+
+ARRAY = """
+name: net
+runtime: yaml
+config:
+  zones:
+    type: array
+    items:
+      type: string
+outputs:
+  second: ${zones[1]}
+"""
+
+
+async def test_a_secret_list_arrives_where_a_project_declares_an_array(
+    place: Place, directory: Path
+) -> None:
+    """Each element is sealed by itself: one text would be no array."""
+    folder = directory / "net"
+    folder.mkdir()
+    (folder / "Pulumi.yaml").write_text(ARRAY)
+    ref = StackRef(project="net", stack="dev", work_dir=str(folder))
+    config = {"zones": Secret(["canary-north", "canary-south"])}
+    result = await place.engine.up(
+        place.request(ref=ref, config=config, create=True), place.operation()
+    )
+    assert result.failure is None, result.failure
+    assert (await place.engine.reveal(ref))["second"].value == "canary-south"
+    assert not any("canary" in line for line in place.commands())
+    state = Path(os.environ["XDG_STATE_HOME"])
+    (settings,) = state.rglob("Pulumi.dev.yaml")  # noqa: ASYNC240 - small
+    assert "canary" not in settings.read_text()

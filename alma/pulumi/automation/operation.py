@@ -157,7 +157,7 @@ def _run(task: Task, command: Command, events: Events, redact: Redactor, nulls: 
             workspace.create_stack(task.stack)
         if settings:
             for key, text in task.sealed.items():
-                stack.set_config(key, ConfigValue(text, secret=True))
+                stack.set_config(key, ConfigValue(text, secret=True), path=key.endswith("]"))
         try:
             _operate(task, stack, settings, events)
         except RuntimeError:

@@ -199,10 +199,11 @@ class Workspace(automation.LocalWorkspace):
         key: str,
         value: automation.ConfigValue,
         *,
-        path: bool = False,  # noqa: ARG002 - never asked for
+        path: bool = False,
     ) -> None:
         """Have the CLI encrypt a secret that it must know; the base class shows it in argv."""
         front = ["config", "set", "--secret", "--raw", "--stack", stack_name]
+        front += ["--path"] if path else []
         self._run_here([*front, "--config-file", str(self._settings), "--", key], value.value)
 
     def write_config(self) -> Path:
