@@ -41,8 +41,15 @@ class RunView(Struct, frozen=True, kw_only=True):
 
 
 def load_run(journal: Journal, run_id: str) -> RunStatus:
-    """A run as its events make it; JournalError where they make none."""
-    return fold_events(journal, journal.events(run_id))
+    """A run as its events make it; JournalError where they make none, or one listed elsewhere."""
+    run = fold_events(journal, journal.events(run_id))
+    if (listed := journal.run(run_id).target) != run.definition.target:
+        raise JournalError(
+            f"The journal {journal.path} cannot be trusted: run {run_id} is of "
+            f"{run.definition.target}, and listed as one of {listed}.",
+            hint="alma-pulumi verify names the first break.",
+        )
+    return run
 
 
 def newest_run(journal: Journal, target: str) -> RunStatus | None:

@@ -178,7 +178,9 @@ class _SqliteRows:
 
     def _select(self, query: str, values: Any = ()) -> Iterator[Any]:
         try:
-            yield from self._connection.execute(query, values)
+            # No `yield from`: that closes the cursor of who stops half way, perhaps after all else.
+            for row in self._connection.execute(query, values):  # noqa: UP028
+                yield row
         except ERRORS as error:
             if is_passing(error):
                 raise
