@@ -71,6 +71,16 @@ class ResourceChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     id: str = ""
 
 
+def found_again(evidence: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
+    """What a reconciled operation was taking in, or creating: neither is in a state."""
+    imported = evidence.get("imported", {}).items()
+    cut_off = evidence.get("creating", ())
+    return (
+        *(ResourceChange(urn=str(urn), op=IMPORTED, id=str(id_)) for urn, id_ in imported),
+        *(ResourceChange(urn=str(urn), op=IN_DOUBT) for urn in cut_off),
+    )
+
+
 class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A process for good: host (after `#` its boot and namespace), pid, start (seconds, epoch)."""
 
@@ -215,6 +225,8 @@ class OperationSucceeded(Event, frozen=True, kw_only=True, gc=False):
     seconds: float = 0.0
     changes: Mapping[str, int] = field(default_factory=dict)
     resources: tuple[ResourceChange, ...] = ()
+    hidden: str | UnsetType = UNSET
+    """Where a secret is masked in the names of `resources` that are used again: those, sealed."""
     outputs: Mapping[str, Any] = field(default_factory=dict)
     sealed: str | UnsetType = UNSET
     evidence: Mapping[str, Any] = field(default_factory=dict)
@@ -227,6 +239,8 @@ class ValuesResealed(Event, frozen=True, kw_only=True, gc=False):
     """As of RunCreated."""
     outputs: Mapping[str, str] = field(default_factory=dict)
     """By step, as `sealed` of OperationSucceeded."""
+    hidden: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By step, as `hidden` of the events of its operations, in their order."""
     step: str = ""
 
 
@@ -240,6 +254,8 @@ class OperationFailed(Event, frozen=True, kw_only=True, gc=False):
     seconds: float = 0.0
     changes: Mapping[str, int] = field(default_factory=dict)
     resources: tuple[ResourceChange, ...] = ()
+    hidden: str | UnsetType = UNSET
+    """As of OperationSucceeded."""
     leftovers: tuple[Leftover, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
     """What was read afterwards, such as the `fingerprint` of what the operation left."""
@@ -263,6 +279,8 @@ class OperationReconciled(Event, frozen=True, kw_only=True, gc=False):
     operation: str
     found: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    hidden: str | UnsetType = UNSET
+    """As of OperationSucceeded: of what the evidence says was being created, or taken in."""
 
 
 class CompensationStarted(Event, frozen=True, kw_only=True, gc=False):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from alma.core.events import Process
+from alma.core.redaction import Redactor
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,6 +26,9 @@ class Operation(Struct, kw_only=True):
 
     id: str
     interrupt: asyncio.Event
+    redact: Redactor = field(default_factory=Redactor)
+    """What the run knows to be secret: whoever keeps a tool's words takes it out of them, and adds
+    what only the tool could tell."""
     timeout: float | None = None
     grace: float = 30.0
     on_process: Callable[[str, Process], None] = lambda _role, _process: None

@@ -96,6 +96,8 @@ class StepStatus(Struct, kw_only=True, gc=False):
     """Masked: a secret is `[secret]`. They are shown, and never used."""
     sealed: str = ""
     """What they are, where they are masked: see `OperationSucceeded`."""
+    hidden: tuple[str, ...] = ()
+    """What some of `resources` are called, where their names show a mask: see `uncover`."""
     leftovers: tuple[Leftover, ...] = ()
     keeps: tuple[Leftover, ...] = ()
     """What a destroy leaves by the resources' own options, known before it ran."""

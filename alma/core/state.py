@@ -59,6 +59,15 @@ def apply(run: RunStatus, entry: ev.Recorded) -> None:
             )
 
 
+def uncover(step: StepStatus, hidden: Iterable[tuple[str, str, str, str, str]]) -> None:
+    """Give resources their true names: each with op, URN and id as shown, then as they are."""
+    true = {
+        (op, urn, id_): ev.ResourceChange(urn=true_urn, op=op, id=true_id)
+        for op, urn, id_, true_urn, true_id in hidden
+    }
+    step.resources = tuple(true.get((one.op, one.urn, one.id), one) for one in step.resources)
+
+
 def _move(run: RunStatus, state: SagaState) -> None:
     if state is run.state:
         return
@@ -161,6 +170,7 @@ def _close(
     step.open, step.ended_at = None, entry.at
     step.seconds += event.seconds
     step.fingerprint = str(event.evidence.get("fingerprint", ""))
+    step.hidden = (*step.hidden, event.hidden) if event.hidden else step.hidden
     return step
 
 
@@ -236,11 +246,8 @@ def _reconciled(run: RunStatus, _entry: ev.Recorded, event: ev.OperationReconcil
     if step.open is not None:
         step.cut_off = (*step.cut_off, *step.open.processes)
     step.open, step.unobserved = None, True
-    cut_off = tuple(str(urn) for urn in event.evidence.get("creating", ()))
-    doubtful = tuple(ev.ResourceChange(urn=urn, op=ev.IN_DOUBT) for urn in cut_off)
-    taken = event.evidence.get("imported", {}).items()
-    imported = tuple(ev.ResourceChange(urn=urn, op=ev.IMPORTED, id=str(id_)) for urn, id_ in taken)
-    step.resources = (*step.resources, *imported, *doubtful)
+    step.resources = (*step.resources, *ev.found_again(event.evidence))
+    step.hidden = (*step.hidden, event.hidden) if event.hidden else step.hidden
     step.fingerprint = str(event.evidence.get("fingerprint", ""))
 
 
@@ -292,6 +299,8 @@ def _resealed(run: RunStatus, _entry: ev.Recorded, event: ev.ValuesResealed) -> 
     run.sealed = event.sealed or run.sealed
     for name, sealed in event.outputs.items():
         run.steps[name].sealed = sealed
+    for name, tokens in event.hidden.items():
+        run.steps[name].hidden = tokens
 
 
 def _suspended(run: RunStatus, _entry: ev.Recorded, _event: ev.RunInterrupted) -> None:

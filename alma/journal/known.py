@@ -74,6 +74,13 @@ class Given(Struct, frozen=True, kw_only=True):
     secrets: list[Secret] = field(default_factory=list)
     settings: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    def and_before(self, before: Given) -> Given:
+        """With the secrets that were given before, if any are now: they are still in the world."""
+        if not self.secrets and not self.settings:
+            return self
+        old = [secret for secret in before.secrets if secret not in self.secrets]
+        return Given(secrets=[*self.secrets, *old], settings=self.settings)
+
     def seal(self, journal: Journal) -> str:
         """For RunCreated and RunResumed; empty where there is nothing secret."""
         if not self.secrets and not self.settings:
@@ -86,15 +93,18 @@ def given(journal: Journal, run: RunStatus) -> Given:
     return Given(**journal.keys.unseal(run.sealed)) if run.sealed else Given()
 
 
-def secrets_of_last_run(journal: Journal, target: str) -> list[Any]:
-    """All that the newest run of a target knew to be secret, as far as it can be opened.
+def secrets_of_earlier_runs(journal: Journal, target: str) -> list[Any]:
+    """All that the runs of a target knew to be secret, back to the last that has completed.
 
-    A secret that was changed since is still in the world, and in what programs say of it.
+    As far as it can be opened. A secret that was changed since is still in the world, and in what
+    programs say of it.
     """
-    for row in journal.runs(limit=1, target=target):
+    found: list[Any] = []
+    for row in journal.runs(limit=None, target=target):
         run = load_run(journal, row.run)
-        found: list[Any] = [known_outputs(journal, run).outputs]
+        found.append(known_outputs(journal, run).outputs)
         with suppress(AuthenticationError):
             found += given(journal, run).secrets
-        return found
-    return []
+        if run.state is SagaState.COMPLETED:
+            break
+    return found

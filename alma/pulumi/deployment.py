@@ -122,21 +122,27 @@ def without_defaults(tree: Any) -> Any:
 
 def secret_values(deployment: Mapping[str, Any]) -> Iterator[Any]:
     """The contents of the secrets in an opened deployment, but for providers' code."""
+    for secret in sealed_values(deployment):
+        yield json.loads(secret["plaintext"])
+
+
+def sealed_values(deployment: Mapping[str, Any]) -> Iterator[Entry]:
+    """The secrets in a deployment as they stand there, but for providers' code."""
     for entry in entries_of(deployment):
         for part in (entry.get("inputs"), entry.get("outputs")):
-            yield from _contents(part)
+            yield from _secrets(part)
 
 
-def _contents(tree: Any) -> Iterator[Any]:
+def _secrets(tree: Any) -> Iterator[Entry]:
     if is_secret(tree):
-        yield json.loads(tree["plaintext"])
+        yield tree
     elif isinstance(tree, Mapping):
         for key, value in tree.items():
             if key != CODE:
-                yield from _contents(value)
+                yield from _secrets(value)
     elif isinstance(tree, list):
         for value in tree:
-            yield from _contents(value)
+            yield from _secrets(value)
 
 
 async def take_deployment(

@@ -333,4 +333,5 @@ class PulumiEngine:
             return await perform(self._workers, task, operation, None)
 
     async def _perform(self, task: Task, operation: Operation, ref: StackRef) -> OperationResult:
-        return await perform(self._workers, task, operation, await self._locks(ref))
+        locks = await self._locks(ref)
+        return await perform(self._workers, task, operation, locks, self._backend.root)

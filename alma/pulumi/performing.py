@@ -17,15 +17,18 @@ from msgspec.structs import replace
 
 from alma.core.events import Process
 from alma.core.operation import Operation
-from alma.core.redaction import Redactor, clean_failure
+from alma.core.redaction import clean_failure
 from alma.errors import AlmaError
 from alma.pulumi.engine import OperationResult, StackRef
 from alma.pulumi.locks import Locks, told_locks
 from alma.pulumi.messages import Report, Task
 from alma.pulumi.recovery import Reconciliation
+from alma.pulumi.told import held_before, state_secrets
 from alma.pulumi.workers import Workers
 from alma.system.files import clean_logs
 
+_UNTOLD: Final = ("locked", "passphrase", "backend")
+"""Kinds of failure in which no provider has said anything."""
 _TRIES: Final = 4
 _TOGETHER: Final = 10.0
 """Seconds. A lock is written, then looked for again, so of two that start at once both may be
@@ -33,11 +36,19 @@ refused; a lock that is older than this is of somebody who is at work."""
 
 
 async def perform(
-    workers: Workers, task: Task, operation: Operation, locks: Locks | None
+    workers: Workers,
+    task: Task,
+    operation: Operation,
+    locks: Locks | None,
+    root: Path | None = None,
 ) -> OperationResult:
-    """Have a worker do it. `locks` are of the stack that it takes; None where it takes none."""
-    redact = Redactor()
+    """Have a worker do it. `locks` are of the stack that it takes; None where it takes none.
+
+    `root` is where its state is, if that is a directory.
+    """
+    redact = operation.redact
     redact.learn(task.secrets)
+    before = await held_before(task, root)
     seen: list[Process] = []
 
     def note(role: str, process: Process) -> None:
@@ -53,6 +64,8 @@ async def perform(
             report = await workers.serve(task, noted)
         if report.unsettled:
             report = await _settled(task, report, seen, locks)
+        if report.failure is not None and report.failure.kind not in _UNTOLD:
+            redact.learn(await state_secrets(task, root, before))
     finally:
         clean_logs(Path(task.log_dir), redact)
     return OperationResult(

@@ -21,7 +21,7 @@ from alma.pulumi.engine import StackRef, UpRequest
 from alma.pulumi.messages import Task, TaskKind
 from alma.pulumi.project import declared_arrays, directory_of
 from alma.system import files
-from alma.system.environment import PULUMI, PYTHON, flags_in
+from alma.system.environment import PULUMI, PYTHON, flags_in, secrets_in_environment
 
 _TELLING_PASSPHRASE: Final = 12
 """Characters. Taking a passphrase such as `test` out of every log would take out much else."""
@@ -124,7 +124,11 @@ def build_task(
         defaults=request.defaults if request else {},
         injected=config.for_program,
         sealed=config.for_cli,
-        secrets=(*secrets_in(given), *_telling_passphrase(backend, environ)),
+        secrets=(
+            *secrets_in(given),
+            *_telling_passphrase(backend, environ),
+            *secrets_in_environment(environment),
+        ),
     )
 
 

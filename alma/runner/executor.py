@@ -17,7 +17,7 @@ from alma.core.decide import Compensate, Execute
 from alma.core.operation import Context, Operation
 from alma.core.run import OpenOperation, RunStatus, SagaState
 from alma.core.secret import mask
-from alma.core.state import FORWARD
+from alma.core.state import FORWARD, uncover
 from alma.core.validation import as_marked, check_json, for_journal, is_known
 from alma.errors import RefusedError
 from alma.runner.logs import log_of
@@ -113,7 +113,7 @@ class Executor(Struct, kw_only=True):
                 kind=kind,
                 attempt=command.attempt,
                 log=str(log),
-                keeps=keeps,
+                keeps=self.recorder.clean(keeps),
             )
         )
         began = time.monotonic()
@@ -141,7 +141,10 @@ class Executor(Struct, kw_only=True):
         self.recorder.redact.learn(outcome.outputs)
         if outcome.trace:
             self.recorder.write_trace(log, outcome.trace)
+        hidden = self.recorder.hide(outcome.resources)
+        common = {**common, "hidden": self.recorder.seal_hidden(hidden)}
         self.recorder.defer(self._event(outcome, common, log))
+        uncover(self.recorder.run.steps[step], hidden)
         if outcome.cause is not None:
             self.exceptions.setdefault(step, outcome.cause)
         if outcome.failure is None and common["kind"] in FORWARD:
@@ -180,6 +183,7 @@ class Executor(Struct, kw_only=True):
         drains = acting or run.backward_only
         return Operation(
             id=operation,
+            redact=self.recorder.redact,
             interrupt=self.drain if drains else asyncio.Event(),
             timeout=definition.timeout if acting else definition.compensation_timeout,
             grace=self.grace,

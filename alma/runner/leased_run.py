@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -9,8 +11,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from alma.core import events as ev
+from alma.core.redaction import Redactor
 from alma.core.result import Result, SagaFailed, SagaInterrupted, make_result
 from alma.core.run import RunStatus, SagaState
+from alma.core.state import uncover
 from alma.errors import AuthenticationError, JournalError
 from alma.journal import Journal
 from alma.journal.known import Known, given
@@ -24,6 +28,7 @@ from alma.runner.runner import Runner
 from alma.runner.settings import Settings, actor
 from alma.steps.base import StepHandler
 from alma.steps.registry import sees_alone
+from alma.system.environment import secrets_in_environment
 
 
 async def execute_run(
@@ -52,6 +57,10 @@ async def execute_run(
         outputs=known.outputs,
     )
     recorder.redact.learn(known.outputs)
+    recorder.redact.learn(secrets_in_environment(os.environ))
+    for step in run.steps.values():
+        for token in step.hidden:
+            uncover(step, journal.keys.unseal(token))
     # Committed with the first intent: until then nothing is done that anybody would look for.
     recorder.defer(ev.RunnerAttached(process=lease.process, actor=lease.actor))
     if resumed is not None:
@@ -72,7 +81,21 @@ async def execute_run(
         ) from error
     interrupted = not run.state.is_final
     result = make_result(run, interrupted=interrupted, live=executor.outputs)
-    return result_or_raise(run, result, executor.exceptions)
+    shown = {
+        step: error
+        for step, error in executor.exceptions.items()
+        if not _tells(error, recorder.redact)
+    }
+    return result_or_raise(run, result, shown)
+
+
+def _tells(error: BaseException, redact: Redactor) -> bool:
+    """Whether a traceback of it would show a secret: then its words are told without."""
+    try:
+        text = "".join(traceback.format_exception(error))
+    except Exception:  # noqa: BLE001 - nobody can tell
+        return True
+    return redact(text) != text
 
 
 def result_or_raise(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict, replace
 
 from alma.core import events as ev
@@ -152,7 +153,7 @@ class Recorder:
 
     def clean(self, leftovers: tuple[ev.Leftover, ...]) -> tuple[ev.Leftover, ...]:
         """The leftovers without secrets in what a provider or a callable has said."""
-        return tuple(
+        cleaned = (
             ev.Leftover(
                 step=left.step,
                 stack=left.stack,
@@ -162,6 +163,7 @@ class Recorder:
             )
             for left in leftovers
         )
+        return tuple(dict.fromkeys(cleaned))
 
     def clean_resources(
         self, changes: tuple[ev.ResourceChange, ...]
@@ -172,8 +174,21 @@ class Recorder:
             for one in changes
         )
 
+    def hide(self, changes: Iterable[ev.ResourceChange]) -> list[tuple[str, str, str, str, str]]:
+        """Of those that are used again, whose names hold a secret: as shown, and as they are."""
+        return [
+            (one.op, self.redact(one.urn), self.redact(one.id), one.urn, one.id)
+            for one in changes
+            if one.op in (*ev.DOUBTFUL, ev.IMPORTED)
+            and (self.redact(one.urn), self.redact(one.id)) != (one.urn, one.id)
+        ]
+
+    def seal_hidden(self, hidden: Sequence[tuple[str, ...]]) -> str | UnsetType:
+        """What `hide` has found, under the journal's key."""
+        return self._journal.keys.seal(hidden) if hidden else UNSET
+
     def _name(self, text: str) -> str:
-        return shortened(self.redact(str(text)))
+        return self.redact(str(text))
 
     def clean_failure(self, failure: ev.Failure, log: Path) -> ev.Failure:
         """The failure without secrets, and with its log where there is one."""

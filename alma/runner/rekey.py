@@ -53,13 +53,15 @@ def _reseal(journal: Journal, run: RunStatus) -> int:
     given = again(run.sealed) if run.sealed else ""
     outputs = {step.name: again(step.sealed) for step in run.steps.values() if step.sealed}
     outputs = {name: token for name, token in outputs.items() if token != run.steps[name].sealed}
+    hidden = {step.name: tuple(map(again, step.hidden)) for step in run.steps.values()}
+    hidden = {name: found for name, found in hidden.items() if found != run.steps[name].hidden}
     changed = bool(given) and given != run.sealed
-    if not changed and not outputs:
+    if not changed and not outputs and not hidden:
         return 0
-    event = ev.ValuesResealed(sealed=given if changed else UNSET, outputs=outputs)
+    event = ev.ValuesResealed(sealed=given if changed else UNSET, outputs=outputs, hidden=hidden)
     with journal.acquire(run.definition.target, run.run, actor=actor()) as lease:
         journal.append(run.run, event, lease)
-    return len(outputs) + changed
+    return len(outputs) + sum(map(len, hidden.values())) + changed
 
 
 def _shown(path: Path) -> Path:

@@ -17,7 +17,7 @@ from alma.core.run import RunStatus
 from alma.core.state import fold
 from alma.errors import DefinitionError, RefusedError, RunNotFoundError
 from alma.journal.journal import utc_now
-from alma.journal.known import Known, secrets_of_last_run
+from alma.journal.known import Known, secrets_of_earlier_runs
 from alma.pulumi.engine import RestorePreview, RestoreRequest
 from alma.runner.binding import BoundSaga, bind_saga, define, open_sessions
 from alma.runner.directory import followed, refuse_another_journal
@@ -118,7 +118,7 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
             with journal.acquire(definition.target, run_id, actor=actor()) as lease:
                 refuse_unfinished(journal, definition)
                 journal.keys.prepare()
-                prepared.redactor.learn(secrets_of_last_run(journal, definition.target))
+                prepared.redactor.learn(secrets_of_earlier_runs(journal, definition.target))
                 session.snapshots.need(plan.point.snapshot)
                 await _refuse_changed(session, plan)
                 created = ev.RunCreated(

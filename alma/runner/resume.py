@@ -130,7 +130,7 @@ async def go_on(
                 direction=wanted,
                 actor=actor(),
                 definition=accepted,
-                sealed=prepared.given.seal(journal) or UNSET,
+                sealed=prepared.given.and_before(before).seal(journal) or UNSET,
             )
             return await execute_run(run, journal, lease, prepared, settings, known, resumed)
 

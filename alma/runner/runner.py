@@ -27,12 +27,13 @@ from alma.core.decide import (
 from alma.core.operation import Operation
 from alma.core.redaction import shortened
 from alma.core.run import RunStatus, SagaState, StepStatus
-from alma.core.state import FORWARD
+from alma.core.state import FORWARD, uncover
 from alma.errors import RefusedError
 from alma.runner.executor import Executor, is_its_own
 from alma.runner.leftovers import name_leftovers
 from alma.runner.signals import catch_signals
 from alma.steps.base import Compensated, Outcome, Retained, StepHandler
+from alma.system.files import clean_logs
 
 
 class Runner:
@@ -165,14 +166,20 @@ class Runner:
             return
         operation = self._executor.doubtful(status.open)
         found = await adapter.reconcile(operation)
+        # Whoever was killed has not cleaned what its tools have said.
+        clean_logs(self._executor.logs / operation.id, self._recorder.redact)
+        evidence = found.evidence
+        hidden = self._recorder.hide(ev.found_again(evidence))
         self._recorder.defer(
             ev.OperationReconciled(
                 step=status.name,
                 operation=operation.id,
                 found=self._recorder.redact(found.found),
-                evidence=self._recorder.redact.clean(found.evidence),
+                evidence=self._recorder.redact.clean(evidence),
+                hidden=self._recorder.seal_hidden(hidden),
             )
         )
+        uncover(status, hidden)
 
     async def _act(self, command: Execute, status: StepStatus, adapter: StepHandler) -> None:
         if status.started is None:

@@ -18,7 +18,7 @@ from alma.core.state import fold
 from alma.errors import DefinitionError, RefusedError
 from alma.journal import Journal
 from alma.journal.journal import utc_now
-from alma.journal.known import Known, known_of_earlier_runs, secrets_of_last_run
+from alma.journal.known import Known, known_of_earlier_runs, secrets_of_earlier_runs
 from alma.journal.reading import load_run, newest_run
 from alma.runner.binding import bind_saga, check, define, open_sessions
 from alma.runner.directory import followed, refuse_another_journal, require_directory
@@ -143,7 +143,7 @@ async def _start(
                     known = known_of_earlier_runs(journal, definition)
                     require_known(definition, prepared.adapters, definition.order, known)
                 journal.keys.prepare()
-                prepared.redactor.learn(secrets_of_last_run(journal, definition.target))
+                prepared.redactor.learn(secrets_of_earlier_runs(journal, definition.target))
                 created = ev.RunCreated(
                     saga=definition.saga,
                     stack=definition.stack,

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from alma.core.secret import Secret
+
 PULUMI: Final = (
     r"PULUMI_(OPTION_.*|RUN_PROGRAM|CONTINUE_ON_ERROR|PARALLEL(_\w+)?|STACK|SKIP_CHECKPOINTS"
     r"|CONFIG(?!_PASSPHRASE(_FILE)?$).*)"
@@ -29,6 +31,17 @@ TERRAFORM: Final = r"TF_(CLI_ARGS(_.*)?|WORKSPACE|DATA_DIR)"
 ANSIBLE: Final = r"ANSIBLE_(STDOUT_CALLBACK|CALLBACK\w*|LOAD_CALLBACK_PLUGINS|RUN_TAGS|SKIP_TAGS)"
 """What is told of a play, which is how it is judged, and which of its tasks are run."""
 
+_TELLING: Final = re.compile(
+    r"(.*_)?(SECRET|SECRET_?(ACCESS_)?KEY|ACCESS_KEY|ACCOUNT_KEY|API_?KEY|AUTH_KEY|PRIVATE_KEY"
+    r"|JOURNAL_KEY|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|PGPASSWORD|MYSQL_PWD)(_\w+)?",
+    re.IGNORECASE,
+)
+"""Names of variables that hold a secret: those of clouds, providers, databases and CI servers."""
+_NO_VALUE: Final = re.compile(r".*_(ID|FILE|PATH|URL|URI|TYPE|NAME|VERSION|REGION)", re.IGNORECASE)
+"""Names of variables about a secret, which is elsewhere."""
+_SHORTEST: Final = 12
+"""Characters. Taking a word such as `test`, LocalStack's, out of every log would take out much."""
+
 _LOCALE: Final = ("LC_ALL", "LC_CTYPE", "LANG")
 _UTF8: Final = re.compile(r"utf-?8", re.IGNORECASE)
 
@@ -43,6 +56,18 @@ def without_flags(environ: Mapping[str, str], *families: str) -> dict[str, str]:
     """The environment without these families."""
     flags = set(flags_in(environ, *families))
     return {name: value for name, value in environ.items() if name not in flags}
+
+
+def secrets_in_environment(environ: Mapping[str, str]) -> tuple[Secret, ...]:
+    """The credentials that a program finds there, to be kept out of what it says."""
+    return tuple(
+        Secret(value)
+        for name, value in environ.items()
+        if len(value) >= _SHORTEST
+        and not value.startswith("/")
+        and _TELLING.fullmatch(name)
+        and not _NO_VALUE.fullmatch(name)
+    )
 
 
 def in_utf8(environ: Mapping[str, str]) -> dict[str, str]:

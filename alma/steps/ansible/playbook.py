@@ -81,7 +81,7 @@ async def play(
     playbook: Path, inventory: str, values: Mapping[str, Any], logs: Path, programs: ProgramRunner
 ) -> PlaybookResult:
     """Play it. What is secret is in `logs/private` (0700) as long as it runs, and removed then."""
-    redact = Redactor()
+    redact = programs.operation.redact
     redact.learn(list(values.values()))
     private = logs / _PRIVATE
     files.make_new_directory(logs)

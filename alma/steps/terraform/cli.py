@@ -177,7 +177,7 @@ class Terraform:
         `logs` is made; what the programs said is in `terraform.log` there, without secrets.
         """
         variables = f"-var-file={_link(logs)}"
-        redact = Redactor()
+        redact = programs.operation.redact
         redact.learn(list(values.values()))
         ended = await self._run(("init", *_QUIET), None, logs, programs, redact)
         if ended is None or not ended.ok:
