@@ -299,7 +299,7 @@ def _resealed(run: RunStatus, _entry: ev.Recorded, event: ev.ValuesResealed) -> 
     run.sealed = event.sealed or run.sealed
     for name, sealed in event.outputs.items():
         run.steps[name].sealed = sealed
-    for name, tokens in event.hidden.items():
+    for name, tokens in (event.hidden or {}).items():
         run.steps[name].hidden = tokens
 
 
