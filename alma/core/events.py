@@ -71,16 +71,6 @@ class ResourceChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     id: str = ""
 
 
-def found_again(evidence: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
-    """What a reconciled operation was taking in, or creating: neither is in a state."""
-    imported = evidence.get("imported", {}).items()
-    cut_off = evidence.get("creating", ())
-    return (
-        *(ResourceChange(urn=str(urn), op=IMPORTED, id=str(id_)) for urn, id_ in imported),
-        *(ResourceChange(urn=str(urn), op=IN_DOUBT) for urn in cut_off),
-    )
-
-
 class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A process for good: host (after `#` its boot and namespace), pid, start (seconds, epoch)."""
 

@@ -10,7 +10,7 @@ COMPLETED or FAILED.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from alma.core import events as ev
@@ -66,6 +66,16 @@ def uncover(step: StepStatus, hidden: Iterable[tuple[str, str, str, str, str]]) 
         for op, urn, id_, true_urn, true_id in hidden
     }
     step.resources = tuple(true.get((one.op, one.urn, one.id), one) for one in step.resources)
+
+
+def found_again(evidence: Mapping[str, Any]) -> tuple[ev.ResourceChange, ...]:
+    """What a reconciled operation was taking in, or creating: neither is in a state."""
+    imported = evidence.get("imported", {}).items()
+    cut_off = evidence.get("creating", ())
+    return (
+        *(ev.ResourceChange(urn=str(urn), op=ev.IMPORTED, id=str(id_)) for urn, id_ in imported),
+        *(ev.ResourceChange(urn=str(urn), op=ev.IN_DOUBT) for urn in cut_off),
+    )
 
 
 def _move(run: RunStatus, state: SagaState) -> None:
@@ -246,7 +256,7 @@ def _reconciled(run: RunStatus, _entry: ev.Recorded, event: ev.OperationReconcil
     if step.open is not None:
         step.cut_off = (*step.cut_off, *step.open.processes)
     step.open, step.unobserved = None, True
-    step.resources = (*step.resources, *ev.found_again(event.evidence))
+    step.resources = (*step.resources, *found_again(event.evidence))
     step.hidden = (*step.hidden, event.hidden) if event.hidden else step.hidden
     step.fingerprint = str(event.evidence.get("fingerprint", ""))
 

@@ -58,7 +58,9 @@ def _reseal(journal: Journal, run: RunStatus) -> int:
     changed = bool(given) and given != run.sealed
     if not changed and not outputs and not hidden:
         return 0
-    event = ev.ValuesResealed(sealed=given if changed else UNSET, outputs=outputs, hidden=hidden)
+    event = ev.ValuesResealed(
+        sealed=given if changed else UNSET, outputs=outputs, hidden=hidden or UNSET
+    )
     with journal.acquire(run.definition.target, run.run, actor=actor()) as lease:
         journal.append(run.run, event, lease)
     return len(outputs) + sum(map(len, hidden.values())) + changed

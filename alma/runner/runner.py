@@ -27,7 +27,7 @@ from alma.core.decide import (
 from alma.core.operation import Operation
 from alma.core.redaction import shortened
 from alma.core.run import RunStatus, SagaState, StepStatus
-from alma.core.state import FORWARD, uncover
+from alma.core.state import FORWARD, found_again, uncover
 from alma.errors import RefusedError
 from alma.runner.executor import Executor, is_its_own
 from alma.runner.leftovers import name_leftovers
@@ -169,7 +169,7 @@ class Runner:
         # Whoever was killed has not cleaned what its tools have said.
         clean_logs(self._executor.logs / operation.id, self._recorder.redact)
         evidence = found.evidence
-        hidden = self._recorder.hide(ev.found_again(evidence))
+        hidden = self._recorder.hide(found_again(evidence))
         self._recorder.defer(
             ev.OperationReconciled(
                 step=status.name,
