@@ -229,8 +229,7 @@ class ValuesResealed(Event, frozen=True, kw_only=True, gc=False):
     """As of RunCreated."""
     outputs: Mapping[str, str] = field(default_factory=dict)
     """By step, as `sealed` of OperationSucceeded."""
-    hidden: Mapping[str, tuple[str, ...]] | UnsetType = UNSET
-    """By step, as `hidden` of the events of its operations, in their order."""
+    hidden: Mapping[str, tuple[str, ...]] | UnsetType = UNSET  # by step, in their order
     step: str = ""
 
 
