@@ -264,12 +264,46 @@ MATRIX: Final = (
         ),
     ),
     Row(
+        31,
+        "an undo that reaches nobody or nothing",
+        "FAILED, the step a leftover",
+        (
+            "steps/test_ansible.py::test_an_undo_that_reaches_nobody_is_a_leftover",
+            "steps/test_terraform.py::test_a_state_that_is_gone_proves_nothing",
+            "cli/test_directory.py::test_a_destroy_from_elsewhere_is_refused",
+        ),
+    ),
+    Row(
+        32,
+        "a value that holds a secret's text is used after a restart",
+        "the true value; nothing in plain; REFUSED without the key",
+        (
+            "steps/test_sealed.py::test_used_by_the_undo_of_another_process",
+            "steps/test_sealed.py::test_used_by_the_action_of_another_process",
+            "steps/test_sealed.py::test_nothing_is_touched_without_the_key",
+        ),
+        (
+            "runner/test_sealed.py::test_the_next_process_is_given_what_the_run_would_have_given",
+            "runner/test_sealed.py::test_the_mask_of_an_older_journal_is_never_the_value",
+        ),
+    ),
+    Row(
         33,
         "a stack that was there holds only outputs, components, providers or reads",
         "put back; never destroyed",
         (
             "restore/test_held.py::test_what_was_there_before_is_put_back",
             "restore/test_held.py::test_what_is_only_read_stays_read",
+        ),
+    ),
+    Row(
+        34,
+        "a host's signal handlers; several sagas in one loop, in threads",
+        "all live runs drain, the host is told, its handlers are back",
+        (
+            "runner/test_signals.py::test_a_handler_of_the_hosts_loop_is_told_during_a_run_and_after_it",
+            "runner/test_signals.py::test_every_live_run_is_told_also_those_in_threads",
+            "runner/test_signals.py::test_a_signal_before_the_first_step_begins_none",
         ),
     ),
     Row(
@@ -280,5 +314,27 @@ MATRIX: Final = (
             "pulumi/test_crashes.py::test_a_lock_of_another_namespace_is_not_broken",
             "pulumi/test_crashes.py::test_a_process_is_looked_for_only_where_it_was",
         ),
+    ),
+    Row(
+        41,
+        "a create that takes over what was there",
+        "FAILED naming it, and it stays; the rest is undone",
+        (
+            "restore/test_taken_over.py::test_what_another_stack_holds_stays_there",
+            "restore/test_taken_over.py::test_what_a_program_imports_stays",
+            "steps/test_terraform.py::test_what_a_module_imports_is_not_destroyed",
+            "steps/test_http.py::test_what_a_put_takes_over_is_not_undone",
+        ),
+        (
+            "runner/test_taken_over.py::test_the_rest_is_destroyed_and_it_is_named",
+            "runner/test_taken_over.py::test_a_crash_in_between_forgets_nothing",
+        ),
+    ),
+    Row(
+        42,
+        "an update or a delete is done, and its answer is lost",
+        "FAILED naming it, unless it was done again",
+        ("pulumi/test_lost_updates.py::test_what_was_done_unseen_is_named",),
+        ("pulumi/test_lost_updates.py::test_what_was_done_again_is_seen",),
     ),
 )

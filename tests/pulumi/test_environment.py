@@ -10,6 +10,7 @@ from alma import Saga, SagaState
 from alma.runner.doctor import examine
 from alma.runner.settings import Settings
 from alma.runner.start import up
+from alma.steps.terraform.cli import Terraform
 from alma.system.environment import (
     ANSIBLE,
     PULUMI,
@@ -60,6 +61,15 @@ def test_a_flag_by_environment_is_not_passed(name: str) -> None:
 )
 def test_other_tools_have_such_families_too(family: str, name: str) -> None:
     assert without_flags({name: "1", "PATH": "x"}, family) == {"PATH": "x"}
+
+
+def test_terraform_is_given_none_of_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Which state it is, the step alone says: an undo must find what `apply` has written."""
+    monkeypatch.setenv("TF_CLI_ARGS_destroy", "-target=nothing")
+    monkeypatch.setenv("TF_WORKSPACE", "other")
+    plain = Terraform(work_dir=tmp_path).environment()
+    assert not {"TF_CLI_ARGS_destroy", "TF_WORKSPACE"} & plain.keys()
+    assert Terraform(work_dir=tmp_path, workspace="blue").environment()["TF_WORKSPACE"] == "blue"
 
 
 @pytest.mark.parametrize("name", PASSES)
