@@ -168,7 +168,7 @@ class StepStarted(Event, frozen=True, kw_only=True, gc=False):
     """Digest of the stack's resources at that moment, to tell later whether they changed."""
     snapshot: str = ""
     """Digest of the deployment as it was then, kept beside the journal; empty: none was kept."""
-    existed: tuple[str, ...] = ()
+    existed: tuple[str, ...] | UnsetType = UNSET
     """Digests of the ids that the step's `existed` saw there already."""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from alma.core import events as ev
@@ -189,7 +190,7 @@ class Runner:
             except RefusedError as error:
                 await self._could_not_look(command, error)
                 return
-            self._recorder.defer(replace(started, existed=existed))
+            self._recorder.defer(replace(started, existed=existed or UNSET))
         await adapter.execute(self._executor.call(command))
 
     async def _undo(self, command: Compensate, status: StepStatus, adapter: StepHandler) -> None:

@@ -94,7 +94,9 @@ class Taking(Struct, frozen=True, kw_only=True):
         made = made_since(deployment, before)
         if not made:
             return {}
-        return taken_over(made, deployment, started.existed if started else (), await self.others())
+        return taken_over(
+            made, deployment, (started.existed or ()) if started else (), await self.others()
+        )
 
 
 _CLINGS = "the state does not let go of what was there before this run"
