@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from alma.core.state import fold
+from alma.errors import UntrustedJournalError
 from alma.journal import open_journal
 from alma.journal.store import to_text
 
@@ -77,3 +78,18 @@ def test_the_digest_of_a_definition_is_the_one_that_was_stored(old: Path) -> Non
         runs = [fold(journal.events(row.run)) for row in reversed(journal.runs(limit=99))]
     assert [run.definition.digest for run in runs] == stored
     assert any("1.5" in repr(step.definition.retry) for step in runs[0].steps.values())
+
+
+def test_it_is_acted_on_once_somebody_says_whose_it_is(old: Path) -> None:
+    """Nobody sealed it; to refuse it leaves it as it is, and to take it over is for good."""
+    before = old.read_bytes()
+    with open_journal(old, write=False) as journal, pytest.raises(UntrustedJournalError):
+        journal.act()
+    assert old.read_bytes() == before
+    with open_journal(old, write=True) as journal:
+        journal.adopt()
+    with open_journal(old, write=False) as journal:
+        runs = [fold(journal.act().events(row.run)) for row in reversed(journal.runs(limit=99))]
+        assert [(run.kind, run.state.name) for run in runs] == ENDS
+        assert journal.verify().ok
+        assert journal.others() == []
