@@ -316,6 +316,30 @@ MATRIX: Final = (
         ),
     ),
     Row(
+        36,
+        "the stack is locked by somebody else",
+        "no operation of alma's on it; named, and REFUSED while it is at work",
+        (
+            f"{_CRASHES}test_a_locked_stack_fails_as_locked",
+            f"{_CRASHES}test_a_lock_that_may_be_held_is_refused_by_name",
+        ),
+    ),
+    Row(
+        39,
+        "a step raises anything at all",
+        "a failed operation of that step; the others are undone",
+        ("security/test_hostile_answers.py::test_whatever_a_step_raises_is_its_own_failure",),
+    ),
+    Row(
+        40,
+        "a journal or a directory of somebody else",
+        "REFUSED; nothing of it is run, removed or destroyed",
+        (
+            "security/test_planted_journal.py::test_it_is_not_acted_on",
+            "security/test_own.py::test_a_planted_directory_is_refused",
+        ),
+    ),
+    Row(
         41,
         "a create that takes over what was there",
         "FAILED naming it, and it stays; the rest is undone",

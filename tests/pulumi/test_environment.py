@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pulumi
 import pytest
 
 from alma import Saga, SagaState
@@ -96,18 +97,28 @@ def logs(directory: Path) -> list[str]:
     return [path.read_text() for path in directory.rglob("pulumi.log")]
 
 
+def configured() -> None:
+    """A resource, and what the program was told."""
+    programs.one()
+    pulumi.export("x", pulumi.Config().require("x"))
+
+
 async def test_up_and_undo_are_as_without_them(
     place: Place, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All at once: what was made is undone, the log names each, the program has its own config."""
     for name, value in HOSTILE.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("NOTES", str(directory / "notes"))
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
     saga = Saga("flags")
-    saga.add_stack("one", program=programs.one, config={"x": "right"})
-    saga.add_stack("two", program=programs.broken)
+    one = saga.add_stack("one", program=configured, config={"x": "right"})
+    saga.add_stack("two", program=programs.broken, inputs={"id": one.output("id")})
     result = await ended(up(saga, settings=Settings()))
     assert result.state is SagaState.COMPENSATED, result.leftovers
+    assert result.status.steps["one"].outputs["x"] == "right"
+    # A preview would be "undone" as well: there was something to undo.
+    assert (directory / "notes").read_text().split() == [*["created"] * 2, *["deleted"] * 2]
     assert all("PULUMI_OPTION_RUN_PROGRAM, " in text for text in logs(directory))
     assert not list((directory / ".alma/state/.pulumi/stacks").rglob("*.json"))
     assert not place.live_locks()
