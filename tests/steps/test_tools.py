@@ -18,7 +18,8 @@ from alma import Request, Secret
 from alma.core.events import Process
 from alma.core.redaction import Redactor
 from alma.errors import BackendError
-from alma.steps.http.client import UnfilledError, _seconds, fill, shown
+from alma.steps.http.client import _seconds, shown
+from alma.steps.http.filling import UnfilledError, fill
 from alma.steps.terraform import output as tfui
 from alma.steps.terraform import state as tfstate
 from alma.steps.terraform.state import is_proven_dead

@@ -17,7 +17,7 @@ import pytest
 from alma import Context, DefinitionError, Request, Saga, SagaState, Secret
 from alma.runner.start import up
 from alma.steps.ansible.step import AnsibleStep
-from alma.steps.http.client import fill
+from alma.steps.http.filling import fill
 from alma.testing import FakeEngine
 from tests.runner.helpers import ended, history, program, settings
 

@@ -9,16 +9,16 @@ import logging
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from alma.core.secret import Secret, unwrap
-from alma.core.validation import NotJsonError, check_json, is_whole
+from alma.core.secret import unwrap
+from alma.core.validation import NotJsonError, check_json
 from alma.errors import ToolError
-from alma.steps.http.request import PLACEHOLDER, Request
+from alma.steps.http.request import Request
 
 KEY_HEADER: Final = "Idempotency-Key"
 """https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/"""
@@ -35,10 +35,6 @@ _PAGE: Final = re.compile(rb"\s*(<[!?][^>]*>\s*)*<html\b", re.IGNORECASE)
 _GONE: Final = (404, 410)
 _LATER: Final = (408, 425, 429)
 """4xx that say nothing against asking again (RFC 9110, 8470 and 6585)."""
-
-
-class UnfilledError(Exception):
-    """A placeholder for which there is no value."""
 
 
 class UnansweredError(Exception):
@@ -104,24 +100,6 @@ def shown(request: Request) -> str:
     parts = urlsplit(request.url)
     host = parts.netloc.rpartition("@")[2]
     return f"{request.method} {parts.scheme}://{host}{parts.path}" if host else request.method
-
-
-def fill(request: Request, values: Mapping[str, Mapping[str, Any]]) -> Request:
-    """The request with `inputs` and `outputs` in place; UnfilledError names what is missing."""
-    start = PLACEHOLDER.match(request.url)
-    first = str(unwrap(_value(start, values))) if start else ""
-    rest = request.url[start.end() :] if start else request.url
-    url = first + PLACEHOLDER.sub(
-        lambda found: quote(str(unwrap(_value(found, values))), safe=""), rest
-    )
-    return replace(
-        request,
-        url=url,
-        json=_filled(request.json, values),
-        headers=_filled(request.headers, values),
-        params=_filled(request.params, values),
-        expect=_filled(request.expect, values),
-    )
 
 
 async def send(request: Request, key: str, seconds: float | None) -> Answer:
@@ -218,34 +196,6 @@ def _field(tree: Any, name: str) -> Any:
         if not isinstance(tree, Mapping) or key not in tree:
             return None
         tree = tree[key]
-    return tree
-
-
-def _filled(tree: Any, values: Mapping[str, Mapping[str, Any]]) -> Any:
-    if isinstance(tree, str):
-        whole = PLACEHOLDER.fullmatch(tree)
-        if whole:
-            return _value(whole, values)
-        return PLACEHOLDER.sub(lambda found: str(unwrap(_value(found, values))), tree)
-    if isinstance(tree, Secret):
-        return Secret(_filled(tree.value, values))
-    if isinstance(tree, Mapping):
-        return {key: _filled(value, values) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return [_filled(value, values) for value in tree]
-    return tree
-
-
-def _value(found: Any, values: Mapping[str, Mapping[str, Any]]) -> Any:
-    kind, name = found[1], found[2]
-    tree: Any = values[kind]
-    for key in [name] if name in tree else name.split("."):
-        tree = unwrap(tree) if isinstance(tree, Secret) else tree
-        if not isinstance(tree, Mapping) or key not in tree:
-            raise UnfilledError(f"{kind}.{name}")
-        tree = tree[key]
-    if not is_whole(tree):
-        raise UnfilledError(f"{kind}.{name}, which is secret and in no journal")
     return tree
 
 

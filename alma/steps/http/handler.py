@@ -19,15 +19,8 @@ from alma.core.validation import is_whole
 from alma.errors import AlmaError
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
 from alma.steps.callables import takes_context
-from alma.steps.http.client import (
-    Answer,
-    UnansweredError,
-    UnfilledError,
-    fill,
-    require,
-    send,
-    shown,
-)
+from alma.steps.http.client import Answer, UnansweredError, require, send, shown
+from alma.steps.http.filling import UnfilledError, fill
 from alma.steps.http.request import Asked, Request
 
 _NOTHING: Final = {"request": "it was refused, or never arrived"}
@@ -52,6 +45,8 @@ class HttpHandler:
     check: Asked | None = None
     before: Asked | None = None
     """The step's `existed`."""
+    origin: str = ""
+    """Where `do` goes, as written: an undo whose host is an output must go there as well."""
     secret_outputs: tuple[str, ...] = ()
     inputs: Mapping[str, Any] = field(default_factory=dict)
     longest: float = 60.0
@@ -78,21 +73,25 @@ class HttpHandler:
         if self.before is None:
             return ()
         context, request = call.context("existed", await call.inputs()), None
+        redact = Redactor()
         try:
-            request = await self._request(self.before, context, {})
+            request = await self._request(self.before, context, {}, redact)
             answer = await send(request, context.key, call.status.definition.timeout)
         except _NoRequestError as error:
-            raise AlmaError(f"existed= cannot be asked: {error.failure.message}") from error
+            words = redact(error.failure.message)
+            raise AlmaError(f"existed= cannot be asked: {words}") from error
         except UnansweredError as error:
             assert request is not None  # noqa: S101 - it was sent
-            raise AlmaError(f"existed= was not answered: {shown(request)}: {error}") from error
+            words = redact(f"{shown(request)}: {error}")
+            raise AlmaError(f"existed= was not answered: {words}") from error
         if answer.gone and request.expect is None:
             return ()
         if answer.shows(request.expect):
             return (hashlib.sha256(request.url.encode()).hexdigest(),)
         if request.expect is not None and (answer.ok or answer.gone):
             return ()
-        raise AlmaError(f"existed= cannot tell what is there: {_answered(request, answer).message}")
+        words = redact(_answered(request, answer).message)
+        raise AlmaError(f"existed= cannot tell what is there: {words}")
 
     async def execute(self, call: StepContext) -> None:
         """Send the request; what the answer says are the outputs."""
@@ -161,7 +160,7 @@ class HttpHandler:
             assert asked is not None  # noqa: S101 - launch refuses a run that lacks it
             context = call.context("action", await call.inputs())
             try:
-                request = await self._request(asked, context, {})
+                request = await self._request(asked, context, {}, operation.redact)
                 answer = await self._send(request, context.key, operation)
             except _NoRequestError as error:
                 return Outcome(failure=error.failure, cause=error.cause)
@@ -179,9 +178,9 @@ class HttpHandler:
     def _undoing(self, call: StepContext, undo: Asked) -> Callable[[Operation], Any]:
         async def work(operation: Operation) -> Outcome:
             context = call.context("compensation", await call.inputs())
-            request, left = None, self._leftover
+            request, left, redact = None, self._leftover, operation.redact
             try:
-                request = await self._request(undo, context, context.result)
+                request = await self._request(undo, context, context.result, redact)
                 answer = await self._send(request, context.key, operation)
                 evidence: dict[str, Any] = {
                     "request": _told(request, context),
@@ -189,7 +188,7 @@ class HttpHandler:
                 }
                 failure = None if _is_undone(request, answer) else _answered(request, answer)
                 if failure is None and self.check is not None:
-                    request = await self._request(self.check, context, context.result)
+                    request = await self._request(self.check, context, context.result, redact)
                     seen = await self._send(request, f"{context.key}-check", operation)
                     evidence["check"] = seen.status
                     failure = None if _is_gone(request, seen) else _still_there(request, seen)
@@ -215,14 +214,22 @@ class HttpHandler:
 
     # -- parts -------------------------------------------------------------------------------
 
-    async def _request(self, asked: Asked, context: Context, outputs: Mapping[str, Any]) -> Request:
+    async def _request(
+        self, asked: Asked, context: Context, outputs: Mapping[str, Any], redact: Redactor
+    ) -> Request:
         if not isinstance(asked, Request):
             asked = await _called(asked, context)
         try:
-            return fill(asked, {"inputs": context.inputs, "outputs": outputs})
+            values = {"inputs": context.inputs, "outputs": outputs}
+            filled = fill(asked, values, self.origin)
+            # A callable's request too: what a service says of it is without its secrets.
+            redact.learn([filled.json, filled.headers, filled.params, filled.expect])
+            return filled
         except UnfilledError as error:
             # Nothing that another attempt could mend.
             words = f"{asked.method} {asked.url} needs {error}, and that is not known"
+            if error.refused:
+                words = f"{asked.method} {asked.url} is not sent: {error}"
             raise _NoRequestError(Failure(kind="pending", message=words)) from error
 
     async def _send(self, request: Request, key: str, operation: Operation) -> Answer:

@@ -8,12 +8,23 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from alma.core.secret import Secret, secrets_in
+from alma.core.secret import Secret, secrets_in, unwrap
 from alma.core.validation import plain_value
 from alma.errors import DefinitionError
 
 PLACEHOLDER: Final = re.compile(r"\{(inputs|outputs)\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\}")
 _CREDENTIALS: Final = re.compile(r"auth|cookie|token|secret|password|api-?key", re.IGNORECASE)
+_HARMLESS: Final = re.compile(
+    r"accept(-[\w-]+)?|content-(type|language)|user-agent|prefer|if-(none-)?match|if-(un)?modified-since"
+    r"|cache-control|pragma|idempotency-key|(x-)?(request|correlation)-id|traceparent|tracestate"
+    r"|([\w-]+-)?version",
+    re.IGNORECASE,
+)
+"""Headers that are known to carry no credentials."""
+_WORD: Final = re.compile(r".{0,7}|[a-z -]{8,20}|[A-Z][a-z]{7,20}", re.DOTALL)
+"""What tells nothing: `prod` as a secret would be taken out of every text."""
+_ORIGIN: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?[^/?#]*")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _METHOD: Final = re.compile(r"[A-Z]+")
 
 
@@ -26,8 +37,8 @@ class Request:
 
     `outputs` are what the step's own `do` was answered, for `undo` and `check`; a dot goes into
     an object (`{outputs.record.id}`). A text that is one placeholder and nothing else becomes the
-    value itself. In the URL a value is quoted, unless it begins it. Headers that carry credentials
-    are secret of themselves; `Secret`s can stand anywhere.
+    value itself. In the URL a value is quoted, unless it begins it. Headers are secret of
+    themselves, but for those that are known to be harmless; `Secret`s can stand anywhere.
     """
 
     method: str
@@ -44,7 +55,7 @@ class Request:
         """Take headers with credentials for secret, and the method in any case."""
         headers = {
             name: Secret(value)
-            if isinstance(value, str) and _CREDENTIALS.search(name) and not _is_reference(value)
+            if isinstance(value, str) and _is_credential(name, value) and not _is_reference(value)
             else value
             for name, value in self.headers.items()
         }
@@ -70,6 +81,22 @@ class Request:
         return found
 
 
+def is_harmless(header: str) -> bool:
+    """Whether a header of this name is known to carry no credentials."""
+    return _HARMLESS.fullmatch(header) is not None and not _CREDENTIALS.search(header)
+
+
+def _is_credential(name: str, value: str) -> bool:
+    if _CREDENTIALS.search(name):
+        return True
+    return not is_harmless(name) and not _WORD.fullmatch(value)
+
+
+def has_control(text: str) -> bool:
+    """Whether it could end a header, and begin another one."""
+    return _CONTROL.search(text) is not None
+
+
 Asked = Request | Callable[..., Any]
 
 
@@ -90,6 +117,7 @@ def check_request(where: str, what: str, asked: object, inputs: Mapping[str, Any
     for name, value in (("json", asked.json), ("headers", asked.headers), ("params", asked.params)):
         if value is not None:
             plain_value(f"{where}: {name}", value, null=True)
+    _check_headers(where, asked)
     for kind, name in sorted(asked.references()):
         if kind == "inputs" and not _among_any(name, inputs):
             raise DefinitionError(
@@ -100,6 +128,15 @@ def check_request(where: str, what: str, asked: object, inputs: Mapping[str, Any
             raise DefinitionError(
                 f"{where}: {{outputs.{name}}} is known only once it is done.",
                 hint="Take outputs of other steps as inputs.",
+            )
+
+
+def _check_headers(where: str, asked: Request) -> None:
+    for name, value in asked.headers.items():
+        if has_control(f"{name}{unwrap(value)}"):
+            raise DefinitionError(
+                f"{where}: the header {name!r} holds a control character.",
+                hint="A line end of the file that it was read from? Then .strip() it.",
             )
 
 
@@ -144,6 +181,20 @@ def _references(tree: Any) -> Iterator[tuple[str, str]]:
         yield from (found for value in tree.values() for found in _references(value))
     elif isinstance(tree, list | tuple):
         yield from (found for value in tree for found in _references(value))
+
+
+def origin_of(url: str) -> str:
+    """What of a URL as written says where it goes: placeholders may stand in it."""
+    start = PLACEHOLDER.match(url)
+    if start is not None:
+        return start[0]
+    found = _ORIGIN.match(PLACEHOLDER.sub(lambda found: "x" * len(found[0]), url))
+    return url[: found.end()] if found else ""
+
+
+def goes_by_outputs(request: Request) -> bool:
+    """Whether what the API was answered says to which host it goes."""
+    return any(kind == "outputs" for kind, _ in PLACEHOLDER.findall(origin_of(request.url)))
 
 
 def is_among(key: str, names: set[str]) -> bool:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from alma.core.definition import StepDefinition
 from alma.core.secret import Secret, mask, secrets_in
 from alma.steps.base import Check, DoctorOptions, Session
-from alma.steps.http.request import Asked, Request, check_request, is_among
+from alma.steps.http.request import (
+    PLACEHOLDER,
+    Asked,
+    Request,
+    check_request,
+    goes_by_outputs,
+    is_among,
+    origin_of,
+)
 from alma.steps.step import Step
 from alma.steps.values import code, digest, inputs_of, journaled_values, lacking, plain
 
@@ -60,12 +68,19 @@ class HttpStep(Step):
         needed = {
             name for one in asked.values() for kind, name in one.references() if kind == "inputs"
         }
+        origin = self._origin() if any(map(goes_by_outputs, asked.values())) else ""
+        needed |= {name for kind, name in PLACEHOLDER.findall(origin) if kind == "inputs"}
         inputs = {key: value for key, value in self.inputs.items() if is_among(key, needed)}
         settings = journaled_values(inputs)
+        if origin:
+            settings["origin"] = origin
         plain = all(one.is_plain() for one in asked.values())
         for key, one in asked.items():
             settings[key] = one.to_json() if plain else Secret(one.to_json())
         return {"compensation": "request", "settings": settings}
+
+    def _origin(self) -> str:
+        return origin_of(self.do.url) if isinstance(self.do, Request) else ""
 
     def bind(self, session: Session) -> HttpHandler:  # noqa: ARG002 - one signature for all
         """It can do and undo. Raises ToolError where httpx is not installed."""
@@ -87,6 +102,7 @@ class HttpStep(Step):
         return HttpHandler(
             name=self.name,
             do=self.do,
+            origin=self._origin(),
             undone_by=self.undo,
             check=self.check,
             before=self.existed,
@@ -110,6 +126,7 @@ class HttpStep(Step):
             name=definition.name,
             undone_by="none" if definition.compensation == "nothing" else asked.get("undo"),
             check=asked.get("check"),
+            origin=settings.get("origin", ""),
             inputs=inputs_of(definition),
             longest=definition.compensation_retry.max_delay,
             lacks=lacking(definition),
