@@ -15,7 +15,16 @@ import pytest
 
 from alma.pulumi.local import PulumiEngine
 from alma.testing import FakeEngine
-from tests.faults.arenas import REF, Arena, FakeArena, RealArena, Shape, StubArena, Trouble
+from tests.faults.arenas import (
+    REF,
+    Arena,
+    CliArena,
+    FakeArena,
+    RealArena,
+    Shape,
+    StubArena,
+    Trouble,
+)
 from tests.faults.stub.bench import install
 
 THREE = ("r0", "r1", "r2")
@@ -40,6 +49,8 @@ async def arenas(tmp_path: Path, pulumi_cli: Path) -> AsyncIterator[list[Arena]]
         made.append(kind(PulumiEngine(cwd=root, environ=environ), root))
     yield made
     for arena in made:
+        if isinstance(arena, CliArena):
+            arena.open_gate()  # a CLI that a failed test has left there would wait for ever
         await arena.engine.close()
 
 
