@@ -78,8 +78,8 @@ class PendingOperation(Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The resource's name in its program."""
-        return self.urn.rpartition("::")[2]
+        """The resource's name in its program, which may hold `::` itself."""
+        return self.urn.split("::", 3)[-1]
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):

@@ -109,7 +109,7 @@ def translate(
             hint="What it had begun is recorded in the stack's state.",
             log=log,
         )
-    from_provider = [(urn, message) for urn, message in told if urn and "pulumi:Stack::" not in urn]
+    from_provider = [(urn, message) for urn, message in told if urn and not _is_of_the_stack(urn)]
     if from_provider:
         urn, message = from_provider[0]
         more = len(from_provider) - 1
@@ -151,6 +151,11 @@ def _with_what_is_missing(failure: Failure) -> Failure:
     if "pulumi-python:" in failure.urn and re.search(_OTHER_PYTHON, failure.message):
         return replace(failure, hint=_SAME_PYTHON)
     return failure
+
+
+def _is_of_the_stack(urn: str) -> bool:
+    """Whether it is the stack's own, by its type: a name may say anything."""
+    return urn.split("::", 3)[2:3] == ["pulumi:pulumi:Stack"]
 
 
 def readable(message: str) -> str:

@@ -143,7 +143,7 @@ def compiled(document: Mapping[str, Any]) -> tuple[str, ...]:
         if isinstance(kept, Mapping):  # a secret
             kept = json.loads(kept.get("plaintext") or '""')
         if any(maker in base64.b64decode(str(kept)) for maker in _CODE):
-            found.append(str(entry["urn"]).rpartition("::")[2])
+            found.append(str(entry["urn"]).split("::", 3)[-1])
     return tuple(found)
 
 

@@ -24,6 +24,7 @@ from alma.runner.logs import log_of
 from alma.runner.recorder import UNTIL_ITS_CLI, Recorder
 from alma.steps.base import Outcome, StepContext, StepHandler, Work
 from alma.steps.step import Output
+from alma.system import descriptors
 
 
 class Executor(Struct, kw_only=True):
@@ -118,7 +119,7 @@ class Executor(Struct, kw_only=True):
         )
         began = time.monotonic()
         outcome = await self._lacking(command.step) if kind in FORWARD else None
-        outcome = outcome or await _outcome(work, self._operation(command, operation))
+        outcome = outcome or await _outcome(work, self._operation(command, operation), kind)
         common = {
             "step": command.step,
             "operation": operation,
@@ -228,7 +229,7 @@ class Executor(Struct, kw_only=True):
             return self._revealed[step]
 
 
-async def _outcome(work: Work, operation: Operation) -> Outcome:
+async def _outcome(work: Work, operation: Operation, kind: ev.OperationKind) -> Outcome:
     try:
         return await work(operation)
     except MissingOutputError as error:
@@ -236,6 +237,8 @@ async def _outcome(work: Work, operation: Operation) -> Outcome:
     except BaseException as error:  # whatever a step raises is its failure
         if isinstance(error, RefusedError) or not is_its_own(error):
             raise
+        if descriptors.are_used_up(error) and kind not in ("action", "compensation"):
+            raise  # it says nothing of the step, and an undo could not do more
         return Outcome.raised(error)
 
 

@@ -203,8 +203,9 @@ class Recorder:
 
     def write_trace(self, directory: Path, text: str) -> None:
         """Keep a traceback beside the operation's other logs, redacted, mode 0600."""
-        files.make_directory(directory)
-        files.replace(directory / "traceback.txt", self.redact(text), durable=False)
+        with suppress(OSError):  # it is for people: a run does not end for want of it
+            files.make_directory(directory)
+            files.replace(directory / "traceback.txt", self.redact(text), durable=False)
 
 
 def _require_sound(event: ev.Event) -> None:

@@ -34,6 +34,7 @@ from alma.runner.executor import Executor, is_its_own
 from alma.runner.leftovers import name_leftovers
 from alma.runner.signals import catch_signals
 from alma.steps.base import Compensated, Outcome, Retained, StepHandler
+from alma.system import descriptors
 from alma.system.files import clean_logs
 
 
@@ -47,6 +48,7 @@ class Runner:
         self._handle_signals = handle_signals
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stop, self._wake = asyncio.Event(), asyncio.Event()
+        self._why = "stopped by a second signal"
 
     async def drive(self) -> RunStatus:
         """Go on until the run is over, suspended, or stopped by a second signal."""
@@ -117,7 +119,7 @@ class Runner:
         self._wake.set()
 
     async def _stop_now(self) -> None:
-        """Second signal: what is under way is left to end by itself, and journaled as such."""
+        """What is under way is left to end by itself, and journaled as such."""
         if self.run.state.is_final:
             return
         await self._end_tasks()
@@ -125,10 +127,10 @@ class Runner:
             if step.open is not None:
                 self._recorder.record(
                     ev.OperationLeftInDoubt(
-                        step=step.name, operation=step.open.id, reason="stopped by a second signal"
+                        step=step.name, operation=step.open.id, reason=self._why
                     )
                 )
-        self._recorder.record(ev.RunInterrupted(reason="stopped by a second signal"))
+        self._recorder.record(ev.RunInterrupted(reason=self._why))
 
     async def _end_tasks(self) -> None:
         for task in self._tasks.values():
@@ -157,7 +159,11 @@ class Runner:
         except BaseException as error:  # a kind's own may raise anything
             if isinstance(error, RefusedError) or not is_its_own(error):
                 raise
-            if isinstance(command, Reconcile):
+            if descriptors.are_used_up(error):
+                # Neither forward nor back can it go on: another process can, from here.
+                self._why = "this process has no file descriptor left (see `ulimit -n`)"
+                self._stop.set()
+            elif isinstance(command, Reconcile):
                 self._could_not_reconcile(status, error)
             else:
                 await self._could_not_look(command, error)

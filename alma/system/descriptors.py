@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 
@@ -17,3 +18,12 @@ def open_standard() -> None:
         except OSError:
             nowhere = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(nowhere, True)  # noqa: FBT003 - as standard descriptors are
+
+
+def are_used_up(error: BaseException | None) -> bool:
+    """Whether it says that this process, or this machine, has no file descriptor left."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return True
+        error = error.__cause__
+    return False

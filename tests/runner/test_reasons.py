@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from alma import DefinitionError, Saga, SagaState
 from alma.core import events as ev
 from alma.core.events import Failure, Leftover
 from alma.core.redaction import LONGEST
+from alma.pulumi.engine import OperationResult, PendingOperation
+from alma.pulumi.failures import translate
 from alma.reports import report
-from alma.runner import run_sync, up
+from alma.runner import resume, run_sync, up
 from alma.runner.leftovers import _own_reason
-from alma.testing import FakeEngine
+from alma.testing import FakeEngine, Fault
 from tests.core.histories import History
-from tests.runner.helpers import ended, program, settings
+from tests.runner.helpers import ended, history, program, settings
 
 
 def test_what_was_said_of_one_resource_is_not_the_reason_of_another() -> None:
@@ -124,3 +127,42 @@ def test_what_a_restore_made_again_is_told_with_its_new_id() -> None:
         "  a: put back to the state it was in",
         "    aws:ec2/instance:Instance web was made again, id i-2",
     ]
+
+
+async def test_without_a_file_descriptor_the_run_goes_on_in_another_process(journal: Path) -> None:
+    """Nothing can be undone in this one, and nothing is called left for it: 8, and resumable."""
+
+    class Full(FakeEngine):
+        async def destroy(self, *_: object, **__: object) -> OperationResult:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    engine = Full(faults=[Fault(project="s-a", operation="up", after=1)])
+    saga = Saga("s")
+    saga.add_stack("a", program=program)
+    result = await ended(up(saga, settings=settings(engine, journal)))
+    assert (result.interrupted, result.exit_code) == (True, 8)
+    last = history(journal)[-1].event
+    assert isinstance(last, ev.RunInterrupted)
+    assert "no file descriptor left" in last.reason
+    again = await ended(resume(settings=settings(engine.restarted(), journal)))
+    assert again.state is SagaState.COMPENSATED
+
+
+async def test_an_action_that_has_none_left_is_a_failure_of_its_own(journal: Path) -> None:
+    def leak() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    saga = Saga("s")
+    saga.add_step("a", action=lambda: None, compensation=lambda: None)
+    saga.add_step("b", action=leak, compensation="none")
+    result = await ended(up(saga, journal=journal))
+    assert result.state is SagaState.COMPENSATED
+
+
+def test_a_name_that_reads_like_the_stacks_type_is_a_resources_name() -> None:
+    urn = "urn:pulumi:dev::p::a:b:C::pulumi:pulumi:Stack::x"
+    failure = translate("", [(urn, "no such size")], interrupted=False, log="")
+    assert (failure.kind, failure.urn) == ("provider", urn)
+    root = "urn:pulumi:dev::p::pulumi:pulumi:Stack::p-dev"
+    assert translate("", [(root, "broken")], interrupted=False, log="").kind == "program"
+    assert PendingOperation(urn=urn, kind="creating").name == "pulumi:pulumi:Stack::x"

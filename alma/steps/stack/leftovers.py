@@ -101,8 +101,9 @@ class StackLeftovers(Struct, frozen=True, kw_only=True):
         """Creates whose end nobody saw: the state is silent about them, so they are named."""
         lost = {change.urn: change.op for change in status.resources if change.op in DOUBTFUL}
         creates = [
-            PendingCreate(urn=urn, type=urn.split("::")[2], name=urn.rpartition("::")[2])
+            PendingCreate(urn=urn, type=types.rpartition("$")[2], name=name)
             for urn in lost
+            for _, _, types, name in [urn.split("::", 3)]
         ]
         answers = await resolve(self.resolver, creates) if self.resolver else {}
         known = {} if isinstance(answers, Failure) else answers
