@@ -79,7 +79,7 @@ class LiveView:
 
     def recorded(self, run: RunStatus, entry: ev.Recorded) -> None:
         """Take the event into what is drawn."""
-        self._head = f"{run.definition.target}  {run.kind}  {run.state.name}"
+        self._head = f"{words.name(run.definition.target)}  {run.kind}  {run.state.name}"
         if isinstance(entry.event, ev.RunnerAttached):
             self._where = state_in(run)
         if isinstance(entry.event, ev.InterruptReceived):
@@ -105,7 +105,7 @@ class LiveView:
     def _take(self, step: StepStatus) -> None:
         row = self._rows.get(step.name)
         if row is None:
-            row = Row(step.name)
+            row = Row(words.name(step.name))
             self._rows = {**self._rows, step.name: row}
         row.state, row.seconds = step.state, step.seconds
         if step.open is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,13 +19,21 @@ _COLOURS: Final = {
     "RUNNING": "cyan",
     "COMPENSATING": "magenta",
 }
+_STYLES: Final = re.compile(r"(\x1b\[(?:3[1-6]|0)m)")
+"""Those of `state`."""
 _GONE = (errno.EPIPE, errno.EIO, errno.ENXIO)
 """The reader has left (`| head`), or the terminal has: nobody is there to be told."""
 
 
 def say(text: str = "", *, err: bool = False) -> None:
     """Print a line; quiet from then on when nobody reads any more. Raises OSError (disk full)."""
-    _write(lambda: click.echo(text, err=err), sys.stderr if err else sys.stdout)
+    from alma.reports.text import plain, unordered
+
+    # Whatever has come into it, and from wherever: of terminal codes only our colours stay.
+    safe = "".join(
+        part if place % 2 else plain(part) for place, part in enumerate(_STYLES.split(text))
+    )
+    _write(lambda: click.echo(unordered(safe), err=err), sys.stderr if err else sys.stdout)
 
 
 def state(word: str) -> str:
@@ -39,10 +48,15 @@ def _coloured() -> bool:
 
 
 def print_json(document: Any, stream: IO[str]) -> None:
-    """Print the one JSON document. ASCII only: it fits every locale and terminal."""
+    """Print the one JSON document. ASCII only: it fits every locale and terminal.
+
+    What some CI runners obey anywhere in a line stands in texts alone, and is escaped.
+    """
     import json
 
-    _write(lambda: click.echo(json.dumps(document, indent=2), file=stream), stream)
+    text = json.dumps(document, indent=2).replace("##", "#\\u0023")
+    text = text.replace("section_", "section\\u005f")
+    _write(lambda: click.echo(text, file=stream), stream)
 
 
 def _write(work: Any, stream: IO[str]) -> None:

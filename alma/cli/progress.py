@@ -148,6 +148,6 @@ def _details(run: RunStatus, shared: Invocation) -> list[str]:
         lines += ["", "Left behind:", *report.leftovers(run.leftovers[:_MOST])]
     if (more := len(run.leftovers) - _MOST) > 0:
         lines.append(
-            f"  ... and {more} more: `{shared.command_line(f'status {run.run}')}` names all."
+            f"  ... and {more} more: `{shared.command_line(f'status {run.word}')}` names all."
         )
     return [*lines, ""] if len(lines) > 1 else []

@@ -158,6 +158,13 @@ class RunStatus(Struct, kw_only=True):
     """Of `alma.core.decide.decide`, from its first call on; `apply` keeps it up."""
 
     @property
+    def word(self) -> str:
+        """Its id as a shell takes it for one word, whoever has written it."""
+        import shlex  # only where a way out is told
+
+        return shlex.quote(self.run)
+
+    @property
     def definition(self) -> Definition:
         """The definition; `LookupError` before RunCreated."""
         if self.accepted is None:

@@ -23,7 +23,7 @@ _WAY = {
 
 def title(run: RunStatus) -> str:
     """`three-tier/dev`, the saga and its stack."""
-    return run.definition.target
+    return text.name(run.definition.target)
 
 
 def state_in(run: RunStatus) -> str:
@@ -88,7 +88,7 @@ def outputs(run: RunStatus) -> list[str]:
     if run.kind != "up":
         return []
     return [
-        f"  {step.name}.{name}: {text.cut(_value(value), 300)}"
+        f"  {step.name}.{text.name(name)}: {text.cut(_value(value), 300)}"
         for step in run.steps.values()
         if step.state is SagaState.COMPLETED
         for name, value in step.outputs.items()
@@ -161,8 +161,8 @@ def leftovers(left: tuple[Leftover, ...], gone: Mapping[Leftover, str] | None = 
     """Everything that may still exist: what, where, and why; `gone` by a later run, and which."""
     lines = []
     for item in left:
-        where = f" (stack {item.stack})" if item.stack else ""
-        lines.append(f"  {item.step}{where}")
+        where = f" (stack {text.name(item.stack)})" if item.stack else ""
+        lines.append(f"  {text.name(item.step)}{where}")
         if item.urn:
             lines.append(
                 f"    {text.resource(item.urn)}" + (f", id {text.name(item.id)}" if item.id else "")
@@ -181,7 +181,7 @@ def next_commands(run: RunStatus, journal: Path | None, *, interrupted: bool) ->
     """The commands that go on from here; empty when there is nothing to do."""
     target = "" if run.origin else " --target FILE"  # no file is journaled that could be loaded
     resume, rollback = (
-        text.command_line(f"{word} {run.run}{target}", journal) for word in ("resume", "rollback")
+        text.command_line(f"{word} {run.word}{target}", journal) for word in ("resume", "rollback")
     )
     if interrupted:
         if run.direction == "back" or run.past_pivot:

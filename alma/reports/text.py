@@ -10,12 +10,19 @@ from pathlib import Path
 from typing import Final
 
 _CODES: Final = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours and cursor movement (ECMA-48, 5.4)
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours and cursor movement (ECMA-48, 5.4)
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles and links
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
-_DIRECTIONS: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""What turns the direction of writing: a name would read as another one."""
+_DIRECTIONS: Final = re.compile("[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What turns the direction of writing, or ends a line: a name would read as another one."""
+_ORDERS: Final = re.compile(
+    r"^([^\S\n]*):(?=:)"  # GitHub Actions: `::set-output`, `::add-mask`, `::stop-commands`
+    r"|\#(?=\#\w*\[)"  # Azure Pipelines, older GitHub and TeamCity: `##vso[`, `##[`, anywhere
+    r"|section(?=_(start|end):)",  # GitLab
+    re.MULTILINE,
+)
+"""What CI runners obey, wherever it comes from, in what a job prints."""
 _DONE: Final = {
     "create": "created",
     "update": "updated",
@@ -29,9 +36,14 @@ _DONE: Final = {
 
 
 def plain(text: str) -> str:
-    """Without terminal codes: what a provider or a program said is shown, not obeyed."""
-    shown = _CODES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return _DIRECTIONS.sub(lambda found: f"\\u{ord(found[0]):04x}", shown)
+    """What a provider or a program said is shown, not obeyed: by no terminal, and no CI runner."""
+    return unordered(_CODES.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+
+
+def unordered(text: str) -> str:
+    """The same of a text with terminal codes of our own."""
+    shown = _DIRECTIONS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _ORDERS.sub(lambda found: f"{found[0]} ", shown)
 
 
 def name(text: str) -> str:

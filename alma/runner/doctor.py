@@ -99,7 +99,7 @@ def _run(found: RunView) -> Iterator[Check]:
     run = found.run
     name = f"run {run.run} of {run.definition.target}"
     if found.interrupted:
-        mend = f"`alma-pulumi resume {run.run}`, or `alma-pulumi rollback {run.run}`"
+        mend = f"`alma-pulumi resume {run.word}`, or `alma-pulumi rollback {run.word}`"
         message = f"{name} is {run.state.name} (interrupted)"
         yield Check(name="run", level="warn", message=message, mend=mend)
     elif found.runner is not None:
@@ -113,7 +113,7 @@ def _run(found: RunView) -> Iterator[Check]:
             yield Check(name="lease", level="warn", message=message, mend=mend)
     elif run.state is SagaState.FAILED:
         message = f"{name} is FAILED, with {len(run.leftovers)} leftovers"
-        mend = f"`alma-pulumi status {run.run}` names them"
+        mend = f"`alma-pulumi status {run.word}` names them"
         yield Check(name="run", level="warn", message=message, mend=mend)
 
 

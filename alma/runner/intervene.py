@@ -67,7 +67,7 @@ def _check_waits(run: RunStatus, step: str) -> None:
     if run.direction == "forward":
         raise DefinitionError(
             f"Run {run.run} is not being undone: there is nothing to skip.",
-            hint=f"To undo it: `alma-pulumi rollback {run.run}`.",
+            hint=f"To undo it: `alma-pulumi rollback {run.word}`.",
         )
     if status.how or (run.kind == "up" and status.started is None):
         raise DefinitionError(f'Step "{step}" of run {run.run} does not wait to be undone.')

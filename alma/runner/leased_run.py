@@ -77,7 +77,7 @@ async def execute_run(
             f'Saga "{run.definition.saga}" (run {run.run}) was stopped: {error.message}',
             make_result(run, interrupted=True, live=executor.outputs),
             hint="What was under way has ended; its outcome is on stderr. Mend the journal's "
-            f"place, then `alma-pulumi resume {run.run}`.",
+            f"place, then `alma-pulumi resume {run.word}`.",
         ) from error
     interrupted = not run.state.is_final
     result = make_result(run, interrupted=interrupted, live=executor.outputs)
@@ -127,13 +127,13 @@ def result_or_raise(
     raise SagaFailed(
         f"{failed} {len(result.leftovers)} leftovers remain.",
         result,
-        hint=f"`alma-pulumi status {run.run}` names them.",
+        hint=f"`alma-pulumi status {run.word}` names them.",
     ) from cause
 
 
 def resume_hint(run: RunStatus) -> str:
     """How an interrupted run goes on, in one sentence."""
-    which = run.run if run.origin else f"{run.run} --target FILE"
+    which = run.word if run.origin else f"{run.word} --target FILE"
     undo = "" if run.backward_only else f", or undo it with `alma-pulumi rollback {which}`"
     return f"Go on with `alma-pulumi resume {which}`{undo}."
 

@@ -179,19 +179,19 @@ def choose_direction(run: RunStatus, asked: ev.Direction | None) -> ev.Direction
     if asked == "back" and run.kind == "restore":
         raise DefinitionError(
             f"Run {run.run} is a restore, which is not rolled back but goes on.",
-            hint=f"Go on with `alma-pulumi resume {run.run}`; to take back what it did, restore "
-            f"with `--to {run.run}`.",
+            hint=f"Go on with `alma-pulumi resume {run.word}`; to take back what it did, restore "
+            f"with `--to {run.word}`.",
         )
     doubtful = (step for step in run.steps.values() if step.definition.pivot and step.open)
     if asked == "back" and run.direction == "forward" and any(doubtful):
         raise DefinitionError(
             f"Run {run.run} may be past its point of no return: its pivot is in doubt.",
-            hint=f"Find out with `alma-pulumi resume {run.run}`; a pivot that fails is undone.",
+            hint=f"Find out with `alma-pulumi resume {run.word}`; a pivot that fails is undone.",
         )
     if asked == "back" and run.past_pivot:
         raise DefinitionError(
             f"Run {run.run} is past its point of no return: it can only go forward.",
-            hint=f"Mend the cause, then `alma-pulumi resume {run.run}`.",
+            hint=f"Mend the cause, then `alma-pulumi resume {run.word}`.",
         )
     return asked or run.direction
 
@@ -225,7 +225,7 @@ def _require_own_steps(run: RunStatus, direction: ev.Direction, saga: Definition
         raise DefinitionError(
             f'Run {run.run} is to undo step "{missing[0]}", which is not in the saga as it is now.',
             hint="Put it back, or undo all that the journal says of the run with "
-            f"`alma-pulumi rollback {run.run}`.",
+            f"`alma-pulumi rollback {run.word}`.",
         )
 
 
@@ -268,7 +268,7 @@ def bind_again(
     if missing:
         raise DefinitionError(
             f'Step "{missing[0]}" has started in run {run.run} and is no longer in the saga.',
-            hint=f"Put it back, or undo the run with `alma-pulumi rollback {run.run}`.",
+            hint=f"Put it back, or undo the run with `alma-pulumi rollback {run.word}`.",
         )
     if not accept_changes:
         raise DefinitionError(

@@ -32,7 +32,7 @@ def skip(shared: Invocation, run: str, step: str, reason: str) -> None:
         shared.print_json(documents.run(result.status, interrupted=result.interrupted))
         return
     say(f'Step "{step}" of run {result.run_id} is skipped, and stays a leftover.')
-    say(f"Go on with `{shared.command_line(f'rollback {result.run_id}')}`.")
+    say(f"Go on with `{shared.command_line(f'rollback {result.status.word}')}`.")
 
 
 @click.command("abandon")
