@@ -99,7 +99,7 @@ def _completed(run: RunStatus) -> None:
     done = {"destroy": "destroyed", "restore": "restored"}.get(run.kind, state("COMPLETED"))
     for line in report.steps(run):
         say(line)
-    for line in report.renewed(run):
+    for line in (*report.renewed(run), *report.warnings(run)):
         say(line)
     if outputs := report.outputs(run):
         say("Outputs:")
@@ -139,7 +139,7 @@ def _sentence(run: RunStatus) -> str:
 
 
 def _details(run: RunStatus, shared: Invocation) -> list[str]:
-    lines = ["", *report.failures(run)]
+    lines = ["", *report.warnings(run), *report.failures(run)]
     if done := report.undone(run):
         lines += ["", "Undone, and verified:", *done[:_MOST]]
         if (more := len(done) - _MOST) > 0:  # why it failed is not to scroll away

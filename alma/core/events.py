@@ -125,6 +125,8 @@ class RunCreated(Event, frozen=True, kw_only=True, gc=False):
     """The working directory of who started it; a journal of version 0.1 does not have it."""
     sealed: str | UnsetType = UNSET
     """The secrets that the saga was given, under the journal's key, if it has any."""
+    notes: tuple[str, ...] | UnsetType = UNSET
+    """What was seen before the first step that who reads of the run should know."""
     step: str = ""
 
 
@@ -145,6 +147,8 @@ class RunResumed(Event, frozen=True, kw_only=True, gc=False):
     """The accepted new definition, when it had changed; else None."""
     sealed: str | UnsetType = UNSET
     """As of RunCreated, where the saga was given again."""
+    notes: tuple[str, ...] | UnsetType = UNSET
+    """As of RunCreated."""
     step: str = ""
 
 

@@ -105,6 +105,8 @@ class StepStatus(Struct, kw_only=True, gc=False):
     """Of a compensated step: destroyed, unchanged, called, nothing, restored."""
     renewed: tuple[ResourceChange, ...] = ()
     """What a restore has made again: each with its new id."""
+    warnings: tuple[str, ...] = ()
+    """What its last operation has found that is hardly what was meant."""
     fingerprint: str = ""
     """Of the stack as this run's last operation left it; empty where nobody looked."""
     destroyed: bool = False
@@ -152,6 +154,10 @@ class RunStatus(Struct, kw_only=True):
     """The secrets that its saga was given: see `RunCreated`."""
     python: str = ""
     """The version that it was started under; empty if unknown."""
+    localstack: str = ""
+    """The session of the LocalStack that it was started on, if there was one that told."""
+    notes: tuple[str, ...] = ()
+    """What was seen before its first step, or when it was taken up again."""
     created_at: datetime | None = None
     ended_at: datetime | None = None
     ready_set: ReadySet | None = None

@@ -95,6 +95,8 @@ def _created(run: RunStatus, entry: ev.Recorded, event: ev.RunCreated) -> None:
     run.remove_records, run.snapshot = event.remove_records, event.snapshot
     run.sealed = event.sealed or ""
     run.python = event.versions.get("python", "")
+    run.localstack = event.versions.get("localstack", "")
+    run.notes = event.notes or ()
     run.direction = "back" if run.backward_only else "forward"
     run.accepted = Definition.from_json(event.definition)
     run.steps = {step.name: StepStatus(definition=step) for step in run.definition.steps}
@@ -119,6 +121,7 @@ def _resumed(run: RunStatus, _entry: ev.Recorded, event: ev.RunResumed) -> None:
             step.definition = definition
             run.steps[definition.name] = step
     run.sealed = event.sealed or run.sealed
+    run.notes = tuple(dict.fromkeys((*run.notes, *(event.notes or ()))))
     over = run.state is FAILED
     run.direction = event.direction
     run.ended_at, run.leftovers = None, ()
@@ -191,6 +194,7 @@ def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded)
     if event.kind in FORWARD:
         step.state, step.failure = COMPLETED, None
         step.outputs, step.sealed = event.outputs, event.sealed or ""
+        step.warnings = tuple(map(str, event.evidence.get("warnings", ())))
         step.changes = event.changes
         kept = (*ev.DOUBTFUL, ev.UPDATING, ev.DELETING)
         doubtful = tuple(change for change in step.resources if change.op in kept)

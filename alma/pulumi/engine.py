@@ -141,6 +141,8 @@ class OperationResult(Struct, frozen=True, kw_only=True):
     """By URN of what it made, the option by which a destroy leaves it: protect, retainOnDelete."""
     nulls: tuple[str, ...] = ()
     """Outputs of an inline program that are null: no state has them."""
+    warnings: tuple[str, ...] = ()
+    """What an inline program has done that is hardly what was meant."""
     fingerprint: str = ""
     """Of the stack as it was read afterwards (a successful up only); else empty."""
 

@@ -94,8 +94,9 @@ class Progress(Struct, frozen=True, tag="progress"):
 class Report(Struct, frozen=True, kw_only=True, tag="report"):
     """How a task ended, as the worker saw it.
 
-    `said`: by URN, the error of a resource; `lasting` and `nulls` as in `OperationResult`. `spent`
-    asks for a new worker, `unsettled` for a look at what the CLI left when it was killed.
+    `said`: by URN, the error of a resource; `lasting`, `nulls` and `warnings` as in
+    `OperationResult`. `spent` asks for a new worker, `unsettled` for a look at what the CLI left
+    when it was killed.
     """
 
     failure: Failure | None
@@ -104,6 +105,7 @@ class Report(Struct, frozen=True, kw_only=True, tag="report"):
     said: Mapping[str, str] = field(default_factory=dict)
     lasting: Mapping[str, str] = field(default_factory=dict)
     nulls: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     spent: bool = False
     unsettled: bool = False
 

@@ -75,6 +75,7 @@ async def perform(
         said={urn: redact(message) for urn, message in report.said.items()},
         lasting=report.lasting,
         nulls=report.nulls,
+        warnings=report.warnings,
     )
 
 

@@ -48,6 +48,7 @@ def run(status: RunStatus, *, interrupted: bool) -> Document:
         "created_at": status.created_at.isoformat() if status.created_at else None,
         "ended_at": status.ended_at.isoformat() if status.ended_at else None,
         "steps": [_step(step) for step in status.steps.values()],
+        "notes": list(status.notes),
         "outputs": {name: dict(outputs) for name, outputs in result.outputs.items()},
         "leftovers": [to_builtins(left) for left in status.leftovers],
         "error": _sentence(result),
@@ -70,6 +71,7 @@ def _step(step: StepStatus) -> Document:
         "project": step.definition.project,
         "undone": step.how,
         "log": failure.log if failure else "",
+        "warnings": list(step.warnings),
     }
 
 

@@ -144,6 +144,15 @@ def undone(run: RunStatus) -> list[str]:
     return lines
 
 
+def warnings(run: RunStatus) -> list[str]:
+    """What is hardly as it was meant, though nothing has failed."""
+    return [f"warning: {text.name(note)}" for note in run.notes] + [
+        text.cut(f"warning: {step.name}: {text.name(words)}", 400)
+        for step in run.steps.values()
+        for words in step.warnings
+    ]
+
+
 def renewed(run: RunStatus) -> list[str]:
     """What restores have made again: whoever holds an old id must be told the new one."""
     return [line for step in run.steps.values() for line in _renewed(step)]

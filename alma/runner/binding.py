@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
 
 from alma.core.definition import Definition, LocalStack
@@ -95,6 +95,11 @@ async def check(sessions: Sessions, handlers: Iterable[StepHandler]) -> dict[str
         if error is not None:
             raise error
     return facts
+
+
+def noted(sessions: Sessions) -> tuple[str, ...] | UnsetType:
+    """What was seen before the first step, for the journal."""
+    return tuple(note for session in sessions.values() for note in session.notes) or UNSET
 
 
 def bind_saga(saga: Saga, definition: Definition, sessions: Sessions) -> BoundSaga:

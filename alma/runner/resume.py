@@ -25,6 +25,7 @@ from alma.runner.binding import (
     bind_saga,
     check,
     define,
+    noted,
     open_sessions,
     require_undo,
 )
@@ -131,6 +132,7 @@ async def go_on(
                 actor=actor(),
                 definition=accepted,
                 sealed=prepared.given.and_before(before).seal(journal) or UNSET,
+                notes=noted(sessions),
             )
             return await execute_run(run, journal, lease, prepared, settings, known, resumed)
 

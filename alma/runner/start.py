@@ -20,7 +20,7 @@ from alma.journal import Journal
 from alma.journal.journal import utc_now
 from alma.journal.known import Known, known_of_earlier_runs, secrets_of_earlier_runs
 from alma.journal.reading import load_run, newest_run
-from alma.runner.binding import bind_saga, check, define, open_sessions
+from alma.runner.binding import bind_saga, check, define, noted, open_sessions
 from alma.runner.directory import followed, refuse_another_journal, require_directory
 from alma.runner.leased_run import execute_run, resume_hint
 from alma.runner.required import require_known
@@ -156,6 +156,7 @@ async def _start(
                     directory=followed(last if follow else None),
                     versions={**settings.versions, **facts},
                     sealed=prepared.given.seal(journal) or UNSET,
+                    notes=noted(sessions),
                 )
                 run = fold([journal.create_run(run_id, created, lease)])
                 return await execute_run(run, journal, lease, prepared, settings, known)

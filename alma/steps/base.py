@@ -163,6 +163,9 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
 class Session:
     """What all steps of one kind share in a run. This one shares nothing."""
 
+    notes: tuple[str, ...] = ()
+    """What `check` has seen that who reads of the run should know."""
+
     async def check(self) -> Mapping[str, str]:
         """Refuse what cannot end well, before anything is touched; facts for the journal."""
         return {}

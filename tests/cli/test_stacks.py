@@ -314,3 +314,31 @@ def test_what_a_run_made_is_undone_though_the_file_names_another_project(
     assert result.exit_code == 4, result.stderr
     records = list((tmp_path / ".alma" / "state" / ".pulumi" / "stacks").rglob("*.json"))
     assert records == []
+
+
+RETURNS = """
+import asyncio
+from alma import Saga
+
+def plain():
+    return {"url": "http://db", "port": 1}
+
+async def later():
+    return {"url": "http://db"}
+
+saga = Saga("shop", stack="dev")
+saga.add_stack("plain", plain)
+saga.add_stack("later", later, after=[])
+"""
+
+
+def test_a_program_that_returns_its_outputs_is_warned_of(write: Write, cli: Call) -> None:
+    """To Pulumi what it returns is nothing: who consumes an output would be the first to tell."""
+    write(RETURNS)
+    result = cli("up", "--json")
+    assert result.exit_code == 0, result.output
+    steps = {step["name"]: step["warnings"] for step in json.loads(result.stdout)["steps"]}
+    said = "returned a dict ({}) and exported nothing, so it has no outputs; export them: "
+    assert [said.format("url, port") in one for one in steps["plain"]] == [True]
+    assert [said.format("url") in one for one in steps["later"]] == [True]
+    assert "warning: plain: the program returned a dict (url, port)" in cli("up").stdout

@@ -20,6 +20,7 @@ from alma.core.definition import Definition
 from alma.errors import UnreachableError
 from alma.pulumi.engine import StackRef
 from alma.pulumi.project import write_settings
+from alma.reports.report import warnings
 from alma.runner import destroy, resume, rollback, up
 from alma.runner.doctor import examine
 from alma.runner.preview import preview
@@ -35,14 +36,18 @@ class Answering:
 
     def __init__(self) -> None:
         self.servers: list[ThreadingHTTPServer] = []
+        self.session = b'{"session_id": "first"}'
 
     def __call__(self, body: bytes = HEALTHY, status: int = 200) -> str:
+        answering = self
+
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                assert self.path == "/_localstack/health"
+                info = self.path == "/_localstack/info"
+                assert info or self.path == "/_localstack/health"
                 self.send_response(status)
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(answering.session if info else body)
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -324,3 +329,24 @@ async def test_a_saga_without_stacks_asks_for_no_localstack(nowhere: str, tmp_pa
     saga.add_step("nothing", action=dict, compensation="none")
     result = await up(saga, settings=settings(FakeEngine(), tmp_path / "journal.db"))
     assert result.state is SagaState.COMPLETED
+
+
+async def test_one_that_was_started_anew_is_told(serve: Answering, tmp_path: Path) -> None:
+    """Its stacks' state still shows what it forgot; a run that is gone on with says so too."""
+    journal = tmp_path / "journal.db"
+    failing = [Fault(project="shop-bucket", operation="up", nth=nth) for nth in (1, 2)]
+    engine = FakeEngine(faults=failing)
+    given = settings(engine, journal)
+    saga = Saga("shop", on_failure="stop", aws=LocalStack(serve()))
+    saga.add_stack("bucket", program)
+    result = await ended(up(saga, settings=given))
+    assert result.status.notes == ()
+    result = await ended(resume(saga=saga, settings=given))
+    assert result.status.notes == ()
+    serve.session = b'{"session_id": "second"}'
+    for go_on in (rollback(settings=given), destroy(saga, settings=given)):
+        result = await ended(go_on)
+        assert "was started anew since run" in result.status.notes[0]
+        assert warnings(result.status)[0].startswith("warning: LocalStack at http://127.0.0.1")
+    serve.session = b"["
+    assert (await ended(destroy(saga, settings=given))).status.notes == ()

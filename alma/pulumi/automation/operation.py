@@ -15,7 +15,7 @@ from alma.core.events import Failure, ResourceChange
 from alma.core.redaction import Redactor
 from alma.errors import AlmaError
 from alma.pulumi.automation.host import served
-from alma.pulumi.automation.program import ProgramHost, load
+from alma.pulumi.automation.program import ProgramEnd, ProgramHost, load
 from alma.pulumi.automation.replay import ReplayHost
 from alma.pulumi.automation.stack import Command, InterruptedBeforeStartError, Stack, Workspace
 from alma.pulumi.doubts import unseen
@@ -110,9 +110,9 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
     log = str(command.log)
     running.begin(command.interrupt)
     failure: Failure | None = None
-    nulls: list[str] = []
+    end = ProgramEnd()
     try:
-        _run(task, command, events, redact, nulls)
+        _run(task, command, events, redact, end)
     except CommandError:
         failure = translate(
             command.said,
@@ -138,14 +138,15 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
         resources=tuple(events.touched.values()),
         said={urn: readable(message) for urn, message in reversed(events.errors) if urn},
         lasting=events.lasting,
-        nulls=tuple(nulls),
+        nulls=tuple(end.nulls),
+        warnings=tuple(map(redact, end.warnings)),
         spent=failure is not None,
         unsettled=(command.exit_code or 0) < 0,
     )
 
 
-def _run(task: Task, command: Command, events: Events, redact: Redactor, nulls: list[str]) -> None:
-    with _serving(task, command, redact, nulls) as address:
+def _run(task: Task, command: Command, events: Events, redact: Redactor, end: ProgramEnd) -> None:
+    with _serving(task, command, redact, end) as address:
         workspace = Workspace(task, command, address)
         stack = Stack(task.stack, workspace)
         if task.kind == "remove":
@@ -190,13 +191,13 @@ def _operate(task: Task, stack: Stack, settings: str, events: Events) -> None:
 
 
 @contextmanager
-def _serving(task: Task, command: Command, redact: Redactor, nulls: list[str]) -> Iterator[str]:
+def _serving(task: Task, command: Command, redact: Redactor, end: ProgramEnd) -> Iterator[str]:
     """The address of the program's host; empty where the CLI runs the program, or none is run."""
     if task.replay is not None:
         with served(ReplayHost(task.replay), command.pid) as address:
             yield address
     elif task.program is not None:
-        host = ProgramHost(load(task.program), task.injected, redact, nulls)
+        host = ProgramHost(load(task.program), task.injected, redact, end)
         with served(host, command.pid) as address:
             yield address
     else:

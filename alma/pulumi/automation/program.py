@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
+from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any
 
@@ -30,6 +31,14 @@ from alma.pulumi.automation.host import Host
 from alma.pulumi.failures import condense
 
 
+@dataclass
+class ProgramEnd:
+    """What a program leaves of which no state tells: outputs that are null, and odd things."""
+
+    nulls: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
 class ProgramHost(Host):
     """Runs the program for the engine, with these secret config values besides."""
 
@@ -38,12 +47,13 @@ class ProgramHost(Host):
         program: Callable[[], Any],
         secrets: Mapping[str, str],
         redact: Redactor,
-        nulls: list[str] | None = None,
+        end: ProgramEnd | None = None,
     ) -> None:
-        self._program = guarded(program)
+        self._program = self._noting(guarded(program))
         self._secrets = secrets
         self._redact = redact
-        self._nulls = [] if nulls is None else nulls
+        self._end = ProgramEnd() if end is None else end
+        self._returned: Any = None
 
     def play(self, request: Any) -> Any:
         """Run it, in a context of its own, as the SDK keeps its settings there."""
@@ -86,7 +96,26 @@ class ProgramHost(Host):
             if isinstance(value, Output):
                 value = await value.future() if await value.is_known() else ...  # noqa: PLW2901
             if value is None:
-                self._nulls.append(name)
+                self._end.nulls.append(name)
+        if not exported and isinstance(self._returned, Mapping) and self._returned:
+            names = ", ".join(map(str, self._returned))
+            first = next(iter(self._returned))
+            self._end.warnings.append(
+                f"the program returned a dict ({names}) and exported nothing, so it has no "
+                f'outputs; export them: pulumi.export("{first}", ...)'
+            )
+
+    def _noting(self, program: Callable[[], Any]) -> Callable[[], Any]:
+        """The program, with what it returns noted: to Pulumi that is nothing."""
+
+        async def finish(result: Any) -> None:
+            self._returned = await result
+
+        def run() -> Any:
+            self._returned = result = program()
+            return finish(result) if isawaitable(result) else result
+
+        return run
 
     def _failed(self, message: str) -> Any:
         message = self._redact(message)

@@ -18,6 +18,8 @@ from alma.errors import UnreachableError
 
 HEALTH: Final = "/_localstack/health"
 """Answers with the state of LocalStack's services, without starting any of them."""
+INFO: Final = "/_localstack/info"
+"""Answers with which session of it this is."""
 
 _PATIENCE: Final = 10.0
 """Seconds. The answer takes milliseconds; a machine that is starting up may be slow."""
@@ -150,6 +152,23 @@ def _hung_up(connection: socket.socket, too_late: threading.Event) -> Iterator[N
 
 def localstack_problem(localstack: LocalStack) -> str:
     """What is wrong with it, in words that follow its name; empty when it answers. Blocks."""
+    problem, status, body = _ask(localstack, HEALTH)
+    if problem:
+        return problem
+    if status != HTTPStatus.OK or "services" not in _fields(body):
+        return f"does not answer as a LocalStack does (status {status} at {HEALTH})"
+    return ""
+
+
+def session_of(localstack: LocalStack) -> str:
+    """What is another one after each start of it; empty where it does not say. Blocks."""
+    problem, status, body = _ask(localstack, INFO)
+    said = "" if problem or status != HTTPStatus.OK else _fields(body).get("session_id", "")
+    return said[:64] if isinstance(said, str) else ""
+
+
+def _ask(localstack: LocalStack, path: str) -> tuple[str, int, bytes]:
+    """Why there is no answer, or empty words, a status and a body."""
     # Here: most sagas ask nobody, and it brings in what reads mail.
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
@@ -160,24 +179,25 @@ def localstack_problem(localstack: LocalStack) -> str:
     try:
         connection.connect()
         with _hung_up(connection.sock, too_late):
-            connection.request("GET", HEALTH)
+            connection.request("GET", path)
             answer = connection.getresponse()
             body = answer.read(_LONGEST)
     except TimeoutError:
-        return _LATE
+        return _LATE, 0, b""
     except ssl.SSLError as error:
-        return _LATE if too_late.is_set() else f"cannot be reached: {error.reason or error}"
+        words = f"cannot be reached: {error.reason or error}"
+        return _LATE if too_late.is_set() else words, 0, b""
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return _LATE if too_late.is_set() else f"cannot be reached: {reason}"
+        return _LATE if too_late.is_set() else f"cannot be reached: {reason}", 0, b""
     finally:
         connection.close()
-    if too_late.is_set():
-        return _LATE
+    return _LATE if too_late.is_set() else "", answer.status, body
+
+
+def _fields(body: bytes) -> dict[str, Any]:
     try:
-        known = "services" in json.loads(body)
-    except (ValueError, TypeError, RecursionError):
-        known = False
-    if answer.status != HTTPStatus.OK or not known:
-        return f"does not answer as a LocalStack does (status {answer.status} at {HEALTH})"
-    return ""
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

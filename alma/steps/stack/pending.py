@@ -130,6 +130,7 @@ def outcome_of(result: OperationResult) -> Outcome:
         changes=result.changes,
         resources=result.resources,
         outputs=result.outputs,
+        evidence={"warnings": list(result.warnings)} if result.warnings else {},
     )
 
 

@@ -110,13 +110,29 @@ class StackSession(Session):
         from alma.steps.stack.localstack import require_localstack
 
         await require_localstack(self.definition)
+        localstack = await self._localstack()
         for step in self.definition.steps:
             if step.kind == "stack":
                 self._places.require(step, self.engine.where(self.ref(step)))
         facts = await self.engine.check(self.refs)
         if self._places.follow:
             await self._require_python()
-        return facts
+        return {**facts, **localstack}
+
+    async def _localstack(self) -> dict[str, str]:
+        """Which LocalStack it is; one that was started anew has forgotten what was made there."""
+        from alma.steps.stack.localstack import session_of
+
+        aws, last = self.definition.aws, self._last
+        if aws is None or not any(step.kind == "stack" for step in self.definition.steps):
+            return {}
+        now = await asyncio.to_thread(session_of, aws)
+        same = last is not None and last.definition.aws == aws
+        if last is not None and same and now and last.localstack not in ("", now):
+            note = f"LocalStack at {aws.url} was started anew since run {last.run}: "
+            note += "unless it keeps its state, what was made there is gone"
+            self.notes = (note,)
+        return {"localstack": now} if now else {}
 
     async def _require_python(self) -> None:
         """Raise ToolError where an undo would run what another minor version has compiled."""
