@@ -4,8 +4,7 @@ An event says what is about to happen (`OperationIntended`) or what has happened
 The journal wraps each in a `Recorded`: who wrote it, when, at which place. No event ever holds
 a secret value in plain: outputs are masked before they come here, and kept beside it sealed.
 
-`gc=False`: events are trees, and a collector that walks over 100,000 of them takes longer than to
-read them.
+`gc=False`: events are trees, and a walk over 100,000 of them takes longer than to read them.
 """
 
 from __future__ import annotations
@@ -146,9 +145,8 @@ class RunResumed(Event, frozen=True, kw_only=True, gc=False):
     definition: Mapping[str, Any] | None = None
     """The accepted new definition, when it had changed; else None."""
     sealed: str | UnsetType = UNSET
-    """As of RunCreated, where the saga was given again."""
     notes: tuple[str, ...] | UnsetType = UNSET
-    """As of RunCreated."""
+    """Both as of RunCreated, `sealed` where the saga was given again."""
     step: str = ""
 
 
@@ -230,9 +228,8 @@ class ValuesResealed(Event, frozen=True, kw_only=True, gc=False):
     """An operator has changed the journal's key: what this run keeps sealed, under the new one."""
 
     sealed: str | UnsetType = UNSET
-    """As of RunCreated."""
     outputs: Mapping[str, str] = field(default_factory=dict)
-    """By step, as `sealed` of OperationSucceeded."""
+    """As of RunCreated, and by step as of OperationSucceeded."""
     hidden: Mapping[str, tuple[str, ...]] | UnsetType = UNSET  # by step, in their order
     step: str = ""
 
@@ -253,8 +250,7 @@ class OperationFailed(Event, frozen=True, kw_only=True, gc=False):
     evidence: Mapping[str, Any] = field(default_factory=dict)
     """What was read afterwards, such as the `fingerprint` of what the operation left."""
     began: bool | UnsetType = UNSET
-    """False where it is known that nothing was begun: an input is missing, its tool did not start.
-    An operation that never began has nothing to undo."""
+    """False where it is known that nothing was begun: then there is nothing to undo."""
 
 
 class OperationLeftInDoubt(Event, frozen=True, kw_only=True, gc=False):
