@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -26,6 +28,7 @@ LOCKED = {
     "bench": (("build", "bench"), False),
 }
 UV = "uv>=0.9,<1"
+AUDIT = "pip-audit>=2.9,<3"
 
 # Whoever runs this may be logged in to a real backend: no session may reach it.
 FOREIGN = (
@@ -224,11 +227,36 @@ def package(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check the style, the format and the types."""
+    """Check the style, the format and the types; look for known vulnerabilities in the locks."""
     install(session, "checks")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
+    audit(session)
+
+
+def audit(session: nox.Session) -> None:
+    """Fail for a known vulnerability in what is locked; where nobody can be asked, say so."""
+    session.install(AUDIT, success_codes=[0, 1])
+    locks = chain.from_iterable(("-r", str(lock)) for lock in sorted(LOCKS.glob("*.txt")))
+    how = ("--disable-pip", "--require-hashes", "--progress-spinner=off", "--format=json")
+    said = session.run(
+        *("python", "-m", "pip_audit", *how, *locks),
+        silent=True,
+        stderr=subprocess.DEVNULL,
+        success_codes=[0, 1],
+    )
+    try:
+        found = json.loads(str(said))["dependencies"]
+    except (ValueError, KeyError):
+        session.warn("audit: NOT DONE, no data on vulnerabilities could be had")
+        return
+    if skipped := sorted({one["name"] for one in found if "skip_reason" in one}):
+        session.warn(f"audit: NOT DONE for {len(skipped)} packages, of which no data could be had")
+    bad = [f"{one['name']} {one['version']}" for one in found if one.get("vulns")]
+    if bad:
+        session.error(f"audit: known vulnerabilities in {', '.join(sorted(set(bad)))}")
+    session.log(f"audit: {len(found) - len(skipped)} entries of the locks without a known one")
 
 
 @nox.session
