@@ -2,7 +2,8 @@
 
 The CLI derives the key of a passphrase with a million rounds, in every process that opens a
 secret. So a new stack whose passphrase is alma's own (a preview's is `preview`) has its key in the
-tests' vault instead; a passphrase that a test has chosen counts as it does for a user.
+tests' vault instead. A passphrase that a test has chosen counts as it does for a user, unless
+the test says that it is of no matter: `ALMA_TEST_PASSPHRASE=never`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ if [ -n "$ALMA_TEST_ARGV" ]; then printf '%s\\n' "$*" >> "$ALMA_TEST_ARGV"; fi
 case "$*" in
 *--secrets-provider*) ;;
 *"stack init"*)
-    case "$ALMA_TEST_PASSPHRASE${{PULUMI_CONFIG_PASSPHRASE-preview}}" in
-    preview) set -- "$@" --secrets-provider hashivault://key ;;
+    case "$ALMA_TEST_PASSPHRASE:${{PULUMI_CONFIG_PASSPHRASE-preview}}" in
+    never:* | :preview) set -- "$@" --secrets-provider hashivault://key ;;
     esac
 esac
 : "${{VAULT_SERVER_URL:={vault}}}" "${{VAULT_SERVER_TOKEN:=any}}"

@@ -71,6 +71,7 @@ def tests(
 ) -> pytest.Pytester:
     """A place for a test run of its own, in which this checkout is found."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *sys.path]))
+    monkeypatch.setenv("ALMA_TEST_PASSPHRASE", "never")  # the fixture's runs have one of its own
     monkeypatch.setenv("PATH", f"{pulumi_cli.parent}{os.pathsep}{os.environ['PATH']}")
     pytester.makeini(
         "[pytest]\nasyncio_mode = auto\n"
