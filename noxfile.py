@@ -191,6 +191,14 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def programs(session: nox.Session) -> None:
+    """Run the collection of programs in every mode: `nox -s programs -- hooks` for some."""
+    install(session, "tests")
+    with_pulumi(session)
+    session.run("python", "-m", "tests.programs", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Run the demonstration with alma installed as a user has it."""
     install(session, "alma", editable=False)

@@ -107,18 +107,23 @@ def _described(entry: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return f"{entry['urn']} {fields.get('id', '')}", fields
 
 
-@pytest.fixture
-def lab(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:  # noqa: F811
-    """A stack, an empty world, and its provider on PATH."""
+def put_on_path(tools: Path, world: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make this world's provider the plugin in `tools`, a directory of PATH."""
     root = str(Path(__file__).parents[2])
-    monkeypatch.syspath_prepend(root)
-    world = tmp_path / "world"
-    world.mkdir()
-    monkeypatch.setenv("ALMA_TEST_WORLD", str(world))
-    plugin = tmp_path / "bin" / "pulumi-resource-world"
+    patch.syspath_prepend(root)
+    patch.setenv("ALMA_TEST_WORLD", str(world))
+    plugin = tools / "pulumi-resource-world"
     run = f'PYTHONPATH="{root}" exec "{sys.executable}" -m tests.restore.world_provider'
     plugin.write_text(f'#!/bin/sh\n{run} "$@"\n')
     plugin.chmod(0o755)
+
+
+@pytest.fixture
+def lab(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:  # noqa: F811
+    """A stack, an empty world, and its provider on PATH."""
+    world = tmp_path / "world"
+    world.mkdir()
+    put_on_path(tmp_path / "bin", world, monkeypatch)
     return Lab(place=place, world=world)
 
 
