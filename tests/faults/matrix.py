@@ -348,6 +348,7 @@ MATRIX: Final = (
             "restore/test_taken_over.py::test_what_a_program_imports_stays",
             "steps/test_terraform.py::test_what_a_module_imports_is_not_destroyed",
             "steps/test_http.py::test_what_a_put_takes_over_is_not_undone",
+            "integration/aws/test_taken_over.py::test_a_queue_of_another_saga_stays",
         ),
         (
             "runner/test_taken_over.py::test_the_rest_is_destroyed_and_it_is_named",
