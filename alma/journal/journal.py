@@ -20,7 +20,6 @@ from msgspec.structs import replace
 from alma.core.events import Event, Process, Recorded, RunCreated
 from alma.errors import JournalError, RunNotFoundError, StaleEpochError
 from alma.journal import lease as leases
-from alma.journal import ownership
 from alma.journal.chain import (
     GENESIS,
     Head,
@@ -44,7 +43,7 @@ from alma.journal.store import (
 
 if TYPE_CHECKING:
     from alma.journal.encryption import Keys
-    from alma.journal.seals import Seals
+    from alma.journal.ownership import Ownership
 
 SHOWN: Final = 5
 """How many ids a RunNotFoundError names."""
@@ -79,11 +78,12 @@ class Journal:
         return Keys(self.path, os.environ)
 
     @cached_property
-    def seals(self) -> Seals:
+    def _ownership(self) -> Ownership:
         """By which it is known as this user's own."""
-        from alma.journal.seals import Seals  # who only looks needs none
+        from alma.journal.ownership import Ownership  # as above
+        from alma.journal.seals import Seals
 
-        return Seals(self.keys, os.environ)
+        return Ownership(self.path, Seals(self.keys, os.environ))
 
     def close(self) -> None:
         """Close it; the second time does nothing."""
@@ -168,7 +168,7 @@ class Journal:
                 place = self._add_run(writer, place, drafts[0], create)
             self._check_place(place, run, lease, drafts)
             added, prev = [], place.hash or GENESIS
-            digest = ownership.digest_so_far(writer, self.seals, self.path, run, place.seq)
+            digest = self._ownership.digest_so_far(writer, run, place.seq)
             for number, (draft, data) in enumerate(zip(drafts, texts, strict=True), start=1):
                 position, seq, event = place.position + number, place.seq + number, draft.event
                 at = to_stamp(draft.at)
@@ -178,7 +178,7 @@ class Journal:
                 added.append(replace(draft, seq=seq, epoch=row.epoch, hash=row.hash))
                 prev = row.hash
                 digest = add_to_digest(digest, prev)
-            writer.put_seal(self.seals.make(run, added[-1].seq, prev, digest))
+            self._ownership.seal(writer, run, added[-1].seq, prev, digest)
             return added
 
         what = " and ".join(draft.event.type for draft in drafts)
@@ -224,9 +224,8 @@ class Journal:
         """
         what = f"read run {run}"
         if self._acts:
-            found = self._store.read(
-                what, lambda reader: ownership.own_events(reader, self.seals, self.path, run)
-            )[after:]
+            own = self._store.read(what, lambda reader: self._ownership.own_events(reader, run))
+            found = own[after:]
         else:
             found = self._store.read(what, lambda reader: reader.events(run, after))
         for seq, row in enumerate(found, start=after + 1):
@@ -292,18 +291,13 @@ class Journal:
 
         Its last event must be this user's own, and so must be each run that is read from now on.
         """
-        self._store.read(
-            "find out whose it is",
-            lambda reader: ownership.check_end(reader, self.seals, self.path),
-        )
+        self._store.read("find out whose it is", self._ownership.check_end)
         self._acts = True
         return self
 
     def others(self) -> list[str]:
         """The runs that are not sealed by this user, newest first. Reads no event."""
-        return self._store.read(
-            "find out whose it is", lambda reader: ownership.others(reader, self.seals)
-        )
+        return self._store.read("find out whose it is", self._ownership.others)
 
     def adopt(self) -> None:
         """Make it this user's own, as it is: who asks for that says that it can be trusted.
@@ -320,4 +314,4 @@ class Journal:
 
     def seal_again(self) -> None:
         """Seal each run under the key that seals now."""
-        self._store.write("seal the runs", lambda writer: ownership.seal_all(writer, self.seals))
+        self._store.write("seal the runs", self._ownership.seal_all)
