@@ -240,8 +240,8 @@ class PulumiEngine:
         async def play(
             replay: RestorePlan, config: Mapping[str, Any], document: Mapping[str, Any]
         ) -> OperationResult:
-            with tempfile.TemporaryDirectory(prefix="alma-preview-") as logs:
-                asked = replace(request, log_dir=request.log_dir or logs)
+            with tempfile.TemporaryDirectory(prefix="alma-preview-") as scratch:
+                asked = replace(request, log_dir=request.log_dir or f"{scratch}/log")
                 task = await self._replay_task("foresee", asked, operation, replay, config)
                 return await self._aside(task, document, request.ref, operation)
 
