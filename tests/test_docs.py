@@ -86,7 +86,7 @@ def test_transcript_of_the_readme_is_what_the_program_says(tmp_path: Path) -> No
 
 def normal(lines: list[str]) -> list[str]:
     """Without what differs from run to run, and between versions of Pulumi's SDK."""
-    timeless = (re.sub(r"^\[[\d.]+s\]", "[s]", line) for line in lines)
+    timeless = (re.sub(r"^\[(\d+m)?[\d.]+s\]", "[s]", line) for line in lines)
     # 3.272 sends the traceback of what a dynamic provider raised, 3.259 only the message. The
     # class is told then, and the place if it is in the user's own code (an editable install).
     told = re.compile(r"\b(\w+\.)+\w*Error: | \(\w+\.py:\d+ in \w+\)$")

@@ -16,6 +16,9 @@ ALLOCATIONS: Final = 20_000
 """New objects between two looks for garbage. Python's own 700 is some forty looks while modules
 load, none of which is garbage; no part of a run makes so much that it matters to one."""
 
+INTERRUPTED: Final = 8
+"""`error_handler.CANCELLED`, which is not loaded yet."""
+
 
 def main() -> None:
     """The entry point of `alma-pulumi`."""
@@ -23,7 +26,11 @@ def main() -> None:
     dump_no_core()
     sys.path[:] = python_first(sys.path)
     gc.set_threshold(ALLOCATIONS)
-    from alma.cli.program import program
+    try:
+        from alma.cli.program import program
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted: nothing was begun.\n")
+        sys.exit(INTERRUPTED)
 
     try:
         program.main()

@@ -103,3 +103,21 @@ def test_with_closed_standard_descriptors_a_stack_comes_up_and_is_undone(
     said = cli("status").stdout
     assert "2 created  destroyed" in said, said
     assert "b     COMPENSATED" in said
+
+
+def test_a_signal_while_alma_loads_is_told_in_a_sentence() -> None:
+    """Nothing was begun then, so there is nothing that `status` could tell."""
+    code = (
+        "import os, signal, sys\n"
+        "class Now:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'alma.cli.program':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.meta_path.insert(0, Now())\n"
+        "from alma.cli import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (8, "Interrupted: nothing was begun.\n")
