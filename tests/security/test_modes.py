@@ -187,7 +187,7 @@ async def test_terraform_writes_its_state_for_nobody_else(tmp_path: Path) -> Non
     (tmp_path / "module").mkdir()
     terraform = Terraform(work_dir=tmp_path / "module", program=str(tool))
     programs = ProgramRunner(Operation(id="op", interrupt=asyncio.Event()))
-    await terraform.operate("apply", {}, tmp_path / "logs", programs)
+    await terraform.operate("apply", {}, tmp_path / "logs", programs, tuple)
     await terraform.state()
     made = tmp_path / "module" / "made"
     assert {path.name for path in made.iterdir()} == {"init", "apply", "state"}
