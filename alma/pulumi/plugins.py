@@ -23,6 +23,8 @@ from alma.pulumi.project import local_plugins, runtime_of
 
 _BUNDLED: Final = ("pulumi-nodejs", "pulumi-python")
 """Providers that come with the CLI, and from nowhere else; so do all languages that it knows."""
+_ENGINES_OWN: Final = "pulumi"
+"""Of stack references and stashes: the engine is their provider itself, and no plugin."""
 _NO_DOWNLOADS: Final = "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"
 _ATTACHED: Final = {"language": "PULUMI_DEBUG_LANGUAGES", "resource": "PULUMI_DEBUG_PROVIDERS"}
 """Variables that name, as `name:port`, what runs already and is not started."""
@@ -107,6 +109,7 @@ def _providers(ref: StackRef, root: Path | None) -> dict[str, str]:
         if kind.startswith(_PROVIDER):
             name, version = _plugin(kind.removeprefix(_PROVIDER), entry.get("inputs") or {})
             found[name] = version
+    found.pop(_ENGINES_OWN, None)
     return found
 
 

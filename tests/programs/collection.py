@@ -202,7 +202,7 @@ _REFERENCE = """resources:
   there: {{type: "pulumi:pulumi:StackReference", properties: {{name: organization/base/dev}}}}
   own:
     type: world:Thing
-    properties: {{size: {version}, token: "${{there.outputs['url']}}"}}
+    properties: {{size: {version}, token: '${{there.outputs["url"]}}'}}
     options: {{version: 1.0.0}}
 """
 

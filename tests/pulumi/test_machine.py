@@ -99,7 +99,7 @@ def test_what_the_state_holds_needs_its_providers(tmp_path: Path) -> None:
     root, tools = tmp_path / "state", tmp_path / "tools"
     entries = [
         {"type": f"pulumi:providers:{name}", "inputs": {"version": "7.1.0"}}
-        for name in ("aws", "pulumi-python", "mine")
+        for name in ("aws", "pulumi-python", "mine", "pulumi")
     ]
     path = root / ".pulumi" / "stacks" / "net" / "dev.json"
     path.parent.mkdir(parents=True)
