@@ -48,10 +48,12 @@ async def test_a_user_without_a_name_is_told_what_pulumi_says(
     place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Whose lock on a stack would fail, in the middle of the first step."""
-    (tmp_path / "bin" / "pulumi").write_text(
+    stub = tmp_path / "bin" / "pulumi"
+    stub.write_text(
         "#!/bin/sh\ncase $* in *version*) echo v3.259.0;; "
         "*) echo 'error: user: unknown userid 12345' >&2; exit 1;; esac\n"
     )
+    stub.chmod(0o755)
 
     def nobody(uid: int) -> pwd.struct_passwd:
         raise KeyError(uid)

@@ -111,7 +111,6 @@ async def test_a_dead_holders_lock_in_a_bucket_goes_only_where_the_journal_knows
         await engine.close()
 
 
-@pytest.mark.usefixtures("keys_in_vault")
 def test_a_run_that_was_killed_over_postgres_is_undone(directory: Path, database: str) -> None:
     """Doctor names the lock, and the password is nowhere."""
     gate = directory / "gate"
@@ -191,7 +190,6 @@ def test_what_the_cli_says_of_locks() -> None:
     assert told_locks("error: something else") == []
 
 
-@pytest.mark.usefixtures("keys_in_vault")
 async def test_an_operation_that_another_has_just_met_is_tried_again(
     place: Place, plant: Callable[[], Path]
 ) -> None:
@@ -209,7 +207,6 @@ async def test_an_operation_that_another_has_just_met_is_tried_again(
     assert len(tries) > 2
 
 
-@pytest.mark.usefixtures("keys_in_vault")
 async def test_an_operation_is_not_tried_for_ever(
     place: Place, plant: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

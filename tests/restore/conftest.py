@@ -69,8 +69,8 @@ class Lab:
     async def state(self) -> dict[str, Any]:
         """The state by URN and id, secrets open, without what says nothing of the resources."""
         engine = self.place.engine
-        reader = engine._reader(await engine._tool())
-        return described(await open_current(reader, engine._backend.root, self.ref))
+        backend = engine._of(self.ref)
+        return described(await open_current(await engine._reader(backend), backend.root, self.ref))
 
     def files(self) -> list[Path]:
         """All that is under the working directory."""
