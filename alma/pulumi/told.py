@@ -15,7 +15,13 @@ from alma.core.secret import Secret
 from alma.errors import AlmaError, BackendError
 from alma.pulumi import checkpoint as checkpoints
 from alma.pulumi.cli import PulumiCli
-from alma.pulumi.deployment import open_kept, sealed_values, secret_values, take_deployment
+from alma.pulumi.deployment import (
+    entries_of,
+    open_kept,
+    sealed_values,
+    secret_values,
+    take_deployment,
+)
 from alma.pulumi.engine import StackRef
 from alma.pulumi.messages import Task
 
@@ -45,9 +51,23 @@ async def state_secrets(
         if held is None or not any(True for _ in sealed_values(held["deployment"])):
             return []
         opened = await open_kept(reader, _ref(task), held)
-        return [Secret(value) for value in secret_values(opened)]
+        return hidden(opened)
     except (AlmaError, OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
+
+
+def hidden(opened: Mapping[str, Any]) -> list[Secret]:
+    """The secrets of an opened deployment that it keeps as such wherever they stand.
+
+    What is a secret in one resource and the id of another (an ARN that a parameter holds) is in
+    the state in plain, and is how the other is named where it is left.
+    """
+    ids = {entry.get("id") for entry in entries_of(opened)}
+    return [
+        Secret(value)
+        for value in secret_values(opened)
+        if not (isinstance(value, str) and value in ids)
+    ]
 
 
 def _ref(task: Task) -> StackRef:

@@ -13,6 +13,8 @@ from alma import Saga, SagaFailed, Secret, rollback
 from alma.core.events import IN_DOUBT, Failure, ResourceChange
 from alma.core.redaction import Redactor
 from alma.journal import open_journal
+from alma.pulumi.checkpoint import SECRET_SIGNATURE, SIGNATURE
+from alma.pulumi.told import hidden
 from alma.runner.rekey import rekey
 from alma.runner.settings import Settings
 from alma.runner.start import up
@@ -197,6 +199,17 @@ async def test_names_and_ids_are_shown_without_secrets_and_used_as_they_are(jour
     for spelling in (CANARY, CANARY.lower()):
         assert not [event for event in events if spelling in event]
     assert any("Thing::[secret]" in event for event in events)
+
+
+def test_an_id_is_shown_though_another_resource_keeps_it_as_a_secret() -> None:
+    """Else what is left would have no name: AWS keeps what a parameter holds as a secret."""
+    arn, word = "arn:aws:secretsmanager:eu-west-1:1:secret:x", "correct horse"
+    sealed = [{SIGNATURE: SECRET_SIGNATURE, "plaintext": f'"{one}"'} for one in (arn, word)]
+    resources = [
+        {"urn": "a", "type": "aws:secretsmanager/secret:Secret", "id": arn},
+        {"urn": "b", "type": "aws:ssm/parameter:Parameter", "id": "/x", "inputs": {"v": sealed}},
+    ]
+    assert [secret.value for secret in hidden({"resources": resources})] == [word]
 
 
 @pytest.mark.parametrize(
