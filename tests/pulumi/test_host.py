@@ -31,16 +31,19 @@ def _open(gate: str) -> None:
     Path(gate).touch()
 
 
+@pytest.fixture
+def gate(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a program waits for while its host is looked at, in a temporary directory of its own."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    return str(place.root / "gate")
+
+
 CLIENT = re.compile(r"--client=unix:(\S+)")
 
 
-async def test_a_program_is_served_where_nobody_else_can_look(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_program_is_served_where_nobody_else_can_look(place: Place, gate: str) -> None:
     """Whoever can read the CLI's arguments finds a path that is not theirs to open."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    (tmp_path / "tmp").mkdir()
-    gate = str(place.root / "gate")
     running = asyncio.create_task(place.up(programs.waits(gate)))
     await until(lambda: _exists(f"{gate}.begun"))
     (at,) = CLIENT.findall("\n".join(place.commands()))
@@ -52,13 +55,8 @@ async def test_a_program_is_served_where_nobody_else_can_look(
     assert "--exec-kind auto.inline" in place.commands()[-1]
 
 
-async def test_nobody_is_answered_but_the_cli_that_was_started(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_nobody_is_answered_but_the_cli_that_was_started(place: Place, gate: str) -> None:
     """Who gets at the socket all the same, and asks with a monitor of their own, learns nothing."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    (tmp_path / "tmp").mkdir()
-    gate = str(place.root / "gate")
     config = {"word": Secret("of-secret")}
     running = asyncio.create_task(place.up(programs.waits(gate), config=config))
     await until(lambda: _exists(f"{gate}.begun"))
@@ -85,11 +83,8 @@ async def test_a_long_place_for_temporary_files_is_not_used(
 
 
 async def test_a_worker_that_ends_at_once_leaves_no_socket(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Place, gate: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    (tmp_path / "tmp").mkdir()
-    gate = str(place.root / "gate")
     running = asyncio.create_task(place.up(programs.waits(gate)))
     await until(lambda: _exists(f"{gate}.begun"))
     assert list((tmp_path / "tmp").glob("alma-host-*"))
