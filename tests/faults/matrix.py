@@ -346,8 +346,8 @@ MATRIX: Final = (
         (
             "restore/test_taken_over.py::test_what_another_stack_holds_stays_there",
             "restore/test_taken_over.py::test_what_a_program_imports_stays",
-            "steps/test_terraform.py::test_what_a_module_imports_is_not_destroyed",
-            "steps/test_http.py::test_what_a_put_takes_over_is_not_undone",
+            "steps/test_terraform_states.py::test_what_a_module_imports_is_not_destroyed",
+            "steps/test_http_answers.py::test_what_a_put_takes_over_is_not_undone",
             "integration/aws/test_taken_over.py::test_a_queue_of_another_saga_stays",
         ),
         (

@@ -10,6 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any
 
+import pytest
+
+from alma import Retry, Saga, SagaFailed
+
 
 @dataclass
 class Api:
@@ -118,3 +122,18 @@ def serve() -> Iterator[Api]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+FAST = Retry(attempts=3, delay=0.01, max_delay=0.2)
+
+
+def fail() -> None:
+    raise RuntimeError("asked to")
+
+
+async def failing(saga: Saga) -> Any:
+    """The result of a run whose last step fails."""
+    saga.add_step(action=fail, compensation="none")
+    with pytest.raises(SagaFailed) as failed:
+        await saga.execute()
+    return failed.value.result

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.steps.api import Api, serve
+
 ROOT = Path(__file__).parents[2]
 CANARY = "canary-7Qx9wV-secret"
 
@@ -104,3 +106,9 @@ def terraform_cli(tofu: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The CLI that steps by Terraform take, OpenTofu or Terraform itself."""
     monkeypatch.setenv("ALMA_TERRAFORM", str(tofu))
     return tofu
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with serve() as found:
+        yield found

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
+from typing import Any
+
+from alma import Saga, Secret
+from alma.core.events import Process
+from alma.system.processes import find
+from tests.steps.conftest import CANARY, Place, until
 
 MAIN = """
 variable "world" { type = string }
@@ -103,3 +111,28 @@ def last():
 
 saga.add_step("last", action=last, compensation="none")
 """
+
+
+def saga_of(place: Place, *names: str, **options: Any) -> Saga:
+    """One Terraform step, and an action that fails when it is told to."""
+    saga = Saga("shop", stack="dev")
+    variables = {"world": str(place.world), "names": list(names), "password": Secret(CANARY)}
+    saga.add_terraform("database", place.root / "module", variables=variables, **options)
+    return saga
+
+
+def broken() -> None:
+    raise RuntimeError("asked to")
+
+
+def cut_off(place: Place, *, names: str) -> str:
+    """Kill a run and its Terraform in the middle of a create; returns the gate."""
+    gate = str(place.root / "gate")
+    runner = place.start("up", "saga.py", GATE=gate, NAMES=names)
+    until(Path(f"{gate}.begun").exists)
+    place.kill(runner)
+    spawned = [e for e in place.document("history", "latest") if e["type"] == "ProcessSpawned"]
+    cli = Process(**spawned[-1]["process"])
+    os.killpg(cli.pid, signal.SIGKILL)
+    until(lambda: find(cli) is None)
+    return gate

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from tests.steps.api import Api, serve
+from tests.steps.api import Api
 from tests.steps.conftest import Place
 from tests.steps.modules import module
 from tests.steps.playbooks import playbooks
@@ -116,12 +115,6 @@ WORLD_OF = {
     "pin": ["Secret", 918273],
 }
 """What the consumer is given: its type and the value, in each process the same."""
-
-
-@pytest.fixture
-def api() -> Iterator[Api]:
-    with serve() as found:
-        yield found
 
 
 @pytest.fixture(params=WORLD_OF)

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from alma import Context, DefinitionError, Saga, SagaFailed, Secret, destroy, rollback
-from alma.core.events import DELETING, UNANSWERED, UPDATING, Process
-from alma.errors import RefusedError
-from alma.runner.preview import preview
-from alma.steps.terraform.output import read as read_output
-from alma.system.processes import find
-from tests.services.localstack import LocalStack
+from alma import Context, Saga, SagaFailed, Secret, destroy, rollback
 from tests.steps.conftest import CANARY, Place, until
-from tests.steps.modules import S3_BACKEND, SAGA, module
+from tests.steps.modules import SAGA, broken, cut_off, module, saga_of
 
 pytestmark = pytest.mark.usefixtures("terraform_cli")
 
@@ -28,18 +19,6 @@ WRAPPER = """#!/bin/sh
 {{ echo "$*"; env; }} >> "{log}"
 exec "{program}" "$@"
 """
-
-
-def saga_of(place: Place, *names: str, **options: Any) -> Saga:
-    """One Terraform step, and an action that fails when it is told to."""
-    saga = Saga("shop", stack="dev")
-    variables = {"world": str(place.world), "names": list(names), "password": Secret(CANARY)}
-    saga.add_terraform("database", place.root / "module", variables=variables, **options)
-    return saga
-
-
-def broken() -> None:
-    raise RuntimeError("asked to")
 
 
 async def test_applied_used_by_others_and_destroyed(
@@ -245,19 +224,6 @@ def test_a_create_that_was_cut_off_is_never_called_clean(place: Place) -> None:
     assert place.holding(CANARY, but=("saga.py",)) == []
 
 
-def cut_off(place: Place, *, names: str) -> str:
-    """Kill a run and its Terraform in the middle of a create; returns the gate."""
-    gate = str(place.root / "gate")
-    runner = place.start("up", "saga.py", GATE=gate, NAMES=names)
-    until(Path(f"{gate}.begun").exists)
-    place.kill(runner)
-    spawned = [e for e in place.document("history", "latest") if e["type"] == "ProcessSpawned"]
-    cli = Process(**spawned[-1]["process"])
-    os.killpg(cli.pid, signal.SIGKILL)
-    until(lambda: find(cli) is None)
-    return gate
-
-
 def test_a_rollback_without_the_saga(place: Place) -> None:
     """From the journal: the variables are in it, a secret one under the journal's key."""
     module(place.root / "module")
@@ -275,67 +241,6 @@ def test_a_rollback_without_the_saga(place: Place) -> None:
     code, said = place.alma("rollback", "latest")
     assert code == 4, said
     assert place.things() == []
-
-
-# -- locks ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def bucket(localstack: LocalStack, place: Place) -> tuple[Any, str]:
-    """A module whose state is in a bucket, with its locks; the client and the bucket."""
-    client, name = localstack.client("s3"), f"state-{uuid4().hex[:12]}"
-    client.create_bucket(Bucket=name)
-    backend = S3_BACKEND.format(
-        bucket=name, key="shop", region=localstack.region, url=localstack.url
-    )
-    module(place.root / "module", backend=backend)
-    return client, name
-
-
-async def test_a_lock_that_may_be_held_is_named(place: Place, bucket: tuple[Any, str]) -> None:
-    """Somebody on another host may be at work: nothing is done, and the lock stays."""
-    client, name = bucket
-    lock = {
-        "ID": "5c1e6c1e-0f0c-4d4e-8d57-5e4d7a1b2c3d",
-        "Operation": "OperationTypeApply",
-        "Who": "somebody@elsewhere",
-        "Version": "1.11.4",
-        "Created": "2026-01-31T14:25:01.5Z",
-        "Path": f"{name}/shop",
-    }
-    client.put_object(Bucket=name, Key="shop.tflock", Body=json.dumps(lock).encode())
-    foreseen = (await preview(saga_of(place, "a"))).steps[0].foreseen
-    assert "after `terraform init`" in foreseen.what
-    assert not (place.root / "module" / ".terraform").exists()
-    with pytest.raises(SagaFailed) as failed:
-        await saga_of(place, "a").execute()
-    result = failed.value.result
-    assert result.error is not None
-    assert result.error.kind == "locked"
-    assert "somebody@elsewhere" in result.error.message
-    assert result.state.name == "COMPENSATED"  # nothing was made, and the state says so
-    kept = client.get_object(Bucket=name, Key="shop.tflock")["Body"].read()
-    assert json.loads(kept) == lock
-
-
-def test_the_lock_of_a_dead_terraform_is_broken(place: Place, bucket: tuple[Any, str]) -> None:
-    """Runner and Terraform are killed: what they made is named; the next run gets past the lock."""
-    client, name = bucket
-    (place.root / "saga.py").write_text(SAGA)
-    cut_off(place, names="a")
-    assert client.list_objects_v2(Bucket=name, Prefix="shop.tflock")["KeyCount"] == 1
-    code, said = place.alma("rollback", "latest")
-    assert code == 10, said
-    # A remote state is written at the end: what was made, and noted nowhere, is named as well.
-    assert place.things() == ["a"]
-    lost = [entry["urn"] for entry in place.document("status")["leftovers"]]
-    assert lost == ["terraform_data.gate[0]", 'terraform_data.thing["a"]']
-    # Any Terraform of this host that is older might hold it: others may be at work just now.
-    until(lambda: place.alma("up", "saga.py", NAMES="b")[0] == 0)
-    events = place.document("history", "latest")
-    [done, _] = [event for event in events if event["type"] == "OperationSucceeded"]
-    assert done["evidence"]["locks_broken"]
-    assert client.list_objects_v2(Bucket=name, Prefix="shop.tflock")["KeyCount"] == 0
 
 
 # -- bad input ---------------------------------------------------------------------------------
@@ -390,116 +295,3 @@ def test_preview_tells_the_plan_and_writes_nothing(place: Place) -> None:
     [first, _] = place.document("preview")["steps"]
     assert first["changes"] == {"create": 1}
     assert not first["undoable"]
-
-
-# -- what is not this run's -------------------------------------------------------------------
-
-
-def environment_of(place: Place, stack: str, **options: Any) -> Saga:
-    """The same module in another environment, with something else in it."""
-    saga = Saga("shop", stack=stack)
-    variables = {"world": str(place.world), "names": [stack], "password": "no secret"}
-    saga.add_terraform("database", place.root / "module", variables=variables, **options)
-    return saga
-
-
-async def test_another_environment_does_not_take_the_state(place: Place) -> None:
-    """Refused before anything, also to take it down, until they are kept apart."""
-    module(place.root / "module")
-    await environment_of(place, "dev").execute()
-    refused = pytest.raises(RefusedError, match=r"is that of shop/dev \(run .*would replace")
-    with refused:
-        await environment_of(place, "prod").execute()
-    with refused:
-        await destroy(environment_of(place, "prod"))
-    assert place.things() == ["dev"]
-
-    await environment_of(place, "prod", workspace="prod").execute()
-    assert place.things() == ["dev", "prod"]
-    await environment_of(place, "dev").execute()
-    broken_prod = environment_of(place, "prod", workspace="prod")
-    broken_prod.add_step(action=broken, compensation="none")
-    with pytest.raises(SagaFailed) as failed:
-        await broken_prod.execute()
-    assert failed.value.result.state.name == "COMPENSATED"
-    await destroy(environment_of(place, "prod", workspace="prod"))
-    assert place.things() == ["dev"]
-
-    await destroy(environment_of(place, "dev"))  # the state is free now
-    await environment_of(place, "prod").execute()
-    with pytest.raises(RefusedError, match="is that of shop/prod"):
-        await environment_of(place, "dev").execute()
-
-
-def test_a_workspace_is_kept_for_the_undo(place: Place) -> None:
-    """From the journal alone, whatever workspace the directory has selected by then."""
-    module(place.root / "module")
-    text = SAGA.replace('here / "module",', 'here / "module",\n    workspace="blue",')
-    saga = place.root / "saga.py"
-    saga.write_text(text.replace('stack="dev"', 'on_failure="stop"'))
-    assert place.alma("up", "saga.py", FAIL="1")[0] == 10
-    saga.unlink()
-    assert place.things() == ["a", "b"]
-    code, said = place.alma("rollback", "latest")
-    assert code == 4, said
-    assert place.things() == []
-    with pytest.raises(DefinitionError, match="cannot be the name of a workspace"):
-        environment_of(place, "dev", workspace="../x")
-
-
-IMPORTING = """
-import {{
-  to = terraform_data.there
-  id = "{there}"
-}}
-resource "terraform_data" "there" {{}}
-"""
-
-
-@pytest.mark.parametrize("killed", [False, True])
-def test_what_a_module_imports_is_not_destroyed(place: Place, killed: bool) -> None:
-    """It was there before: out of the state, and named; the rest is destroyed."""
-    module(place.root / "module", backend=IMPORTING.format(there="there-before"))
-    if killed:
-        (place.root / "saga.py").write_text(SAGA)
-        gate = str(place.root / "gate")
-        runner = place.start("up", "saga.py", GATE=gate)
-        until(Path(f"{gate}.begun").exists)
-        place.kill(runner)
-        Path(gate).touch()
-        code, said = place.alma("rollback", "latest")
-    else:
-        (place.root / "saga.py").write_text(SAGA)
-        code, said = place.alma("up", "saga.py", FAIL="1")
-    assert code == 10, said
-    [left] = place.document("status")["leftovers"]
-    assert (left["urn"], left["id"]) == ("terraform_data.there", "there-before")
-    assert "was there before this run (the module imports it)" in left["reason"]
-    assert place.things() == []
-    state = json.loads((place.root / "module" / "terraform.tfstate").read_text())
-    assert state["resources"] == []
-
-
-def test_an_answer_that_was_lost_is_no_refusal() -> None:
-    """A create may exist, an update may have been done; what the state knows is destroyed."""
-
-    def failed(address: str, action: str, words: str) -> list[Any]:
-        hook = {"resource": {"addr": address}, "action": action}
-        detail = {"severity": "error", "summary": "it failed", "detail": words, "address": address}
-        return [
-            {"type": "apply_start", "hook": hook},
-            {"type": "apply_errored", "hook": hook},
-            {"type": "diagnostic", "diagnostic": detail},
-        ]
-
-    lost = "unexpected status 504 Gateway Timeout"
-    lines = [
-        *failed("a.made", "create", lost),
-        *failed("a.tainted", "create", lost),
-        *failed("a.changed", "update", "read tcp 10.0.0.1:1: connection reset by peer"),
-        *failed("a.gone", "delete", lost),
-        *failed("a.refused", "create", "quota exceeded"),
-    ]
-    account = read_output("\n".join(map(json.dumps, lines)))
-    found = {(one.urn, one.op) for one in account.unanswered({"a.tainted"})}
-    assert found == {("a.made", UNANSWERED), ("a.changed", UPDATING), ("a.gone", DELETING)}
