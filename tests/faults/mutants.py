@@ -409,7 +409,8 @@ def caught_by(mutant: Mutant, *, cases: int = 250, seconds: float = 300) -> str:
             timeout=seconds,
             check=False,
         )
-    failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
+    summary = done.stdout.rpartition("short test summary info")[2]  # a log may say ERROR, too
+    failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", summary, re.MULTILINE)
     if done.returncode == 1 and failed is not None and failed[0].startswith("FAILED"):
         return failed[1]
     if done.returncode == 0:
