@@ -15,72 +15,25 @@ from typing import Any, Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
 
+# Whoever has the events has what they are made of: it is one vocabulary.
+from alma.core.event_parts import DELETING as DELETING
+from alma.core.event_parts import DOUBTFUL as DOUBTFUL
+from alma.core.event_parts import IMPORTED as IMPORTED
+from alma.core.event_parts import IN_DOUBT as IN_DOUBT
+from alma.core.event_parts import UNANSWERED as UNANSWERED
+from alma.core.event_parts import UNREADABLE as UNREADABLE
+from alma.core.event_parts import UPDATING as UPDATING
+from alma.core.event_parts import Failure as Failure
+from alma.core.event_parts import Leftover as Leftover
+from alma.core.event_parts import Process as Process
+from alma.core.event_parts import ResourceChange as ResourceChange
+
 Direction = Literal["forward", "back"]
 RunKind = Literal["up", "destroy", "restore"]
 NOT_RETRIED: Final = ("cancelled", "passphrase", "pending", "refused")
 """Kinds of failure that another attempt cannot mend: we asked for it, or a person must act."""
 
 OperationKind = Literal["up", "destroy", "restore", "action", "compensation", "mend", "remove"]
-
-
-class Leftover(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """Something that may still exist. Empty strings where a part is not known."""
-
-    step: str
-    stack: str = ""
-    urn: str = ""
-    id: str = ""
-    reason: str = ""
-
-
-class Failure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """Why an operation failed, in the provider's own words where there are any.
-
-    `kind`: program, provider, action, locked, cancelled, timeout, worker, passphrase, backend,
-    pending (a create was cut off, and nobody could say what became of it), refused (a service
-    said no, and would again), unverified, or unknown. `log` is the file of all that was said.
-    """
-
-    kind: str
-    message: str
-    urn: str = ""
-    hint: str = ""
-    log: str = ""
-
-
-IN_DOUBT: Final = "creating"
-"""The `op` of a create that was begun and of which nobody knows whether it happened."""
-UNANSWERED: Final = "unanswered"
-"""As IN_DOUBT, where the provider lives and the service's answer never reached it."""
-UNREADABLE: Final = "unreadable"
-"""As IN_DOUBT, where the provider has done its work, and its answer could not be taken."""
-UPDATING: Final = "updating"
-DELETING: Final = "deleting"
-"""As UNANSWERED and UNREADABLE, of an update or a delete: the state shows what was before it."""
-IMPORTED: Final = "import"
-"""The `op` of what an operation took into its state, and did not make."""
-DOUBTFUL: Final = (IN_DOUBT, UNANSWERED, UNREADABLE)
-
-
-class ResourceChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """One resource that an operation touched: `op` is Pulumi's word (create, update, ...)."""
-
-    urn: str
-    op: str
-    id: str = ""
-
-
-class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """A process for good: host (after `#` its boot and namespace), pid, start (seconds, epoch)."""
-
-    host: str
-    pid: int
-    started: float
-
-    @property
-    def machine(self) -> str:
-        """The host's name alone, for people."""
-        return self.host.partition("#")[0]
 
 
 class Event(

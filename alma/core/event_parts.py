@@ -1,0 +1,70 @@
+"""What events are made of: what is left, why something failed, what was touched, who did it.
+
+`gc=False` as in `alma.core.events`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+
+class Leftover(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """Something that may still exist. Empty strings where a part is not known."""
+
+    step: str
+    stack: str = ""
+    urn: str = ""
+    id: str = ""
+    reason: str = ""
+
+
+class Failure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """Why an operation failed, in the provider's own words where there are any.
+
+    `kind`: program, provider, action, locked, cancelled, timeout, worker, passphrase, backend,
+    pending (a create was cut off, and nobody could say what became of it), refused (a service
+    said no, and would again), unverified, or unknown. `log` is the file of all that was said.
+    """
+
+    kind: str
+    message: str
+    urn: str = ""
+    hint: str = ""
+    log: str = ""
+
+
+IN_DOUBT: Final = "creating"
+"""The `op` of a create that was begun and of which nobody knows whether it happened."""
+UNANSWERED: Final = "unanswered"
+"""As IN_DOUBT, where the provider lives and the service's answer never reached it."""
+UNREADABLE: Final = "unreadable"
+"""As IN_DOUBT, where the provider has done its work, and its answer could not be taken."""
+UPDATING: Final = "updating"
+DELETING: Final = "deleting"
+"""As UNANSWERED and UNREADABLE, of an update or a delete: the state shows what was before it."""
+IMPORTED: Final = "import"
+"""The `op` of what an operation took into its state, and did not make."""
+DOUBTFUL: Final = (IN_DOUBT, UNANSWERED, UNREADABLE)
+
+
+class ResourceChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """One resource that an operation touched: `op` is Pulumi's word (create, update, ...)."""
+
+    urn: str
+    op: str
+    id: str = ""
+
+
+class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """A process for good: host (after `#` its boot and namespace), pid, start (seconds, epoch)."""
+
+    host: str
+    pid: int
+    started: float
+
+    @property
+    def machine(self) -> str:
+        """The host's name alone, for people."""
+        return self.host.partition("#")[0]
