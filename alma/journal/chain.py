@@ -129,6 +129,7 @@ class ChainWalk:
         """`leases` are the runs that leases were taken for, by target and epoch."""
         self._runs, self._leases = dict(runs), leases
         self._seen: dict[str, int] = {}
+        self._last: dict[str, str] = {}
         self._digests: dict[str, str] = {}
         self._epochs: dict[str, int] = {}
         self.head = Head()
@@ -140,6 +141,7 @@ class ChainWalk:
             return Break(position=row.position, run=row.run, seq=row.seq, problem=problem)
         self.head = Head(position=row.position, hash=row.hash)
         self._seen[row.run] = row.seq
+        self._last[row.run] = row.hash
         self._digests[row.run] = add_to_digest(self._digests.get(row.run, ""), row.hash)
         return None
 
@@ -159,7 +161,8 @@ class ChainWalk:
                 return f"run {seal.run}: of its {seal.seq} events {seal.seq - seen} are missing"
             if seen > seal.seq:
                 return f"run {seal.run}: {seen - seal.seq} events were added after its seal"
-            if self._digests[seal.run] != seal.digest:
+            known = (self._last.get(seal.run), self._digests.get(seal.run))
+            if known != (seal.hash, seal.digest):
                 return f"run {seal.run}: its events are not those that its seal is of"
         return ""
 
