@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "runs": "runs:command",
     "status": "status:command",
     "history": "history:command",
+    "logs": "logs:command",
+    "cancel": "cancel:command",
     "resume": "resume:resume",
     "rollback": "resume:rollback",
     "skip": "intervene:skip",

@@ -7,6 +7,7 @@ one is refused, whatever became of the lock.
 
 from __future__ import annotations
 
+import shlex
 import time
 from datetime import datetime
 from types import TracebackType
@@ -155,5 +156,5 @@ def _busy(store: Store, target: str) -> RunnerBusyError:
     return RunnerBusyError(
         f"Another runner holds {target}: pid {found.process.pid} on {found.process.machine}, "
         f"since {to_stamp(found.acquired_at)}, run {found.run}.",
-        hint=f"Wait for it, or stop it with: kill -INT {found.process.pid}",
+        hint=f"Wait for it, or ask it to stop: `alma-pulumi cancel {shlex.quote(found.run)}`.",
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from alma.journal.chain import Verdict
     from alma.journal.reading import RunView
     from alma.runner.doctor import Check
+    from alma.runner.operation_logs import LogLine
     from alma.runner.preview import PreviewedStep, SagaPreview
     from alma.runner.rekey import Rekeyed
     from alma.runner.restore import Plan
@@ -35,7 +36,7 @@ def error(message: str, hint: str, exit_code: int) -> Document:
 
 
 def run(status: RunStatus, *, interrupted: bool) -> Document:
-    """Of `up`, `destroy`, `restore`, `resume`, `rollback`, `skip` and `abandon`."""
+    """Of `up`, `destroy`, `restore`, `resume`, `rollback`, `cancel`, `skip` and `abandon`."""
     result = make_result(status, interrupted=interrupted)
     return {
         "run": status.run,
@@ -137,6 +138,35 @@ def history(entries: Sequence[Recorded]) -> list[Document]:
         }
         for entry in entries
     ]
+
+
+def logs(lines: Iterable[LogLine]) -> list[Document]:
+    """Of `logs`: an operation each, its files in the order in which they were read."""
+    found: dict[str, Document] = {}
+    for line in lines:
+        operation = line.operation
+        entry = found.setdefault(
+            operation.id,
+            {
+                "step": operation.step,
+                "operation": operation.id,
+                "kind": operation.kind,
+                "attempt": operation.attempt,
+                "at": operation.at.isoformat(),
+                "log": str(operation.directory),
+                "files": {},
+                "reason": None,
+            },
+        )
+        if line.file:
+            entry["files"].setdefault(line.file, []).append(line.text)
+        else:
+            entry["reason"] = line.text
+    for entry in found.values():
+        entry["files"] = [
+            {"name": name, "text": "\n".join(texts)} for name, texts in entry["files"].items()
+        ]
+    return list(found.values())
 
 
 # -- what would be done ------------------------------------------------------------------------
