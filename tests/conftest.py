@@ -22,6 +22,7 @@ FOREIGN = (
     "PULUMI_CONFIG_PASSPHRASE",
     "PULUMI_CONFIG_PASSPHRASE_FILE",
     "PULUMI_STACK",
+    "GITHUB_ACTIONS",  # how lines are printed in a pipe
 )
 # Of the names that lead to somebody's account, daemon or cluster.
 FOREIGN_PREFIXES = ("AWS_", "DOCKER_", "KUBE")

@@ -36,6 +36,11 @@ def say(text: str = "", *, err: bool = False) -> None:
     _write(lambda: click.echo(unordered(safe), err=err), sys.stderr if err else sys.stdout)
 
 
+def order(line: str) -> None:
+    """Print one line that a CI runner is to obey: of our own making, what is foreign escaped."""
+    _write(lambda: click.echo(line), sys.stdout)
+
+
 def state(word: str) -> str:
     """The word in its colour, where colours are wanted."""
     return click.style(word, fg=_COLOURS.get(word.partition(" ")[0])) if _coloured() else word

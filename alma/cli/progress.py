@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import chdir, contextmanager
 from typing import Final
 
+from alma.cli import github
+from alma.cli.lines import Lines
 from alma.cli.options import Invocation
 from alma.cli.output import say, state
-from alma.core import events as ev
 from alma.core.result import Result, SagaEndedError
 from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError
 from alma.reports import documents, report, text
-from alma.reports.summary import is_progress, summarize
 from alma.runner import run_sync
 from alma.runner.recorder import Reporter
 
@@ -24,6 +23,8 @@ Start = Callable[[Reporter | None], Awaitable[Result]]
 
 _MOST: Final = 20
 """Leftovers that a report names; `status` names all."""
+_TAIL: Final = 10
+"""Lines of a failed operation's log that a report in a pipe shows: the log may go with the job."""
 
 
 def run_and_report(shared: Invocation, start: Start, *, directory: str = ".") -> int:
@@ -60,34 +61,13 @@ def _display(shared: Invocation) -> Iterator[Reporter | None]:
         with LiveView() as view:
             yield view
     else:
-        yield Lines()
+        with Lines(groups=github.is_listening()) as lines:
+            yield lines
 
 
 def _can_move_its_cursor() -> bool:
     stream = sys.stdout
     return stream is not None and stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
-
-
-class Lines:
-    """A `Reporter` that prints lines such as `[12.3s] database: up started`."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._began = clock()
-
-    def recorded(self, run: RunStatus, entry: ev.Recorded) -> None:
-        """Print the event, if it is one to be told of."""
-        event = entry.event
-        if isinstance(event, ev.RunnerAttached):
-            steps = text.count(len(run.steps), "step")
-            where = ", ".join(filter(None, (f"(run {run.run})", report.state_in(run))))
-            say(f"{run.definition.target}: {run.kind}, {steps} {where}")
-        elif is_progress(event):
-            who = f"{event.step}: " if event.step else ""
-            say(f"[{text.duration(self._clock() - self._began)}] {who}{summarize(event)}")
-
-    def resource(self, step: str, urn: str, op: str, done: bool) -> None:  # noqa: FBT001
-        """Resources are many, and in the operation's log: no line for each."""
 
 
 # -- the report at the end ---------------------------------------------------------------------
@@ -126,6 +106,15 @@ def _failed(run: RunStatus, shared: Invocation) -> None:
         for line in _details(run, shared):
             say(line, err=True)
     say(f"hint: {report.next_hint(run, shared.journal, interrupted=False)}", err=True)
+    if github.is_listening() and not shared.json:
+        _annotate(run)
+
+
+def _annotate(run: RunStatus) -> None:
+    """An annotation for each failure; of a run in which no step failed, for that."""
+    found = list(report.told_failures(run))
+    for what, message in found or [("", _sentence(run))]:
+        github.annotate(f"{report.title(run)}: {what}".removesuffix(": "), message)
 
 
 def _sentence(run: RunStatus) -> str:
@@ -139,7 +128,8 @@ def _sentence(run: RunStatus) -> str:
 
 
 def _details(run: RunStatus, shared: Invocation) -> list[str]:
-    lines = ["", *report.warnings(run), *report.failures(run)]
+    tail = 0 if _can_move_its_cursor() else _TAIL
+    lines = ["", *report.warnings(run), *report.failures(run, tail=tail)]
     if done := report.undone(run):
         lines += ["", "Undone, and verified:", *done[:_MOST]]
         if (more := len(done) - _MOST) > 0:  # why it failed is not to scroll away

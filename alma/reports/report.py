@@ -11,6 +11,7 @@ from typing import Any
 from alma.core.events import Failure, Leftover
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.reports import text
+from alma.runner.logs import ends_of
 
 _WAY = {
     "destroyed": "destroyed",
@@ -99,17 +100,34 @@ def _value(value: Any) -> str:
     return text.plain(json.dumps(value, ensure_ascii=False))
 
 
-def failures(run: RunStatus) -> Iterator[str]:
-    """For each failed step the provider's own words, where, and the log with all of it."""
+def failures(run: RunStatus, *, tail: int = 0) -> Iterator[str]:
+    """For each failed step the provider's own words, where, and the log with all of it.
+
+    With `tail` the last so many lines of that log as well.
+    """
+    for step, failure, what in _failures(run):
+        yield from _failure(step, run, failure, what, tail)
+
+
+def told_failures(run: RunStatus) -> Iterator[tuple[str, str]]:
+    """For each failed step what has happened to it, in some words, and why, with its resource."""
+    for step, failure, what in _failures(run):
+        where = f"{text.resource(failure.urn)}: " if failure.urn else ""
+        yield f'step "{step.name}" {what}', f"{where}{text.plain(failure.message)}"
+
+
+def _failures(run: RunStatus) -> Iterator[tuple[StepStatus, Failure, str]]:
     for step in run.steps.values():
         if step.failure is not None and run.kind == "up":
-            yield from _failure(step, run, step.failure, "failed")
+            yield step, step.failure, "failed"
         if step.undo_failure is not None:
             what = {"destroy": "destroyed", "restore": "put back"}.get(run.kind, "undone")
-            yield from _failure(step, run, step.undo_failure, f"could not be {what}")
+            yield step, step.undo_failure, f"could not be {what}"
 
 
-def _failure(step: StepStatus, run: RunStatus, failure: Failure, what: str) -> Iterator[str]:
+def _failure(
+    step: StepStatus, run: RunStatus, failure: Failure, what: str, tail: int
+) -> Iterator[str]:
     stack = (
         f", stack {step.definition.project}/{run.definition.stack}"
         if step.definition.project
@@ -123,6 +141,9 @@ def _failure(step: StepStatus, run: RunStatus, failure: Failure, what: str) -> I
         yield from text.block(f"hint: {failure.hint}", "  ")
     if failure.log:
         yield f"  log: {short(failure.log)}"
+        for name, said in ends_of(Path(failure.log), tail) if tail else ():
+            yield f"  the end of {name}:"
+            yield from text.block("\n".join(said), "    ", most=tail)
 
 
 def short(path: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from alma.core import events as ev
 from alma.reports import text
 
@@ -23,6 +25,46 @@ _ENDED = {
     "mend": "state mended",
     "remove": "record removed",
 }
+
+
+_UNDER_WAY = {
+    "up": "coming up",
+    "action": "at its action",
+    "destroy": "being destroyed",
+    "restore": "being put back",
+    "compensation": "at its compensation",
+    "mend": "having its state mended",
+    "remove": "having its record removed",
+}
+_DOING = {
+    "create": "creating",
+    "create-replacement": "creating, in the place of another,",
+    "replace": "replacing",
+    "update": "updating",
+    "delete": "deleting",
+    "delete-replaced": "deleting, as it was replaced,",
+    "read": "reading",
+    "read-replacement": "reading",
+    "refresh": "refreshing",
+    "import": "importing",
+}
+
+
+def still(kind: ev.OperationKind, seconds: float, active: Sequence[tuple[str, str, float]]) -> str:
+    """`still creating aws:rds:Instance main, 3 min`: of an operation that takes long.
+
+    `active` are the URNs that it is at, what it does to them, and for how many seconds.
+    """
+    if not active:
+        return f"still {_UNDER_WAY[kind]}, {_rounded(seconds)}"
+    urn, op, spent = max(active, key=lambda one: one[2])
+    more = f", and {len(active) - 1} more" if len(active) > 1 else ""
+    return f"still {_DOING.get(op, op)} {text.resource(urn)}, {_rounded(spent)}{more}"
+
+
+def _rounded(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min" if minutes else f"{rest} s"
 
 
 def summarize(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an event

@@ -193,7 +193,7 @@ class Executor(Struct, kw_only=True):
                 ev.SignalSent(step=step, operation=operation, signal=signal, why=why)
             ),
             on_resource=lambda urn, op, done: self.recorder.report(
-                lambda reporter: reporter.resource(step, urn, op, done)
+                lambda reporter: reporter.resource(step, self.recorder.redact(urn), op, done)
             ),
         )
 

@@ -7,8 +7,13 @@ of names, and a name that would lead elsewhere is refused.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from alma.errors import JournalError
+from alma.system.tail import last_lines
+
+_SHOWN: Final = ("*.log", "traceback.txt")
+"""What tools keep beside these, as long as they run, may hold secrets."""
 
 
 def logs_of(journal: Path, run: str) -> Path:
@@ -19,6 +24,19 @@ def logs_of(journal: Path, run: str) -> Path:
 def log_of(logs: Path, operation: str) -> Path:
     """The directory of an operation's, in that of its run."""
     return logs / _named(operation)
+
+
+def files_of(log: Path) -> list[Path]:
+    """The files of an operation's log that are for people: in its directory, or the one it is."""
+    if not log.is_dir():
+        return [log] if log.is_file() else []
+    return [path for pattern in _SHOWN for path in sorted(log.glob(pattern))]
+
+
+def ends_of(log: Path, most: int) -> list[tuple[str, list[str]]]:
+    """Of each of these files that says something its name and its last lines."""
+    found = ((path.name, last_lines(path, most)) for path in files_of(log))
+    return [(name, lines) for name, lines in found if lines]
 
 
 def _named(name: str) -> str:

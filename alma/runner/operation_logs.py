@@ -22,15 +22,13 @@ from alma.errors import AuthenticationError, DefinitionError
 from alma.journal import Journal
 from alma.journal.known import given, known_outputs, secrets_of_earlier_runs
 from alma.journal.reading import RunView, view_run
-from alma.runner.logs import log_of, logs_of
+from alma.runner.logs import files_of, log_of, logs_of
 from alma.system.environment import secrets_in_environment
 from alma.system.tail import Tail
 
 NO_LOG: Final = "no log is left of it"
 LOCKED: Final = "not shown: it may hold secrets, and without the journal's key nobody knows which"
 _PAUSE: Final = 0.2
-_FILES: Final = ("*.log", "traceback.txt")
-"""Of an operation's directory. What tools have written with secrets in it has other names."""
 
 
 class LoggedOperation(Struct, kw_only=True):
@@ -123,9 +121,8 @@ def _told(operation: LoggedOperation, secrets: _Secrets, *, last: bool) -> Itera
             operation.told = True
             yield LogLine(operation=operation, file="", text=LOCKED)
         return
-    for pattern in _FILES:
-        for path in sorted(operation.directory.glob(pattern)):
-            operation.tails.setdefault(path.name, Tail(path))
+    for path in files_of(operation.directory):
+        operation.tails.setdefault(path.name, Tail(path))
     for name, tail in operation.tails.items():
         for line in tail.read(last=last):
             operation.told = True

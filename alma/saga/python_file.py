@@ -20,6 +20,7 @@ from typing import Final
 
 from alma.core.search_path import python_first
 from alma.errors import AlmaError, DefinitionError
+from alma.saga.packages import module_hint
 from alma.saga.saga import Saga
 from alma.steps.step import SAGA_FILE
 
@@ -28,6 +29,9 @@ DEFAULT: Final = "saga.py"
 
 _LONGEST: Final = 300
 """Characters of a foreign error's message: a sentence, not a page."""
+
+_NO_PARENT: Final = "no known parent package"
+"""Python's own words of a relative import in what is no module of a package."""
 
 _handed: ContextVar[list[Saga] | None] = ContextVar("alma_handed", default=None)
 
@@ -139,6 +143,11 @@ def _told(where: str, path: Path, error: BaseException) -> DefinitionError:
         return DefinitionError(f"{at}: {error.message}", hint=error.hint)
     if isinstance(error, SystemExit):
         return DefinitionError(f"{at}: it ended by itself (sys.exit) while it was loaded.")
+    if isinstance(error, ImportError) and _NO_PARENT in str(error):
+        hint = module_hint(path, path.read_text("utf-8", "replace")) if path.exists() else ""
+        if hint:
+            words = "its relative imports need a package, and a file alone is in none"
+            return DefinitionError(f"{at}: {words}.", hint=hint)
     elsewhere = ""
     if frames and frames[-1].filename != str(path) and lines and not _is_library(frames[-1]):
         elsewhere = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"

@@ -182,6 +182,26 @@ def listing(directory: Path) -> list[Path]:
     return sorted(path for path in directory.rglob("*") if "__pycache__" not in path.parts)
 
 
+@pytest.mark.parametrize("top", ["", "src/"])
+def test_a_file_of_a_package_is_told_how_it_is_called(
+    tmp_path: Path, cli: Call, monkeypatch: pytest.MonkeyPatch, top: str
+) -> None:
+    package = tmp_path / top / "shop"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "parts.py").write_text("NAME = 'shop'\n")
+    (package / "saga.py").write_text(
+        f"{HEAD}from .parts import NAME\nit = Saga(NAME)\nit.add_step(action=print)\n"
+    )
+    told = cli("graph", f"{top}shop/saga.py")
+    assert told.exit_code == 2
+    assert "saga.py, line 2: its relative imports need a package" in told.stderr
+    path = ", with PYTHONPATH=src" if top else ""
+    assert f"hint: Give it as a module of its package: shop.saga:it{path}.\n" in told.stderr
+    monkeypatch.syspath_prepend(str(tmp_path / top))
+    assert cli("graph", "shop.saga:it").exit_code == 0
+
+
 def test_a_file_that_cannot_be_read_is_named(write: Write) -> None:
     path = write()
     path.chmod(0)
