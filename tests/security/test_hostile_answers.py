@@ -21,11 +21,13 @@ from alma.journal import open_journal
 from alma.journal.reading import load_run
 from alma.pulumi.doubts import doubt_of
 from alma.pulumi.failures import readable
+from alma.pulumi.locks import told_locks
 from alma.runner.settings import Settings
 from alma.runner.start import up
 from alma.steps.base import Compensated, Outcome, StepContext, StepHandler
 from alma.steps.step import Step
 from alma.steps.terraform.output import read as read_terraform
+from alma.steps.terraform.step import check_module
 from tests.runner.helpers import ended, full_disk_after, types
 from tests.steps.api import Api, serve
 from tests.steps.conftest import CANARY, Place
@@ -288,20 +290,29 @@ LONG = [
     "\n" * 300_000,
     'File "' + "/" * 300_000,
     "x" * 2_000_000,
+    "the stack is currently locked by 1 lock(s)\n x: created by " + "a@" * 100_000,
 ]
 
 
 @pytest.mark.parametrize("text", LONG, ids=[text[:9] for text in LONG])
-def test_no_text_takes_its_square_in_time(text: str) -> None:
+def test_no_text_takes_its_square_in_time(text: str, tmp_path: Path) -> None:
     """A quadratic pattern would take minutes for these."""
+    (tmp_path / "main.tf").write_text(f'{text}\nvariable "size" {{}}\n')
     lock = {"summary": "Error acquiring the state lock", "detail": text, "severity": "error"}
     line = json.dumps({"type": "diagnostic", "diagnostic": lock})
     began = time.process_time()
     readable(text)
     doubt_of(text)
     without_credentials(text)
+    told_locks(text)
+    check_module("here", tmp_path, ["size"])
     assert read_terraform(line).lock is None
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("count", ["999999999", "9" * 5000], ids=len)
+def test_a_text_does_not_say_how_much_memory_is_taken(count: str) -> None:
+    assert 0 < len(told_locks(f"the stack is currently locked by {count} lock(s)")) < 1000
 
 
 def test_many_secrets_take_no_more_time_than_few() -> None:

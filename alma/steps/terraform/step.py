@@ -37,7 +37,8 @@ SUFFIXES: Final = (".tf", ".tf.json", ".tofu", ".tofu.json")
 """Of configuration files; the last two are OpenTofu's alone."""
 
 _WORKSPACE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,89}")
-_VARIABLE: Final = re.compile(r'^\s*variable\s+"?([\w-]+)"?\s*\{', re.MULTILINE)
+_VARIABLE: Final = re.compile(r'^[ \t]*variable[ \t]+"?([\w-]+)"?[ \t]*\{', re.MULTILINE)
+"""On one line, as the language wants it."""
 
 
 @dataclass(frozen=True, kw_only=True)
