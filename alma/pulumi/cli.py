@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +27,7 @@ from alma.pulumi.failures import AUTHENTICATION, translate
 from alma.pulumi.project import settings_path, write_project
 from alma.system import files
 from alma.system.environment import PULUMI, without_flags
+from alma.system.scratch import scratch
 
 MINIMUM: Final = (3, 250, 0)
 """Older CLIs want a whole project for a destroy, and know no `--event-log` over gRPC."""
@@ -249,16 +249,16 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
         """The exit code and what it said; `aside` is on a backend that is gone afterwards, too."""
         from alma.system.programs import read  # psutil: whoever only looks for the CLI needs none
 
-        with tempfile.TemporaryDirectory(prefix="alma-") as directory:
+        with scratch("cli") as directory:
             bare = StackRef(project=ref.project, stack=ref.stack)
-            write_project(Path(directory), bare, directory)
+            write_project(directory, bare, str(directory))
             if settings:
-                path = settings_path(Path(directory), ref.stack)
+                path = settings_path(directory, ref.stack)
                 files.replace(path, settings, durable=False)
-            backend = {"PULUMI_BACKEND_URL": Path(directory).as_uri()} if aside else {}
+            backend = {"PULUMI_BACKEND_URL": directory.as_uri()} if aside else {}
             return await read(
                 [self.cli, "--non-interactive", *arguments],
-                Path(directory),
+                directory,
                 {**self.environment, **ref.options.env, **backend},
                 None if told is None else told.encode(),
             )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +22,7 @@ from alma.pulumi.checkpoint import ROOT_TYPE, SECRET_SIGNATURE, SIGNATURE
 from alma.pulumi.cli import PulumiCli
 from alma.pulumi.engine import StackRef
 from alma.system import files
+from alma.system.scratch import scratch
 
 Entry = Mapping[str, Any]
 
@@ -193,9 +193,9 @@ async def open_kept(
     deployment: dict[str, Any] = document["deployment"]
     if not has_ciphertext(deployment):
         return deployment
-    with tempfile.TemporaryDirectory(prefix="alma-snapshot-") as scratch:
-        write_state(Path(scratch), ref, document)
-        environment = {**reader.environment, "PULUMI_BACKEND_URL": Path(scratch).as_uri()}
+    with scratch("snapshot") as place:
+        write_state(place, ref, document)
+        environment = {**reader.environment, "PULUMI_BACKEND_URL": place.as_uri()}
         elsewhere = replace(reader, environment=environment)
         found = await elsewhere.deployment(ref, show_secrets=True)
     if found is None:

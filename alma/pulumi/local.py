@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +42,7 @@ from alma.pulumi.restore.restore import Restoration, RestorePreviewer
 from alma.pulumi.task import build_task
 from alma.pulumi.workers import Workers
 from alma.system.files import make_directory
+from alma.system.scratch import scratch, sweep
 
 
 class PulumiEngine:
@@ -78,6 +78,7 @@ class PulumiEngine:
             used.setdefault(self._of(ref).url, []).append(ref)
         for url, here in used.items():
             await self._check_backend(cli, self._backend.of(url), here)
+        await asyncio.to_thread(sweep)
         common = self._backend.shown if self._backend.url in used else ""
         python = ".".join(str(part) for part in sys.version_info[:3])
         return {"pulumi": cli.version, "python": python, "backend": common}
@@ -160,12 +161,12 @@ class PulumiEngine:
     async def preview(self, request: UpRequest, operation: Operation) -> OperationResult:
         """See `Engine.preview`; a stack without a record is previewed on a throw-away backend."""
         exists = (await self.inspect(request.ref)).exists
-        with tempfile.TemporaryDirectory(prefix="alma-preview-") as scratch:
-            logs = request.log_dir or f"{scratch}/log"
+        with scratch("preview") as place:
+            logs = request.log_dir or f"{place}/log"
             task = await self._task("preview", request.ref, logs, operation, request=request)
             environment = dict(task.environment)
             if not exists:
-                state = Path(scratch) / "state"
+                state = place / "state"
                 make_directory(state)
                 environment["PULUMI_BACKEND_URL"] = state.as_uri()
                 if self._of(request.ref).own_passphrase is not None:
@@ -173,7 +174,7 @@ class PulumiEngine:
                 # A user's own is meant for the salt in their settings, too.
             task = structs.replace(
                 task,
-                directory=str(Path(scratch) / "project"),
+                directory=str(place / "project"),
                 environment=environment,
                 create=not exists,
             )
@@ -240,8 +241,8 @@ class PulumiEngine:
         async def play(
             replay: RestorePlan, config: Mapping[str, Any], document: Mapping[str, Any]
         ) -> OperationResult:
-            with tempfile.TemporaryDirectory(prefix="alma-preview-") as scratch:
-                asked = replace(request, log_dir=request.log_dir or f"{scratch}/log")
+            with scratch("preview") as place:
+                asked = replace(request, log_dir=request.log_dir or f"{place}/log")
                 task = await self._replay_task("foresee", asked, operation, replay, config)
                 return await self._aside(task, document, request.ref, operation)
 
@@ -325,10 +326,10 @@ class PulumiEngine:
         self, task: Task, document: Mapping[str, Any], ref: StackRef, operation: Operation
     ) -> OperationResult:
         """Perform the task over a copy of the state, on a throw-away backend."""
-        with tempfile.TemporaryDirectory(prefix="alma-state-") as scratch:
-            write_state(Path(scratch), ref, document)
-            environment = {**task.environment, "PULUMI_BACKEND_URL": Path(scratch).as_uri()}
-            directory = str(Path(scratch) / "project")
+        with scratch("state") as place:
+            write_state(place, ref, document)
+            environment = {**task.environment, "PULUMI_BACKEND_URL": place.as_uri()}
+            directory = str(place / "project")
             task = structs.replace(task, directory=directory, environment=environment)
             return await perform(self._workers, task, operation, None)
 

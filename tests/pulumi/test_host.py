@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import socket
 import stat
 from pathlib import Path
@@ -95,6 +96,22 @@ async def test_a_worker_that_ends_at_once_leaves_no_socket(
     await until(lambda: not list((tmp_path / "tmp").glob("alma-host-*")))
     _open(gate)
     await until(lambda: not place.live_locks())
+
+
+async def test_a_killed_worker_s_socket_goes_with_the_next_run(
+    place: Place, gate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", None)
+    operation = place.operation()
+    request = place.request(programs.waits(gate), create=True)
+    running = asyncio.create_task(place.engine.up(request, operation))
+    await until(lambda: _exists(f"{gate}.begun"))
+    os.kill(place.worker(operation).pid, signal.SIGKILL)
+    _open(gate)
+    assert (await running).failure is not None
+    assert list((tmp_path / "tmp").glob("alma-host-*"))
+    await place.engine.check()
+    assert not list((tmp_path / "tmp").glob("alma-host-*"))
 
 
 async def test_no_proxy_comes_between(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

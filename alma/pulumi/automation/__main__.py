@@ -49,9 +49,10 @@ def main(descriptor: int) -> None:
     # Imports, while the runner still reads the journal and the state. What they make stays for
     # good: looking for garbage in it would be a tenth of their time.
     gc.disable()
-    from alma.pulumi.automation import host, operation
+    from alma.pulumi.automation import operation
+    from alma.system.scratch import forget
 
-    running.leave = host.forget
+    running.leave = forget
 
     gc.freeze()
     gc.enable()

@@ -11,7 +11,6 @@ of alma's, but the monitor that it names must be that CLI's own.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -30,6 +29,7 @@ from pulumi.runtime.proto import (
 
 from alma.pulumi.automation import sdk_faults
 from alma.system.processes import serves
+from alma.system.scratch import SHORT, scratch
 
 sdk_faults.mend()
 
@@ -37,7 +37,6 @@ _THREADS: Final = 4
 """As in `Stack.up` of the Automation API."""
 _LONGEST: Final = 80
 """Bytes of a socket's directory: with its name, less than the 104 that every system allows."""
-_open: set[str] = set()
 
 
 class Host(LanguageRuntimeServicer):
@@ -87,10 +86,8 @@ def served(host: Host, cli: Callable[[], int]) -> Iterator[str]:
     host.cli = cli
     place = tempfile.gettempdir()
     if len(os.fsencode(place)) > _LONGEST:
-        place = "/tmp"  # noqa: S108 - a directory of this user's alone is made there
-    directory = tempfile.mkdtemp(prefix="alma-host-", dir=place)
-    _open.add(directory)
-    try:
+        place = SHORT
+    with scratch("host", place) as directory:
         pool = futures.ThreadPoolExecutor(_THREADS)
         server = grpc.server(pool, options=sdk_faults.CHANNEL_OPTIONS)
         language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
@@ -104,12 +101,3 @@ def served(host: Host, cli: Callable[[], int]) -> Iterator[str]:
             yield address
         finally:
             server.stop(0)
-    finally:
-        forget(directory)
-
-
-def forget(*directories: str) -> None:
-    """Remove these sockets; all of them for a worker that ends at once."""
-    for directory in directories or tuple(_open):
-        _open.discard(directory)
-        shutil.rmtree(directory, ignore_errors=True)
