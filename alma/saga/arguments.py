@@ -55,7 +55,13 @@ def pair_of(
 def made_in(module: Mapping[str, Any]) -> str:
     """The module's file; empty in a REPL, a notebook and under `python -c`."""
     file = module.get("__file__")
-    return str(Path(file).absolute()) if file else ""
+    return str(place_of(file)) if file else ""
+
+
+def place_of(file: str) -> Path:
+    """The file from any directory, without `..` in it; a link to it keeps its own name."""
+    path = Path(file).absolute()
+    return path.parent.resolve() / path.name if ".." in path.parts else path
 
 
 def called_in(file: str) -> str:

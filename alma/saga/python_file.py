@@ -20,6 +20,7 @@ from typing import Final
 
 from alma.core.search_path import python_first
 from alma.errors import AlmaError, DefinitionError
+from alma.saga.arguments import place_of
 from alma.saga.packages import module_hint
 from alma.saga.saga import Saga
 from alma.steps.step import SAGA_FILE
@@ -50,7 +51,7 @@ def capture_if_loading(saga: Saga) -> None:
 
 def load_file(where: str) -> tuple[ModuleType, Saga | None]:
     """The file as a module, and the saga that it would have run itself, or None."""
-    path = Path(where).absolute()
+    path = place_of(where)
     # No importable name: in a worker nothing can import, and so run, this file a second time.
     name = SAGA_FILE + re.sub(r"\W", "_", path.stem)
     code = _compile(where, path)

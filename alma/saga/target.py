@@ -8,6 +8,7 @@ from types import ModuleType
 from msgspec import Struct
 
 from alma.errors import DefinitionError
+from alma.saga.arguments import place_of
 from alma.saga.python_file import load_file, load_module
 from alma.saga.saga import Saga
 
@@ -35,7 +36,7 @@ def load_saga(target: str, *, wanted: str = "") -> LoadedSaga:
         origin = where if module.__package__ or not file else str(file)
     else:
         module, handed = load_file(where)
-        origin = str(Path(where).absolute())
+        origin = str(place_of(where))
     name, saga = _choose(where, name, module, handed, wanted)
     return LoadedSaga(saga=saga, origin=f"{origin}:{name}" if name else origin, modules=(module,))
 
@@ -45,7 +46,7 @@ def absolute(target: str) -> str:
     where, name = _split(target)
     if _is_module(where):
         return target
-    path = str(Path(where).absolute())
+    path = str(place_of(where))
     return f"{path}:{name}" if name else path
 
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 
 from alma.errors import DefinitionError
-from alma.saga.target import load_saga
+from alma.saga.target import absolute, load_saga
 from tests.cli.tools import SAGA, names
 
 Write = Callable[..., Path]
@@ -48,6 +48,21 @@ def test_an_origin_can_be_loaded_again_from_elsewhere(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert load_saga(origin).origin == origin
+
+
+def test_an_origin_is_told_without_the_way_that_led_to_it(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where `..` of a link leads elsewhere; the file's own name may be that of a link."""
+    path = write()
+    (tmp_path / "far" / "here").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "here")
+    (tmp_path / "named.py").symlink_to(path)
+    monkeypatch.chdir(tmp_path / "far" / "here")
+    assert load_saga("../../saga.py").origin == f"{path}:saga"
+    assert load_saga("../../link/../../named.py").origin == f"{path.parent}/named.py:saga"
+    assert absolute("../../saga.py:one") == f"{path}:one"
+    assert load_saga("../../saga.py").saga.file == str(path)
 
 
 def test_a_module_is_found_from_the_working_directory(tmp_path: Path) -> None:
