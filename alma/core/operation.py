@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,11 @@ class Operation(Struct, kw_only=True):
     on_signal: Callable[[str, str], None] = lambda _signal, _why: None
     on_resource: Callable[[str, str, bool], None] = lambda _urn, _op, _done: None
     """urn, op, done: a resource's operation began or ended; for display only."""
+
+
+def aside(interrupt: asyncio.Event) -> Operation:
+    """One that no journal knows, for a look ahead: of several at once each is its own."""
+    return Operation(id=f"preview-{os.urandom(8).hex()}", interrupt=interrupt)
 
 
 @dataclass(frozen=True, kw_only=True)

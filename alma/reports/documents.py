@@ -201,6 +201,7 @@ def _previewed(step: PreviewedStep) -> Document:
         "undo_kind": step.way,
         "at_risk": [to_builtins(one) for one in foreseen.at_risk],
         "undoable": foreseen.undoable or step.changes_nothing,
+        "warnings": list(foreseen.warnings),
         "error": foreseen.failure.message if foreseen.failure else None,
     }
 

@@ -69,6 +69,7 @@ def _would_do(step: PreviewedStep) -> list[str]:
         for change in foreseen.resources
         if change.op != "same"
     ]
+    lines += [text.cut(f"  warning: {text.name(words)}", 400) for words in foreseen.warnings]
     if foreseen.failure is not None:
         lines += text.block(foreseen.failure.message, "  ")
     return lines

@@ -10,6 +10,7 @@ from alma.core.run import RunStatus, SagaState
 from alma.errors import DefinitionError
 from alma.runner.leased_run import open_run
 from alma.runner.leftovers import name_leftovers, still_running
+from alma.runner.logs import clean_cut_off
 from alma.runner.settings import Settings, actor
 
 
@@ -26,6 +27,7 @@ async def skip(run: str, step: str, *, reason: str, settings: Settings | None = 
         found = await adapters[step].leftovers(status, words)
         left = tuple(_with_reason(leftover, words) for leftover in found)
         left = (*still_running(recorder.run, status, words), *left)
+        clean_cut_off(recorder.logs, [status], recorder.redact)
         recorder.record(ev.StepSkipped(step=step, actor=actor(), reason=reason))
         recorder.record(ev.StepRetained(step=step, reason=words, leftovers=recorder.clean(left)))
         return make_result(recorder.run, interrupted=not recorder.run.state.is_final)
@@ -43,6 +45,7 @@ async def abandon(run: str, *, reason: str, settings: Settings | None = None) ->
                 f"Run {recorder.run.run} is {recorder.run.state.name}: there is nothing to abandon."
             )
         left = await name_leftovers(recorder.run, adapters, words)
+        clean_cut_off(recorder.logs, recorder.run.steps.values(), recorder.redact)
         recorder.record(ev.RunAbandoned(actor=actor(), reason=reason))
         recorder.record(ev.RunFailed(reason=words, leftovers=recorder.clean(left)))
         return make_result(recorder.run, interrupted=False)

@@ -17,12 +17,12 @@ from alma.core.run import RunStatus, SagaState
 from alma.core.state import uncover
 from alma.errors import AuthenticationError, JournalError
 from alma.journal import Journal
-from alma.journal.known import Known, given
+from alma.journal.known import Known, given, known_outputs
 from alma.journal.lease import Lease
 from alma.journal.reading import load_run
 from alma.runner.binding import BoundSaga, bind_to_name, open_sessions
 from alma.runner.executor import Executor
-from alma.runner.logs import log_of, logs_of
+from alma.runner.logs import log_of
 from alma.runner.recorder import Recorder
 from alma.runner.runner import Runner
 from alma.runner.settings import Settings, actor
@@ -44,15 +44,14 @@ async def execute_run(
 
     `known` is what earlier processes have left to be used.
     """
-    logs = logs_of(journal.path, run.run)
+    recorder = Recorder(run, journal, lease, prepared.redactor, settings.reporter)
     for step in run.steps.values():
         if step.open is not None:
-            log_of(logs, step.open.id)  # refused before anything is touched
-    recorder = Recorder(run, journal, lease, prepared.redactor, settings.reporter)
+            log_of(recorder.logs, step.open.id)  # refused before anything is touched
     executor = Executor(
         recorder=recorder,
         adapters=prepared.adapters,
-        logs=logs,
+        logs=recorder.logs,
         grace=settings.grace,
         outputs=known.outputs,
     )
@@ -160,6 +159,7 @@ async def open_run(
         secrets: list[Any] = []
         with suppress(AuthenticationError):  # only so that they are not shown
             secrets = given(reader, run).secrets
+        secrets += [known_outputs(reader, run).outputs, *secrets_in_environment(os.environ)]
     run_id, plan = run.run, run.definition
     seen = replace(plan, steps=tuple(step for step in plan.steps if sees_alone(step.kind)))
     async with open_sessions(seen, settings, last=run, follow=True) as sessions:

@@ -6,10 +6,15 @@ of names, and a name that would lead elsewhere is refused.
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
+from alma.core.run import StepStatus
 from alma.errors import JournalError
+from alma.system.files import PRIVATE, clean_logs
+from alma.system.processes import may_live
 from alma.system.tail import last_lines
 
 _SHOWN: Final = ("*.log", "traceback.txt")
@@ -37,6 +42,18 @@ def ends_of(log: Path, most: int) -> list[tuple[str, list[str]]]:
     """Of each of these files that says something its name and its last lines."""
     found = ((path.name, last_lines(path, most)) for path in files_of(log))
     return [(name, lines) for name, lines in found if lines]
+
+
+def clean_cut_off(logs: Path, steps: Iterable[StepStatus], clean: Callable[[str], str]) -> None:
+    """Clean what the operations of a killed run have logged, where nobody goes on with them.
+
+    What a program was given goes as well, unless it may be at work with it.
+    """
+    cut = [step.open for step in steps if step.open is not None]
+    for operation, log in [(one, log_of(logs, one.id)) for one in cut]:
+        clean_logs(log, clean)
+        if not any(may_live(process) for process in operation.processes):
+            shutil.rmtree(log / PRIVATE, ignore_errors=True)
 
 
 def _named(name: str) -> str:

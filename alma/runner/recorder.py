@@ -25,6 +25,7 @@ from alma.journal import Journal
 from alma.journal.journal import utc_now
 from alma.journal.lease import Lease
 from alma.journal.store import to_text
+from alma.runner.logs import logs_of
 from alma.system import files
 
 PATIENCE: Final = 0.005
@@ -58,6 +59,7 @@ class Recorder:
         reporter: Reporter | None,
     ) -> None:
         self.run = run
+        self.logs = logs_of(journal.path, run.run)
         self.redact = redactor
         self.broken: RefusedError | None = None
         """Why the journal cannot be written any more, once that is so."""

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from alma.core import events as ev
-from alma.core.operation import Operation
+from alma.core.operation import aside
 from alma.core.result import Result
 from alma.core.run import RunStatus
 from alma.core.state import fold
@@ -94,7 +94,7 @@ async def foresee(
             )
         foreseen = await engine.preview_restore(
             RestoreRequest(ref=ref, document=document, log_dir=""),
-            Operation(id="preview", interrupt=asyncio.Event()),
+            aside(asyncio.Event()),
         )
     return Plan(
         step=step,

@@ -17,6 +17,9 @@ from typing import IO, Any, Final
 CONTENTION_SECONDS: Final = 1.0
 """How long who takes a lock waits for those who only look (`is_locked`): they take microseconds."""
 
+PRIVATE: Final = "private"
+"""In an operation's directory of logs: what its program was given, for as long as it works."""
+
 HOME: Final = ".alma"
 """alma's directory, wherever it is: nothing in it is for others, nor for a repository."""
 

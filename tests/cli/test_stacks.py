@@ -335,6 +335,8 @@ saga.add_stack("later", later, after=[])
 def test_a_program_that_returns_its_outputs_is_warned_of(write: Write, cli: Call) -> None:
     """To Pulumi what it returns is nothing: who consumes an output would be the first to tell."""
     write(RETURNS)
+    first = "  warning: the program returned a dict (url, port) and exported nothing"
+    assert first in cli("preview").stdout
     result = cli("up", "--json")
     assert result.exit_code == 0, result.output
     steps = {step["name"]: step["warnings"] for step in json.loads(result.stdout)["steps"]}

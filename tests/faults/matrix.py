@@ -1,7 +1,7 @@
 """The fault matrix as data: what alma survives, how each must end, and the tests that show it.
 
 A test's id is `file::function` under `tests/`; tests/faults/test_matrix.py holds that each is
-there. docs/testing.md prints this table.
+there, and `nox -s faults` counts its trials by these numbers.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 
 from alma import Saga, SagaState, destroy, rollback
 from alma.runner import up
+from alma.runner.preview import preview
 from tests.restore.conftest import Lab
 from tests.restore.test_saga import ended
 from tests.restore.things import Thing
@@ -113,6 +114,9 @@ async def test_what_a_program_imports_stays(lab: Lab) -> None:
         Thing("there", ResourceOptions(import_=identity), size=1, title=title)
         Thing("own", size=2)
 
+    (foreseen, _) = (await preview(saga_of(program))).steps
+    (risk,) = foreseen.foreseen.at_risk
+    assert (risk.id, "its program imports it" in risk.reason) == (identity, True)
     result = await ended(up(saga_of(program)))
     assert result.error is not None
     assert "asked to" in result.error.message

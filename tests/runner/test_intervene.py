@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from alma import SagaState
+from alma import SagaState, Secret
+from alma.core.definition import StepDefinition
+from alma.core.run import OpenOperation, StepStatus
 from alma.errors import DefinitionError
+from alma.journal import open_journal
+from alma.journal.reading import load_run
 from alma.runner import rollback, up
 from alma.runner.intervene import abandon, skip
+from alma.runner.logs import clean_cut_off
+from alma.system.files import PRIVATE
+from alma.system.processes import this_process
 from alma.testing import Crash, FakeEngine, Fault
 from tests.runner.helpers import (
     CRASHES,
@@ -18,6 +25,14 @@ from tests.runner.helpers import (
     three,
     types,
 )
+
+
+def logged(journal: Path, run: str, operation: str) -> Path:
+    """What the program of an operation has said, and was given."""
+    logs = journal.parent / "logs" / run / operation
+    (logs / PRIVATE).mkdir(parents=True)
+    (logs / "pulumi.log").write_text("said: of-secret")
+    return logs
 
 
 def stuck() -> FakeEngine:
@@ -63,6 +78,43 @@ async def test_an_abandoned_run_is_failed_and_frees_its_target(journal: Path) ->
     assert {left.step for left in result.leftovers} == {"a", "b"}
     assert all("moved elsewhere" in left.reason for left in result.leftovers)
     assert (await up(three(), settings=settings(engine, journal))).state is SagaState.COMPLETED
+
+
+@pytest.mark.parametrize("way", ["skip", "abandon"])
+async def test_who_gives_up_cleans_what_a_killed_run_has_logged(journal: Path, way: str) -> None:
+    """Nobody else will."""
+    operation = "destroy" if way == "skip" else "up"
+    faults = [
+        Fault(project="s-c", operation="up", after=1),
+        Fault(project="s-b", operation=operation, effect="crash", after=1),
+    ]
+    engine, saga = FakeEngine(faults=faults), three()
+    word = {"word": Secret("of-secret")}
+    saga.add_step("word", action=lambda: None, compensation="none", inputs=word, after=[])
+    with pytest.raises(Crash):
+        await up(saga, settings=settings(engine, journal))
+    with open_journal(journal, write=False) as reader:
+        run = load_run(reader, reader.resolve("latest"))
+    cut_off = run.steps["b"].open
+    assert cut_off is not None
+    logs = logged(journal, run.run, cut_off.id)
+    if way == "skip":
+        await skip("latest", "b", reason="gone", settings=settings(engine, journal))
+    else:
+        await abandon("latest", reason="gone", settings=settings(engine, journal))
+    assert (logs / "pulumi.log").read_text() == "said: [secret]"
+    assert not (logs / PRIVATE).exists()
+
+
+def test_what_a_program_was_given_stays_while_it_may_be_at_work(journal: Path) -> None:
+    logs = logged(journal, "run", "operation")
+    at_work = OpenOperation(
+        id="operation", kind="up", attempt=1, epoch=1, processes=(this_process(),)
+    )
+    step = StepStatus(definition=StepDefinition(name="a", kind="action"), open=at_work)
+    clean_cut_off(logs.parent, [step], lambda text: text.replace("of-secret", "[secret]"))
+    assert (logs / "pulumi.log").read_text() == "said: [secret]"
+    assert (logs / PRIVATE).exists()
 
 
 async def test_a_run_that_left_nothing_cannot_be_abandoned(journal: Path) -> None:

@@ -167,6 +167,9 @@ def test_what_a_module_imports_is_not_destroyed(place: Place, killed: bool) -> N
     assert place.things() == []
     state = json.loads((place.root / "module" / "terraform.tfstate").read_text())
     assert state["resources"] == []
+    [risk] = place.document("preview", "saga.py")["steps"][0]["at_risk"]
+    assert (risk["urn"], risk["id"]) == ("terraform_data.there", "there-before")
+    assert "the module imports it" in risk["reason"]
 
 
 def test_an_answer_that_was_lost_is_no_refusal() -> None:

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -21,10 +20,10 @@ from alma.system import files
 from alma.system.environment import ANSIBLE, PYTHON, in_utf8, without_flags
 from alma.system.programs import Command, ProgramRunner
 from alma.system.programs import read as look
+from alma.system.scratch import scratch
 
 PROGRAMS: Final = ("ansible-playbook", "play.py")
 """What works for an operation, as its process list shows it."""
-_PRIVATE: Final = "private"
 _MARKED: Final = re.compile(r"^(\[ERROR\]:?|ERROR[!:]) *")
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m|\r")
 
@@ -55,8 +54,8 @@ async def require_start(directory: Path, environ: Mapping[str, str]) -> None:
             f"Ansible cannot be given the environment variable {odd[0]}: its value is no UTF-8.",
             hint="Unset it, or give it a value that is.",
         )
-    with tempfile.TemporaryDirectory(prefix="alma-") as scratch:
-        private, playbook = Path(scratch), Path(scratch, "nothing.yml")
+    with scratch("play") as private:
+        playbook = private / "nothing.yml"
         _write(playbook, [{"hosts": "localhost", "gather_facts": False, "tasks": []}])
         argv = _task(private, playbook, "localhost,", directory)
         code, _, said = await look(argv, directory, passed)
@@ -83,7 +82,7 @@ async def play(
     """Play it. What is secret is in `logs/private` (0700) as long as it runs, and removed then."""
     redact = programs.operation.redact
     redact.learn(list(values.values()))
-    private = logs / _PRIVATE
+    private = logs / files.PRIVATE
     files.make_new_directory(logs)
     files.make_directory(private / "env")
     try:
@@ -107,7 +106,7 @@ async def play(
 
 def clean(logs: Path) -> None:
     """Remove what a playbook was given, and its raw output."""
-    shutil.rmtree(logs / _PRIVATE, ignore_errors=True)
+    shutil.rmtree(logs / files.PRIVATE, ignore_errors=True)
 
 
 def _task(private: Path, playbook: Path, inventory: str, directory: Path) -> list[str]:

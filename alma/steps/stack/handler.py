@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from alma.core.events import Failure, Leftover, StepStarted
-from alma.core.operation import Operation, Reconciled, Resolver
+from alma.core.operation import Operation, Reconciled, Resolver, aside
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.validation import is_whole
 from alma.errors import BackendError, RefusedError
@@ -169,7 +169,7 @@ class StackHandler(Struct, kw_only=True):
             return StepPreview(
                 what=what_of(now), undo=undo, undoable=way != "retain", way=way, later=True
             )
-        operation = Operation(id="preview", interrupt=asyncio.Event())
+        operation = aside(asyncio.Event())
         result = await self.engine.preview(self._request(inputs, now, ""), operation)
         return StepPreview(
             what=what_of(now),
@@ -180,6 +180,7 @@ class StackHandler(Struct, kw_only=True):
             failure=result.failure,
             way=way,
             at_risk=at_risk(result, now) if way != "retain" else (),
+            warnings=result.warnings,
         )
 
     def _request(self, inputs: Mapping[str, Any], now: Checkpoint, log_dir: str) -> UpRequest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from alma.core.events import Failure
+from alma.core.events import IMPORTED, Failure
 from alma.core.operation import Difference
 from alma.pulumi.engine import Checkpoint, OperationResult
 from alma.steps.base import Way
@@ -66,6 +66,11 @@ def at_risk(foreseen: OperationResult, now: Checkpoint) -> tuple[Difference, ...
             found.append(_named(one.urn, one.id, f"`up` replaces it: {AGAIN}"))
         elif "delete" in ops:
             found.append(_named(one.urn, one.id, f"`up` deletes it: {AGAIN}"))
+    found += [
+        _named(change.urn, change.id, "its program imports it: an undo leaves it, as `up` has it")
+        for change in foreseen.resources
+        if change.op == IMPORTED
+    ]
     for urn, option in foreseen.lasting.items():
         reason = f"`up` makes it with {option}: an undo leaves it behind"
         found.append(_named(urn, "", reason))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +17,9 @@ from alma.steps.callables import call_compensation
 from alma.steps.terraform.cli import PROGRAMS, CommandResult, Terraform, UninitialisedError, clean
 from alma.steps.terraform.doubts import cut_off, lost, unresolved, unseen
 from alma.steps.terraform.state import State
-from alma.steps.terraform.taking import imported, let_go
+from alma.steps.terraform.taking import imported, let_go, to_import
 from alma.system.programs import ProgramRunner, wait_for
+from alma.system.scratch import scratch
 
 
 @dataclass(kw_only=True)
@@ -143,8 +143,8 @@ class TerraformHandler:
         foreseen = StepPreview(what=what, undo=undo, undoable=undoable, way=way, later=later)
         if inputs is None:
             return foreseen
-        with tempfile.TemporaryDirectory() as logs:
-            account = await self.terraform.plan(inputs, Path(logs, "plan"))
+        with scratch("plan") as place:
+            account = await self.terraform.plan(inputs, place / "plan")
         if account is None:
             what = f"{what}; its changes are known after `terraform init`"
             return StepPreview(what=what, undo=undo, undoable=undoable, way=way)
@@ -166,6 +166,7 @@ class TerraformHandler:
             changes=changes,
             resources=resources,
             failure=failure,
+            at_risk=to_import(account.imported) if undoable else (),
         )
 
     async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from alma.core.events import IMPORTED, Failure, Leftover
-from alma.core.operation import Operation
+from alma.core.operation import Difference, Operation
 from alma.core.run import StepStatus
 from alma.steps.base import Outcome, StepContext
 from alma.steps.terraform.cli import Terraform
 from alma.steps.terraform.state import State
 from alma.system.programs import ProgramRunner
+
+
+def to_import(planned: Mapping[str, str]) -> tuple[Difference, ...]:
+    """What an undo would leave, of a module that is only looked at."""
+    reason = "the module imports it: an undo leaves it, as `up` has it"
+    return tuple(Difference(urn=at, id=id_, reason=reason) for at, id_ in planned.items())
 
 
 def imported(step: str, status: StepStatus) -> tuple[Leftover, ...]:
