@@ -99,8 +99,20 @@ def trust_option(function: F) -> F:
 
 pass_shared = click.make_pass_decorator(Invocation, ensure=True)
 
-target_argument = click.argument("target", default="saga.py")
-run_argument = click.argument("run")
+
+def completed(what: str) -> Callable[..., Any]:
+    """How a shell completes it, by `alma.cli.completing`, which is not loaded before."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> Any:
+        from alma.cli import completing
+
+        return getattr(completing, f"complete_{what}")(context, parameter, incomplete)
+
+    return complete
+
+
+target_argument = click.argument("target", default="saga.py", shell_complete=completed("target"))
+run_argument = click.argument("run", shell_complete=completed("run"))
 
 
 accept_backend_option = click.option(

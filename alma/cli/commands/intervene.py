@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import click
 
-from alma.cli.options import Invocation, pass_shared, run_argument, shared_options, trust_option
+from alma.cli.options import (
+    Invocation,
+    completed,
+    pass_shared,
+    run_argument,
+    shared_options,
+    trust_option,
+)
 from alma.cli.output import say
 
 
 @click.command("skip")
 @run_argument
-@click.argument("step")
+@click.argument("step", shell_complete=completed("step"))
 @click.option("--reason", required=True, help="Why: it is kept in the journal, with your name.")
 @trust_option
 @shared_options

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alma.cli.options import Invocation, pass_shared, run_argument, shared_options
+from alma.cli.options import Invocation, completed, pass_shared, run_argument, shared_options
 from alma.cli.output import say
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ INTERRUPTED = 8
 
 @click.command("logs")
 @run_argument
-@click.argument("step", default="", required=False)
+@click.argument("step", default="", required=False, shell_complete=completed("step"))
 @click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until the run ends.")
 @shared_options
 @pass_shared

@@ -9,6 +9,7 @@ import click
 
 from alma.cli.options import (
     Invocation,
+    completed,
     pass_shared,
     shared_options,
     target_argument,
@@ -22,8 +23,18 @@ if TYPE_CHECKING:
 
 @click.command("restore")
 @target_argument
-@click.option("--step", metavar="NAME", help="Of which step the stack is put back.")
-@click.option("--to", metavar="RUN", help="To what it was then; without it, tell what there is.")
+@click.option(
+    "--step",
+    metavar="NAME",
+    shell_complete=completed("step"),
+    help="Of which step the stack is put back.",
+)
+@click.option(
+    "--to",
+    metavar="RUN",
+    shell_complete=completed("run"),
+    help="To what it was then; without it, tell what there is.",
+)
 @click.option("--after", is_flag=True, help="As that run left it, instead of as it found it.")
 @click.option("--preview-only", is_flag=True, help="Tell what would change, and change nothing.")
 @click.option("--accept-changes", is_flag=True, help="Even over changes by somebody else.")

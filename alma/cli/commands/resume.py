@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from alma.cli.options import (
     Invocation,
     LocalStackCommand,
+    completed,
     localstack_option,
     pass_shared,
     run_argument,
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 
 @click.command("resume", cls=LocalStackCommand)
 @run_argument
-@click.option("--target", metavar="TARGET", help="The saga's file, if not the journaled one.")
+@click.option(
+    "--target",
+    metavar="TARGET",
+    shell_complete=completed("target"),
+    help="The saga's file, if not the journaled one.",
+)
 @click.option("--accept-changes", is_flag=True, help="Go on although the saga has changed.")
 @localstack_option
 @trust_option
@@ -62,7 +68,12 @@ def resume(
 
 @click.command("rollback")
 @run_argument
-@click.option("--target", metavar="TARGET", help="The saga's file, if not the journaled one.")
+@click.option(
+    "--target",
+    metavar="TARGET",
+    shell_complete=completed("target"),
+    help="The saga's file, if not the journaled one.",
+)
 @trust_option
 @shared_options
 @pass_shared

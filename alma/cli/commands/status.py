@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alma.cli.options import Invocation, pass_shared, shared_options
+from alma.cli.options import Invocation, completed, pass_shared, shared_options
 from alma.cli.output import say, state
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("status")
-@click.argument("run", default="latest")
+@click.argument("run", default="latest", shell_complete=completed("run"))
 @shared_options
 @pass_shared
 def command(shared: Invocation, run: str) -> None:
