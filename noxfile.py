@@ -1,4 +1,4 @@
-"""Sessions: `nox` runs tests and lint; `nox -s demo` shows alma at work; `nox -l` lists all."""
+"""Sessions: `nox` runs all tests and lint; `nox -s demo` shows alma at work; `nox -l` lists all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2024.4.15"
-nox.options.sessions = ["tests", "lint"]
+nox.options.sessions = ["tests", "services", "lint"]
 # Installing again into an environment that is there already takes seconds, not a minute.
 nox.options.reuse_venv = "yes"
 
@@ -81,11 +81,11 @@ def named(requirements: Iterable[str]) -> list[str]:
     return [re.split(r"[^\w.-]", requirement)[0] for requirement in requirements]
 
 
-def run_tests(session: nox.Session) -> None:
-    """Run pytest on what is installed; arguments go to it."""
-    with_pulumi(session, *SERVICES)
+def run_tests(session: nox.Session, *chosen: str, parts: Sequence[str] = SERVICES) -> None:
+    """Run pytest on what is installed, on all tests or the chosen; arguments go to it."""
+    with_pulumi(session, *parts)
     # Most tests wait for a CLI at work: two at a time take little more than half as long.
-    session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "worksteal", *chosen, *session.posargs)
 
 
 def with_pulumi(session: nox.Session, *parts: str) -> None:
@@ -121,26 +121,35 @@ def interpreter(version: str) -> str:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests; arguments go to pytest: `nox -s tests -- -k journal -n 0`."""
+    """Run the tests that need no service; arguments go to pytest: `-- -k journal -n 0`."""
     install(session, "tests")
-    run_tests(session)
+    run_tests(session, "-m", "not services", parts=())
+
+
+@nox.session
+def services(session: nox.Session) -> None:
+    """Run the tests over LocalStack, Docker, Kubernetes and Terraform; arguments go to pytest."""
+    install(session, "tests")
+    run_tests(session, "-m", "services")
 
 
 @nox.session(name="tests-3.12", python=interpreter("3.12"))
 def tests_on_312(session: nox.Session) -> None:
-    """Run the tests on Python 3.12."""
-    tests(session)
+    """Run all tests on Python 3.12."""
+    install(session, "tests")
+    run_tests(session)
 
 
 @nox.session(name="tests-3.13", python=interpreter("3.13"))
 def tests_on_313(session: nox.Session) -> None:
-    """Run the tests on Python 3.13."""
-    tests(session)
+    """Run all tests on Python 3.13."""
+    install(session, "tests")
+    run_tests(session)
 
 
 @nox.session
 def newest(session: nox.Session) -> None:
-    """Run the tests on the newest of everything, the Pulumi CLI included."""
+    """Run all tests on the newest of everything, the Pulumi CLI included."""
     install_resolved(session)
     session.env["ALMA_TOOLCHAIN_PULUMI"] = "newest"
     run_tests(session)
@@ -148,7 +157,7 @@ def newest(session: nox.Session) -> None:
 
 @nox.session(python=interpreter("3.11"))
 def oldest(session: nox.Session) -> None:
-    """Run the tests on the oldest Python and libraries that pyproject.toml lets in."""
+    """Run all tests on the oldest Python and libraries that pyproject.toml lets in."""
     session.install(UV)
     bounds = Path(session.create_tmp(), "oldest.txt")
     how = ("--quiet", "--resolution", "lowest-direct", "--all-extras", "--python-version", "3.11")

@@ -11,8 +11,12 @@ import pytest
 
 from alma.pulumi.cli import find_cli
 from alma.system.files import make_directory
+from tests import hypotheses
 from tests.pulumi_command import install
 from tests.vault import vault
+
+# Before a test's module is loaded: its settings start from the profile of that moment.
+hypotheses.choose()
 
 pytest_plugins = ["tests.providers.plugin", "tests.services.plugin"]
 

@@ -74,3 +74,45 @@ def test_a_background_job_of_a_shell_can_send_its_signals(tmp_path: Path) -> Non
         check=False,
     )
     assert run.returncode == 0, run.stdout
+
+
+DRAWING = """\
+import importlib, os, pathlib
+from hypothesis import given, settings, strategies
+
+if name := os.environ.get("MORE"):
+    importlib.import_module(name)
+drawn = []
+
+@settings(max_examples=60)
+@given(strategies.integers(), strategies.text())
+def test_draws(number, text):
+    drawn.append((number, text))
+
+def test_told():
+    pathlib.Path(os.environ["TOLD"]).write_text(repr(drawn))
+"""
+
+
+def test_each_run_judges_the_same_cases_unless_fresh_ones_are_asked_for(tmp_path: Path) -> None:
+    """Whatever modules other tests have loaded, whose constants Hypothesis would try too."""
+    (tmp_path / "test_drawing.py").write_text(DRAWING)
+    constants = ", ".join(str(number) for number in range(10**6, 10**6 + 500))
+    (tmp_path / "more.py").write_text(f"NUMBERS = ({constants})\n")
+    pytest = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+
+    def drawn(**environment: str) -> str:
+        told = tmp_path / "told"
+        path = os.pathsep.join((str(ROOT), str(tmp_path)))
+        subprocess.run(
+            [*pytest, "--rootdir", ".", "test_drawing.py"],
+            cwd=tmp_path,
+            env={"PATH": str(tmp_path), "PYTHONPATH": path, "TOLD": str(told), **environment},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        return told.read_text()
+
+    first = drawn()
+    assert drawn(MORE="more") == first
+    assert drawn(ALMA_TESTS_FRESH="1") != first

@@ -111,6 +111,7 @@ async def test_a_dead_holders_lock_in_a_bucket_goes_only_where_the_journal_knows
         await engine.close()
 
 
+@pytest.mark.services
 def test_a_run_that_was_killed_over_postgres_is_undone(directory: Path, database: str) -> None:
     """Doctor names the lock, and the password is nowhere."""
     gate = directory / "gate"

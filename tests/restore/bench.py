@@ -30,6 +30,7 @@ from alma.pulumi.checkpoint import SECRET_SIGNATURE
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.messages import Report
 from alma.pulumi.supervisor import Supervisor
+from tests import hypotheses
 from tests.pulumi.conftest import Place
 from tests.restore.conftest import Lab, described, differing
 from tests.restore.deployments import Deployment, cases, program_of
@@ -226,6 +227,7 @@ def run_volume(base: int, count: int, seconds: float | None = None) -> Volume:
 
 def main() -> int:
     """Run the volume, or one seed again."""
+    hypotheses.seeds_alone_count()
     parser = argparse.ArgumentParser(prog="python -m tests.restore.bench")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cases", type=int, default=CHUNK)

@@ -20,12 +20,16 @@ from tests.services.localstack import LocalStack
 from tests.services.process import ServiceError
 from tests.services.proxy import Proxy
 
+SERVICES = ("localstack", "docker_daemon", "kubernetes_api", "tofu")
+"""The fixtures below that are services: `nox -s services` runs the tests that ask for one."""
+
 RUN = pytest.StashKey[obtain.Run]()
 # As it was before any test: a test's own home directory has no cache, its PATH other programs.
 ENVIRONMENT = pytest.StashKey[Mapping[str, str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "services: asks for a real service")
     given = getattr(config, "workerinput", {}).get("services")
     config.stash[RUN] = obtain.Run(*given) if given else obtain.Run.of_this_process()
     config.stash[ENVIRONMENT] = dict(os.environ)
@@ -41,6 +45,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     run = config.stash.get(RUN, None)
     if run is not None and run.holder == os.getpid():
         obtain.end(run)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for a service, before `-m` chooses by the marks."""
+    for item in items:
+        if not set(SERVICES).isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.services)
 
 
 def service(config: pytest.Config, name: str) -> dict[str, str]:

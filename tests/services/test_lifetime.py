@@ -19,7 +19,8 @@ from tests.services.plugin import ENVIRONMENT
 from tests.services.process import ServiceError, started
 from tests.toolchain.fakes import executable
 
-pytestmark = pytest.mark.timeout(300)
+# The services are asked for in a pytest within the test.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.services]
 
 # In a pytest of its own. What it says of its services is there once it is whole.
 INNER = """\

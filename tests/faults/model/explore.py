@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from tests import hypotheses
 from tests.faults.model.case import Case, Turn
 from tests.faults.model.cases import cases
 from tests.faults.model.play import play
@@ -90,6 +91,7 @@ def _chunk(found: Exploration, number: int, count: int) -> None:
 
 def main() -> int:
     """Print what was found."""
+    hypotheses.seeds_alone_count()
     parser = argparse.ArgumentParser(prog="python -m tests.faults.model.explore")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cases", type=int, default=2000)

@@ -12,7 +12,7 @@ from tests.faults.model.cases import cases
 from tests.faults.model.play import play
 
 SEED = int(os.environ.get("ALMA_FAULTS_SEED", "1"))
-CASES = int(os.environ.get("ALMA_FAULTS_CASES", "1000"))
+CASES = int(os.environ.get("ALMA_FAULTS_CASES", "200"))
 SHRINK = os.environ.get("ALMA_FAULTS_SHRINK", "1") == "1"
 CHUNK = 250
 """Cases to a test: what Hypothesis remembers of a test grows with it."""

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.stub.volume import run_volume
 
 SEED = int(os.environ.get("ALMA_FAULTS_SEED", "1"))
-KILLS = int(os.environ.get("ALMA_FAULTS_REAL", "10"))
+KILLS = int(os.environ.get("ALMA_FAULTS_REAL", "4"))
 
 
 @pytest.mark.timeout(3600)
