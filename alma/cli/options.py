@@ -30,6 +30,10 @@ class Invocation:
         self.json = json
         self.debug = debug
         self.stream = stream or sys.stdout
+        self.parameters: dict[str, str] = {}
+        self.parameter_files: tuple[str, ...] = ()
+        self.stack = ""
+        self.organization = ""
 
     @property
     def journal_path(self) -> Path:
@@ -111,7 +115,6 @@ def completed(what: str) -> Callable[..., Any]:
     return complete
 
 
-target_argument = click.argument("target", default="saga.py", shell_complete=completed("target"))
 run_argument = click.argument("run", shell_complete=completed("run"))
 
 

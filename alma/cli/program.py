@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "skip": "intervene:skip",
     "abandon": "intervene:abandon",
     "graph": "graph:command",
+    "params": "params:command",
     "verify": "verify:command",
     "prune": "prune:command",
     "rekey": "rekey:command",

@@ -129,11 +129,13 @@ class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     on_failure: FailurePolicy = "compensate"
     aws: LocalStack | None = None
     """Where AWS steps go; None: where the provider's own configuration says."""
+    organization: str = ""
+    """Of Pulumi Cloud; empty: whichever the backend takes a stack without one for."""
 
     @property
     def target(self) -> str:
         """What a lease is taken on: two sagas with one target must not run at once."""
-        return f"{self.saga}/{self.stack}"
+        return target_of(self.saga, self.organization, self.stack)
 
     @property
     def digest(self) -> str:
@@ -197,6 +199,11 @@ class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     def from_json(cls, data: Mapping[str, Any]) -> Definition:
         """The inverse of `to_json`; `ValueError` for an unknown or mistyped field, by its path."""
         return msgspec.convert(data, cls)
+
+
+def target_of(saga: str, organization: str, stack: str) -> str:
+    """As Pulumi has it, with the saga in the place of the project: `acme/shop/dev`, `shop/dev`."""
+    return "/".join(filter(None, (organization, saga, stack)))
 
 
 def check_dag(definition: Definition) -> None:

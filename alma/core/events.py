@@ -79,6 +79,10 @@ class RunCreated(Event, frozen=True, kw_only=True, gc=False):
     """The secrets that the saga was given, under the journal's key, if it has any."""
     notes: tuple[str, ...] | UnsetType = UNSET
     """What was seen before the first step that who reads of the run should know."""
+    parameters: Mapping[str, Any] | UnsetType = UNSET
+    """What its saga's function was called with, masked; `sealed` has what the masks hide."""
+    overrides: Mapping[str, str] | UnsetType = UNSET
+    """What was said over what the saga's file says of itself: `stack`, `organization`."""
     step: str = ""
 
 

@@ -36,6 +36,17 @@ def without_credentials(text: str) -> str:
     return _TELLING_KEYS.sub(rf"\1{MASK}", _USER_INFO.sub(rf"\1:{MASK}@", text))
 
 
+def credentials_masked(tree: Any) -> Any:
+    """The JSON-like tree with passwords and keys in its URLs masked."""
+    if isinstance(tree, str):
+        return without_credentials(tree)
+    if isinstance(tree, Mapping):
+        return {key: credentials_masked(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [credentials_masked(value) for value in tree]
+    return tree
+
+
 def shortened(text: str) -> str:
     """Of a long text the beginning, up to a blank: half a word could be half a secret."""
     if len(text) <= LONGEST:

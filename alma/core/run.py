@@ -152,6 +152,9 @@ class RunStatus(Struct, kw_only=True):
     """restore runs only: digest of the deployment that is brought back."""
     sealed: str = ""
     """The secrets that its saga was given: see `RunCreated`."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Masked: what its saga's function was called with; and what was said over its file."""
+    overrides: Mapping[str, str] = field(default_factory=dict)
     python: str = ""
     """The version that it was started under; empty if unknown."""
     localstack: str = ""

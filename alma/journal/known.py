@@ -7,11 +7,12 @@ from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from alma.core.definition import Definition
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.core.secret import Secret
-from alma.core.validation import unknown_as_secret
+from alma.core.validation import is_whole, unknown_as_secret
 from alma.errors import AuthenticationError
 from alma.journal import Journal
 from alma.journal.reading import load_run
@@ -69,28 +70,43 @@ def known_of_earlier_runs(journal: Journal, definition: Definition) -> Known:
 
 
 class Given(Struct, frozen=True, kw_only=True):
-    """What a saga was given that is secret: `settings` by step, for an undo without its file."""
+    """What a saga was given that is secret: `settings` by step, for an undo without its file.
+
+    `parameters` are all that its function was called with, where a mask stands in one of them.
+    """
 
     secrets: list[Secret] = field(default_factory=list)
     settings: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
 
     def and_before(self, before: Given) -> Given:
         """With the secrets that were given before, if any are now: they are still in the world."""
         if not self.secrets and not self.settings:
             return self
+        parameters = self.parameters or before.parameters
         old = [secret for secret in before.secrets if secret not in self.secrets]
-        return Given(secrets=[*self.secrets, *old], settings=self.settings)
+        return Given(secrets=[*self.secrets, *old], settings=self.settings, parameters=parameters)
 
     def seal(self, journal: Journal) -> str:
         """For RunCreated and RunResumed; empty where there is nothing secret."""
-        if not self.secrets and not self.settings:
+        if not self.secrets and not self.settings and not self.parameters:
             return ""
-        return journal.keys.seal({"secrets": self.secrets, "settings": self.settings})
+        return journal.keys.seal(asdict(self))
 
 
 def given(journal: Journal, run: RunStatus) -> Given:
     """What the run's saga was given. Raises AuthenticationError without the key."""
     return Given(**journal.keys.unseal(run.sealed)) if run.sealed else Given()
+
+
+def parameters_of(journal: Journal, run: RunStatus) -> Mapping[str, Any]:
+    """What the function of the run's saga was called with, to call it so again.
+
+    Raises AuthenticationError without the key that opens what is masked in it.
+    """
+    if is_whole(run.parameters):
+        return run.parameters
+    return given(journal, run).parameters or run.parameters
 
 
 def secrets_of_earlier_runs(journal: Journal, target: str) -> list[Any]:

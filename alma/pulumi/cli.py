@@ -163,7 +163,7 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
 
     async def export(self, ref: StackRef) -> Checkpoint:
         """`pulumi stack export`, secrets still encrypted."""
-        code, out, err = await self._run(ref, "stack", "export", "--stack", ref.stack)
+        code, out, err = await self._run(ref, "stack", "export", "--stack", ref.qualified)
         if code == _NOT_FOUND or "no stack named" in err:
             return Checkpoint(exists=False)
         if code != 0:
@@ -172,7 +172,7 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
 
     async def deployment(self, ref: StackRef, *, show_secrets: bool) -> dict[str, Any] | None:
         """The same as a document; secrets in plaintext come through a pipe, into memory only."""
-        arguments = ["stack", "export", "--stack", ref.stack]
+        arguments = ["stack", "export", "--stack", ref.qualified]
         if show_secrets:
             arguments.append("--show-secrets")
         code, out, err = await self._run(ref, *arguments)
@@ -188,7 +188,7 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
 
     async def replace(self, ref: StackRef, document: Mapping[str, Any]) -> None:
         """`stack import` of a document, whose secrets are still encrypted."""
-        arguments = ("stack", "import", "--stack", ref.stack)
+        arguments = ("stack", "import", "--stack", ref.qualified)
         code, _, err = await self._run(ref, *arguments, told=json.dumps(document))
         if code != 0:
             raise _error(err)
@@ -203,7 +203,7 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
 
     async def outputs(self, ref: StackRef) -> Mapping[str, Any]:
         """`pulumi stack output` with secrets in plaintext: through a pipe, into memory only."""
-        arguments = ("stack", "output", "--json", "--show-secrets", "--stack", ref.stack)
+        arguments = ("stack", "output", "--json", "--show-secrets", "--stack", ref.qualified)
         code, out, err = await self._run(ref, *arguments)
         if code != 0:
             raise _error(err)
@@ -225,7 +225,7 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
         A stack cannot be given the name that it has, which the backend finds out under the lock:
         so it is asked for that, and changes nothing.
         """
-        code, _, err = await self._run(ref, "stack", "rename", ref.stack, "--stack", ref.stack)
+        code, _, err = await self._run(ref, "stack", "rename", ref.stack, "--stack", ref.qualified)
         if "the stack is currently locked by" in err:
             return err
         if code in (0, _NOT_FOUND) or "no stack named" in err or "already exists" in err:
@@ -234,7 +234,7 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
 
     async def cancel(self, ref: StackRef) -> None:
         """Remove all locks on the stack, whoever holds them: `pulumi cancel` stops nobody."""
-        code, _, err = await self._run(ref, "cancel", "--yes", "--stack", ref.stack)
+        code, _, err = await self._run(ref, "cancel", "--yes", "--stack", ref.qualified)
         if code != 0:
             raise _error(err)
 

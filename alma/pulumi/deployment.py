@@ -197,7 +197,8 @@ async def open_kept(
         write_state(place, ref, document)
         environment = {**reader.environment, "PULUMI_BACKEND_URL": place.as_uri()}
         elsewhere = replace(reader, environment=environment)
-        found = await elsewhere.deployment(ref, show_secrets=True)
+        alone = replace(ref, organization="")
+        found = await elsewhere.deployment(alone, show_secrets=True)
     if found is None:
         raise BackendError(f"The snapshot of {ref.project}/{ref.stack} cannot be opened.")
     opened: dict[str, Any] = found["deployment"]

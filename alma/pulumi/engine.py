@@ -35,6 +35,7 @@ class StackRef(Struct, frozen=True, kw_only=True):
     """One Pulumi stack. `work_dir` is the user's project directory, or empty: inline program.
 
     `backend` is the absolute URL of a backend of its own; empty: the one of the whole run.
+    `organization` is whose it is in Pulumi Cloud; empty: as the backend has it.
 
     The last guard before a name reaches the CLI, where `--help` and `..` would be obeyed: raises
     `DefinitionError` for a project or stack name that no process may be given.
@@ -45,10 +46,20 @@ class StackRef(Struct, frozen=True, kw_only=True):
     work_dir: str = ""
     options: WorkspaceOptions = field(default_factory=WorkspaceOptions)
     backend: str = ""
+    organization: str = ""
 
     def __post_init__(self) -> None:
         check_name("project", self.project)
         check_name("stack", self.stack)
+        if self.organization:
+            check_name("organization", self.organization)
+
+    @property
+    def qualified(self) -> str:
+        """As the CLI is given it: `organization/project/stack`, or the stack's name alone."""
+        if not self.organization:
+            return self.stack
+        return f"{self.organization}/{self.project}/{self.stack}"
 
 
 class Resource(Struct, frozen=True, kw_only=True):

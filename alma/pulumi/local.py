@@ -100,7 +100,7 @@ class PulumiEngine:
     async def _remember_passphrase(self, task: Task, backend: Backend) -> None:
         """Of the first new stack, while others come up: it saves the next run a CLI process."""
         if backend.root is not None and not backend.has_own_state:
-            ref = StackRef(project=task.project, stack=task.stack)
+            ref = StackRef(project=task.project, stack=task.stack, organization=task.organization)
             salt = await asyncio.to_thread(checkpoints.passphrase_salt, backend.root, ref)
             if salt:
                 word = backend.passphrase(task.environment)
@@ -176,6 +176,7 @@ class PulumiEngine:
                 task,
                 directory=str(place / "project"),
                 environment=environment,
+                organization=task.organization if exists else "",  # files know none
                 create=not exists,
             )
             return await perform(self._workers, task, operation, None)
@@ -330,7 +331,9 @@ class PulumiEngine:
             write_state(place, ref, document)
             environment = {**task.environment, "PULUMI_BACKEND_URL": place.as_uri()}
             directory = str(place / "project")
-            task = structs.replace(task, directory=directory, environment=environment)
+            task = structs.replace(
+                task, directory=directory, environment=environment, organization=""
+            )
             return await perform(self._workers, task, operation, None)
 
     async def _perform(self, task: Task, operation: Operation, ref: StackRef) -> OperationResult:

@@ -43,6 +43,7 @@ class Task(Struct, frozen=True, kw_only=True, tag="task"):
     cli_version: str
     directory: str
     project_dir: str
+    organization: str = ""
     options: WorkspaceOptions = field(default_factory=WorkspaceOptions)
     log_dir: str
     cwd: str

@@ -98,7 +98,7 @@ async def _paused(tried: int, operation: Operation) -> bool:
 
 async def _settled(task: Task, report: Report, seen: list[Process], locks: Locks | None) -> Report:
     """After a CLI was killed: its plugins come to rest and its lock goes, or nobody's does."""
-    ref = StackRef(project=task.project, stack=task.stack)
+    ref = StackRef(project=task.project, stack=task.stack, organization=task.organization)
     try:
         found = (await Reconciliation(ref, task.operation, tuple(seen), locks).run()).found
     except AlmaError as error:

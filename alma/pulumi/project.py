@@ -36,7 +36,8 @@ def directory_of(ref: StackRef, backend_url: str, environ: Mapping[str, str]) ->
     """
     home = environ.get("XDG_STATE_HOME") or f"{environ.get('HOME', '/var/lib')}/.local/state"
     require_own(Path(home), "alma")
-    digest = hashlib.sha256(backend_url.encode()).hexdigest()[:12]
+    place = f"{backend_url} {ref.organization}" if ref.organization else backend_url
+    digest = hashlib.sha256(place.encode()).hexdigest()[:12]
     return Path(home) / "alma" / "work" / f"{ref.project}-{digest}"
 
 

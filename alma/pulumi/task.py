@@ -108,6 +108,7 @@ def build_task(
         operation=operation,
         project=ref.project,
         stack=ref.stack,
+        organization=ref.organization,
         cli=cli.path,
         cli_version=cli.version,
         directory=str(directory_of(ref, backend.url, environ)),

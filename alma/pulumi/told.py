@@ -71,4 +71,4 @@ def hidden(opened: Mapping[str, Any]) -> list[Secret]:
 
 
 def _ref(task: Task) -> StackRef:
-    return StackRef(project=task.project, stack=task.stack)
+    return StackRef(project=task.project, stack=task.stack, organization=task.organization)

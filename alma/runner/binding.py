@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
 
 from alma.core.definition import Definition, LocalStack
-from alma.core.redaction import Redactor
+from alma.core.redaction import Redactor, credentials_masked
 from alma.core.run import RunStatus
+from alma.core.secret import mask, secrets_in
 from alma.errors import DefinitionError
 from alma.journal.known import Given
 from alma.runner.directory import followed
@@ -22,6 +25,7 @@ from alma.steps.base import Session, SessionOptions, StepHandler
 from alma.steps.registry import UnknownKindError, find_kind, rebind, sees_alone
 from alma.steps.unbound import UnboundHandler
 from alma.steps.values import with_secrets, without_secrets
+from alma.system.environment import secrets_in_environment
 
 Sessions = Mapping[str, Session]
 """By kind: what all steps of that kind share."""
@@ -35,6 +39,9 @@ class BoundSaga(Struct, frozen=True, kw_only=True):
     redactor: Redactor
     given: Given = field(default_factory=Given)
     """What of the definition the journal keeps sealed."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    """As of `Saga`; the parameters masked."""
 
 
 def define(saga: Saga, aws: LocalStack | None) -> Definition:
@@ -104,7 +111,12 @@ def noted(sessions: Sessions) -> tuple[str, ...] | UnsetType:
 
 def bind_saga(saga: Saga, definition: Definition, sessions: Sessions) -> BoundSaga:
     """Handlers of the steps that the definition has. Raises DefinitionError for what cannot run."""
-    given = Given(secrets=[secret for each in saga.steps for secret in each.secrets()])
+    given = Given(
+        secrets=[
+            *secrets_in(saga.parameters),
+            *(secret for each in saga.steps for secret in each.secrets()),
+        ]
+    )
     redactor = Redactor()
     redactor.learn(given.secrets)
     adapters, steps = {}, []
@@ -120,7 +132,24 @@ def bind_saga(saga: Saga, definition: Definition, sessions: Sessions) -> BoundSa
         adapters[step.name] = adapter
         steps.append(replace(step, digest=digest, settings=settings))
     definition = replace(definition, steps=tuple(steps))
-    return BoundSaga(definition=definition, adapters=adapters, redactor=redactor, given=given)
+    shown = shown_parameters(saga.parameters, redactor)
+    if shown != saga.parameters:
+        given.parameters.update(saga.parameters)
+    return BoundSaga(
+        definition=definition,
+        adapters=adapters,
+        redactor=redactor,
+        given=given,
+        parameters=shown,
+        overrides=saga.overrides,
+    )
+
+
+def shown_parameters(parameters: Mapping[str, Any], redact: Redactor) -> dict[str, Any]:
+    """As anybody may see them: a password in a URL is masked as well."""
+    redact.learn(secrets_in_environment(os.environ))
+    shown: dict[str, Any] = credentials_masked(redact.clean(mask(parameters)))
+    return shown
 
 
 def bind_journaled(

@@ -82,7 +82,7 @@ def refuse_another_journal(saga: Saga, settings: Settings) -> None:
     if settings.journal is not None or not saga.file:
         return
     beside = Path(saga.file).resolve().parent / DEFAULT_JOURNAL
-    target = f"{saga.name}/{saga.stack}"
+    target = saga.target
     if beside == settings.journal_path.resolve() or not beside.is_file():
         return
     with suppress(AlmaError), settings.open_journal(settings.journal_path, write=False) as reader:

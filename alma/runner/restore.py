@@ -134,6 +134,8 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
                     moment=f"{plan.point.moment} {plan.point.run}",
                     versions={**settings.versions, **facts},
                     sealed=prepared.given.seal(journal) or UNSET,
+                    parameters=prepared.parameters or UNSET,
+                    overrides=prepared.overrides or UNSET,
                 )
                 run = fold([journal.create_run(run_id, created, lease)])
                 return await execute_run(run, journal, lease, prepared, settings, Known())

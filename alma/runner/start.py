@@ -156,6 +156,8 @@ async def _start(
                     directory=followed(last if follow else None),
                     versions={**settings.versions, **facts},
                     sealed=prepared.given.seal(journal) or UNSET,
+                    parameters=prepared.parameters or UNSET,
+                    overrides=prepared.overrides or UNSET,
                     notes=noted(sessions),
                 )
                 run = fold([journal.create_run(run_id, created, lease)])
@@ -164,7 +166,7 @@ async def _start(
 
 def last_run(saga: Saga, settings: Settings) -> tuple[RunStatus | None, bool]:
     """The newest run of the saga, and whether somebody is at work on it."""
-    target = f"{saga.name}/{saga.stack}"
+    target = saga.target
     with settings.open(write=False) as reader:
         return newest_run(reader, target), reader.is_held(target)
 

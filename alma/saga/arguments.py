@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
-from alma.core.validation import check_name
+from alma.core.definition import LocalStack
+from alma.core.validation import check_choice, check_name
 from alma.errors import DefinitionError
 from alma.steps.action import check_callables
-from alma.steps.step import StepOptions
+from alma.steps.step import Step, StepOptions
 
 
 class RunOptions(TypedDict, total=False):
@@ -70,6 +71,31 @@ def called_in(file: str) -> str:
         return "saga"
     path = Path(file)
     return path.parent.name if path.stem in {"__init__", "__main__"} else path.stem
+
+
+def check_settings(name: str, parallelism: object, on_failure: object, aws: object) -> None:
+    """What a saga is given besides its names; DefinitionError for what cannot be."""
+    if type(parallelism) is not int or parallelism < 1:
+        raise DefinitionError(
+            f'Saga "{name}": parallelism must be a whole number of at least 1, not {parallelism!r}.'
+        )
+    check_choice(f'Saga "{name}": on_failure', on_failure, ("compensate", "stop"))
+    if aws is not None and not isinstance(aws, LocalStack):
+        raise DefinitionError(
+            f'Saga "{name}": aws must be a LocalStack, not {aws!r}.',
+            hint='Write aws=LocalStack("http://localhost:4566").',
+        )
+
+
+def claim(step: Step, owned: dict[tuple[str, str], str]) -> None:
+    """Note what the step alone may work on; DefinitionError where another one has it already."""
+    for what in step.owns:
+        if other := owned.get(what):
+            # Two steps over one stack would undo each other's work.
+            raise DefinitionError(
+                f'Steps "{other}" and "{step.name}" are the same {what[0]} "{what[1]}".'
+            )
+    owned.update(dict.fromkeys(step.owns, step.name))
 
 
 def checked_url(backend: str | None) -> str:

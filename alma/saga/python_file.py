@@ -8,16 +8,19 @@ same: while a file is being loaded, a run is not started but its saga handed ove
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import stat
 import sys
 import traceback
+from collections.abc import Callable
 from contextvars import ContextVar
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Final
+from typing import Any, Final
 
+from alma.core.redaction import Redactor
 from alma.core.search_path import python_first
 from alma.errors import AlmaError, DefinitionError
 from alma.saga.arguments import place_of
@@ -47,6 +50,36 @@ def capture_if_loading(saga: Saga) -> None:
     if handed is not None:
         handed.append(saga)
         raise SagaCaptured
+
+
+def call_for_saga(
+    where: str, function: Callable[..., Any], call: Callable[[], Any], redact: Redactor
+) -> Saga:
+    """The saga that `call` of a function returns, or that it would run itself.
+
+    DefinitionError, without secrets, for what it raises.
+    """
+    handed: list[Saga] = []
+    token = _handed.set(handed)
+    try:
+        made = call()
+    except SagaCaptured:
+        return handed[0]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        told = _told(where, Path(code.co_filename if code else ""), error)
+        raise DefinitionError(redact(told.message), hint=redact(told.hint)) from error
+    finally:
+        _handed.reset(token)
+    if not isinstance(made, Saga):
+        raise DefinitionError(
+            f"{where} returned {'nothing' if made is None else f'a {type(made).__name__}'}, "
+            "no Saga.",
+            hint="A function that is to be run makes a Saga and returns it.",
+        )
+    return made
 
 
 def load_file(where: str) -> tuple[ModuleType, Saga | None]:

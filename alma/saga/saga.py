@@ -7,11 +7,21 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
-from alma.core.definition import Definition, FailurePolicy, LocalStack, check_dag
+from alma.core.definition import Definition, FailurePolicy, LocalStack, check_dag, target_of
 from alma.core.operation import Resolver
-from alma.core.validation import check_choice, check_name
+from alma.core.validation import check_name
 from alma.errors import DefinitionError
-from alma.saga.arguments import RunOptions, called_in, checked_url, chosen, made_in, pair_of
+from alma.saga.arguments import (
+    RunOptions,
+    called_in,
+    check_settings,
+    checked_url,
+    chosen,
+    claim,
+    made_in,
+    pair_of,
+)
+from alma.saga.overrides import placed
 from alma.steps.action import ActionStep
 from alma.steps.stack.options import LocalWorkspaceOptions, Workspace
 from alma.steps.stack.step import StackCompensation, StackStep
@@ -38,6 +48,7 @@ class Saga:
     started) or "stop" (leave it all as it is, to look at). `backend` is the URL of Pulumi's state,
     for stacks whose project does not say its own (docs/backends.md). With `aws=LocalStack(...)` AWS
     steps go there; what a step, its project or its program says itself of the AWS provider wins.
+    `organization` is Pulumi Cloud's: the stacks are `organization/project/stack`.
 
     Raises DefinitionError, here and in every `add_*`, for what can be seen to be wrong.
     """
@@ -51,21 +62,12 @@ class Saga:
         on_failure: FailurePolicy = "compensate",
         aws: LocalStack | None = None,
         backend: str | None = None,
+        organization: str | None = None,
     ) -> None:
         self.file = made_in(sys._getframe(1).f_globals)  # noqa: SLF001 - `inspect` is 10 ms
         self.name = check_name("saga", called_in(self.file) if name is None else name)
-        self.stack = check_name("stack", stack)
-        if type(parallelism) is not int or parallelism < 1:
-            raise DefinitionError(
-                f'Saga "{name}": parallelism must be a whole number of at least 1, '
-                f"not {parallelism!r}."
-            )
-        check_choice(f'Saga "{name}": on_failure', on_failure, ("compensate", "stop"))
-        if aws is not None and not isinstance(aws, LocalStack):
-            raise DefinitionError(
-                f'Saga "{self.name}": aws must be a LocalStack, not {aws!r}.',
-                hint='Write aws=LocalStack("http://localhost:4566").',
-            )
+        self.stack, self.organization = placed(stack, organization)
+        check_settings(self.name, parallelism, on_failure, aws)
         self.parallelism = parallelism
         self.aws = aws
         self.backend = checked_url(backend)
@@ -75,6 +77,15 @@ class Saga:
         self._frozen = False
         self.digests: dict[str, str] = {}
         """Of what each step does, as it was when the saga first ran; by step name."""
+        self.parameters: Mapping[str, Any] = {}
+        self.overrides: Mapping[str, str] = {}
+        """Of a command line: what its function was called with (JSON and `Secret`s), and what goes
+        before what its file says (`stack`, `organization`)."""
+
+    @property
+    def target(self) -> str:
+        """What its runs are runs of: see `Definition.target`."""
+        return target_of(self.name, self.organization, self.stack)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -91,14 +102,8 @@ class Saga:
             )
         if step.name in self._steps:
             raise DefinitionError(f'Saga "{self.name}" has two steps named "{step.name}".')
-        for what, which in step.owns:
-            if other := self._owned.get((what, which)):
-                # Two steps over one stack would undo each other's work.
-                raise DefinitionError(
-                    f'Steps "{other}" and "{step.name}" are the same {what} "{which}".'
-                )
+        claim(step, self._owned)
         step.join(self)
-        self._owned.update(dict.fromkeys(step.owns, step.name))
         self._steps[step.name] = step
         return step
 
@@ -121,10 +126,10 @@ class Saga:
         The `project` is named `<saga>-<step>`, or as its Pulumi.yaml says.
         `inputs` and `config` become the stack's config: outputs of other steps, JSON values or
         `Secret`s. A callable `compensation` is called before the stack's destroy, to drain or
-        to empty; "retain" leaves the stack as it is and names it as a leftover. The `resolver`
-        says what became of a create that was cut off (see `PendingCreate`). `existed` is called
-        before the first create, with nothing or a `Context`, and returns the ids or ARNs that are
-        there already: what the stack takes over of them, an undo leaves. `opts` are
+        empty; "retain" leaves the stack as it is and names it as a leftover. The `resolver` says
+        what became of a create that was cut off (see `PendingCreate`). `existed` is called before
+        the first create, with nothing or a `Context`, and returns the ids or ARNs that are there
+        already: what the stack takes over of them, an undo leaves. `opts` are
         `LocalWorkspaceOptions` of `pulumi.automation`; docs/automation-api.md says what of them
         fits. The other options are those of every step: see `StepOptions`.
         """
@@ -209,7 +214,6 @@ class Saga:
         """Add a Terraform root module: applied as it is, with its own backend.
 
         `workspace` is made where there is none; without one it is the directory's selected one.
-
         `variables` and `inputs` become its variables; its outputs are the step's, a sensitive
         one a `Secret`. `program` is the CLI: a name or a path, else `ALMA_TERRAFORM`, else
         terraform or tofu, whichever is on PATH. Resources that the state held before the run are
@@ -305,14 +309,12 @@ class Saga:
         """
         if not self._steps:
             raise DefinitionError(f'Saga "{self.name}" has no steps.')
-        previous: str | None = None
-        steps = []
-        for step in self._steps.values():
-            steps.append(step.define(previous))
-            previous = step.name
+        before = (None, *self._steps)
+        steps = (step.define(name) for name, step in zip(before, self.steps, strict=False))
         definition = Definition(
             saga=self.name,
             stack=self.stack,
+            organization=self.organization,
             steps=tuple(steps),
             parallelism=self.parallelism,
             on_failure=self.on_failure,
@@ -322,7 +324,7 @@ class Saga:
         return definition
 
     def freeze(self) -> None:
-        """From here on steps can no longer be added: a run has started."""
+        """No more steps can be added: a run has started."""
         self._frozen = True
 
     async def execute(self, **options: Unpack[RunOptions]) -> Result:

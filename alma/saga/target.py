@@ -9,6 +9,16 @@ from msgspec import Struct
 
 from alma.errors import DefinitionError
 from alma.saga.arguments import place_of
+from alma.saga.given_values import Arguments
+from alma.saga.making import make_saga
+from alma.saga.overrides import overriding
+from alma.saga.parameters import (
+    Making,
+    Parameter,
+    check_making,
+    makes_a_saga,
+    parameters_of,
+)
 from alma.saga.python_file import load_file, load_module
 from alma.saga.saga import Saga
 
@@ -24,21 +34,66 @@ class LoadedSaga(Struct, frozen=True, kw_only=True):
     modules: tuple[ModuleType, ...]
 
 
-def load_saga(target: str, *, wanted: str = "") -> LoadedSaga:
+class Target(Struct, frozen=True, kw_only=True):
+    """What a TARGET means, its file executed: a saga, or a function that makes one."""
+
+    name: str
+    """By which an error calls it: `shop in infra.py`."""
+    origin: str
+    modules: tuple[ModuleType, ...]
+    saga: Saga | None = None
+    function: Making | None = None
+    parameters: tuple[Parameter, ...] = ()
+
+    def load(self, arguments: Arguments | None = None) -> LoadedSaga:
+        """The saga; DefinitionError where its function is not given what it takes."""
+        arguments = arguments or Arguments()
+        if self.function is None:
+            assert self.saga is not None  # noqa: S101 - it is one of the two
+            if arguments.names_any:
+                raise DefinitionError(
+                    f"{self.name} is a Saga, and takes no parameters.",
+                    hint="A function that returns a Saga takes them: def shop(region: str) -> Saga",
+                )
+            saga = self.saga
+        else:
+            saga = make_saga(self.name, self.function, self.parameters, arguments)
+        saga.overrides = arguments.overrides
+        return LoadedSaga(saga=saga, origin=self.origin, modules=self.modules)
+
+
+def load_saga(target: str, arguments: Arguments | None = None, *, wanted: str = "") -> LoadedSaga:
     """The saga that TARGET means; DefinitionError, in one sentence, where there is none.
 
-    `wanted` is which one of several in a file, as saga and stack ("shop/dev").
+    `wanted` is which one of several in a file, as `Saga.target` has it ("shop/dev").
     """
+    return open_target(target, arguments, wanted=wanted).load(arguments)
+
+
+def open_target(target: str, arguments: Arguments | None = None, *, wanted: str = "") -> Target:
+    """What TARGET means; a function is not called. Raises as `load_saga` does."""
     where, name = _split(target)
-    if _is_module(where):
-        module, handed = load_module(where)
-        file = getattr(module, "__file__", None)
-        origin = where if module.__package__ or not file else str(file)
-    else:
-        module, handed = load_file(where)
-        origin = str(place_of(where))
-    name, saga = _choose(where, name, module, handed, wanted)
-    return LoadedSaga(saga=saga, origin=f"{origin}:{name}" if name else origin, modules=(module,))
+    with overriding(arguments.overrides if arguments else {}):
+        if _is_module(where):
+            module, handed = load_module(where)
+            file = getattr(module, "__file__", None)
+            origin = where if module.__package__ or not file else str(file)
+        else:
+            module, handed = load_file(where)
+            origin = str(place_of(where))
+    name, found = _choose(where, name, module, handed, wanted)
+    origin = f"{origin}:{name}" if name else origin
+    called = f"{name} in {where}" if name else where
+    if isinstance(found, Saga):
+        return Target(name=called, origin=origin, modules=(module,), saga=found)
+    check_making(called, found)
+    return Target(
+        name=called,
+        origin=origin,
+        modules=(module,),
+        function=found,
+        parameters=parameters_of(called, found),
+    )
 
 
 def absolute(target: str) -> str:
@@ -69,33 +124,59 @@ def _is_module(where: str) -> bool:
 
 def _choose(
     where: str, name: str, module: ModuleType, handed: Saga | None, wanted: str
-) -> tuple[str, Saga]:
+) -> tuple[str, Saga | Making]:
     found = {key: value for key, value in vars(module).items() if isinstance(value, Saga)}
-    names = ", ".join(found)
+    making = _functions(module)
+    names = ", ".join((*found, *making))
     if name:
-        if name in found:
-            return name, found[name]
-        if name in vars(module):
-            kind = type(vars(module)[name]).__name__
-            raise DefinitionError(
-                f"{name} in {where} is of type {kind}, no Saga.", hint=_has(names)
-            )
-        raise DefinitionError(f"{where} has no {name}.", hint=_has(names))
+        return name, _named(where, name, module, names)
     if handed is not None:
         return next((key for key, value in found.items() if value is handed), ""), handed
     if len({id(saga) for saga in found.values()}) > 1:
         for key, saga in found.items():
-            if f"{saga.name}/{saga.stack}" == wanted:
+            if saga.target == wanted:
                 return key, saga
-        raise DefinitionError(
-            f"{where} has several sagas: {names}.", hint=f"Name one: {where}:{next(iter(found))}"
-        )
-    if not found:
+        raise _several(where, "sagas", list(found))
+    if found:
+        return next(iter(found.items()))
+    if len(making) > 1:
+        raise _several(where, "functions that make a saga", list(making))
+    if not making:
         raise DefinitionError(
             f"{where} has no Saga at module level.",
-            hint='Define one outside of functions and `if __name__`: saga = Saga("name")',
+            hint='Define one outside of functions and `if __name__`: saga = Saga("name"), or a '
+            "function that is annotated to return one: def shop() -> Saga",
         )
-    return next(iter(found.items()))
+    return next(iter(making.items()))
+
+
+def _named(where: str, name: str, module: ModuleType, names: str) -> Saga | Making:
+    if name not in vars(module):
+        raise DefinitionError(f"{where} has no {name}.", hint=_has(names))
+    value = vars(module)[name]
+    if isinstance(value, Saga) or (callable(value) and not isinstance(value, type)):
+        return value
+    kind = type(value).__name__
+    raise DefinitionError(f"{name} in {where} is of type {kind}, no Saga.", hint=_has(names))
+
+
+def _functions(module: ModuleType) -> dict[str, Making]:
+    """Its own functions that say that they make a saga."""
+    return {
+        key: value
+        for key, value in vars(module).items()
+        if callable(value)
+        and not isinstance(value, type)
+        and not key.startswith("_")
+        and getattr(value, "__module__", None) == module.__name__
+        and makes_a_saga(value)
+    }
+
+
+def _several(where: str, what: str, names: list[str]) -> DefinitionError:
+    return DefinitionError(
+        f"{where} has several {what}: {', '.join(names)}.", hint=f"Name one: {where}:{names[0]}"
+    )
 
 
 def _has(names: str) -> str:

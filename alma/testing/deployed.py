@@ -184,7 +184,7 @@ def _where_it_was(one: _Brought) -> AbstractContextManager[None]:
 
 
 def _target(saga: Saga) -> str:
-    return f"{saga.name}/{saga.stack}"
+    return saga.target
 
 
 def _line(name: str, left: Leftover) -> str:

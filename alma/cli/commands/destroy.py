@@ -14,9 +14,9 @@ from alma.cli.options import (
     localstack_option,
     pass_shared,
     shared_options,
-    target_argument,
     trust_option,
 )
+from alma.cli.target import load_deployed, target_options
 
 if TYPE_CHECKING:
     from alma.core.definition import LocalStack
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command("destroy", cls=LocalStackCommand)
-@target_argument
+@target_options
 @click.option("--remove", is_flag=True, help="Remove the stacks' records and history as well.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask (it is only asked on a terminal).")
 @localstack_option
@@ -45,9 +45,8 @@ def command(
     from alma import runner
     from alma.cli.progress import run_and_report
     from alma.runner.settings import Settings
-    from alma.saga.target import load_saga
 
-    loaded = load_saga(target)
+    loaded = load_deployed(shared, target)
     if not (yes or shared.json):
         _confirm(loaded.saga)
     return run_and_report(
@@ -73,5 +72,5 @@ def _confirm(saga: Saga) -> None:
     if sys.stdin is None or not sys.stdin.isatty():
         return
     names = ", ".join(step.name for step in reversed(saga.steps))
-    question = f"Destroy {saga.name}/{saga.stack} ({names})?"
+    question = f"Destroy {saga.target} ({names})?"
     click.confirm(question, abort=True, err=True)

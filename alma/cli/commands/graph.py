@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from alma.cli.options import Invocation, pass_shared, shared_options, target_argument
+from alma.cli.options import Invocation, pass_shared, shared_options
 from alma.cli.output import say
+from alma.cli.target import load_target, target_options
 
 
 @click.command("graph")
-@target_argument
+@target_options
 @click.option(
     "--format",
     "form",
@@ -23,9 +24,8 @@ from alma.cli.output import say
 def command(shared: Invocation, target: str, form: str) -> None:
     """Draw the steps and what they pass on: each comes after those that point to it."""
     from alma.reports.graph import dot, mermaid, svg
-    from alma.saga.target import load_saga
 
-    definition = load_saga(target).saga.definition()
+    definition = load_target(shared, target).saga.definition()
     if shared.json:
         from alma.reports import documents
 

@@ -13,16 +13,16 @@ from alma.cli.options import (
     localstack_option,
     pass_shared,
     shared_options,
-    target_argument,
 )
 from alma.cli.output import say
+from alma.cli.target import load_target, target_options
 
 if TYPE_CHECKING:
     from alma.core.definition import LocalStack
 
 
 @click.command("preview", cls=LocalStackCommand)
-@target_argument
+@target_options
 @localstack_option
 @accept_backend_option
 @shared_options
@@ -40,9 +40,8 @@ def command(
     from alma.reports import preview as report
     from alma.runner.preview import preview
     from alma.runner.settings import Settings
-    from alma.saga.target import load_saga
 
-    loaded = load_saga(target)
+    loaded = load_target(shared, target)
     settings = Settings(
         journal=shared.journal,
         aws=localstack,

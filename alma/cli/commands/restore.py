@@ -12,17 +12,17 @@ from alma.cli.options import (
     completed,
     pass_shared,
     shared_options,
-    target_argument,
     trust_option,
 )
 from alma.cli.output import say
+from alma.cli.target import load_deployed, target_options
 
 if TYPE_CHECKING:
     from alma.saga.saga import Saga
 
 
 @click.command("restore")
-@target_argument
+@target_options
 @click.option(
     "--step",
     metavar="NAME",
@@ -61,9 +61,8 @@ def command(
     from alma.runner import run_sync
     from alma.runner.restore import foresee, restorable, restore
     from alma.runner.settings import Settings
-    from alma.saga.target import load_saga
 
-    loaded = load_saga(target)
+    loaded = load_deployed(shared, target)
     name = step or _only_stack(loaded.saga)
     settings = Settings(
         journal=shared.journal, trust=shared.trust, origin=loaded.origin, modules=loaded.modules

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import chdir
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec.structs import replace
@@ -19,12 +19,18 @@ from alma.cli.options import (
     trust_option,
 )
 from alma.cli.output import say
+from alma.cli.target import arguments, load_target, saga_options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from alma.core.definition import LocalStack
     from alma.core.run import RunStatus
+    from alma.errors import AuthenticationError
+    from alma.journal import Journal
     from alma.runner.recorder import Reporter
     from alma.runner.settings import Settings
+    from alma.saga.given_values import Arguments
     from alma.saga.target import LoadedSaga
 
 
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option("--accept-changes", is_flag=True, help="Go on although the saga has changed.")
 @localstack_option
+@saga_options
 @trust_option
 @shared_options
 @pass_shared
@@ -74,6 +81,7 @@ def resume(
     shell_complete=completed("target"),
     help="The saga's file, if not the journaled one.",
 )
+@saga_options
 @trust_option
 @shared_options
 @pass_shared
@@ -107,22 +115,60 @@ def _saga_for(
     # Before a file that it names is loaded, or a directory entered: it must be one's own.
     with _settings(shared, None, None).open(write=False) as journal:
         run = view_run(journal, journal.resolve(reference)).run
+        known, locked = _parameters(journal, run)
+    _require_own_place(shared, run)
     if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
-        return (load_saga(target) if target else None), working_directory()
+        return (load_target(shared, target) if target else None), working_directory()
     if target is not None:
         target = absolute(target)
     if there := elsewhere(run):
         shared.journal = shared.journal_path.absolute()
         say(f"note: Run {run.run} goes on in {plain(there)}, where it was started.", err=True)
     directory = there or working_directory()
+    said = arguments(shared, known, run.overrides)
     with chdir(directory):
         if target is not None:
-            return load_saga(target, wanted=run.definition.target), directory
-        return _own_saga(run, back=back or run.direction == "back"), directory
+            return load_saga(target, said, wanted=run.definition.target), directory
+        back = back or run.direction == "back"
+        return _own_saga(run, said, locked, back=back), directory
 
 
-def _own_saga(run: RunStatus, *, back: bool) -> LoadedSaga | None:
-    """From the file that the journal names.
+def _parameters(
+    journal: Journal, run: RunStatus
+) -> tuple[Mapping[str, Any], AuthenticationError | None]:
+    """What its function was called with; as far as it can be opened, and why no further."""
+    from alma.core.validation import is_whole
+    from alma.errors import AuthenticationError
+    from alma.journal.known import parameters_of
+
+    try:
+        return parameters_of(journal, run), None
+    except AuthenticationError as error:
+        whole = {name: value for name, value in run.parameters.items() if is_whole(value)}
+        return whole, error
+
+
+def _require_own_place(shared: Invocation, run: RunStatus) -> None:
+    """A run goes on over its own stacks."""
+    from alma.errors import DefinitionError
+    from alma.saga.overrides import split
+
+    plan = run.definition
+    stack, organization = plan.stack, shared.organization
+    if shared.stack:
+        stack, organization = split(shared.stack, shared.organization)
+    if stack != plan.stack or organization not in ("", plan.organization):
+        said = "/".join(filter(None, (organization, stack)))
+        raise DefinitionError(
+            f"Run {run.run} is of {plan.target}, and goes on over its own stack, not over {said}.",
+            hint="Leave --stack and --org out.",
+        )
+
+
+def _own_saga(
+    run: RunStatus, said: Arguments, locked: AuthenticationError | None, *, back: bool
+) -> LoadedSaga | None:
+    """From the file that the journal names, as it was called then.
 
     It has what no journal can keep: functions, resolvers, providers in modules beside it, the
     environment that it sets. A way back that needs no function goes on without it all the same:
@@ -136,15 +182,15 @@ def _own_saga(run: RunStatus, *, back: bool) -> LoadedSaga | None:
     if not run.origin:
         return None
     try:
-        loaded = load_saga(run.origin, wanted=run.definition.target)
-        found = f"{loaded.saga.name}/{loaded.saga.stack}"
+        loaded = load_saga(run.origin, said, wanted=run.definition.target)
+        found = loaded.saga.target
         if found != run.definition.target:
             raise DefinitionError(f"{run.origin} has {found}, not {run.definition.target}.")
     except DefinitionError as error:
         why = f"The saga of run {run.run} cannot be loaded: {error.message}"
         hint = f"{error.hint} Or give another file with --target.".strip()
-        if not back or has_functions(run):
-            raise DefinitionError(why, hint=hint) from error
+        if said.names_any or not back or has_functions(run):
+            raise locked or DefinitionError(why, hint=hint) from error
         say(f"note: {plain(why)} It is undone from the journal alone.", err=True)
         return None
     return loaded

@@ -13,9 +13,9 @@ from alma.cli.options import (
     localstack_option,
     pass_shared,
     shared_options,
-    target_argument,
     trust_option,
 )
+from alma.cli.target import load_target, target_options
 
 if TYPE_CHECKING:
     from alma.core.definition import LocalStack
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("up", cls=LocalStackCommand)
-@target_argument
+@target_options
 @localstack_option
 @accept_backend_option
 @trust_option
@@ -36,10 +36,9 @@ def command(
 
     Exit codes: 0 completed, 4 failed and undone, 10 failed with leftovers, 8 interrupted.
     """
-    from alma.saga.target import load_saga
     from alma.steps.step import prewarmed
 
-    saga = (loaded := load_saga(target)).saga
+    saga = (loaded := load_target(shared, target)).saga
     # Only now: for a target that is refused, nothing is started.
     with prewarmed(saga.steps, saga.stack):
         return _up(shared, loaded, localstack, accept_backend=accept_backend)

@@ -148,14 +148,14 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
 def _run(task: Task, command: Command, events: Events, redact: Redactor, end: ProgramEnd) -> None:
     with _serving(task, command, redact, end) as address:
         workspace = Workspace(task, command, address)
-        stack = Stack(task.stack, workspace)
+        stack = Stack(workspace.qualified, workspace)
         if task.kind == "remove":
-            workspace.remove_stack(task.stack)
+            workspace.remove_stack(workspace.qualified)
             return
         plain = task.kind == "destroy" and not task.run_program
         settings = "" if plain else str(workspace.write_config())
         if task.create:
-            workspace.create_stack(task.stack)
+            workspace.create_stack(workspace.qualified)
         if settings:
             for key, text in task.sealed.items():
                 stack.set_config(key, ConfigValue(text, secret=True), path=key.endswith("]"))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from msgspec.structs import replace
 from pulumi import automation
 
 from alma.core.run import RunStatus
@@ -33,6 +34,11 @@ class Saga(Protocol):
         ...
 
     @property
+    def organization(self) -> str:
+        """Theirs in Pulumi Cloud, or empty."""
+        ...
+
+    @property
     def backend(self) -> str:
         """The URL that it says for their state, or empty."""
         ...
@@ -51,7 +57,8 @@ def select(saga: Saga, step: str) -> automation.Stack:
     """
     found = _stack_step(saga.steps, step)
     backend = Backend.choose(Path.cwd(), os.environ, asked=saga.backend)
-    return _selected(found.ref(saga.stack), backend, found.program)
+    ref = replace(found.ref(saga.stack), organization=saga.organization)
+    return _selected(ref, backend, found.program)
 
 
 def select_step(run: RunStatus, step: str) -> automation.Stack:
@@ -60,6 +67,7 @@ def select_step(run: RunStatus, step: str) -> automation.Stack:
     ref = StackRef(
         project=found.project,
         stack=run.definition.stack,
+        organization=run.definition.organization,
         work_dir=found.work_dir,
         backend=found.settings.get("backend", ""),
     )
@@ -91,7 +99,7 @@ def _selected(
         secrets_provider=ref.options.secrets_provider or None,
         env_vars={key: text for key, text in environment.items() if os.environ.get(key) != text},
     )
-    return automation.Stack.select(ref.stack, workspace)
+    return automation.Stack.select(ref.qualified, workspace)
 
 
 def _stack_step(steps: Sequence[Any], name: str) -> Any:

@@ -141,6 +141,7 @@ class Workspace(automation.LocalWorkspace):
         self._ref = StackRef(
             project=task.project,
             stack=task.stack,
+            organization=task.organization,
             work_dir=task.project_dir,
             options=task.options,
         )
@@ -154,6 +155,11 @@ class Workspace(automation.LocalWorkspace):
             secrets_provider=secrets_provider_of(self._ref) or None,
             pulumi_command=command,
         )
+
+    @property
+    def qualified(self) -> str:
+        """The stack, as the CLI is given it."""
+        return self._ref.qualified
 
     def serialize_args_for_op(self, stack_name: str) -> list[str]:  # noqa: ARG002
         """What an operation is told besides: the place of the program.

@@ -73,6 +73,16 @@ class Places(Struct, frozen=True, kw_only=True):
         )
 
 
+def require_organization(organization: str, where: str) -> None:
+    """Raise DefinitionError where the backend knows no organizations but the one of its own."""
+    if organization in ("", "organization") or where.startswith(("http://", "https://")):
+        return
+    raise DefinitionError(
+        f"The backend {where} has no organizations, and the saga is for {organization}.",
+        hint="Leave the organization out, or log in to Pulumi Cloud (`pulumi login`).",
+    )
+
+
 def told_of_backend(url: str) -> dict[str, Any]:
     """What of a step's own backend its definition has: as it may be seen, and its credentials."""
     shown = without_credentials(url)

@@ -15,7 +15,13 @@ from alma.core.definition import Definition, StepDefinition
 from alma.errors import ToolError
 from alma.pulumi.engine import Engine, StackRef
 from alma.steps.base import Session, SessionOptions
-from alma.steps.stack.places import OF_BACKEND, Places, backends_of, told_of_backend
+from alma.steps.stack.places import (
+    OF_BACKEND,
+    Places,
+    backends_of,
+    require_organization,
+    told_of_backend,
+)
 
 if TYPE_CHECKING:
     from alma.pulumi.taken import Held
@@ -91,7 +97,8 @@ class StackSession(Session):
         bound = self._bound.get(step.name)
         if bound is not None and bound.project == ref.project:
             ref = bound
-        return replace(ref, backend=self._places.own(step))
+        backend = self._places.own(step)
+        return replace(ref, backend=backend, organization=self.definition.organization)
 
     def settled(self, step: StepDefinition) -> StepDefinition:
         """With the backend that its state goes to, where that is not the whole run's."""
@@ -113,7 +120,9 @@ class StackSession(Session):
         localstack = await self._localstack()
         for step in self.definition.steps:
             if step.kind == "stack":
-                self._places.require(step, self.engine.where(self.ref(step)))
+                where = self.engine.where(self.ref(step))
+                require_organization(self.definition.organization, where)
+                self._places.require(step, where)
         facts = await self.engine.check(self.refs)
         if self._places.follow:
             await self._require_python()
@@ -165,7 +174,7 @@ class StackSession(Session):
     async def _look(self) -> Sequence[Held]:
         from alma.steps.stack.taking import look
 
-        own = {(ref.project, ref.stack) for ref in self.refs}
+        own = {(ref.project, ref.qualified) for ref in self.refs}
         refs: dict[tuple[str, str], StackRef] = {}
         kept: list[tuple[StackRef, str]] | None = None
         here = {self.engine.where(ref): ref.backend for ref in self.refs}
@@ -176,6 +185,7 @@ class StackSession(Session):
                     project=step.project,
                     stack=plan.stack,
                     work_dir=step.work_dir,
+                    organization=plan.organization,
                     backend=here[urls[step.name]],
                 )
                 for step in plan.steps
@@ -189,8 +199,8 @@ class StackSession(Session):
                     if started is not None and started.snapshot
                 ]
             for ref in places.values():
-                if (ref.project, ref.stack) not in own:
-                    refs.setdefault((ref.project, ref.stack), ref)
+                if (ref.project, ref.qualified) not in own:
+                    refs.setdefault((ref.project, ref.qualified), ref)
         return await look(self.engine, [*refs.values()], self.snapshots, kept or [])
 
 

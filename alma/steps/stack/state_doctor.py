@@ -135,6 +135,7 @@ def _ref(run: RunStatus, step: StepStatus) -> StackRef:
         stack=run.definition.stack,
         work_dir=work_dir if Path(work_dir).is_dir() else "",
         backend=step.definition.backend,
+        organization=run.definition.organization,
     )
 
 
