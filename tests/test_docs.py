@@ -5,16 +5,19 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from types import SimpleNamespace
 
+import click
 import pytest
 
-from alma.cli.program import COMMANDS
+from alma.cli.program import COMMANDS, program
 from alma.core.run import SagaState
 from alma.core.state import TRANSITIONS
 from alma.errors import AlmaError
@@ -172,6 +175,44 @@ def test_every_example_is_in_the_readme_and_has_a_test() -> None:
 @pytest.mark.parametrize("path", DOCS, ids=IDS)
 def test_no_page_names_a_place_of_one_machine(path: Path) -> None:
     assert not re.findall(r"(?<![\w.])/(?:work|home|root|tmp)/\S*", path.read_text())
+
+
+# -- the site -----------------------------------------------------------------------------------
+
+
+def test_every_page_is_in_the_sites_menu() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2]
+    for path in (ROOT / "docs").glob("*.md"):
+        assert f": {path.name}\n" in menu, path.name
+
+
+def test_what_the_site_says_of_commands_is_the_programs_help() -> None:
+    hook = runpy.run_path(str(ROOT / "docs" / "hooks" / "commands.py"))
+    text = (ROOT / "docs" / "cli.md").read_text()
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="cli.md"))
+    shown = hook["on_page_markdown"](text, page=page, config=None, files=None)
+    assert shown.startswith(text.partition("<!-- commands")[0])
+    assert shown.endswith(text.partition("<!-- end -->\n")[2])
+    top = click.Context(program, info_name="alma-pulumi")
+    for command in COMMANDS:
+        own = program.get_command(top, command)
+        assert own is not None
+        section = shown.partition(f"\n### {command}\n")[2].partition("\n### ")[0]
+        for option in own.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                told = shown if option.name in {"journal", "json", "debug"} else section
+                assert f"{max(option.opts, key=len)}" in told, (command, option.name)
+
+
+def test_the_page_of_the_command_line_names_every_option() -> None:
+    """Its tables are what is read where no site is."""
+    tables = (ROOT / "docs" / "cli.md").read_text().partition("<!-- end -->")[0]
+    rows = "".join(re.findall(r"^\| (`-.*?) \|", tables, re.MULTILINE))
+    top = click.Context(program, info_name="alma-pulumi")
+    for command in filter(None, (program.get_command(top, name) for name in COMMANDS)):
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                assert max(option.opts, key=len) in rows, (command.name, option.name)
 
 
 # -- diagrams and rules that come from the code -------------------------------------------------

@@ -25,6 +25,7 @@ LOCKS = {
     "alma": ("build",),
     "tests": ("build", "test"),
     "checks": ("build", "lint"),
+    "docs": ("build", "docs"),
     "bench": ("build", "bench"),
 }
 PYTHONS = ("3.11", "3.12", "3.13")
