@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from alma.core.definition import Definition
 from alma.core.events import Failure, Leftover
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.reports import text
@@ -29,15 +30,20 @@ def title(run: RunStatus) -> str:
 
 def state_in(run: RunStatus) -> str:
     """Where its stacks are kept; empty for a run that has none, or of a journal that is silent."""
-    default = (Path(run.directory) / ".alma" / "state").as_uri() if run.directory else ""
-    places: dict[str, list[str]] = {}
-    for step in run.definition.steps:
-        if step.project and (url := step.backend or run.backend):
+    return places(run.definition, run.backend, run.directory)
+
+
+def places(definition: Definition, backend: str, directory: str) -> str:
+    """Where stacks are kept, whose own backend is said or this one; `.alma` is in the directory."""
+    default = (Path(directory) / ".alma" / "state").as_uri() if directory else ""
+    found: dict[str, list[str]] = {}
+    for step in definition.steps:
+        if step.project and (url := step.backend or backend):
             shown = ".alma/state" if url == default else text.one_line(url)
-            places.setdefault(shown, []).append(text.name(step.name))
-    if len(places) < 2:  # noqa: PLR2004
-        return next((f"state in {place}" for place in places), "")
-    return "state in " + "; ".join(f"{place} ({', '.join(of)})" for place, of in places.items())
+            found.setdefault(shown, []).append(text.name(step.name))
+    if len(found) < 2:  # noqa: PLR2004
+        return next((f"state in {place}" for place in found), "")
+    return "state in " + "; ".join(f"{place} ({', '.join(of)})" for place, of in found.items())
 
 
 def seconds(run: RunStatus) -> float | None:

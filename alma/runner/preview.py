@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from alma.core.definition import Definition
 from alma.errors import AlmaError
 from alma.runner.binding import BoundSaga, bind_saga, check, define, open_sessions
-from alma.runner.directory import refuse_another_journal
+from alma.runner.directory import followed, refuse_another_journal
 from alma.runner.settings import Settings
-from alma.runner.start import last_run
+from alma.runner.start import as_deployed, last_run
 from alma.saga.saga import Saga
 from alma.steps.base import Outcome, StepPreview, Way
 from alma.steps.step import Output
@@ -62,6 +62,10 @@ class SagaPreview:
     undo: tuple[str, ...]
     pivots: tuple[str, ...]
     policy: str
+    definition: Definition
+    backend: str = ""
+    """Where stacks are kept that have no backend of their own."""
+    directory: str = ""
 
     @property
     def ok(self) -> bool:
@@ -78,8 +82,14 @@ class SagaPreview:
         )
 
 
-async def preview(saga: Saga, settings: Settings | None = None) -> SagaPreview:
-    """Look at every step, one after the other.
+async def preview(
+    saga: Saga,
+    settings: Settings | None = None,
+    *,
+    kind: Literal["up", "destroy"] = "up",
+    deep: bool = True,
+) -> SagaPreview:
+    """Look at every step, one after the other; at its state alone if not `deep`.
 
     What a step consumes is taken from the outputs as they are now: of a stack that is not there
     yet there are none, and then no more can be said of the step. Raises as `Saga.execute` does
@@ -87,13 +97,17 @@ async def preview(saga: Saga, settings: Settings | None = None) -> SagaPreview:
     """
     settings = settings or Settings()
     refuse_another_journal(saga, settings)
+    follow = kind == "destroy"
+    last = last_run(saga, settings)[0]
+    if follow:
+        settings = as_deployed(last, saga, settings)
     defined = define(saga, settings.aws)
-    last = None if settings.accept_backend else last_run(saga, settings)[0]
-    async with open_sessions(defined, settings, saga, last=last) as sessions:
+    last = None if settings.accept_backend else last
+    async with open_sessions(defined, settings, saga, last=last, follow=follow) as sessions:
         prepared = bind_saga(saga, defined, sessions)
-        await check(sessions, prepared.adapters.values())
+        facts = await check(sessions, prepared.adapters.values())
         order = prepared.definition.order
-        steps = [await _look(name, prepared) for name in order]
+        steps = [await _look(name, prepared, deep=deep) for name in order]
     definition = prepared.definition
     return SagaPreview(
         saga=definition.saga,
@@ -102,14 +116,17 @@ async def preview(saga: Saga, settings: Settings | None = None) -> SagaPreview:
         undo=tuple(reversed(order)),
         pivots=tuple(step.name for step in definition.steps if step.pivot),
         policy=definition.on_failure,
+        definition=definition,
+        backend=facts.get("backend", ""),
+        directory=followed(last if follow else None),
     )
 
 
-async def _look(name: str, prepared: BoundSaga) -> PreviewedStep:
+async def _look(name: str, prepared: BoundSaga, *, deep: bool) -> PreviewedStep:
     adapter = prepared.adapters[name]
-    inputs, unknown = await _inputs(adapter.inputs, prepared)
+    inputs, unknown = await _inputs(adapter.inputs, prepared) if deep else ({}, ())
     try:
-        foreseen = await adapter.preview(None if unknown else inputs)
+        foreseen = await adapter.preview(None if unknown or not deep else inputs)
     except AlmaError:
         raise
     except Exception as error:  # noqa: BLE001 - a kind's own may raise anything

@@ -110,9 +110,7 @@ async def destroy(
     """
     settings = settings or Settings(journal=journal, trust=trust, accept_backend=accept_backend)
     last, _ = last_run(saga, settings)
-    settings = replace(settings, aws=aws_target_of(last, saga, settings))
-    if last is not None:
-        require_directory(last, "back")
+    settings = as_deployed(last, saga, settings)
     return await _start(saga, "destroy", settings, last, remove=remove)
 
 
@@ -162,6 +160,14 @@ async def _start(
                 )
                 run = fold([journal.create_run(run_id, created, lease)])
                 return await execute_run(run, journal, lease, prepared, settings, known)
+
+
+def as_deployed(last: RunStatus | None, saga: Saga, settings: Settings) -> Settings:
+    """Settings for who takes down what the last run has made. Refuses where it is not from here."""
+    settings = replace(settings, aws=aws_target_of(last, saga, settings))
+    if last is not None:
+        require_directory(last, "back")
+    return settings
 
 
 def last_run(saga: Saga, settings: Settings) -> tuple[RunStatus | None, bool]:

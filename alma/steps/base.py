@@ -136,6 +136,8 @@ class StepPreview(Struct, frozen=True, kw_only=True):
     """What an undo would not bring back as it is now, or would leave behind, with why."""
     later: bool = False
     """Whether its changes are known only once what it consumes is."""
+    held: tuple[ResourceChange, ...] | None = None
+    """What stands in its state now; None where it has none, or that cannot be seen."""
     warnings: tuple[str, ...] = ()
     """What is hardly meant so, though nothing fails."""
 

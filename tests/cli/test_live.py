@@ -26,7 +26,7 @@ def cursor_is_back(text: str) -> bool:
 
 def test_each_step_has_its_line_and_the_report_follows(write: Write, terminal: Start) -> None:
     write()
-    screen = terminal("up")
+    screen = terminal("up", "--yes")
     assert screen.end() == 0, screen.text
     assert cursor_is_back(screen.text)
     assert re.search(r"✓.* database +COMPLETED", "\n".join(screen.lines()))
@@ -37,7 +37,7 @@ def test_each_step_has_its_line_and_the_report_follows(write: Write, terminal: S
 
 def test_a_step_that_is_under_way_is_shown(write: Write, terminal: Start, tmp_path: Path) -> None:
     write(WAITING)
-    screen = terminal("up")
+    screen = terminal("up", "--yes")
     wait_for(tmp_path / "at-work")
     screen.until(lambda text: "▶ slow  RUNNING" in text and "last  PENDING" in text)
     (tmp_path / "go").touch()
@@ -50,7 +50,7 @@ def test_long_names_in_a_narrow_terminal_are_cut_not_wrapped(write: Write, termi
         f'from alma import Saga\nsaga = Saga("{name}")\n'
         f"def a(): pass\nsaga.add_step('{name}', action=a)\n"
     )
-    screen = terminal("up", columns=40)
+    screen = terminal("up", "--yes", columns=40)
     assert screen.end() == 0
     drawn = screen.text[: screen.text.rindex(SHOWN)]
     screen.text = drawn
@@ -60,7 +60,7 @@ def test_long_names_in_a_narrow_terminal_are_cut_not_wrapped(write: Write, termi
 
 def test_a_table_after_it_fits_the_terminal(write: Write, terminal: Start) -> None:
     write()
-    screen = terminal("up", columns=30)
+    screen = terminal("up", "--yes", columns=30)
     assert screen.end() == 0
     table = [line for line in screen.lines() if line.startswith(("STEP", "database ", "servers "))]
     assert table
@@ -69,7 +69,7 @@ def test_a_table_after_it_fits_the_terminal(write: Write, terminal: Start) -> No
 
 def test_ctrl_c_twice_gives_the_cursor_back(write: Write, terminal: Start, tmp_path: Path) -> None:
     write(WAITING)
-    screen = terminal("up")
+    screen = terminal("up", "--yes")
     wait_for(tmp_path / "at-work")
     screen.until(lambda text: "RUNNING" in text)
     screen.type("\x03")
@@ -82,7 +82,7 @@ def test_ctrl_c_twice_gives_the_cursor_back(write: Write, terminal: Start, tmp_p
 
 def test_a_failure_is_told_below_the_view(write: Write, terminal: Start) -> None:
     write()
-    screen = terminal("up", BREAK="action")
+    screen = terminal("up", "--yes", BREAK="action")
     assert screen.end() == 4
     after = screen.text[screen.text.rindex(SHOWN) :]
     assert "error: shop/dev" in after
@@ -92,38 +92,17 @@ def test_a_failure_is_told_below_the_view(write: Write, terminal: Start) -> None
 
 def test_no_color_is_honoured(write: Write, terminal: Start) -> None:
     write()
-    screen = terminal("up", NO_COLOR="1")
+    screen = terminal("up", "--yes", NO_COLOR="1")
     assert screen.end() == 0
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", screen.text)
 
 
 def test_a_dumb_terminal_gets_plain_lines(write: Write, terminal: Start) -> None:
     write()
-    screen = terminal("up", TERM="dumb", NO_COLOR="1")
+    screen = terminal("up", "--yes", TERM="dumb", NO_COLOR="1")
     assert screen.end() == 0
     assert "\x1b" not in screen.text
     assert "database: action completed" in screen.text
-
-
-def test_destroy_asks_on_a_terminal_and_no_is_8(
-    write: Write, terminal: Start, tmp_path: Path
-) -> None:
-    write()
-    screen = terminal("destroy")
-    screen.until(lambda text: "Destroy shop/dev (servers, database)? [y/N]" in text)
-    screen.type("n\n")
-    assert screen.end() == 8
-    assert not (tmp_path / ".alma").exists()
-
-
-def test_destroy_goes_on_when_it_is_told_yes(write: Write, terminal: Start) -> None:
-    write()
-    screen = terminal("destroy")
-    screen.until(lambda text: "[y/N]" in text)
-    screen.type("y\n")
-    assert screen.end() == 0
-    assert "destroyed" in screen.text
-    assert terminal("destroy", "--yes").end() == 0
 
 
 def test_prints_of_an_action_do_not_break_the_view(write: Write, terminal: Start) -> None:
@@ -131,7 +110,7 @@ def test_prints_of_an_action_do_not_break_the_view(write: Write, terminal: Start
         "from alma import Saga\nsaga = Saga('s')\n"
         "def a(): print('hello from the action')\nsaga.add_step(action=a)\n"
     )
-    screen = terminal("up")
+    screen = terminal("up", "--yes")
     assert screen.end() == 0
     assert "hello from the action" in screen.lines()
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from alma.cli.options import (
     Invocation,
@@ -16,17 +16,17 @@ from alma.cli.options import (
     shared_options,
     trust_option,
 )
+from alma.cli.question import DECLINED, agrees_to_destroy, yes_option
 from alma.cli.target import load_deployed, target_options
 
 if TYPE_CHECKING:
     from alma.core.definition import LocalStack
-    from alma.saga.saga import Saga
 
 
 @click.command("destroy", cls=LocalStackCommand)
 @target_options
 @click.option("--remove", is_flag=True, help="Remove the stacks' records and history as well.")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask (it is only asked on a terminal).")
+@yes_option
 @localstack_option
 @accept_backend_option
 @trust_option
@@ -47,30 +47,20 @@ def command(
     from alma.runner.settings import Settings
 
     loaded = load_deployed(shared, target)
-    if not (yes or shared.json):
-        _confirm(loaded.saga)
+    saga = loaded.saga
+    settings = Settings(
+        journal=shared.journal,
+        trust=shared.trust,
+        aws=localstack,
+        accept_backend=accept_backend,
+        origin=loaded.origin,
+        modules=loaded.modules,
+    )
+    if not agrees_to_destroy(shared, saga, settings, yes=yes, remove=remove):
+        return DECLINED
     return run_and_report(
         shared,
         lambda reporter: runner.destroy(
-            loaded.saga,
-            remove=remove,
-            settings=Settings(
-                journal=shared.journal,
-                trust=shared.trust,
-                reporter=reporter,
-                aws=localstack,
-                accept_backend=accept_backend,
-                origin=loaded.origin,
-                modules=loaded.modules,
-            ),
+            saga, remove=remove, settings=replace(settings, reporter=reporter)
         ),
     )
-
-
-def _confirm(saga: Saga) -> None:
-    """Ask a person at a terminal; a pipeline has decided already."""
-    if sys.stdin is None or not sys.stdin.isatty():
-        return
-    names = ", ".join(step.name for step in reversed(saga.steps))
-    question = f"Destroy {saga.target} ({names})?"
-    click.confirm(question, abort=True, err=True)

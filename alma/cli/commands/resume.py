@@ -19,6 +19,7 @@ from alma.cli.options import (
     trust_option,
 )
 from alma.cli.output import say
+from alma.cli.question import DECLINED, agrees_to_rollback, yes_option
 from alma.cli.target import arguments, load_target, saga_options
 
 if TYPE_CHECKING:
@@ -82,15 +83,18 @@ def resume(
     help="The saga's file, if not the journaled one.",
 )
 @saga_options
+@yes_option
 @trust_option
 @shared_options
 @pass_shared
-def rollback(shared: Invocation, run: str, target: str | None) -> int:
+def rollback(shared: Invocation, run: str, target: str | None, *, yes: bool) -> int:
     """Undo an interrupted or failed run, and verify that it is undone."""
     from alma import runner
     from alma.cli.progress import run_and_report
 
     loaded, directory = _saga_for(shared, run, target, back=True)
+    if not agrees_to_rollback(shared, run, _settings(shared, loaded, None), yes=yes):
+        return DECLINED
     return run_and_report(
         shared,
         lambda reporter: runner.rollback(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from alma.cli.options import (
     Invocation,
@@ -15,54 +16,66 @@ from alma.cli.options import (
     shared_options,
     trust_option,
 )
+from alma.cli.question import DECLINED, PREVIEW_FAILED, agrees_to_up, previewed, yes_option
 from alma.cli.target import load_target, target_options
 
 if TYPE_CHECKING:
     from alma.core.definition import LocalStack
-    from alma.saga.target import LoadedSaga
+    from alma.runner.settings import Settings
+    from alma.saga.saga import Saga
 
 
 @click.command("up", cls=LocalStackCommand)
 @target_options
+@click.option("--preview", "preview_first", is_flag=True, help="Show the full preview first.")
+@yes_option
 @localstack_option
 @accept_backend_option
 @trust_option
 @shared_options
 @pass_shared
 def command(
-    shared: Invocation, target: str, localstack: LocalStack | None, *, accept_backend: bool
+    shared: Invocation,
+    target: str,
+    *,
+    localstack: LocalStack | None,
+    accept_backend: bool,
+    preview_first: bool,
+    yes: bool,
 ) -> int:
     """Run the saga: bring every step up, or undo them all.
 
-    Exit codes: 0 completed, 4 failed and undone, 10 failed with leftovers, 8 interrupted.
+    On a terminal it is shown first what that would mean, and asked.
+
+    Exit codes: 0 completed, 4 failed and undone, 10 failed with leftovers, 8 interrupted or
+    declined.
     """
+    from alma.runner.settings import Settings
     from alma.steps.step import prewarmed
 
-    saga = (loaded := load_target(shared, target)).saga
+    loaded = load_target(shared, target)
+    saga = loaded.saga
+    settings = Settings(
+        journal=shared.journal,
+        trust=shared.trust,
+        aws=localstack,
+        accept_backend=accept_backend,
+        origin=loaded.origin,
+        modules=loaded.modules,
+    )
+    if preview_first and not previewed(shared, saga, settings):
+        return PREVIEW_FAILED
+    if not agrees_to_up(shared, saga, settings, yes=yes):
+        return DECLINED
     # Only now: for a target that is refused, nothing is started.
     with prewarmed(saga.steps, saga.stack):
-        return _up(shared, loaded, localstack, accept_backend=accept_backend)
+        return _up(shared, saga, settings)
 
 
-def _up(
-    shared: Invocation, loaded: LoadedSaga, localstack: LocalStack | None, *, accept_backend: bool
-) -> int:
+def _up(shared: Invocation, saga: Saga, settings: Settings) -> int:
     from alma import runner
     from alma.cli.progress import run_and_report
-    from alma.runner.settings import Settings
 
     return run_and_report(
-        shared,
-        lambda reporter: runner.up(
-            loaded.saga,
-            settings=Settings(
-                journal=shared.journal,
-                trust=shared.trust,
-                reporter=reporter,
-                aws=localstack,
-                accept_backend=accept_backend,
-                origin=loaded.origin,
-                modules=loaded.modules,
-            ),
-        ),
+        shared, lambda reporter: runner.up(saga, settings=replace(settings, reporter=reporter))
     )

@@ -33,7 +33,7 @@ from alma.steps.stack.pending import (
     recorded,
     unresolved,
 )
-from alma.steps.stack.preview import at_risk, undo_of, what_of, without_program
+from alma.steps.stack.preview import at_risk, held_by, undo_of, what_of, without_program
 from alma.steps.stack.restoring import Restoring
 from alma.steps.stack.taking import Others, Taking, nobody
 
@@ -167,7 +167,12 @@ class StackHandler(Struct, kw_only=True):
         undo, way = undo_of(self.compensation, now)
         if inputs is None:
             return StepPreview(
-                what=what_of(now), undo=undo, undoable=way != "retain", way=way, later=True
+                what=what_of(now),
+                undo=undo,
+                undoable=way != "retain",
+                way=way,
+                later=True,
+                held=held_by(now),
             )
         operation = aside(asyncio.Event())
         result = await self.engine.preview(self._request(inputs, now, ""), operation)

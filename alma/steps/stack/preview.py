@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from alma.core.events import IMPORTED, Failure
+from alma.core.events import IMPORTED, Failure, ResourceChange
 from alma.core.operation import Difference
 from alma.pulumi.engine import Checkpoint, OperationResult
 from alma.steps.base import Way
@@ -19,6 +19,14 @@ def what_of(now: Checkpoint) -> str:
         return "a new stack"
     count = len(now.resources) + len(now.pending)
     return f"update a stack of {count} resources" if count else "update a stack of outputs alone"
+
+
+def held_by(now: Checkpoint) -> tuple[ResourceChange, ...]:
+    """What stands in the state, and what was cut off while it was worked on."""
+    return (
+        *(ResourceChange(urn=one.urn, op="same", id=one.id) for one in now.resources),
+        *(ResourceChange(urn=one.urn, op=one.kind, id=one.id) for one in now.pending),
+    )
 
 
 def undo_of(compensation: str | Callable[..., Any], now: Checkpoint) -> tuple[str, Way]:

@@ -140,7 +140,12 @@ class TerraformHandler:
         undo, undoable = self._foreseen_undo(held)
         way: Way | None = "destroy" if undoable else None
         later = inputs is None
-        foreseen = StepPreview(what=what, undo=undo, undoable=undoable, way=way, later=later)
+        there = tuple(
+            ResourceChange(urn=one.address, op="same", id=one.id) for one in state.instances
+        )
+        foreseen = StepPreview(
+            what=what, undo=undo, undoable=undoable, way=way, later=later, held=there
+        )
         if inputs is None:
             return foreseen
         with scratch("plan") as place:
