@@ -32,6 +32,7 @@ class Invocation:
         self.stream = stream or sys.stdout
         self.parameters: dict[str, str] = {}
         self.parameter_files: tuple[str, ...] = ()
+        self.stdin: str | None = None
         self.stack = ""
         self.organization = ""
 

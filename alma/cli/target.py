@@ -5,6 +5,7 @@ Every command that loads a saga takes them by `target_options` and loads it here
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -114,7 +115,7 @@ def arguments(
     before = overrides or {}
     said = bool(shared.stack or shared.organization)
     return Arguments(
-        texts={name: _from_here(text) for name, text in shared.parameters.items()},
+        texts={name: _from_here(shared, name, text) for name, text in shared.parameters.items()},
         files=[str(Path(file).absolute()) for file in shared.parameter_files],
         known=known or {},
         stack=shared.stack if said else before.get("stack", ""),
@@ -122,10 +123,31 @@ def arguments(
     )
 
 
-def _from_here(text: str) -> str:
-    """A file is meant from where the command was called; a run may go on elsewhere."""
+def _from_here(shared: Invocation, name: str, text: str) -> str:
+    """A file is meant from where the command was called: a run may go on elsewhere."""
+    if text == "-":
+        if shared.stdin is None:
+            shared.stdin = _stdin(name)
+        from alma.saga.given_values import Elsewhere
+
+        return Elsewhere(shared.stdin)
     path = text.removeprefix("@file:")
     return text if path in (text, "") else f"@file:{Path(path).absolute()}"
+
+
+def _stdin(name: str) -> str:
+    """What is piped in, or typed unseen at a terminal."""
+    from alma.errors import DefinitionError
+    from alma.saga.given_values import one_line_less
+
+    if sys.stdin is None:
+        raise DefinitionError(f"The parameter {name} is to come from stdin, and there is none.")
+    if sys.stdin.isatty():
+        return str(click.prompt(name, hide_input=True, err=True))
+    try:
+        return one_line_less(sys.stdin.read())
+    except ValueError as error:
+        raise DefinitionError(f"The parameter {name}: stdin is no UTF-8 text.") from error
 
 
 def load_target(shared: Invocation, target: str) -> LoadedSaga:

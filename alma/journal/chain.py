@@ -26,6 +26,7 @@ from alma.journal.store import (
     SealRow,
     UnreadableError,
     from_stamp,
+    target_in,
     to_event,
 )
 
@@ -193,7 +194,7 @@ class ChainWalk:
         listed = RunRow(
             position=row.position,
             run=row.run,
-            target=f"{saga}/{stack}",
+            target=target_in(saga, stack, data["definition"]),
             saga=saga,
             stack=stack,
             kind=data["kind"],

@@ -36,6 +36,7 @@ from alma.journal.store import (
     RunRow,
     Store,
     Writer,
+    target_in,
     to_recorded,
     to_stamp,
     to_text,
@@ -191,7 +192,7 @@ class Journal:
         row = RunRow(
             position=place.position + 1,
             run=first.run,
-            target=f"{create.saga}/{create.stack}",
+            target=target_in(create.saga, create.stack, create.definition),
             saga=create.saga,
             stack=create.stack,
             kind=create.kind,

@@ -7,7 +7,7 @@ epochs and what is refused are the journal's, once for all stores.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, get_type_hints
@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar, get_type_hints
 from msgspec.structs import asdict
 
 from alma.core.codec import decode, own_fields
+from alma.core.definition import target_of
 from alma.core.events import Event, Recorded
 from alma.errors import JournalError
 
@@ -50,6 +51,12 @@ class LeaseRow(NamedTuple):
     acquired_at: str
     prev: str
     hash: str
+
+
+def target_in(saga: str, stack: str, definition: Any) -> str:
+    """What a run with this first event is a run of: see `Definition.target`."""
+    said = definition.get("organization", "") if isinstance(definition, Mapping) else ""
+    return target_of(saga, str(said), stack)
 
 
 class RunRow(NamedTuple):

@@ -56,9 +56,18 @@ def find_deployed(journal: Journal, opened: Target, said: Arguments) -> Deployed
             hint=f"Say which: --stack {found[0].definition.stack}, or a parameter that tells.",
         )
     if not found:
-        target = opened.load(said).saga.target
-        found = [run for run in meant if run.definition.target == target]
+        found = [run for run in meant if run.definition.target == _told(opened, said, meant)]
     return Deployed(run=found[0], parameters=parameters_of(journal, found[0])) if found else None
+
+
+def _told(opened: Target, said: Arguments, meant: list[RunStatus]) -> str:
+    """The target that is made with what is said alone; else the only one there is."""
+    try:
+        return opened.load(said).saga.target
+    except DefinitionError:
+        if len(meant) > 1:
+            raise
+        return meant[0].definition.target
 
 
 def _newest(journal: Journal, origin: str) -> list[RunStatus]:

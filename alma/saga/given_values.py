@@ -1,16 +1,14 @@
 """What is given to a function that makes a saga: read from where it is, converted, called with.
 
 From a command line (`-p name=value`) come texts, from a file YAML, from the journal the values of
-an earlier run. A value that is kept elsewhere is named by `@env:NAME` or `@file:PATH`, and by `-`
-on a command line: stdin. Only so is a `Secret` given: what a command line says is seen by each
+an earlier run. A value that is kept elsewhere is named by `@env:NAME` or `@file:PATH`; what
+comes from stdin (`-`) is `Elsewhere` already. Only so is a `Secret` given: what a command line says is seen by each
 user of the machine, and what a file says is soon in a repository.
 """
 
 from __future__ import annotations
 
-import functools
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -137,8 +135,8 @@ def _parameter(by_name: Mapping[str, Parameter], name: object, where: str, told:
 
 
 def _from_text(parameter: Parameter, text: str, where: str) -> Any:
-    if text == "-":
-        return convert(parameter, _from_stdin(parameter.name), where, lax=True)
+    if isinstance(text, Elsewhere):
+        return convert(parameter, text, where, lax=True)
     if is_text(parameter.type):
         return convert(parameter, _resolved(text, parameter.name), where, lax=True)
     import yaml
@@ -200,7 +198,7 @@ def _resolved(tree: Any, name: str) -> Any:
         return Elsewhere(os.environ[which])
     if kind == "@file" and which:
         try:
-            return Elsewhere(_one_line_less(Path(which).read_text(encoding="utf-8")))
+            return Elsewhere(one_line_less(Path(which).read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise DefinitionError(
                 f"The parameter {name}: {which} cannot be read: {_words(error)}."
@@ -208,21 +206,8 @@ def _resolved(tree: Any, name: str) -> Any:
     return tree[1:] if tree.startswith("@@") else tree
 
 
-@functools.cache  # it can be read once
-def _from_stdin(name: str) -> Elsewhere:
-    if sys.stdin is None:
-        raise DefinitionError(f"The parameter {name} is to come from stdin, and there is none.")
-    if sys.stdin.isatty():
-        import getpass
-
-        return Elsewhere(getpass.getpass(f"{name}: "))
-    try:
-        return Elsewhere(_one_line_less(sys.stdin.read()))
-    except ValueError as error:
-        raise DefinitionError(f"The parameter {name}: stdin is no text.") from error
-
-
-def _one_line_less(text: str) -> str:
+def one_line_less(text: str) -> str:
+    """Without the end of its last line, which an editor or `echo` puts there."""
     return text.removesuffix("\n").removesuffix("\r")
 
 

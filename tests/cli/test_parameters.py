@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 
-from tests.cli.tools import names
+from alma.cli.program import program
+from tests.cli.tools import SAGA, names
 
 Write = Callable[..., Path]
 Call = Callable[..., Result]
@@ -197,3 +200,213 @@ def test_what_cannot_be_taken_is_one_sentence_with_exit_code_2(
     assert len(rest) <= 1
     assert "hunter22" not in result.output
     assert ".alma" not in names(tmp_path)
+
+
+def state(cli: Call, *words: str) -> dict[str, object]:
+    return json.loads(cli("status", *words, "--json").stdout)
+
+
+def calls(tmp_path: Path) -> list[str]:
+    return (tmp_path / "calls").read_text().splitlines()
+
+
+def test_no_secret_is_in_a_file_or_on_a_terminal(
+    cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BREAK", "undo")
+    said = [cli("up", "infra.py:shop", *GIVEN, "-p", "home=/hunter22/x")]
+    assert said[0].exit_code == 10
+    said += [cli("status"), cli("history", "latest"), cli("history", "latest", "--json")]
+    said += [cli("rollback", "latest"), cli("destroy", "infra.py:shop", "--yes")]
+    assert not [one for one in said if "hunter22" in one.output]
+    kept = [path for path in (tmp_path / ".alma").rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"hunter22" in path.read_bytes()]
+    parameters = state(cli)["parameters"]
+    assert parameters["token"] == "[secret]"
+    assert parameters["home"] == "/[secret]/x"
+    assert parameters["region"] == "eu"
+
+
+def test_what_the_function_raises_is_told_without_its_secrets(cli: Call, write: Write) -> None:
+    broken = "from alma import Saga, Secret\ndef shop(token: Secret) -> Saga:\n"
+    write(broken + '    raise ValueError(f"bad: {token.value}")\n', "broken.py")
+    result = cli("up", "broken.py", "-p", "token=@env:TOKEN")
+    assert result.exit_code == 2
+    assert "shop in broken.py, line 3: ValueError: bad: [secret]." in result.stderr
+
+
+def test_a_run_goes_on_and_back_as_it_was_called(
+    cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BREAK", "undo")
+    assert cli("up", "infra.py:shop", *GIVEN, "-p", "count=3").exit_code == 10
+    monkeypatch.delenv("BREAK")
+    monkeypatch.delenv("TOKEN")
+    changed = cli("rollback", "latest", "-p", "count=4")
+    assert changed.exit_code == 2
+    assert "The parameter count was 3, and is 4 now" in changed.stderr
+    monkeypatch.setenv("OTHER", "swordfish")
+    changed = cli("rollback", "latest", "-p", "token=@env:OTHER")
+    assert "The parameter token was another one" in changed.stderr
+    result = cli("rollback", "latest", "-p", "count=3")
+    assert result.exit_code == 4, result.output
+    assert calls(tmp_path) == ["make eu 3", "unmake eu 3 hun", "unmake eu 3 hun"]
+
+
+def test_up_does_not_go_on_with_a_run_of_other_parameters(
+    cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> None:
+    path = tmp_path / "infra.py"
+    die = 'if os.environ.get("DIE"):\n            os._exit(9)\n        '
+    path.write_text(path.read_text().replace("if os.environ", die + "if os.environ", 1))
+    words = [sys.executable, "-m", "alma", "up", "infra.py:shop", *GIVEN, "-p", "count=3"]
+    died = subprocess.run(words, env={**environment, "DIE": "1"}, cwd=tmp_path, check=False)
+    assert died.returncode == 9
+    other = cli("up", "infra.py:shop", *GIVEN, "-p", "count=4")
+    assert other.exit_code == 2
+    assert "The parameter count was 3, and is 4 now" in other.stderr
+    monkeypatch.delenv("TOKEN")
+    assert cli("resume", "latest").exit_code == 0
+    assert calls(tmp_path) == ["make eu 3", "make eu 3"]
+
+
+def test_destroy_takes_down_what_was_deployed_and_asks_which(
+    cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("up", "infra.py:shop", *GIVEN, "-p", "count=3").exit_code == 0
+    prod = ("-p", "region=us", "-p", "token=@env:TOKEN", "-p", "stack=prod")
+    assert cli("up", "infra.py:shop", *prod).exit_code == 0
+    monkeypatch.delenv("TOKEN")
+    several = cli("destroy", "infra.py:shop", "--yes")
+    assert several.exit_code == 2
+    assert "was deployed more than once: shop/prod, shop/dev" in several.stderr
+    changed = cli("destroy", "infra.py:shop", "--stack", "dev", "-p", "count=4", "--yes")
+    assert changed.exit_code == 2
+    assert "The parameter count was 3, and is 4 now" in changed.stderr
+    assert cli("destroy", "infra.py:shop", "-p", "region=us", "--yes").exit_code == 0
+    assert cli("destroy", "infra.py:shop", "--stack", "dev", "--yes").exit_code == 0
+    assert calls(tmp_path)[2:] == ["unmake us 2 hun", "unmake eu 3 hun"]
+
+
+def test_a_key_that_is_gone_is_told_unless_the_secret_is_given_again(
+    cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BREAK", "undo")
+    assert cli("up", "infra.py:shop", *GIVEN).exit_code == 10
+    monkeypatch.delenv("BREAK")
+    (tmp_path / ".alma" / "journal.db.key").unlink()
+    assert cli("rollback", "latest").exit_code == 3
+    assert cli("rollback", "latest", "-p", "token=@env:TOKEN").exit_code == 4
+
+
+def test_a_secret_comes_from_stdin_and_is_read_once(tmp_path: Path) -> None:
+    words = ["infra.py:shop", "-p", "token=-"]
+    result = CliRunner().invoke(program, ["up", *words, "-p", "region=eu"], input="hunter22\n")
+    assert result.exit_code == 0, result.output
+    # Looked at twice: by what is in the journal, and for the function.
+    other = CliRunner().invoke(program, ["destroy", *words], input="swordfish\n")
+    assert "The parameter token was another one" in other.stderr
+    assert CliRunner().invoke(program, ["destroy", *words], input="hunter22\n").exit_code == 0
+    assert calls(tmp_path)[-1] == "unmake eu 2 hun"
+
+
+PLACED = """
+from alma import Saga
+saga = Saga("shop", stack="dev")
+saga.add_step(lambda: print(), "none", name=f"on-{saga.stack}")
+"""
+
+
+def test_a_stack_is_named_over_what_the_file_says_and_kept(cli: Call, write: Write) -> None:
+    write(PLACED)
+    assert cli("up", "--stack", "prod").exit_code == 0
+    found = state(cli)
+    assert (found["stack"], found["steps"][0]["name"]) == ("prod", "on-prod")
+    assert cli("up", "--stack", "acme/prod").exit_code == 0
+    found = state(cli)
+    assert (found["organization"], found["stack"]) == ("acme", "prod")
+    both = cli("up", "--stack", "acme/prod", "--org", "other")
+    assert both.exit_code == 2
+    assert "is of the organization 'acme', not of 'other'" in both.stderr
+    bad = cli("up", "--stack", "..")
+    assert (bad.exit_code, "'..' cannot be the name of a stack" in bad.stderr) == (2, True)
+
+
+def test_a_run_that_goes_on_keeps_its_stack(
+    cli: Call, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(SAGA)
+    monkeypatch.setenv("BREAK", "undo")
+    assert cli("up", "--stack", "prod").exit_code == 10
+    monkeypatch.delenv("BREAK")
+    other = cli("rollback", "latest", "--stack", "dev")
+    assert other.exit_code == 2
+    assert "is of shop/prod, and goes on over its own stack, not over dev" in other.stderr
+    assert cli("rollback", "latest").exit_code == 4
+
+
+def test_params_lists_what_a_function_takes_and_calls_nothing(cli: Call, write: Write) -> None:
+    result = cli("params", "infra.py")
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["region", "'eu'", "|", "'us'", "(required)"] in lines
+    assert ["size", "Size", "small"] in lines
+    assert ["limits", "dict[str,", "int]", "|", "None", "None"] in lines
+    found = {one["name"]: one for one in json.loads(cli("params", "infra.py", "--json").stdout)}
+    assert found["token"] == {
+        "name": "token",
+        "type": "Secret",
+        "required": True,
+        "default": None,
+        "secret": True,
+    }
+    assert found["zones"]["default"] == ["a"]
+    write(PLACED)
+    assert "takes no parameters" in cli("params").stdout
+
+
+MAKING = {
+    "stars": ("(*names: str) -> Saga", "takes *names"),
+    "double stars": ("(**names: str) -> Saga", "takes **names"),
+    "a strange type": (
+        "(when: complex) -> Saga",
+        "parameter when of shop in f.py is of type complex",
+    ),
+    "an annotation that is not there": (
+        "(when: Nothing) -> Saga",
+        "An annotation of shop in f.py",
+    ),
+    "another return": ("() -> int", "shop in f.py returns int, no Saga"),
+    "no Saga": ("()", "shop in f.py returned nothing, no Saga"),
+    "a mixed dict": ("(a: dict[int, str]) -> Saga", "which no command line can give"),
+}
+
+
+@pytest.mark.parametrize("case", MAKING)
+def test_a_function_that_cannot_make_a_saga_is_refused(cli: Call, write: Write, case: str) -> None:
+    head, sentence = MAKING[case]
+    write(
+        f"from __future__ import annotations\nfrom alma import Saga\ndef shop{head}:\n    pass\n",
+        "f.py",
+    )
+    result = cli("up", "f.py:shop")
+    assert result.exit_code == 2, result.output
+    assert sentence in result.stderr
+
+
+def test_an_async_function_makes_none_and_a_saga_takes_no_parameters(
+    cli: Call, write: Write
+) -> None:
+    write("from alma import Saga\nasync def shop() -> Saga:\n    pass\n", "f.py")
+    assert "is async" in cli("up", "f.py:shop").stderr
+    write(PLACED)
+    result = cli("up", "-p", "region=eu")
+    assert result.exit_code == 2
+    assert "saga in saga.py is a Saga, and takes no parameters" in result.stderr
+
+
+def test_a_function_may_run_its_saga_itself(cli: Call, write: Write) -> None:
+    source = 'from alma import Saga\ndef shop(n: int = 1) -> Saga:\n    saga = Saga("ran")\n'
+    write(source + "    saga.add_step(print, 'none', name=f's{n}')\n    saga.run()\n", "f.py")
+    assert cli("up", "f.py", "-p", "n=2").exit_code == 0
+    assert state(cli)["steps"][0]["name"] == "s2"
