@@ -1,9 +1,9 @@
 """What is given to a function that makes a saga: read from where it is, converted, called with.
 
 From a command line (`-p name=value`) come texts, from a file YAML, from the journal the values of
-an earlier run. A value that is kept elsewhere is named by `@env:NAME` or `@file:PATH`; what
-comes from stdin (`-`) is `Elsewhere` already. Only so is a `Secret` given: what a command line says is seen by each
-user of the machine, and what a file says is soon in a repository.
+an earlier run. A value that is kept elsewhere is named by `@env:NAME` or `@file:PATH`; what comes
+from stdin (`-`) is `Elsewhere` already. Only so is a `Secret` given: what a command line says is
+seen by each user of the machine, and what a file says is soon in a repository.
 """
 
 from __future__ import annotations

@@ -410,3 +410,44 @@ def test_a_function_may_run_its_saga_itself(cli: Call, write: Write) -> None:
     write(source + "    saga.add_step(print, 'none', name=f's{n}')\n    saga.run()\n", "f.py")
     assert cli("up", "f.py", "-p", "n=2").exit_code == 0
     assert state(cli)["steps"][0]["name"] == "s2"
+
+
+def test_runs_and_status_find_the_environments(
+    cli: Call, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(SAGA)
+    for place in ("dev", "prod", "acme/prod"):
+        assert cli("up", "--stack", place).exit_code == 0
+    monkeypatch.setenv("BREAK", "yes")
+    assert cli("up", "--stack", "prod").exit_code == 4
+    write(PLACED.replace("shop", "other"), "other.py")
+    assert cli("up", "other.py").exit_code == 0
+
+    def found(*words: str) -> list[str]:
+        entries = json.loads(cli(*words, "--json").stdout)
+        return [f"{one['saga']}/{one['stack']} {one['state']}" for one in entries]
+
+    assert found("runs", "--saga", "shop", "--stack", "prod") == [
+        "shop/prod COMPENSATED",
+        "shop/prod COMPLETED",
+        "shop/prod COMPLETED",
+    ]
+    assert found("runs", "--stack", "acme/prod") == ["shop/prod COMPLETED"]
+    assert found("runs", "--state", "compensated") == ["shop/prod COMPENSATED"]
+    assert found("runs", "--state", "interrupted") == []
+    assert found("runs", "--state", "completed", "--limit", "1") == ["other/dev COMPLETED"]
+    assert found("status", "--saga", "shop") == [
+        "shop/prod COMPLETED",
+        "shop/dev COMPLETED",
+        "shop/prod COMPENSATED",
+    ]
+    lines = cli("status", "--all").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "SAGA",
+        "acme/shop/prod",
+        "other/dev",
+        "shop/dev",
+        "shop/prod",
+    ]
+    assert cli("status", "some-run", "--all").exit_code == 2
+    assert "No such runs" in cli("status", "--stack", "none").stdout

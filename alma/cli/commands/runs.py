@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from alma.cli.environments import STATES, is_in, place_options, rows_of
 from alma.cli.options import Invocation, pass_shared, shared_options
 from alma.cli.output import say
 
@@ -17,16 +18,25 @@ if TYPE_CHECKING:
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most."
 )
+@place_options
+@click.option(
+    "--state", type=click.Choice(STATES, case_sensitive=False), help="Only in this state."
+)
 @shared_options
 @pass_shared
-def command(shared: Invocation, limit: int) -> None:
+def command(
+    shared: Invocation, limit: int, saga: str | None, stack: str | None, state: str | None
+) -> None:
     """List the runs, newest first."""
+    from itertools import islice
+
     from alma.journal import open_journal
     from alma.journal.reading import view_run
     from alma.reports.text import table
 
     with open_journal(shared.journal_path, write=False) as journal:
-        views = [view_run(journal, row.run) for row in journal.runs(limit=limit)]
+        found = (view_run(journal, row.run) for row in rows_of(journal, saga, stack))
+        views = list(islice((view for view in found if is_in(view, state)), limit))
     if shared.json:
         from alma.reports import documents
 
@@ -35,6 +45,8 @@ def command(shared: Invocation, limit: int) -> None:
         header = ("RUN", "SAGA", "KIND", "STATE", "STARTED", "TOOK")
         for line in table(header, [_row(view) for view in views]):
             say(line)
+    elif saga or stack or state:
+        say(f"No such runs in {shared.journal_path}.")
     else:
         say(f"No runs in {shared.journal_path} yet.")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from alma.cli.environments import place_options, rows_of
 from alma.cli.options import Invocation, completed, pass_shared, shared_options
 from alma.cli.output import say, state
 
@@ -16,13 +18,23 @@ if TYPE_CHECKING:
 
 @click.command("status")
 @click.argument("run", default="latest", shell_complete=completed("run"))
+@click.option("--all", "every", is_flag=True, help="Each environment in a line: its newest run.")
+@place_options
 @shared_options
 @pass_shared
-def command(shared: Invocation, run: str) -> None:
+def command(
+    shared: Invocation, run: str, *, every: bool, saga: str | None, stack: str | None
+) -> None:
     """Show how a run stands: its steps, outputs, leftovers, and how to go on.
 
-    RUN is by default the latest.
+    RUN is by default the latest; with --saga, --stack or --all the newest of each saga on each
+    stack is listed.
     """
+    if every or saga or stack:
+        if run != "latest":
+            raise click.UsageError("Give a RUN, or --all, --saga and --stack, not both.")
+        _list(shared, saga, stack)
+        return
     from alma.journal.reading import find_run
     from alma.reports import report
 
@@ -38,6 +50,43 @@ def command(shared: Invocation, run: str) -> None:
         return
     for line in _lines(view, following, gone):
         say(line)
+
+
+def _list(shared: Invocation, saga: str | None, stack: str | None) -> None:
+    """The newest run of each environment."""
+    from alma.journal import open_journal
+    from alma.journal.reading import view_run
+    from alma.reports.text import table
+
+    newest: dict[str, str] = {}
+    with open_journal(shared.journal_path, write=False) as journal:
+        for row in rows_of(journal, saga, stack):
+            newest.setdefault(row.target, row.run)
+        views = [view_run(journal, run) for _, run in sorted(newest.items())]
+    if shared.json:
+        from alma.reports import documents
+
+        shared.print_json(documents.runs(views))
+    elif views:
+        header = ("SAGA", "STATE", "KIND", "STARTED", "LEFT", "RUN")
+        for line in table(header, [_row(view) for view in views]):
+            say(line)
+    else:
+        say(f"No such runs in {shared.journal_path}.")
+
+
+def _row(view: RunView) -> tuple[str, ...]:
+    from alma.reports import text
+
+    run = view.run
+    started, left = text.moment(run.created_at), str(len(run.leftovers) or "-")
+    return run.definition.target, view.state, run.kind, started, left, run.run
+
+
+def _given(parameters: Mapping[str, Any]) -> list[str]:
+    if not parameters:
+        return []
+    return [f"Given    {', '.join(f'{name}={value}' for name, value in parameters.items())}"]
 
 
 def _gone(view: RunView, shared: Invocation) -> dict[Leftover, str]:
@@ -59,6 +108,7 @@ def _lines(view: RunView, following: list[str], gone: dict[Leftover, str]) -> li
     lines = [
         f"Run      {run.run} ({run.kind})",
         f"Saga     {run.definition.target}",
+        *_given(run.parameters),
         f"State    {state(view.state)}",
         f"Started  {text.moment(run.created_at)}"
         + (f", took {text.duration(took)}" if took is not None else ""),
