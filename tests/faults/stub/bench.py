@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 ROOT: Final = Path(__file__).parents[3]
-PATIENCE: Final = 60.0
-"""Seconds that a runner may take: far more than any does."""
+PATIENCE: Final = 600.0
+"""Seconds that a runner may take: far more than any does, however busy the machine is."""
 
 
 @dataclass
