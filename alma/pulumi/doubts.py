@@ -32,9 +32,13 @@ _UNREADABLE: Final = (
     r"|plugin returned empty resource\.ID from create|provider did not return an ID from Create"
     r"|error hooks execution failed|maximum number of error hook retries"
     # The engine, of the answer's properties (`UnmarshalPropertyValue` in
-    # pkg/resource/plugin/rpc.go).
-    r"|^unexpected (unknown|Asset|Asset Archive) property value for"
-    r"|^malformed (RPC secret|byte string|resource reference|output value)"
+    # pkg/resource/plugin/rpc.go, `Deserialize` of assets and archives; newer ones name the place
+    # before or behind it: sdk/go/propertyrpc, property_filter.go).
+    r"|^unexpected (unknown|asset|archive|asset archive) (property value for|value at) "
+    r"|(^|: )malformed (RPC )?(secret|byte string|resource reference|output value)\b"
+    r"|(^|: )unexpected (asset|archive) (hash|text|path|URI|contents) of type "
+    r"|(^|: )archive member '[^']{0,200}' is not an asset or archive"
+    r"|(^|: )unknown (signature \"|value kind )"
     r"|^unrecognized signature .* in property map|^failed to compute (asset|archive) hash"
     # Python, of what a dynamic provider's `create` has returned (`Create` in pulumi/dynamic, then
     # `serialize_properties` and protobuf).

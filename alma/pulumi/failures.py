@@ -14,6 +14,7 @@ from alma.core.redaction import shortened
 AUTHENTICATION: Final = (
     r"PULUMI_ACCESS_TOKEN|invalid access token|\[401\] Unauthorized|NoCredentialProviders"
     r"|no EC2 IMDS role found|could not find default credentials"
+    r"|this command requires logging in|SAML SSO authentication is required"
 )
 """What the CLI prints when a backend refuses, or misses, its credentials; a pattern."""
 

@@ -214,7 +214,19 @@ SAID = [
     (UNREADABLE, 'malformed resource reference for "x": missing urn'),
     (UNREADABLE, 'malformed output value for "x": secret not a bool'),
     (UNREADABLE, "unrecognized signature 'zzz' in property map for \"x\""),
+    (UNREADABLE, "unexpected asset text of type float64"),
+    (UNREADABLE, "archive member 'x' is not an asset or archive"),
     (UNREADABLE, 'failed to compute asset hash for "x": open /gone: no such file or directory'),
+    # As newer engines (3.274) word these.
+    (UNREADABLE, "unexpected unknown value at x[0].y"),
+    (UNREADABLE, "x: malformed secret: missing value"),
+    (UNREADABLE, 'x["a: b"]: malformed resource reference: missing urn'),
+    (UNREADABLE, "<root>: malformed output value: secret is not a bool"),
+    (UNREADABLE, "x.y: malformed byte string: value is not valid base64: illegal data"),
+    (UNREADABLE, 'x: unknown signature "zzz"'),
+    (UNREADABLE, "x: unknown value kind <nil>"),
+    (UNREADABLE, "x: unexpected archive hash of type float64"),
+    (UNREADABLE, "failed to compute asset hash at x: open /gone: no such file or directory"),
     (
         UNREADABLE,
         (

@@ -47,6 +47,12 @@ ValueError: no such region
             "backend",
             "unable to open state directory",
         ),
+        (
+            # What 3.274 says of a service that does not answer, too.
+            "error: this command requires logging in; try running `pulumi login` first",
+            "backend",
+            "requires logging in",
+        ),
         ("error: unknown flag: --nope", "unknown", "unknown flag: --nope"),
         ("", "unknown", "without saying why"),
     ],
