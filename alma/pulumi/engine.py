@@ -164,6 +164,8 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
     ref: StackRef
     document: Mapping[str, Any]
     log_dir: str
+    python: str = ""
+    """The minor version of Python that it was made by, where that is known."""
 
 
 class RestoreResult(OperationResult, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ import base64
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +29,8 @@ _ENGINES_OWN: Final = "pulumi"
 _NO_DOWNLOADS: Final = "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"
 _ATTACHED: Final = {"language": "PULUMI_DEBUG_LANGUAGES", "resource": "PULUMI_DEBUG_PROVIDERS"}
 """Variables that name, as `name:port`, what runs already and is not started."""
+HERE: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""The minor version of this Python: code that another one has compiled is none to it."""
 DYNAMIC: Final = "pulumi-python:"
 """How the type of a dynamic resource of Python's begins."""
 _CODE: Final = (b"_create_code", b"CodeType")
@@ -148,6 +151,25 @@ def compiled(document: Mapping[str, Any]) -> tuple[str, ...]:
         if any(maker in base64.b64decode(str(kept)) for maker in _CODE):
             found.append(str(entry["urn"]).split("::", 3)[-1])
     return tuple(found)
+
+
+def require_python(ref: StackRef, document: Mapping[str, Any], made: str) -> None:
+    """Raise `ToolError` where a deployment with its secrets has code of another Python than this.
+
+    `made` is the one that it was made by; empty where that is not known.
+    """
+    if made not in ("", HERE) and (names := compiled(document)):
+        raise other_python(ref, names, made)
+
+
+def other_python(ref: StackRef, names: Iterable[str], made: str) -> ToolError:
+    """That dynamic resources are code which this Python cannot run, and the way out."""
+    return ToolError(
+        f"Stack {ref.project}/{ref.stack} has dynamic resources ({', '.join(names)}) "
+        f"whose provider is code of Python {made}, and this is Python {HERE}.",
+        hint=f"Install the saga's packages for Python {made} and go on with that: "
+        f"python{made} -m alma ...",
+    )
 
 
 def _mend(kind: str, name: str, version: str) -> str:

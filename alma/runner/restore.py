@@ -27,13 +27,14 @@ from alma.runner.restore_points import (
     RestorePoint,
     StackRun,
     find_restore_point,
+    made_by,
     restore_points,
     runs_over,
 )
 from alma.runner.settings import Settings, actor, new_run_id
 from alma.runner.start import aws_target_of, last_run, refuse_unfinished
 from alma.saga.saga import Saga
-from alma.steps.stack.session import StackSession
+from alma.steps.stack.session import StackSession, minor_version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,12 @@ async def foresee(
                 hint="Give --accept-changes to put it back all the same.",
             )
         foreseen = await engine.preview_restore(
-            RestoreRequest(ref=ref, document=document, log_dir=""),
+            RestoreRequest(
+                ref=ref,
+                document=document,
+                log_dir="",
+                python=minor_version(made_by(known, chosen)),
+            ),
             aside(asyncio.Event()),
         )
     return Plan(

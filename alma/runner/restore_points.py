@@ -95,6 +95,19 @@ def find_restore_point(
     )
 
 
+def made_by(known: Sequence[StackRun], point: RestorePoint) -> str:
+    """The Python that has made what is put back then; empty where that is not known."""
+    made = ""
+    for one in known:
+        if one.run.run == point.run and point.moment == "before":
+            break
+        if one.run.kind == "up" and one.run.python:
+            made = one.run.python
+        if one.run.run == point.run:
+            break
+    return made
+
+
 def _restore_point(run_over: StackRun, seen: StackRun, moment: Moment) -> RestorePoint:
     started, at = seen.started, seen.at
     assert started is not None and at is not None  # noqa: S101, PT018 - `_has` has looked

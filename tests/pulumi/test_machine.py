@@ -13,7 +13,7 @@ import pytest
 from alma import Saga, destroy
 from alma.errors import AuthenticationError, BackendError, ToolError
 from alma.pulumi.cli import Cli
-from alma.pulumi.engine import StackRef, WorkspaceOptions
+from alma.pulumi.engine import RestoreRequest, StackRef, WorkspaceOptions
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.plugins import missing
 from tests.pulumi.conftest import Place
@@ -157,9 +157,19 @@ async def test_code_of_another_python_is_not_run_by_an_undo(
     saga = Saga("shop")
     saga.add_stack("database", program=module.program)
     await saga.execute()
+    ref = StackRef(project="shop-database", stack="dev")
+    document = await place.engine.export(ref)
+    assert document is not None
+    request = RestoreRequest(ref=ref, document=document, log_dir="", python="3.98")
+    with pytest.raises(ToolError, match=r"code of Python 3\.98, and this is"):
+        await place.engine.preview_restore(request, place.operation())
     done = len(place.commands())
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("alma.steps.stack.session.HERE", "3.99")
+        elsewhere.setattr("alma.pulumi.plugins.HERE", "3.99")
+        again = await saga.execute()
+        assert "If this run fails, what it changes of them cannot be" in again.status.notes[0]
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("alma.pulumi.plugins.HERE", "3.99")
         with pytest.raises(ToolError, match=r"resources \(thing\) whose provider is code of Py"):
             await destroy(saga)
     assert not any("destroy" in line for line in place.commands()[done:])

@@ -30,6 +30,7 @@ from alma.pulumi.deployment import (
     take_deployment,
 )
 from alma.pulumi.engine import OperationResult, RestorePreview, RestoreRequest, RestoreResult
+from alma.pulumi.plugins import require_python
 from alma.pulumi.restore.compare import Comparison, compare
 from alma.pulumi.restore.plan import RestorePlan, changed_files, ordered, plan, provider_config
 from alma.pulumi.restore.replaced import released_urns, take_back_replaced
@@ -175,6 +176,7 @@ class RestorePreviewer(Struct, frozen=True, kw_only=True):
         """Preview it, without what the engine refuses until it refuses nothing more."""
         ref = self.request.ref
         wanted = await open_kept(self.reader, ref, self.request.document)
+        require_python(ref, {"deployment": wanted}, self.request.python)
         document = await take_deployment(self.reader, self.root, ref)
         if document is None:
             raise BackendError(f"The stack {ref.project}/{ref.stack} is not there any more.")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from alma.core.definition import Definition, StepDefinition
-from alma.errors import ToolError
 from alma.pulumi.engine import Engine, StackRef
 from alma.steps.base import Session, SessionOptions
 from alma.steps.stack.places import (
@@ -25,9 +23,6 @@ from alma.steps.stack.places import (
 
 if TYPE_CHECKING:
     from alma.pulumi.taken import Held
-
-HERE: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
-"""The minor version of this Python: code that another one has compiled is none to it."""
 
 
 class StackSession(Session):
@@ -124,8 +119,7 @@ class StackSession(Session):
                 require_organization(self.definition.organization, where)
                 self._places.require(step, where)
         facts = await self.engine.check(self.refs)
-        if self._places.follow:
-            await self._require_python()
+        await self._look_at_python()
         return {**facts, **localstack}
 
     async def _localstack(self) -> dict[str, str]:
@@ -140,27 +134,28 @@ class StackSession(Session):
         if last is not None and same and now and last.localstack not in ("", now):
             note = f"LocalStack at {aws.url} was started anew since run {last.run}: "
             note += "unless it keeps its state, what was made there is gone"
-            self.notes = (note,)
+            self.notes = (*self.notes, note)
         return {"localstack": now} if now else {}
 
-    async def _require_python(self) -> None:
-        """Raise ToolError where an undo would run what another minor version has compiled."""
-        made = _minor(self._last.python) if self._last and self._last.kind == "up" else ""
+    async def _look_at_python(self) -> None:
+        """Find what another minor version has compiled, and an undo would run: refused, or told."""
+        from alma.pulumi import plugins
+
+        made = minor_version(self._last.python) if self._last and self._last.kind == "up" else ""
         if self._last is not None and not made:
             target = self.definition.target
             runs = await asyncio.to_thread(self._runs)
             ups = (run for run in runs if run.kind == "up" and run.definition.target == target)
-            made = next((_minor(run.python) for run in ups), "")
-        if made in ("", HERE):
+            made = next((minor_version(run.python) for run in ups), "")
+        if made in ("", plugins.HERE):
             return
         for ref in self.refs:
             if names := await self.engine.compiled(ref):
-                raise ToolError(
-                    f"Stack {ref.project}/{ref.stack} has dynamic resources ({', '.join(names)}) "
-                    f"whose provider is code of Python {made}, and this is Python {HERE}.",
-                    hint=f"Install the saga's packages for Python {made} and go on with that: "
-                    f"python{made} -m alma ...",
-                )
+                error = plugins.other_python(ref, names, made)
+                if self._places.follow:
+                    raise error
+                lost = "If this run fails, what it changes of them cannot be put back"
+                self.notes = (*self.notes, f"{error.message} {lost}")
 
     async def others(self) -> Sequence[Held]:
         """What the journal's other stacks on this backend hold, looked at once in a run.
@@ -204,5 +199,6 @@ class StackSession(Session):
         return await look(self.engine, [*refs.values()], self.snapshots, kept or [])
 
 
-def _minor(version: str) -> str:
+def minor_version(version: str) -> str:
+    """Of 3.12.1 the 3.12."""
     return ".".join(version.split(".")[:2])
