@@ -21,7 +21,7 @@ from alma.pulumi import checkpoint as checkpoints
 from alma.pulumi import plugins
 from alma.pulumi.backend import Backend
 from alma.pulumi.cli import Cli, PulumiCli, find_cli
-from alma.pulumi.deployment import let_go, resolve_pending, take_deployment, write_state
+from alma.pulumi.deployment import let_go, take_deployment, write_state
 from alma.pulumi.engine import (
     Checkpoint,
     OperationResult,
@@ -35,6 +35,7 @@ from alma.pulumi.locks import Locks, locks_on
 from alma.pulumi.machine import require_machine
 from alma.pulumi.messages import Task, TaskKind
 from alma.pulumi.passphrase import check_passphrase, remember_passphrase
+from alma.pulumi.pending import needed_by_pending, resolve_pending
 from alma.pulumi.performing import perform
 from alma.pulumi.recovery import Reconciliation
 from alma.pulumi.restore.plan import RestorePlan
@@ -185,10 +186,14 @@ class PulumiEngine:
         self, ref: StackRef, log_dir: str, operation: Operation, program: UpRequest | None = None
     ) -> OperationResult:
         """See `Engine.destroy`; one CLI process, none when there is no record."""
-        if not (await self.inspect(ref)).exists:
+        now = await self.inspect(ref)
+        if not now.exists:
             return OperationResult()
         self._of(ref).prepare()
         task = await self._task("destroy", ref, log_dir, operation, request=program)
+        if now.pending and program is None:
+            needed = needed_by_pending(await self.export(ref), operation.redact)
+            task = structs.replace(task, exclude=needed)
         return await self._perform(task, operation, ref)
 
     async def remove(self, ref: StackRef, log_dir: str, operation: Operation) -> OperationResult:

@@ -63,6 +63,8 @@ class Task(Struct, frozen=True, kw_only=True, tag="task"):
     """What a restore registers again."""
     targets: tuple[str, ...] = ()
     """URNs of the resources that a `look` is for."""
+    exclude: tuple[str, ...] = ()
+    """URNs of what a destroy leaves in the state."""
 
     def __repr__(self) -> str:
         return f"Task(kind={self.kind!r}, operation={self.operation!r})"

@@ -162,13 +162,14 @@ class Workspace(automation.LocalWorkspace):
         return self._ref.qualified
 
     def serialize_args_for_op(self, stack_name: str) -> list[str]:  # noqa: ARG002
-        """What an operation is told besides: the place of the program.
+        """What an operation is told besides: the place of the program, what a destroy leaves.
 
         `--exec-kind` is for whoever keeps the stack's history: `sdk/go/auto/stack.go`.
         """
+        left = [f"--exclude={urn}" for urn in self._task.exclude]
         if not self._address:
-            return []
-        return [f"--client={self._address}", "--exec-kind", "auto.inline"]
+            return left
+        return [f"--client={self._address}", "--exec-kind", "auto.inline", *left]
 
     def create_stack(self, stack_name: str) -> None:
         """`stack init`; a record that is there already is as good. No selection is changed."""

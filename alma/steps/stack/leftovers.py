@@ -126,13 +126,16 @@ class StackLeftovers(Struct, frozen=True, kw_only=True):
 
 
 def _owned(checkpoint: Checkpoint) -> tuple[Resource, ...]:
-    """Resources that really exist at a provider, or all when there is nothing but components."""
+    """Resources that really exist at a provider; where there are none, whatever is there.
+
+    With a pending create it is that, and what the state must keep for it.
+    """
     real = tuple(
         res
         for res in checkpoint.resources
         if res.custom and not res.external and not res.type.startswith("pulumi:providers:")
     )
-    return real or checkpoint.resources
+    return real if real or checkpoint.pending else checkpoint.resources
 
 
 def unverified(checkpoint: Checkpoint) -> Failure:
