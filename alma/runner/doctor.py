@@ -9,12 +9,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from alma.core.run import RunStatus, SagaState
-from alma.errors import AlmaError, UntrustedJournalError
+from alma.errors import AlmaError, ToolError, UntrustedJournalError
 from alma.journal import open_journal
 from alma.journal.reading import RunView, view_run
 from alma.steps.base import Check, DoctorOptions
 from alma.steps.registry import KINDS, UnknownKindError, find_kind
-from alma.system.processes import find, may_live
+from alma.system.processes import find, may_live, require_shown
 
 __all__ = ["Check", "examine"]
 
@@ -30,6 +30,10 @@ async def examine(
 
     What is on other machines, and named by the journal alone, is asked with `remote`.
     """
+    try:
+        require_shown()
+    except ToolError as error:
+        return (Check(name="processes", level="fail", message=error.message, mend=error.hint),)
     last: list[RunView] = []
     found = list(_journal(journal, last))
     for seen in last:

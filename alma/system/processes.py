@@ -21,6 +21,7 @@ from typing import Final
 import psutil
 
 from alma.core.events import Process
+from alma.errors import ToolError
 
 HOST: Final = socket.gethostname()
 
@@ -90,8 +91,21 @@ def is_here(process: Process) -> bool:
 
 
 def this_process() -> Process:
-    """This process."""
+    """This process. Raises ToolError where not even that can be seen."""
+    require_shown()
     return identify(os.getpid())
+
+
+def require_shown() -> None:
+    """Raise ToolError where no process can be seen: everybody would be taken for dead."""
+    try:
+        psutil.Process()
+    except psutil.Error as error:
+        raise ToolError(
+            f"The processes of this machine cannot be seen ({psutil.PROCFS_PATH}): nobody could "
+            "tell who is at work.",
+            hint="Mount it, `mount -t proc proc /proc`, or give the container one.",
+        ) from error
 
 
 def may_live(process: Process) -> bool:

@@ -121,3 +121,22 @@ def test_a_signal_while_alma_loads_is_told_in_a_sentence() -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (8, "Interrupted: nothing was begun.\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere processes are seen without a file")
+def test_where_no_process_can_be_seen_nothing_is_begun(
+    write: Write, cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without /proc everybody would be taken for dead: one sentence, before the start."""
+    write(
+        "from alma import Saga\nfrom pathlib import Path\nsaga = Saga('s')\n"
+        "saga.add_step(lambda: Path('made').touch(), lambda: None, name='a')\n"
+    )
+    monkeypatch.setattr("psutil.PROCFS_PATH", str(tmp_path / "none"))
+    for command in ("up", "destroy"):
+        refused = cli(command)
+        assert refused.exit_code == 2
+        assert "The processes of this machine cannot be seen" in refused.stderr
+    told = cli("doctor")
+    assert (told.exit_code, "the processes of this machine" in told.stdout.lower()) == (1, True)
+    assert not Path("made").exists()

@@ -64,9 +64,9 @@ class Place:
         out, err = process.communicate(timeout=100)
         return process.returncode, out + err
 
-    def document(self, *arguments: str) -> Any:
+    def document(self, *arguments: str, **environ: str) -> Any:
         """What a command says with `--json`."""
-        process = self.start(*arguments, "--json")
+        process = self.start(*arguments, "--json", **environ)
         return json.loads(process.communicate(timeout=100)[0])
 
     def kill(self, process: subprocess.Popen[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from alma import DefinitionError, Saga, SagaFailed, destroy
 from alma.core.events import DELETING, UNANSWERED, UPDATING
-from alma.errors import RefusedError
+from alma.errors import RefusedError, ToolError
 from alma.runner.preview import preview
 from alma.steps.terraform.output import read as read_output
 from tests.services.localstack import LocalStack
@@ -79,6 +79,34 @@ def test_the_lock_of_a_dead_terraform_is_broken(place: Place, bucket: tuple[Any,
     [done, _] = [event for event in events if event["type"] == "OperationSucceeded"]
     assert done["evidence"]["locks_broken"]
     assert client.list_objects_v2(Bucket=name, Prefix="shop.tflock")["KeyCount"] == 0
+
+
+def test_workspaces_in_a_bucket_are_kept_apart(place: Place, bucket: tuple[Any, str]) -> None:
+    """Each is made, looked at, undone without its file and unlocked as the one that it is."""
+    client, _ = bucket
+    text = SAGA.replace('here / "module",', 'here / "module",\n    workspace=os.environ["SPACE"],')
+    text = text.replace('stack="dev"', 'stack=os.environ["SPACE"]')
+    saga = place.root / "saga.py"
+    saga.write_text(text)
+    code, said = place.alma("up", "saga.py", SPACE="blue", NAMES="a")
+    assert code == 0, said
+    code, said = place.alma("up", "saga.py", SPACE="green", NAMES="b", FAIL="1")
+    assert (code, place.things()) == (4, ["a"]), said
+    gate = str(place.root / "gate")
+    runner = place.start("up", "saga.py", SPACE="green", NAMES="b", GATE=gate)
+    until(Path(f"{gate}.begun").exists)
+    place.kill(runner)
+    Path(gate).touch()
+    saga.unlink()
+    code, said = place.alma("rollback", "latest")
+    assert (code, place.things()) == (4, ["a"]), said
+    saga.write_text(text)
+    foreseen = place.document("preview", "saga.py", SPACE="blue")["steps"][0]
+    assert foreseen["what"].startswith("apply to 1 resources in")
+    code, said = place.alma("destroy", "saga.py", SPACE="blue")
+    assert (code, place.things()) == (0, []), said
+    locks = [one["Key"] for one in client.list_objects_v2(Bucket=bucket[1])["Contents"]]
+    assert not [key for key in locks if key.endswith(".tflock")]
 
 
 # -- what is not this run's -------------------------------------------------------------------
@@ -170,6 +198,16 @@ def test_what_a_module_imports_is_not_destroyed(place: Place, killed: bool) -> N
     [risk] = place.document("preview", "saga.py")["steps"][0]["at_risk"]
     assert (risk["urn"], risk["id"]) == ("terraform_data.there", "there-before")
     assert "the module imports it" in risk["reason"]
+
+
+async def test_without_a_way_to_give_it_variables_nothing_is_begun(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alma.steps.terraform.cli.STDIN", str(place.root / "none"))
+    module(place.root / "module")
+    with pytest.raises(ToolError, match="cannot be given its variables"):
+        await environment_of(place, "dev").execute()
+    assert not (place.root / ".alma" / "journal.db").exists()
 
 
 def test_an_answer_that_was_lost_is_no_refusal() -> None:

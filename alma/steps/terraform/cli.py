@@ -101,6 +101,16 @@ class Terraform:
         """The CLI's path; ToolError when there is none."""
         return locate(self.program, os.environ)
 
+    def require(self) -> None:
+        """Raise ToolError where it cannot be found, or not be given what it must not show."""
+        self.locate()
+        if not os.path.exists(STDIN):  # noqa: PTH110 - a link to what has no path of its own
+            raise ToolError(
+                f"Terraform cannot be given its variables: there is no {STDIN} here.",
+                hint="Give the container a /dev and a /proc: values stand in no file and no "
+                "argument.",
+            )
+
     # -- looking -----------------------------------------------------------------------------
 
     async def state(self, *, initialise: bool = True) -> tfstate.State:
@@ -234,6 +244,7 @@ class Terraform:
 
 RAW: Final = "terraform.jsonl"
 """In an operation's log directory while it runs: as the CLI wrote it, secrets included."""
+STDIN: Final = "/dev/stdin"
 _QUIET: Final = ("-input=false", "-no-color")
 
 
@@ -265,7 +276,7 @@ def _link(logs: Path) -> Path:
     files.make_new_directory(logs)
     link = logs / "stdin.tfvars.json"
     if not link.is_symlink():
-        link.symlink_to("/dev/stdin")
+        link.symlink_to(STDIN)
     return link
 
 

@@ -40,8 +40,8 @@ class TerraformHandler:
     _killed: list[Process] = field(default_factory=list)
 
     async def require(self) -> None:
-        """Its CLI is here."""
-        self.terraform.locate()
+        """Its CLI is here, and can be given its variables."""
+        self.terraform.require()
 
     async def inspect(self) -> StepStarted:
         """Read the state; the backend is initialised where it never was."""
