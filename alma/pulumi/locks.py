@@ -155,7 +155,7 @@ class AskedLocks(Struct, frozen=True, kw_only=True):
 
     def way_out(self, lock: Lock) -> str:  # noqa: ARG002 - there is no removing one alone
         """The CLI's own."""
-        return f"remove it with `pulumi cancel --stack {self.ref.stack}` in its project"
+        return f"remove it with `pulumi cancel --stack {self.ref.qualified}` in its project"
 
 
 def locks_of(root: Path, ref: StackRef) -> Iterator[Lock]:

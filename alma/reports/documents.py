@@ -180,6 +180,7 @@ def preview(found: SagaPreview) -> Document:
     return {
         "saga": found.saga,
         "stack": found.stack,
+        "organization": found.organization,
         "steps": [_previewed(step) for step in found.steps],
         "undo_order": list(found.undo),
         "not_undoable": list(found.not_undoable),

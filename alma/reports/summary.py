@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alma.core import events as ev
+from alma.core.definition import target_of
 from alma.reports import text
 
 _BEGUN = {
@@ -72,7 +73,7 @@ def summarize(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an even
     match event:
         case ev.RunCreated():
             steps = len(event.definition.get("steps", ()))
-            return f"{event.kind} of {event.saga}/{event.stack}, {text.count(steps, 'step')}"
+            return f"{event.kind} of {_target(event)}, {text.count(steps, 'step')}"
         case ev.RunnerAttached():
             process = event.process
             return f"driven by {event.actor}, pid {process.pid} on {process.machine}"
@@ -129,6 +130,10 @@ def _interrupt(count: int) -> str:
     if count > 1:
         return "stopping now"
     return "no new step starts; once more to stop now"
+
+
+def _target(event: ev.RunCreated) -> str:
+    return target_of(event.saga, str(event.definition.get("organization", "")), event.stack)
 
 
 _QUIET = (ev.RunCreated, ev.RunnerAttached, ev.StepStarted, ev.ProcessSpawned)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from alma.core.definition import Definition
+from alma.core.definition import Definition, target_of
 from alma.errors import AlmaError
 from alma.runner.binding import BoundSaga, bind_saga, check, define, open_sessions
 from alma.runner.directory import followed, refuse_another_journal
@@ -62,10 +62,16 @@ class SagaPreview:
     undo: tuple[str, ...]
     pivots: tuple[str, ...]
     policy: str
+    organization: str = ""
     definition: Definition
     backend: str = ""
     """Where stacks are kept that have no backend of their own."""
     directory: str = ""
+
+    @property
+    def target(self) -> str:
+        """As of its runs."""
+        return target_of(self.saga, self.organization, self.stack)
 
     @property
     def ok(self) -> bool:
@@ -116,6 +122,7 @@ async def preview(
         undo=tuple(reversed(order)),
         pivots=tuple(step.name for step in definition.steps if step.pivot),
         policy=definition.on_failure,
+        organization=definition.organization,
         definition=definition,
         backend=facts.get("backend", ""),
         directory=followed(last if follow else None),

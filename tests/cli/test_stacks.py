@@ -344,3 +344,22 @@ def test_a_program_that_returns_its_outputs_is_warned_of(write: Write, cli: Call
     assert [said.format("url, port") in one for one in steps["plain"]] == [True]
     assert [said.format("url") in one for one in steps["later"]] == [True]
     assert "warning: plain: the program returned a dict (url, port)" in cli("up").stdout
+
+
+def test_an_organization_is_a_part_of_each_stacks_name(
+    write: Write, cli: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A backend of files knows one organization, its own; any other one is Pulumi Cloud's."""
+    argv = tmp_path / "argv"
+    monkeypatch.setenv("ALMA_TEST_ARGV", str(argv))
+    write("from alma import Saga\nsaga = Saga('shop')\nsaga.add_stack('zone', lambda: None)\n")
+    refused = cli("up", "--org", "acme")
+    assert refused.exit_code == 2
+    assert "has no organizations, and the saga is for acme" in refused.stderr
+    assert cli("up", "--stack", "organization/prod").exit_code == 0
+    assert cli("destroy", "--org", "organization", "--stack", "prod", "--yes").exit_code == 0
+    named = [line for line in argv.read_text().splitlines() if " --stack " in f"{line} "]
+    assert named
+    assert all("--stack organization/shop-zone/prod" in line for line in named), named
+    stacks = tmp_path / ".alma" / "state" / ".pulumi" / "stacks" / "shop-zone"
+    assert "prod.json" in names(stacks)
