@@ -1,6 +1,7 @@
-"""What a shell offers for runs, steps and targets when Tab is pressed.
+"""What a shell offers for runs, steps, targets and parameters when Tab is pressed.
 
-All of it is read: from the journal that the command line names, and from no file of the user's.
+Runs and steps are read from the journal that the command line names. Only for the names of a
+function's parameters its file is executed: they stand nowhere else.
 An error offers nothing, since there is nobody to be told. What another one's journal calls its
 runs and steps is put on the command line as it is: so only what no shell takes for more than a
 word is offered.
@@ -8,22 +9,26 @@ word is offered.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import BashComplete, CompletionItem, add_completion_class
 
 if TYPE_CHECKING:
     from alma.core.run import RunStatus
     from alma.journal import Journal
 
+BREAKS: Final = (":", "=")
+"""Words of their own to bash, in the middle of `infra.py:shop` and of `--stack=dev`."""
 LATEST: Final = "latest"
 _MOST: Final = 50
 """Runs that are offered, and that are looked through for a file's."""
-_WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*=?")
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -60,18 +65,41 @@ def complete_target(
     return [CompletionItem(incomplete, type="file")]
 
 
+def complete_parameter(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """`region=`, for each parameter of the function that TARGET names."""
+    if "=" in incomplete:
+        return []
+    from alma.saga.target import open_target
+
+    nowhere = io.StringIO()
+    try:
+        # What the file prints would be taken for an offer, and stand in the middle of a line.
+        with redirect_stdout(nowhere), redirect_stderr(nowhere):
+            parameters = open_target(_target_of(context)).parameters
+    except Exception:  # noqa: BLE001 - as of the journal
+        return []
+    return _offered([(f"{one.name}=", one.spelled) for one in parameters], incomplete)
+
+
 def _run_of(journal: Journal, context: click.Context) -> RunStatus | None:
     from alma.journal.reading import load_run
 
     given = context.params
     if reference := given.get("run") or given.get("to"):
         return load_run(journal, journal.resolve(str(reference)))
-    file = _file(str(given.get("target") or "saga.py"))
+    file = _file(_target_of(context))
     for row in journal.runs(limit=_MOST):
         run = load_run(journal, row.run)
         if run.origin and _file(run.origin) == file:
             return run
     return None
+
+
+def _target_of(context: click.Context) -> str:
+    """TARGET; before an option that has no value yet, click has not told it from other words."""
+    return str(next(iter(context.args), None) or context.params.get("target") or "saga.py")
 
 
 def _file(origin: str) -> str:
@@ -106,3 +134,31 @@ def _offered(found: Iterable[tuple[str, str]], incomplete: str) -> list[Completi
 def _help(words: str) -> Any:
     """Beside a word, where the shell shows that: on one line, and nothing but text."""
     return re.sub(r"[^A-Za-z0-9 ./_-]", "?", words)[:80] or None
+
+
+class Bash(BashComplete):
+    """With the words as they are to the program."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """The words before the last, and the last as far as it is typed."""
+        args, incomplete = super().get_completion_args()
+        *whole, last = _joined([*args, incomplete])
+        return whole, last
+
+
+def _joined(words: list[str]) -> list[str]:
+    joined: list[str] = []
+    after_break = False
+    for word in words:
+        is_break = word in BREAKS
+        if joined and (is_break or after_break):
+            joined[-1] += word
+        else:
+            joined.append(word)
+        after_break = is_break
+    return joined
+
+
+def register() -> None:
+    """Have click answer bash by it."""
+    add_completion_class(Bash)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -38,6 +39,9 @@ COMMANDS: Final = {
 }
 """Where each is, under `alma.cli.commands`; in the order in which `--help` lists them."""
 
+COMPLETE: Final = "_ALMA_PULUMI_COMPLETE"
+"""By this variable a shell asks for what it may offer; click has the name from the program's."""
+
 
 class Program(click.Group):
     """A group that imports a command's module only when the command is asked for."""
@@ -58,6 +62,10 @@ class Program(click.Group):
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> Any:
         """Run, and end the process with the exit code of docs/cli.md."""
         words = list(sys.argv[1:] if args is None else args)
+        if COMPLETE in os.environ:
+            from alma.cli.completing import register
+
+            register()
         as_json = "--json" in words[: words.index("--") if "--" in words else None]
         with answer_stream(reserved=as_json) as stream:
             shared = Invocation(json=as_json, debug="--debug" in words, stream=stream)

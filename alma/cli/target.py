@@ -55,6 +55,7 @@ _OPTIONS: Final = (
         multiple=True,
         expose_value=False,
         callback=_pairs,
+        shell_complete=completed("parameter"),
         help="A parameter of the function that TARGET names. =@env:NAME, =@file:PATH and "
         "=- (stdin) take the value from there.",
     ),

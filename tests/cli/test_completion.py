@@ -63,6 +63,7 @@ def test_runs_and_steps_come_from_the_journal_and_no_file_is_executed(
     assert ask("logs", "latest", "") == ["database", "servers"]
     assert ask("skip", run, "ser") == ["servers"]
     assert ask("restore", "saga.py", "--step", "d") == ["database"]
+    assert ask("restore", "other.py", "--step", "") == []
     assert ask("restore", "--to", "la") == ["latest"]
     assert ask("up", "sa") == ["file,sa"]
     assert ask("--journal", "nowhere.db", "status", "") == []
@@ -78,6 +79,23 @@ def test_where_there_is_nothing_to_read_nothing_is_offered_and_nothing_written(
     (tmp_path / ".alma").mkdir()
     (tmp_path / ".alma" / "journal.db").write_text("no journal")
     assert ask("status", "") == []
+
+
+def test_parameters_are_those_of_the_function_whose_file_is_executed(
+    ask: Ask, write: Write
+) -> None:
+    """Bash takes a colon and an equals sign for words of their own."""
+    write(
+        "from alma import Saga\nprint('a line of its own')\n"
+        "def shop(region: str, replicas: int = 2) -> Saga: ...\n"
+        "def other(zone: str) -> Saga: ...\n",
+        "infra.py",
+    )
+    assert ask("up", "infra.py", ":", "shop", "-p", "") == ["region=", "replicas="]
+    assert ask("preview", "infra.py", ":", "other", "--param", "") == ["zone="]
+    assert ask("up", "infra.py", ":", "shop", "-p", "reg") == ["region="]
+    assert ask("up", "infra.py", ":", "shop", "-p", "region", "=", "") == []
+    assert ask("up", "nowhere.py", "-p", "") == []
 
 
 def test_what_a_shell_would_take_for_more_than_a_word_is_not_offered() -> None:

@@ -24,11 +24,11 @@ def command(shared: Invocation, shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    from alma.cli.program import program
+    from alma.cli.program import COMPLETE, program
 
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 - click has one for each of the three
-    script = kind(program, {}, NAME, "_ALMA_PULUMI_COMPLETE").source()
+    script = kind(program, {}, NAME, COMPLETE).source()
     if shared.json:
         shared.print_json({"shell": shell, "script": script})
     else:
