@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import os
 import re
 import runpy
 import subprocess
@@ -33,6 +34,8 @@ RUN = re.compile(
     r"<!-- run: (?P<command>[^>]+?)(?: -> (?P<code>\d+))? -->\n```python\n(?P<text>.*?)```",
     re.DOTALL,
 )
+FILE = re.compile(r"<!-- file: (?P<name>\S+) -->\n```\w+\n(?P<text>.*?)```", re.DOTALL)
+SESSION = re.compile(r"<!-- session -->\n```console\n(.*?)```", re.DOTALL)
 RUNS = [
     pytest.param(match, id=f"{path.name}-{match['command'].split()[-1]}")
     for path in DOCS
@@ -85,6 +88,45 @@ def test_transcript_of_the_readme_is_what_the_program_says(tmp_path: Path) -> No
     said = [*ended.stdout.splitlines(), ended.stderr.splitlines()[0]]
     differences = list(difflib.unified_diff(*map(normal, (shown, said)), "README", "program"))
     assert not differences, "\n".join([*differences, "", *said])
+
+
+@pytest.mark.parametrize("name", ["operations.md", "terragrunt.md"])
+def test_sessions_are_what_a_shell_shows(
+    name: str, tmp_path: Path, tofu: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of a page in one shell, with its files; a line of `...` stands for any lines."""
+    text = (ROOT / "docs" / name).read_text()
+    for found in FILE.finditer(text):
+        file = tmp_path / found["name"]
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(found["text"])
+    command = tmp_path / "bin" / "alma-pulumi"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m alma "$@"\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{command.parent}:{tofu.parent}:{os.environ['PATH']}")
+    shown = "".join(SESSION.findall(text))
+    steps = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", shown, re.MULTILINE)
+    mark = "-- the end of a step --"
+    script = "".join(f"{step}\ncode=$?; echo; echo '{mark}'; (exit $code)\n" for step, _ in steps)
+    ended = subprocess.run(
+        ["sh", "-c", script],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    said = ended.stdout.split(f"\n{mark}\n")
+    assert len(said) == len(steps) + 1, ended.stdout
+    for (step, expected), answer in zip(steps, said, strict=False):
+        lines = normal(expected.splitlines())
+        pattern = "".join(
+            r"(?:.*\n)*?" if line == "..." else re.escape(line) + "\n" for line in lines
+        )
+        answered = "".join(f"{line}\n" for line in normal(answer.splitlines()))
+        assert re.fullmatch(pattern, answered), f"$ {step}\n{answered}"
 
 
 def normal(lines: list[str]) -> list[str]:

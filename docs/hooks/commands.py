@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from inspect import cleandoc
 from typing import TYPE_CHECKING
 
 import click
@@ -29,7 +30,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def commands() -> Iterator[str]:
     """A section for each command; the options that all of them take are told once, at the head."""
-    top = click.Context(program, info_name="alma-pulumi")
+    top = click.Context(program, info_name="alma-pulumi", **program.context_settings)
     yield from options(top, frozenset())
     shared = frozenset(name for option in program.get_params(top) for name in option.opts)
     for context in below(top):
@@ -53,7 +54,7 @@ def below(context: click.Context) -> Iterator[click.Context]:
 def options(context: click.Context, told: frozenset[str]) -> Iterator[str]:
     """The table of a command's options, but for those that are told already."""
     own = (each for each in context.command.get_params(context) if not told & {*each.opts})
-    if rows := [row for each in own if (row := each.get_help_record(context))]:
+    if rows := [row for each in own if (row := each.get_help_record(context)) and row[1]]:
         yield "| option | means |\n| --- | --- |"
         for names, text in rows:
             yield f"| `{names}` | {plain(text)} |"
@@ -62,6 +63,6 @@ def options(context: click.Context, told: frozenset[str]) -> Iterator[str]:
 
 def plain(text: str) -> str:
     """Text of a help as Markdown, in which nothing is markup but what stands in backticks."""
-    parts = re.split(r"(`[^`]*`)", text.replace("\b\n", "").strip())
+    parts = re.split(r"(`[^`]*`)", cleandoc(text).replace("\b\n", ""))
     parts[::2] = [re.sub(r"([*_<\[\]|\\])", r"\\\1", part) for part in parts[::2]]
     return "".join(parts)
