@@ -61,7 +61,7 @@ def run(command: str, text: str, directory: Path) -> subprocess.CompletedProcess
         cwd=directory,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=300,
         check=False,
     )
 

@@ -45,7 +45,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
 
-    def until(self, condition: Callable[[str], bool], seconds: float = 30.0) -> str:
+    def until(self, condition: Callable[[str], bool], seconds: float = 300) -> str:
         """Read on until the text is as wanted; AssertionError when it never is."""
         deadline = time.monotonic() + seconds
         while not condition(self.text):
@@ -55,7 +55,7 @@ class Terminal:
                 break
         return self.text
 
-    def end(self, seconds: float = 30.0) -> int:
+    def end(self, seconds: float = 300) -> int:
         """Read to the end; the exit code."""
         deadline = time.monotonic() + seconds
         while self._read(deadline):

@@ -41,7 +41,7 @@ def test_the_step_ends_and_the_run_is_undone(
     assert json.loads(again.stdout)["state"] == "RUNNING"
     read_until(up, "SIGTERM: no new step starts")
     (tmp_path / "go").touch()
-    _, err = up.communicate(timeout=30)
+    _, err = up.communicate(timeout=300)
     assert up.returncode == 4, err
     history = [event["type"] for event in json.loads(cli("history", "latest", "--json").stdout)]
     assert history.count("InterruptReceived") == 1
@@ -76,7 +76,7 @@ def test_another_place_than_the_runners_sends_nothing(
     assert "in another container" in told.stderr
     assert "nothing was sent" in told.stderr
     (tmp_path / "go").touch()
-    up.communicate(timeout=30)
+    up.communicate(timeout=300)
     assert up.returncode == 0
 
 

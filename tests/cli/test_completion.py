@@ -116,7 +116,7 @@ def test_a_script_is_printed_for_each_shell(cli: Call, shell: str) -> None:
     document = json.loads(cli("completion", shell, "--json").stdout)
     assert document["script"].strip() == script.strip()
     if found := shutil.which(shell):
-        subprocess.run([found, "-n"], input=script, text=True, check=True, timeout=60)
+        subprocess.run([found, "-n"], input=script, text=True, check=True, timeout=300)
 
 
 def test_another_shell_is_a_sentence(cli: Call) -> None:

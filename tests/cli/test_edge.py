@@ -36,7 +36,7 @@ def imported(environment: dict[str, str], *words: str) -> set[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     return set(done.stderr.splitlines()[-1].split()[1:])

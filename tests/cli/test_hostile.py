@@ -65,7 +65,7 @@ def test_a_file_in_the_place_of_a_module_of_pythons_is_named(
     (tmp_path / "secrets.py").write_text("KEY = 'x'\n")
     chosen = os.pathsep.join([str(tmp_path), environment["PYTHONPATH"]])
     process = spawn("up", env={**environment, "PYTHONPATH": chosen})
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 2, err
     assert f"{tmp_path / 'secrets.py'} stands in the way of Python's own module secrets" in err
     assert not (tmp_path / "done").exists()
@@ -98,7 +98,7 @@ def test_with_closed_standard_descriptors_a_stack_comes_up_and_is_undone(
 ) -> None:
     write(UNDONE)
     command = f"exec {sys.executable} -m alma up <&- >&- 2>&-"
-    done = subprocess.run(["sh", "-c", command], env=environment, timeout=100, check=False)
+    done = subprocess.run(["sh", "-c", command], env=environment, timeout=300, check=False)
     assert done.returncode == 4
     said = cli("status").stdout
     assert "2 created  destroyed" in said, said

@@ -39,7 +39,7 @@ def test_nothing_but_the_document_reaches_stdout(
 ) -> None:
     write(LOUD)
     process = spawn(*words)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     document = json.loads(out)
     assert document["state"] == "COMPLETED"
@@ -51,7 +51,7 @@ def test_nothing_but_the_document_reaches_stdout(
 
 def test_without_json_prints_reach_stdout(write: Write, spawn: Spawn) -> None:
     write(LOUD)
-    out, _ = spawn("up").communicate(timeout=60)
+    out, _ = spawn("up").communicate(timeout=300)
     assert "printed by a process of an action" in out
 
 
@@ -107,7 +107,7 @@ def test_json_reads_the_same_in_every_locale(
         "--json",
         env={**environment, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     )
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert json.loads(out)["outputs"]["database"]["url"] == "http://dätabase/☃"
 
@@ -119,6 +119,6 @@ def test_text_is_printed_in_every_locale(
     process = spawn(
         "up", env={**environment, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     )
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert "http://d" in out

@@ -89,9 +89,9 @@ def test_a_live_log_is_followed_to_the_end_without_its_secrets(
         "at its end",
     ]
     (tmp_path / "go").touch()
-    _, err = following.communicate(timeout=30)
+    _, err = following.communicate(timeout=300)
     assert (following.returncode, err) == (0, "")
-    up.communicate(timeout=30)
+    up.communicate(timeout=300)
 
 
 def test_what_follows_is_stopped_quietly(write: Write, spawn: Spawn, tmp_path: Path) -> None:
@@ -102,10 +102,10 @@ def test_what_follows_is_stopped_quietly(write: Write, spawn: Spawn, tmp_path: P
     following = spawn("logs", "latest", "-f")
     read_until(following, "hello")
     following.send_signal(signal.SIGINT)
-    _, err = following.communicate(timeout=30)
+    _, err = following.communicate(timeout=300)
     assert (following.returncode, err) == (8, "")
     (tmp_path / "go").touch()
-    up.communicate(timeout=30)
+    up.communicate(timeout=300)
 
 
 def test_without_the_key_the_log_of_a_run_that_was_killed_is_not_shown(

@@ -271,7 +271,7 @@ def test_a_rollback_asks_the_resolver_of_the_sagas_file(
     """No journal keeps it: the file that the run came from is loaded for it."""
     write(CUT_OFF)
     up = spawn("up")
-    up.communicate(timeout=60)
+    up.communicate(timeout=300)
     assert up.returncode == -9
     assert (tmp_path / "made").exists()
     result = cli("rollback", "latest")
@@ -283,7 +283,7 @@ def test_a_rollback_without_the_file_says_how_the_resolver_is_asked(
     write: Write, spawn: Callable[..., Any], cli: Call, tmp_path: Path
 ) -> None:
     path = write(CUT_OFF)
-    spawn("up").communicate(timeout=60)
+    spawn("up").communicate(timeout=300)
     path.rename(tmp_path / "moved.py")
     result = cli("rollback", "latest")
     assert result.exit_code == 10
@@ -294,7 +294,7 @@ def test_a_rollback_takes_the_resolver_of_another_file(
     write: Write, spawn: Callable[..., Any], cli: Call, tmp_path: Path
 ) -> None:
     path = write(CUT_OFF)
-    spawn("up").communicate(timeout=60)
+    spawn("up").communicate(timeout=300)
     path.rename(tmp_path / "moved.py")
     result = cli("rollback", "latest", "--target", "moved.py")
     assert result.exit_code == 4, result.stderr

@@ -17,7 +17,7 @@ import pytest
 from stacks.local import process
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-PATIENCE = 110
+PATIENCE = 300
 """Seconds for one command: below the time limit of a test, so that its output is shown."""
 
 

@@ -49,7 +49,6 @@ def left(place: Place, world: World) -> list[str]:
     return [*files, *state["resources"], *world.left(), *balancers, *records]
 
 
-@pytest.mark.timeout(300)
 def test_adr_scenario_fails_at_its_third_step_and_leaves_nothing(
     place: Place, world: World
 ) -> None:
@@ -67,7 +66,6 @@ def test_adr_scenario_fails_at_its_third_step_and_leaves_nothing(
     assert place.held() == {}
 
 
-@pytest.mark.timeout(300)
 def test_adr_scenario_can_succeed_and_is_taken_down(place: Place, world: World) -> None:
     """The name leads to the balancer, and the balancer to a server."""
     ended = place.python("adr_scenario.py", "--succeed")

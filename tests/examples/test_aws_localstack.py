@@ -8,7 +8,6 @@ from tests.examples.conftest import Place
 from tests.services.localstack import LocalStack
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("provider_plugins")
 def test_aws_localstack_fails_clean_goes_up_and_down(
     place: Place, localstack: LocalStack, monkeypatch: pytest.MonkeyPatch

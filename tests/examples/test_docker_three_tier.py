@@ -25,7 +25,6 @@ def world(
         world.clear()
 
 
-@pytest.mark.timeout(300)
 def test_docker_three_tier_serves_the_database_through_the_proxy_and_goes_again(
     place: Place, world: World
 ) -> None:

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from kubernetes.client import AppsV1Api, CoreV1Api, NetworkingV1Api
 
 from tests.examples.conftest import Place
 
+if TYPE_CHECKING:
+    import pytest
+
 NAME = "kubernetes-app"
 
 
-@pytest.mark.timeout(300)
 def test_kubernetes_app_runs_on_the_cluster_and_goes_again(
     place: Place,
     kubernetes_api: Any,

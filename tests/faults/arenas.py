@@ -241,7 +241,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-async def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 300) -> None:
     """Wait until the condition, a coroutine function, is so."""
     deadline = time.monotonic() + seconds
     while not await condition():

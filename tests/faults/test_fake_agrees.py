@@ -85,7 +85,6 @@ async def _killed(arena: Arena) -> list[Shape]:
     return [*shapes, await arena.destroy(), await arena.remove()]
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("schedule", [_up, _fails, _interrupted, _killed], ids=lambda s: s.__name__)
 async def test_they_leave_the_same(arenas: list[Arena], schedule: Any) -> None:
     fake, stub, real = [await schedule(arena) for arena in arenas]

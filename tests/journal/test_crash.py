@@ -211,7 +211,7 @@ print("whole", flush=True)
 
 def test_a_disk_that_takes_no_more_is_a_typed_error(path: Path) -> None:
     """A write that the system refuses loses that event alone; with room again it goes on."""
-    answer, _ = child(FILL, path).communicate(timeout=30)
+    answer, _ = child(FILL, path).communicate(timeout=300)
     assert "Cannot write OperationIntended of run r1" in answer
     assert "| OperationalError(" in answer
     assert answer.endswith("whole\n")

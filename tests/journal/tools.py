@@ -191,7 +191,7 @@ def child(code: str, *arguments: object) -> subprocess.Popen[str]:
 
 def ended(process: subprocess.Popen[str]) -> int:
     """The exit code of a child that ends by itself."""
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     return process.returncode
 
 

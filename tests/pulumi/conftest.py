@@ -124,7 +124,7 @@ async def place(directory: Path) -> AsyncIterator[Place]:
     await engine.close()
 
 
-async def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+async def until(condition: Callable[[], Any], seconds: float = 300) -> Any:
     """Wait until the condition gives something true, and return it; fail at the deadline."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):

@@ -51,7 +51,7 @@ def _pass(word: str, props: dict[str, Any]) -> None:
     if not gate:
         return
     Path(f"{gate}.{word}").touch()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not Path(gate).exists() and time.monotonic() < deadline:
         time.sleep(0.02)
 

@@ -30,7 +30,7 @@ class FileProvider(ResourceProvider):
         """Say that it has begun, wait, make the file."""
         path, gate = Path(props["path"]), Path(props["gate"])
         Path(f"{path}.pid").write_text(str(os.getpid()))
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while not gate.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         path.write_text("made")
@@ -109,7 +109,7 @@ async def test_a_pending_create_that_happened_is_found_and_undone(directory: Pat
     def resolver(create: PendingCreate) -> str | None:
         asked.append(create)
         path = str(create.inputs["path"])
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 300
         while not Path(path).exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         return path if Path(path).exists() else None

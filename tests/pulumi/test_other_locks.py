@@ -43,7 +43,7 @@ def _killed(*arguments: str, gate: Path) -> list[str]:
     with subprocess.Popen(
         python(*arguments), env=environment(), stdout=subprocess.PIPE, text=True
     ) as runner:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not Path(f"{gate}.begun").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         runner.kill()
@@ -57,7 +57,7 @@ def _alma(*words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
 
 

@@ -72,7 +72,7 @@ def test_a_projects_own_backend_is_gone_by_for_good(
     project.write_text(PROJECT)
     Path("saga.py").write_text(SAGA)
     for words in ("stack init dev", "up --yes --skip-preview -s dev"):
-        subprocess.run([pulumi_cli, *words.split()], cwd=project.parent, check=True, timeout=60)
+        subprocess.run([pulumi_cli, *words.split()], cwd=project.parent, check=True, timeout=300)
 
     foreseen = cli("preview")
     assert "update a stack of 2 resources: 2 unchanged" in foreseen.stdout, foreseen.output
@@ -107,13 +107,13 @@ def test_the_current_login_is_gone_by_until_a_run_is_over(
         (tmp_path / name).mkdir()
     Path("saga.py").write_text(INLINE)
     monkeypatch.setenv("BREAK", "1")
-    subprocess.run([pulumi_cli, "login", f"file://{tmp_path}/one"], check=True, timeout=60)
+    subprocess.run([pulumi_cli, "login", f"file://{tmp_path}/one"], check=True, timeout=300)
     failed = cli("up")
     assert failed.exit_code == 10, failed.output
     assert "first: up completed" in failed.stdout
     assert _stacks(tmp_path / "one") == ["dev"]
 
-    subprocess.run([pulumi_cli, "login", f"file://{tmp_path}/two"], check=True, timeout=60)
+    subprocess.run([pulumi_cli, "login", f"file://{tmp_path}/two"], check=True, timeout=300)
     assert json.loads((tmp_path / "home" / "credentials.json").read_text())["current"]
     told = cli("doctor").stdout
     assert f"file://{tmp_path}/one\n" in told

@@ -146,7 +146,7 @@ def test_an_engine_at_the_port_of_one_that_has_ended_is_reached() -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     assert ran.stdout.split() == ["heard", "UNAVAILABLE", "heard"]

@@ -232,7 +232,7 @@ def test_a_script_without_a_main_guard_runs_once(place: Place) -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=300,
         ).stdout.splitlines()
         for _ in range(2)
     ]

@@ -21,7 +21,6 @@ from tests.cli.tools import wait_for
 from tests.pulumi.conftest import environment
 from tests.restore.conftest import Lab
 
-pytestmark = pytest.mark.timeout(400)
 """Each test is some ten commands over real stacks."""
 
 SAGA = """
@@ -244,7 +243,7 @@ def test_cut_off_half_way_resume_comes_to_the_same_end(shell: Shell, how: int) -
     try:
         wait_for(begun, 60)
         os.kill(process.pid, how)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     finally:
         process.kill()
         process.wait()

@@ -44,7 +44,7 @@ def types(journal: Path, run: str = "latest") -> list[str]:
     return [entry.event.type for entry in history(journal, run)]
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 300) -> None:
     """Let the loop go on until the condition holds; AssertionError at the deadline."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -202,7 +202,7 @@ def test_a_signal_before_the_first_step_begins_none(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", EARLY],
         cwd=tmp_path,
-        timeout=60,
+        timeout=300,
         check=False,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )

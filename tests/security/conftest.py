@@ -58,7 +58,7 @@ def stranger(shared: Path) -> Callable[[str], str]:
             extra_groups=[],
             text=True,
             check=False,
-            timeout=30,
+            timeout=300,
         )
         return done.stdout
 

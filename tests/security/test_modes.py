@@ -89,7 +89,7 @@ def test_a_run_leaves_nothing_that_others_can_read(tmp_path: Path) -> None:
         umask=0,
         preexec_fn=_cores_allowed,
         check=False,
-        timeout=100,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     home = Path(os.environ["HOME"])

@@ -73,7 +73,7 @@ def test_no_neighbour_is_run_in_the_place_of_a_module_of_pythons(tmp_path: Path)
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [str(Path(sys.executable).with_name("alma-pulumi")), "up", "--json"]
     done = subprocess.run(
-        command, env=environ, capture_output=True, text=True, check=False, timeout=100
+        command, env=environ, capture_output=True, text=True, check=False, timeout=300
     )
     assert not marker.exists(), marker.read_text()
     assert done.returncode == 0, done.stderr

@@ -40,7 +40,7 @@ def running(tools: Path) -> Iterator[str]:
                 user=user,
                 check=True,
                 stdout=subprocess.DEVNULL,
-                timeout=60,
+                timeout=300,
             )
 
         port = free_port()

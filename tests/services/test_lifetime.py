@@ -20,7 +20,7 @@ from tests.services.process import ServiceError, started
 from tests.toolchain.fakes import executable
 
 # The services are asked for in a pytest within the test.
-pytestmark = [pytest.mark.timeout(300), pytest.mark.services]
+pytestmark = pytest.mark.services
 
 # In a pytest of its own. What it says of its services is there once it is whole.
 INNER = """\
@@ -39,7 +39,7 @@ def test_something(number, docker_daemon, {fixtures}):
 
 
 def wait_until(reached: Callable[[], object], what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 300
     while not reached():
         assert time.monotonic() < deadline, what()
         time.sleep(0.05)

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import pytest
-
 from tests.services.localstack import LocalStack
 
 # The first test that asks for a service has its start in its own time.
-pytestmark = pytest.mark.timeout(300)
 
 
 def test_the_services_that_the_stacks_use_are_there(localstack: LocalStack) -> None:

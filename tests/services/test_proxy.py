@@ -12,7 +12,6 @@ from tests.services.docker import DockerDaemon
 from tests.services.localstack import LocalStack
 from tests.services.proxy import Proxy
 
-pytestmark = pytest.mark.timeout(300)
 Chaos = Callable[[str], Proxy]
 ONCE = Config(retries={"max_attempts": 0})
 

@@ -62,7 +62,7 @@ def test_a_zombie_is_not_alive() -> None:
         identity = Identity(child.pid, psutil.Process(child.pid).create_time())
         assert process.alive(identity)
         child.kill()
-        assert process.until(lambda: not process.alive(identity), 5)
+        assert process.until(lambda: not process.alive(identity), 60)
         assert child.returncode is None, "it was not waited for, so it is a zombie"
     finally:
         child.kill()

@@ -81,7 +81,7 @@ def wait_for_health(proxy: Started, *expected: bool) -> None:
     def reached() -> bool:
         return [u["healthy"] for u in ask(proxy, "/-/status")[1]["upstreams"]] == [*expected]
 
-    assert process.until(reached, 10), ask(proxy, "/-/status")
+    assert process.until(reached, 60), ask(proxy, "/-/status")
 
 
 def test_requests_go_round(scratch: Path, two: list[tuple[str, type[Upstream]]]) -> None:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 CANARY = "canary-7Qx9wV-secret"
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
+def until(condition: Callable[[], object], seconds: float = 300) -> None:
     """Wait for the condition; a test that waits in vain says for what."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -61,18 +61,18 @@ class Place:
     def alma(self, *arguments: str, **environ: str) -> tuple[int, str]:
         """Its exit code, and all that it said."""
         process = self.start(*arguments, **environ)
-        out, err = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=300)
         return process.returncode, out + err
 
     def document(self, *arguments: str, **environ: str) -> Any:
         """What a command says with `--json`."""
         process = self.start(*arguments, "--json", **environ)
-        return json.loads(process.communicate(timeout=100)[0])
+        return json.loads(process.communicate(timeout=300)[0])
 
     def kill(self, process: subprocess.Popen[str]) -> None:
         """The runner alone, at once."""
         process.send_signal(signal.SIGKILL)
-        process.wait(timeout=30)
+        process.wait(timeout=300)
 
     def holding(self, text: str, *, but: tuple[str, ...] = ()) -> list[str]:
         """The files under the place that hold the text, those of these names left out."""

@@ -138,7 +138,7 @@ def test_one_signal_to_the_runner_stops_ansible_and_undoes(place: Place) -> None
     runner = place.start("up", "saga.py", GATE=str(place.root / "gate"))
     until((place.root / "gate.begun").exists)
     runner.send_signal(signal.SIGINT)
-    assert runner.wait(timeout=90) == 4
+    assert runner.wait(timeout=300) == 4
     assert place.things() == []
     events = place.document("history", "latest")
     signals = [event["signal"] for event in events if event["type"] == "SignalSent"]

@@ -144,4 +144,4 @@ async def test_an_async_function_that_cancels_itself_has_failed() -> None:
 
 
 def test_a_forked_process_starts_threads_of_its_own() -> None:
-    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], check=True, timeout=300)

@@ -186,7 +186,7 @@ def test_one_signal_to_the_runner_stops_terraform_and_undoes(place: Place) -> No
     runner = place.start("up", "saga.py", GATE=str(place.root / "gate"))
     until((place.root / "gate.begun").exists)
     runner.send_signal(signal.SIGINT)
-    assert runner.wait(timeout=60) == 4
+    assert runner.wait(timeout=300) == 4
     events = place.document("history", "latest")
     signals = [event for event in events if event["type"] == "SignalSent"]
     assert [(event["signal"], event["why"]) for event in signals] == [("SIGINT", "interrupt")]

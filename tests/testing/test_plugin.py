@@ -83,14 +83,13 @@ def tests(
 def run(tests: pytest.Pytester, text: str, *arguments: str) -> pytest.RunResult:
     """Run these tests in a process of their own."""
     tests.makepyfile(test_it=THINGS + text)
-    return tests.runpytest_subprocess(*PLUGIN, *arguments, timeout=200)
+    return tests.runpytest_subprocess(*PLUGIN, *arguments, timeout=300)
 
 
 def left(tests: pytest.Pytester) -> list[str]:
     return sorted(path.stem for path in tests.path.glob("*.thing"))
 
 
-@pytest.mark.timeout(220)
 def test_whatever_becomes_of_a_test_its_sagas_are_down_after_it(tests: pytest.Pytester) -> None:
     result = run(
         tests,
@@ -149,7 +148,6 @@ async def test_two(base, shop):
     assert not left(tests)
 
 
-@pytest.mark.timeout(220)
 def test_what_is_left_fails_the_test_by_name(tests: pytest.Pytester) -> None:
     result = run(
         tests,

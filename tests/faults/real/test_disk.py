@@ -12,8 +12,6 @@ from tests.faults.real.test_moments import CREATE_LATER, _begun, _plan, _until
 from tests.faults.stub.bench import Bench, bench
 from tests.faults.stub.trial import Trial, conclude, prepare
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture
 def place(pulumi_cli: Path) -> Iterator[Bench]:

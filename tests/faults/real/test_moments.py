@@ -14,8 +14,6 @@ import pytest
 from tests.faults.stub.bench import Bench, bench, kill, living
 from tests.faults.stub.trial import Trial, conclude, prepare
 
-pytestmark = pytest.mark.timeout(180)
-
 CREATE_FIRST, CREATE_LATER, DELETE = "create-k-s0::r0", "create-k-s1::r1", "delete-k-s0::r1"
 MOMENTS = (CREATE_FIRST, CREATE_LATER, DELETE)
 
@@ -39,7 +37,7 @@ def _plan(*, fails: bool, delay: float = 0.25, **more: Any) -> dict[str, Any]:
     return {"real": True, "delay": delay, "parallelism": 2, "projects": projects, **more}
 
 
-def _until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
+def _until(condition: Callable[[], Any], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not so after {seconds:g} s"

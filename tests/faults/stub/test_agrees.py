@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.faults.stub.bench import bench
 from tests.faults.stub.trial import run_trial
 
 SEEDS = (1, 4, 5, 9)
 
 
-@pytest.mark.timeout(300)
 def test_undisturbed_plans_end_alike(pulumi_cli: Path) -> None:
     """COMPLETED, COMPENSATED and FAILED ones, each also held against its own truth."""
     assert pulumi_cli.exists()

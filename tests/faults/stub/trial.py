@@ -187,7 +187,7 @@ def _look_for_remains(directory: Path, plan: dict[str, Any], trial: Trial) -> No
         fail("no worker came from this harness: alma starts them elsewhere now")
     if locks := _files(directory, "locks/organization/*/*/*.json"):
         fail(f"locks are left: {locks}")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 300
     while (
         left := [p for pids in living(directory, real=bool(plan["real"])).values() for p in pids]
     ) and (time.monotonic() < deadline):

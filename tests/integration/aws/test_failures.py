@@ -23,8 +23,6 @@ from tests.integration.aws.account import Account
 from tests.services.exchange import Request
 from tests.services.proxy import Proxy
 
-pytestmark = pytest.mark.timeout(300)
-
 Chaos = Callable[[str], Proxy]
 PROGRAMS = {
     "storage": storage.program,

@@ -21,8 +21,6 @@ from tests.providers.differences import detailed, tops
 from tests.providers.refresh import inputs_of
 from tests.services.proxy import Proxy
 
-pytestmark = pytest.mark.timeout(300)
-
 ASSUME = json.dumps({"Version": "2012-10-17", "Statement": []})
 POLICY = json.dumps(
     {

@@ -15,8 +15,6 @@ from alma.runner import destroy
 from stacks.aws import messaging, secrets, storage
 from tests.integration.aws.account import Account
 
-pytestmark = pytest.mark.timeout(300)
-
 VALUE = "correct-horse-battery-staple"
 TOKEN = "tok-4711-of-the-secure-parameter"
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from alma import LocalStack, Saga, SagaState
 from alma.core.result import Result
 from alma.runner import destroy
 from stacks.aws import dns, network, servers
 from tests.integration.aws.account import Account
-
-pytestmark = pytest.mark.timeout(600)
 
 SSM = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-import pytest
-
 from alma import Saga
 from alma.runner.preview import preview
 from stacks.aws import messaging
 from tests.integration.aws.account import Account
 from tests.services.proxy import Proxy
-
-pytestmark = pytest.mark.timeout(300)
 
 
 def table() -> None:

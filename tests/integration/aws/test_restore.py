@@ -13,8 +13,6 @@ from alma.runner.preview import preview
 from stacks.aws import dns, messaging, network, secrets, storage
 from tests.integration.aws.account import Account
 
-pytestmark = pytest.mark.timeout(600)
-
 Config = dict[str, dict[str, Any]]
 
 OLD: Config = {

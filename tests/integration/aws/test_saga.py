@@ -12,8 +12,6 @@ from alma.core.result import Result
 from tests.integration.aws.account import Account
 from tests.integration.aws.example import FAULTS, aws_saga
 
-pytestmark = pytest.mark.timeout(600)
-
 WHOLE = {
     *("vpcs", "subnets", "internet gateways", "route tables", "security groups", "instances"),
     *("network interfaces", "roles", "instance profiles", "buckets", "topics", "subscriptions"),

@@ -9,8 +9,6 @@ import pytest
 from alma import LocalStack, Saga, SagaFailed, destroy
 from tests.integration.aws.account import Account
 
-pytestmark = pytest.mark.timeout(600)
-
 
 def queues(*names: str) -> Callable[[], None]:
     """A program that makes these, by their fixed names."""

@@ -15,8 +15,6 @@ from alma.core.result import Result
 from alma.runner import rollback
 from tests.integration.docker.world import ENDS, TIERS, World
 
-pytestmark = pytest.mark.timeout(300)
-
 
 async def failed(run: Awaitable[Result]) -> Result:
     """The result of a run that fails."""

@@ -5,13 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from alma import SagaState, Secret
 from tests.integration.docker.test_failures import failed
 from tests.integration.docker.world import ENDS, PASSWORD, World, hidden, page
-
-pytestmark = pytest.mark.timeout(400)
 
 
 async def test_a_page_comes_through_proxy_and_server_from_the_database(

@@ -19,7 +19,7 @@ from tests.integration.docker.test_failures import failed
 from tests.integration.docker.world import ENDS, World
 from tests.pulumi.conftest import environment, until
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("stand_in")]
+pytestmark = pytest.mark.usefixtures("stand_in")
 
 CREATE = "/containers/create"
 SAGA = """

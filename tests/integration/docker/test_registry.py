@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
 from alma import Saga, destroy
 from alma.runner import up
@@ -10,7 +10,8 @@ from alma.runner.settings import Settings
 from tests.integration.docker.world import World
 from tests.pulumi.registry.written import written
 
-pytestmark = pytest.mark.timeout(300)
+if TYPE_CHECKING:
+    import pytest
 
 
 async def test_what_is_imported_at_the_top_comes_up(

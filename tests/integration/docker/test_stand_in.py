@@ -87,7 +87,6 @@ def server(world: World, *, health: list[str] | None = None) -> Callable[[], Non
     return program
 
 
-@pytest.mark.timeout(300)
 async def test_a_container_that_is_not_healthy_is_kept_and_then_replaced(
     world: World,
     place: Place,  # noqa: F811 - the fixture

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from alma import Saga, SagaState
 from alma.core.result import Result
 from alma.runner import destroy, up
@@ -37,7 +35,6 @@ class Life:
         return result, self.cluster.seen(self.namespace)
 
 
-@pytest.mark.timeout(600)
 async def test_up_again_updated_put_back_and_down(
     cluster: Cluster,
     provider: dict[str, str],

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from tests.integration.kubernetes.app import STEPS
 from tests.integration.kubernetes.cluster import Cluster, patiently
 from tests.integration.kubernetes.command import Ended, side_by_side, up
+
+if TYPE_CHECKING:
+    import pytest
 
 SAGA = """
 from kubernetes.config import new_client_from_config
@@ -53,7 +55,6 @@ FAILURES = [
 ]
 
 
-@pytest.mark.timeout(600)
 def test_nothing_is_left_of_what_had_started_and_what_was_there_stays(
     cluster: Cluster,
     provider: dict[str, str],

@@ -6,9 +6,8 @@ import asyncio
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 import yaml
 
 from alma import Retry, Saga, SagaState, Secret
@@ -20,6 +19,9 @@ from tests.integration.kubernetes.cluster import Cluster, patiently
 from tests.integration.kubernetes.command import Ended, side_by_side
 from tests.integration.kubernetes.command import up as up_by_command
 from tests.services.proxy import Proxy
+
+if TYPE_CHECKING:
+    import pytest
 
 SAGA = """
 from alma import Saga
@@ -51,7 +53,6 @@ SPOILED = {
 }
 
 
-@pytest.mark.timeout(300)
 def test_a_cluster_that_cannot_be_used_is_named_and_nothing_is_left(
     kubernetes_api: Any,
     cluster: Cluster,
@@ -82,7 +83,6 @@ def test_a_cluster_that_cannot_be_used_is_named_and_nothing_is_left(
     assert cluster.namespace(namespace) is None
 
 
-@pytest.mark.timeout(300)
 async def test_faults_are_tried_again_and_an_undo_that_cannot_reach_the_cluster_names_what_is_left(
     cluster: Cluster, provider: dict[str, str], namespace: str, proxy: Proxy, tmp_path: Path
 ) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from kubernetes.client import CoreV1Api
 
 from alma import Secret
@@ -57,14 +56,13 @@ class Stack:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
 
-@pytest.mark.timeout(300)
 async def test_names_replacements_secrets_and_what_somebody_else_changed(
     place: Place,  # noqa: F811
     provider: dict[str, str],

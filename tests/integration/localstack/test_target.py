@@ -23,7 +23,6 @@ ROOT = Path(__file__).parents[3]
 
 # The first test that asks for LocalStack has its start in its own time.
 pytestmark = [
-    pytest.mark.timeout(400),
     pytest.mark.usefixtures("pulumi_cli", "provider_plugins", "nothing_of_aws"),
 ]
 
@@ -168,7 +167,7 @@ def alma_pulumi(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def until(condition: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 300
     while not condition():
         assert process.poll() is None, "it ended before"
         assert time.monotonic() < deadline, "it never came"

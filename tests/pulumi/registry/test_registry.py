@@ -82,7 +82,7 @@ def test_its_programs_reach_another_process_and_register_there(
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert told.returncode == 0, told.stderr
