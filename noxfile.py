@@ -14,7 +14,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2024.4.15"
-nox.options.sessions = ["tests", "services", "lint"]
+nox.options.sessions = ["tests", "lives", "services", "lint"]
 # Installing again into an environment that is there already takes seconds, not a minute.
 nox.options.reuse_venv = "yes"
 
@@ -122,14 +122,21 @@ def interpreter(version: str) -> str:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests that need no service; arguments go to pytest: `-- -k journal -n 0`."""
+    """Run the tests but for the next two sessions'; arguments go to pytest: `-- -k cli -n 0`."""
     install(session, "tests")
-    run_tests(session, "-m", "not services", parts=())
+    run_tests(session, "-m", "not lives and not services", parts=())
+
+
+@nox.session
+def lives(session: nox.Session) -> None:
+    """Run the tests that bring sagas up, disturb them and take them down; arguments as above."""
+    install(session, "tests")
+    run_tests(session, "-m", "lives and not services", parts=())
 
 
 @nox.session
 def services(session: nox.Session) -> None:
-    """Run the tests over LocalStack, Docker, Kubernetes and Terraform; arguments go to pytest."""
+    """Run the tests over LocalStack, Docker, Kubernetes and Terraform; arguments as above."""
     install(session, "tests")
     run_tests(session, "-m", "services")
 

@@ -47,7 +47,7 @@ db = saga.add_stack("database", database)
 saga.add_stack("servers", servers, inputs={"url": db.output("url"), "pw": db.output("password")})
 """
 
-pytestmark = pytest.mark.usefixtures("pulumi_cli")
+pytestmark = [pytest.mark.lives, pytest.mark.usefixtures("pulumi_cli")]
 
 
 def test_a_first_preview_says_what_is_known_and_writes_nothing(

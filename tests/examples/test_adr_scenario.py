@@ -13,6 +13,8 @@ from tests.examples.conftest import Place
 from tests.integration.docker.world import World
 from tests.services.localstack import free_port
 
+pytestmark = pytest.mark.lives
+
 
 @pytest.fixture
 def world(

@@ -7,6 +7,8 @@ import pytest
 from tests.examples.conftest import Place
 from tests.services.localstack import LocalStack
 
+pytestmark = pytest.mark.lives
+
 
 @pytest.mark.usefixtures("provider_plugins")
 def test_aws_localstack_fails_clean_goes_up_and_down(

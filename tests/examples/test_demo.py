@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.examples.conftest import Place
 
-if TYPE_CHECKING:
-    import pytest
+pytestmark = pytest.mark.lives
 
 
 def test_demo_holds_what_it_promises_and_leaves_nothing(

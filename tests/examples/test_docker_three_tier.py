@@ -9,6 +9,8 @@ import pytest
 from tests.examples.conftest import Place
 from tests.integration.docker.world import World, hidden, page
 
+pytestmark = pytest.mark.lives
+
 
 @pytest.fixture
 def world(

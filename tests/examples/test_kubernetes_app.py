@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pytest
 from kubernetes.client import AppsV1Api, CoreV1Api, NetworkingV1Api
 
 from tests.examples.conftest import Place
 
-if TYPE_CHECKING:
-    import pytest
+pytestmark = pytest.mark.lives
 
 NAME = "kubernetes-app"
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.examples.conftest import Place
 
-if TYPE_CHECKING:
-    import pytest
+pytestmark = pytest.mark.lives
 
 
 def test_single_stack_goes_up_and_down(place: Place) -> None:

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from stacks.local import names, web
 from tests.examples.conftest import Place, alive
+
+pytestmark = pytest.mark.lives
 
 
 def test_three_tier_serves_the_database_through_the_balancer_and_goes_again(place: Place) -> None:

@@ -27,6 +27,8 @@ from tests.faults.arenas import (
 )
 from tests.faults.stub.bench import install
 
+pytestmark = pytest.mark.lives
+
 THREE = ("r0", "r1", "r2")
 
 

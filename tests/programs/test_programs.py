@@ -9,6 +9,8 @@ from tests.programs.play import play
 from tests.pulumi.conftest import directory, place  # noqa: F401 - fixtures
 from tests.restore.conftest import Lab, lab  # noqa: F401 - fixtures
 
+pytestmark = pytest.mark.lives
+
 
 @pytest.mark.parametrize(("name", "mode"), [("imports", "step"), ("yaml: reads", "step")])
 async def test_the_collection_is_played(lab: Lab, name: str, mode: str) -> None:  # noqa: F811

@@ -21,6 +21,8 @@ from tests.cli.tools import wait_for
 from tests.pulumi.conftest import environment
 from tests.restore.conftest import Lab
 
+pytestmark = pytest.mark.lives
+
 """Each test is some ten commands over real stacks."""
 
 SAGA = """

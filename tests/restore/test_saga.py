@@ -27,6 +27,8 @@ from tests.pulumi.conftest import Place, environment, until
 from tests.restore.conftest import Lab
 from tests.restore.things import Thing
 
+pytestmark = pytest.mark.lives
+
 Program = Callable[[], Any]
 
 

@@ -20,7 +20,7 @@ from stacks.local import process, web
 from tests.stacks import engine
 from tests.stacks.engine import EngineError
 
-pytestmark = pytest.mark.usefixtures("pulumi_cli")
+pytestmark = [pytest.mark.lives, pytest.mark.usefixtures("pulumi_cli")]
 
 
 class World:

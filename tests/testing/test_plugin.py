@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.lives
+
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]

@@ -12,6 +12,8 @@ from tests.faults.real.test_moments import CREATE_LATER, _begun, _plan, _until
 from tests.faults.stub.bench import Bench, bench
 from tests.faults.stub.trial import Trial, conclude, prepare
 
+pytestmark = pytest.mark.lives
+
 
 @pytest.fixture
 def place(pulumi_cli: Path) -> Iterator[Bench]:

@@ -14,6 +14,8 @@ import pytest
 from tests.faults.stub.bench import Bench, bench, kill, living
 from tests.faults.stub.trial import Trial, conclude, prepare
 
+pytestmark = pytest.mark.lives
+
 CREATE_FIRST, CREATE_LATER, DELETE = "create-k-s0::r0", "create-k-s1::r1", "delete-k-s0::r1"
 MOMENTS = (CREATE_FIRST, CREATE_LATER, DELETE)
 

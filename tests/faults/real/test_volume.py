@@ -9,6 +9,8 @@ import pytest
 
 from tests.faults.stub.volume import run_volume
 
+pytestmark = pytest.mark.lives
+
 SEED = int(os.environ.get("ALMA_FAULTS_SEED", "1"))
 KILLS = int(os.environ.get("ALMA_FAULTS_REAL", "4"))
 

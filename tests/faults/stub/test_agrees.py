@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.faults.stub.bench import bench
 from tests.faults.stub.trial import run_trial
+
+pytestmark = pytest.mark.lives
 
 SEEDS = (1, 4, 5, 9)
 
