@@ -53,7 +53,10 @@ def complete_step(
 
     def read(journal: Journal) -> Iterable[tuple[str, str]]:
         run = _run_of(journal, context)
-        return [(step.name, step.kind) for step in run.definition.steps] if run else []
+        if run is None:
+            return []
+        others = ((name, "not in the newest run") for name in run.left_out)
+        return [*((step.name, step.kind) for step in run.definition.steps), *others]
 
     return _offered(_from_journal(context, read), incomplete)
 

@@ -78,7 +78,7 @@ class Lines:
             elif isinstance(event, _ENDS):
                 self._works.pop(event.step, None)
             if isinstance(event, ev.RunnerAttached):
-                steps = text.count(len(run.steps), "step")
+                steps = report.how_many(run)
                 where = ", ".join(filter(None, (f"(run {run.run})", report.state_in(run))))
                 say(f"{run.definition.target}: {run.kind}, {steps} {where}")
             elif self._groups and work and isinstance(event, _ENDS):

@@ -85,7 +85,7 @@ def _completed(run: RunStatus) -> None:
         say("Outputs:")
         for line in outputs:
             say(line)
-    steps = text.count(len(run.steps), "step")
+    steps = report.how_many(run)
     say(f"{report.title(run)}: {done}{within}, {steps} (run {run.run})")
 
 

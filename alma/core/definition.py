@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import force_setattr
 
 from alma.errors import DefinitionError
@@ -107,11 +107,27 @@ class StepDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What an undo needs that is neither stack nor callable: JSON without secrets."""
     digest: str = ""
     """Of what the step does: its code, config and project file; secrets left out."""
+    outside: tuple[str, ...] | UnsetType = UNSET
+    """Steps whose outputs it consumes and that are not in this definition: see `selection`."""
 
     @property
     def backend(self) -> str:
         """The URL of a stack's own backend, as anybody may see it; empty: the run's."""
         return str(self.settings.get("backend", ""))
+
+    @property
+    def consumed(self) -> set[str]:
+        """The steps whose outputs it consumes."""
+        return {owner for source in self.inputs.values() if (owner := self.owner_of(source))}
+
+    def owner_of(self, source: str) -> str:
+        """The step of an input `step.output`; empty for a literal.
+
+        Names may hold dots; whatever a step consumes of, it depends on.
+        """
+        names = (*self.dependencies, *(self.outside or ()))
+        owners = [name for name in names if source.startswith(f"{name}.")]
+        return "" if source == "value" else max(owners, key=len, default="")
 
     @property
     def has_state(self) -> bool:

@@ -83,6 +83,8 @@ class RunCreated(Event, frozen=True, kw_only=True, gc=False):
     """What its saga's function was called with, masked; `sealed` has what the masks hide."""
     overrides: Mapping[str, str] | UnsetType = UNSET
     """What was said over what the saga's file says of itself: `stack`, `organization`."""
+    left_out: tuple[str, ...] | UnsetType = UNSET
+    """Steps of the saga that were not selected: they are not in `definition`, nor in this run."""
     step: str = ""
 
 

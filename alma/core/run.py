@@ -161,6 +161,8 @@ class RunStatus(Struct, kw_only=True):
     """The session of the LocalStack that it was started on, if there was one that told."""
     notes: tuple[str, ...] = ()
     """What was seen before its first step, or when it was taken up again."""
+    left_out: tuple[str, ...] = ()
+    """Steps of the saga that were not selected: the definition does not have them."""
     created_at: datetime | None = None
     ended_at: datetime | None = None
     ready_set: ReadySet | None = None
@@ -184,6 +186,11 @@ class RunStatus(Struct, kw_only=True):
     def backward_only(self) -> bool:
         """Whether it goes back from its first event, over all its steps: a destroy, a restore."""
         return self.kind != "up"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is about all steps that its saga had."""
+        return self.kind != "restore" and not self.left_out
 
     @property
     def past_pivot(self) -> bool:

@@ -98,6 +98,7 @@ def _created(run: RunStatus, entry: ev.Recorded, event: ev.RunCreated) -> None:
     run.localstack = event.versions.get("localstack", "")
     run.notes = event.notes or ()
     run.parameters, run.overrides = event.parameters or {}, event.overrides or {}
+    run.left_out = event.left_out or ()
     run.direction = "back" if run.backward_only else "forward"
     run.accepted = Definition.from_json(event.definition)
     run.steps = {step.name: StepStatus(definition=step) for step in run.definition.steps}

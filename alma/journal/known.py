@@ -12,6 +12,7 @@ from msgspec.structs import asdict
 from alma.core.definition import Definition
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.core.secret import Secret
+from alma.core.selection import outside_of
 from alma.core.validation import is_whole, unknown_as_secret
 from alma.errors import AuthenticationError
 from alma.journal import Journal
@@ -54,7 +55,7 @@ def known_of_earlier_runs(journal: Journal, definition: Definition) -> Known:
     Without their outputs a compensation could not be called.
     """
     known = Known()
-    names = {step.name for step in definition.steps}
+    names = {step.name for step in definition.steps} | {*outside_of(definition)}
     for row in journal.runs(limit=None, target=definition.target):
         before = load_run(journal, row.run)
         if before.kind != "up":
@@ -64,20 +65,23 @@ def known_of_earlier_runs(journal: Journal, definition: Definition) -> Known:
             wanted = step.name in names and step.name not in known.outputs
             if wanted and (step.state is SagaState.COMPLETED or left):
                 known.add(journal, step)
-        if before.state is SagaState.COMPLETED:
+        if before.state is SagaState.COMPLETED and before.is_whole:
             break
     return known
 
 
 class Given(Struct, frozen=True, kw_only=True):
-    """What a saga was given that is secret: `settings` by step, for an undo without its file.
+    """What a run was given, and is kept sealed: `settings` by step, for an undo without its file.
 
     `parameters` are all that its function was called with, where a mask stands in one of them.
+    `outputs` are those of steps that are not in the run, by step: what it began with, it goes on
+    with, and undoes with.
     """
 
     secrets: list[Secret] = field(default_factory=list)
     settings: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def and_before(self, before: Given) -> Given:
         """With the secrets that were given before, if any are now: they are still in the world."""
@@ -85,13 +89,17 @@ class Given(Struct, frozen=True, kw_only=True):
             return self
         parameters = self.parameters or before.parameters
         old = [secret for secret in before.secrets if secret not in self.secrets]
-        return Given(secrets=[*self.secrets, *old], settings=self.settings, parameters=parameters)
+        return Given(
+            secrets=[*self.secrets, *old],
+            settings=self.settings,
+            parameters=parameters,
+            outputs=before.outputs,
+        )
 
     def seal(self, journal: Journal) -> str:
-        """For RunCreated and RunResumed; empty where there is nothing secret."""
-        if not self.secrets and not self.settings and not self.parameters:
-            return ""
-        return journal.keys.seal(asdict(self))
+        """For RunCreated and RunResumed; empty where there is nothing to be kept."""
+        kept = asdict(self)
+        return journal.keys.seal(kept) if any(kept.values()) else ""
 
 
 def given(journal: Journal, run: RunStatus) -> Given:
@@ -121,6 +129,6 @@ def secrets_of_earlier_runs(journal: Journal, target: str) -> list[Any]:
         found.append(known_outputs(journal, run).outputs)
         with suppress(AuthenticationError):
             found += given(journal, run).secrets
-        if run.state is SagaState.COMPLETED:
+        if run.state is SagaState.COMPLETED and run.is_whole:
             break
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,7 @@ def run(status: RunStatus, *, interrupted: bool) -> Document:
         "ended_at": status.ended_at.isoformat() if status.ended_at else None,
         "steps": [_step(step) for step in status.steps.values()],
         "parameters": dict(status.parameters),
+        "not_selected": list(status.left_out),
         "notes": list(status.notes),
         "outputs": {name: dict(outputs) for name, outputs in result.outputs.items()},
         "leftovers": [to_builtins(left) for left in status.leftovers],
@@ -182,6 +183,7 @@ def preview(found: SagaPreview) -> Document:
         "stack": found.stack,
         "organization": found.organization,
         "steps": [_previewed(step) for step in found.steps],
+        "not_selected": list(found.left_out),
         "undo_order": list(found.undo),
         "not_undoable": list(found.not_undoable),
         "pivots": list(found.pivots),
@@ -230,14 +232,20 @@ def restore_preview(plan: Plan) -> Document:
     }
 
 
-def graph(definition: Definition) -> Document:
+def graph(definition: Definition, selected: Collection[str]) -> Document:
     """Of `graph`."""
     from alma.reports.graph import arrows
 
     return {
         "saga": definition.saga,
         "nodes": [
-            {"name": step.name, "kind": step.kind, "project": step.project, "pivot": step.pivot}
+            {
+                "name": step.name,
+                "kind": step.kind,
+                "project": step.project,
+                "pivot": step.pivot,
+                "selected": step.name in selected,
+            }
             for step in definition.steps
         ],
         "edges": [

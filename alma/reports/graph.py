@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from html import escape
 from typing import Final
@@ -50,7 +50,7 @@ def _source(source: str, names: set[str]) -> str:
     return max(fitting, key=len, default="")
 
 
-def mermaid(definition: Definition) -> str:
+def mermaid(definition: Definition, selected: Collection[str]) -> str:
     """A flowchart (https://mermaid.js.org/syntax/flowchart.html)."""
     ids = {step.name: f"s{index}" for index, step in enumerate(definition.steps)}
     lines = ["flowchart TD"]
@@ -60,6 +60,8 @@ def mermaid(definition: Definition) -> str:
     for arrow in arrows(definition):
         label = f'|"{_entities(", ".join(arrow.outputs))}"|' if arrow.outputs else ""
         lines.append(f"    {ids[arrow.before]} -->{label} {ids[arrow.after]}")
+    dashed = (ids[step.name] for step in definition.steps if step.name not in selected)
+    lines += [f"    style {name} stroke-dasharray: 4 3" for name in dashed]
     return "\n".join(lines)
 
 
@@ -74,13 +76,15 @@ def _entities(text: str) -> str:
     return "".join(c if c.isalnum() or c in " _.,-" else f"#{ord(c)};" for c in text)
 
 
-def dot(definition: Definition) -> str:
+def dot(definition: Definition, selected: Collection[str]) -> str:
     """A digraph (https://graphviz.org/doc/info/lang.html)."""
     lines = [f"digraph {_quoted(definition.saga)} {{", "    node [shape=box];"]
     for step in definition.steps:
-        style = ["style=rounded"] if not step.has_state else []
-        style += ["shape=hexagon"] if step.pivot else []
-        attributes = f" [{', '.join(style)}]" if style else ""
+        style = ["rounded"] if not step.has_state else []
+        style += ["dashed"] if step.name not in selected else []
+        said = [f"style={style[0]}" if len(style) == 1 else f'style="{",".join(style)}"']
+        said = [*(said if style else []), *(["shape=hexagon"] if step.pivot else [])]
+        attributes = f" [{', '.join(said)}]" if said else ""
         lines.append(f"    {_quoted(step.name)}{attributes};")
     for arrow in arrows(definition):
         label = f" [label={_quoted(', '.join(arrow.outputs))}]" if arrow.outputs else ""
@@ -110,7 +114,7 @@ class Box:
         return self.x + self.width / 2
 
 
-def svg(definition: Definition) -> str:
+def svg(definition: Definition, selected: Collection[str]) -> str:
     """The whole picture as one document."""
     boxes, width, height = _place(definition)
     lines = [
@@ -135,9 +139,10 @@ def svg(definition: Definition) -> str:
         box = boxes[step.name]
         corner = 4 if step.has_state else _HEIGHT / 2
         thick = 3 if step.pivot else 1
+        dashed = "" if step.name in selected else ' stroke-dasharray="4 3"'
         lines.append(
             f'<rect x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{_HEIGHT}" '
-            f'rx="{corner:g}" fill="white" stroke="black" stroke-width="{thick}"/>'
+            f'rx="{corner:g}" fill="white" stroke="black" stroke-width="{thick}"{dashed}/>'
             f'<text x="{box.middle:g}" y="{box.y + 23:g}" text-anchor="middle">'
             f"{escape(step.name)}</text>"
         )

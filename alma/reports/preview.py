@@ -17,7 +17,10 @@ LATER: Final = "known only during up"
 
 def preview(found: SagaPreview) -> list[str]:
     """What every step would do, then what a failure would undo and in which order."""
-    lines = [f"Preview of {found.target}: nothing is changed.", ""]
+    lines = [f"Preview of {found.target}: nothing is changed."]
+    if found.left_out:
+        lines.append(f"Not selected, and left as they are: {', '.join(found.left_out)}.")
+    lines.append("")
     for step in found.steps:
         lines += _would_do(step)
     if found.policy == "stop":

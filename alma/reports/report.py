@@ -46,6 +46,18 @@ def places(definition: Definition, backend: str, directory: str) -> str:
     return "state in " + "; ".join(f"{place} ({', '.join(of)})" for place, of in found.items())
 
 
+def how_many(run: RunStatus) -> str:
+    """`3 steps`, or `2 of 5 steps` where others were not selected."""
+    if not run.left_out:
+        return text.count(len(run.steps), "step")
+    return f"{len(run.steps)} of {text.count(len(run.steps) + len(run.left_out), 'step')}"
+
+
+def not_selected(run: RunStatus) -> str:
+    """The steps of the saga that the run was not about; empty where it was about all."""
+    return ", ".join(text.name(name) for name in run.left_out)
+
+
 def seconds(run: RunStatus) -> float | None:
     """How long the run took; None while it is not over."""
     if run.created_at is None or run.ended_at is None:

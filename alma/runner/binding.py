@@ -18,7 +18,7 @@ from alma.core.secret import mask, secrets_in
 from alma.errors import DefinitionError
 from alma.journal.known import Given
 from alma.runner.directory import followed
-from alma.runner.known_runs import known_runs
+from alma.runner.known_runs import known_runs, runs_before
 from alma.runner.settings import Settings
 from alma.saga.saga import Saga
 from alma.steps.base import Session, SessionOptions, StepHandler
@@ -72,6 +72,7 @@ async def open_sessions(
         directory=followed(last if follow else None),
         backend=saga.backend if saga else "",
         last=last,
+        before=runs_before(settings, last),
         follow=follow,
     )
     kinds = {step.kind: type(step) for step in saga.steps} if saga else {}

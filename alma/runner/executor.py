@@ -74,6 +74,11 @@ class Executor(Struct, kw_only=True):
                     step.name: mask(self.outputs.get(step.name, {}))
                     for step in run.steps.values()
                     if step.state is SagaState.COMPLETED
+                }
+                | {
+                    name: mask(given)
+                    for name, given in self.outputs.items()
+                    if name not in run.steps
                 },
                 result=self.outputs.get(status.name, {}),
             )
@@ -301,7 +306,7 @@ async def _value(
     if source.name not in known:
         have = ", ".join(sorted(known)) or "none"
         message = f'step "{source.step}" has no output "{source.name}"; it has: {have}'
-        if run.steps[source.step].definition.project:
+        if (user := run.steps.get(source.step)) and user.definition.project:
             message += f'; export it with pulumi.export("{source.name}", ...)'
         raise MissingOutputError(message)
     if is_known(known[source.name]):

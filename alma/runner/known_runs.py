@@ -16,6 +16,21 @@ MOST: Final = 20
 """Runs of one target that are looked at: a step that was renamed before is not remembered."""
 
 
+def runs_before(settings: Settings, last: RunStatus | None) -> tuple[RunStatus, ...]:
+    """The runs of its target before one that left steps out, newest first, to a whole one."""
+    found: list[RunStatus] = []
+    if last is None or last.is_whole:
+        return ()
+    with settings.open_journal(settings.journal_path, write=False) as kept:
+        rows = kept.runs(limit=None, target=last.definition.target)
+        older = (row.run for row in rows if row.position < kept.run(last.run).position)
+        for run_id in older:
+            found.append(load_run(kept, run_id))
+            if found[-1].is_whole:
+                break
+    return tuple(found)
+
+
 def known_runs(settings: Settings) -> Callable[[], Sequence[RunStatus]]:
     """Gives the runs of all targets when it is called, newest first, as far as they can be read."""
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from alma.core.definition import Definition, target_of
+from alma.core.selection import part_of
 from alma.errors import AlmaError
 from alma.runner.binding import BoundSaga, bind_saga, check, define, open_sessions
 from alma.runner.directory import followed, refuse_another_journal
+from alma.runner.outside import outputs_outside
 from alma.runner.settings import Settings
 from alma.runner.start import as_deployed, last_run
 from alma.saga.saga import Saga
@@ -53,7 +55,7 @@ class SagaPreview:
     """`steps` in the order of `up`; `undo` names them in the order in which all would be undone.
 
     `pivots`: once one of these steps has completed, nothing is undone any more. `policy` is
-    "compensate" or "stop".
+    "compensate" or "stop". `left_out` are the steps that were not selected.
     """
 
     saga: str
@@ -67,6 +69,7 @@ class SagaPreview:
     backend: str = ""
     """Where stacks are kept that have no backend of their own."""
     directory: str = ""
+    left_out: tuple[str, ...] = ()
 
     @property
     def target(self) -> str:
@@ -107,13 +110,16 @@ async def preview(
     last = last_run(saga, settings)[0]
     if follow:
         settings = as_deployed(last, saga, settings)
-    defined = define(saga, settings.aws)
+    whole = define(saga, settings.aws)
+    chosen = settings.selection.chosen(whole, kind)
+    defined = part_of(whole, chosen)
     last = None if settings.accept_backend else last
     async with open_sessions(defined, settings, saga, last=last, follow=follow) as sessions:
         prepared = bind_saga(saga, defined, sessions)
         facts = await check(sessions, prepared.adapters.values())
+        given = {} if follow else await outputs_outside(saga, whole, defined, settings, last)
         order = prepared.definition.order
-        steps = [await _look(name, prepared, deep=deep) for name in order]
+        steps = [await _look(name, prepared, given, deep=deep) for name in order]
     definition = prepared.definition
     return SagaPreview(
         saga=definition.saga,
@@ -126,12 +132,15 @@ async def preview(
         definition=definition,
         backend=facts.get("backend", ""),
         directory=followed(last if follow else None),
+        left_out=tuple(step.name for step in whole.steps if step.name not in chosen),
     )
 
 
-async def _look(name: str, prepared: BoundSaga, *, deep: bool) -> PreviewedStep:
+async def _look(
+    name: str, prepared: BoundSaga, given: Mapping[str, Mapping[str, Any]], *, deep: bool
+) -> PreviewedStep:
     adapter = prepared.adapters[name]
-    inputs, unknown = await _inputs(adapter.inputs, prepared) if deep else ({}, ())
+    inputs, unknown = await _inputs(adapter.inputs, prepared, given) if deep else ({}, ())
     try:
         foreseen = await adapter.preview(None if unknown or not deep else inputs)
     except AlmaError:
@@ -154,7 +163,7 @@ def _label(definition: Definition, name: str) -> str:
 
 
 async def _inputs(
-    sources: Mapping[str, Any], prepared: BoundSaga
+    sources: Mapping[str, Any], prepared: BoundSaga, given: Mapping[str, Mapping[str, Any]]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The inputs as far as they are known now, and the outputs that are not."""
     wanted: dict[str, set[str]] = {}
@@ -162,7 +171,9 @@ async def _inputs(
         if isinstance(source, Output):
             wanted.setdefault(source.step, set()).add(source.name)
     outputs = {
-        step: await prepared.adapters[step].current_outputs(frozenset(names))
+        step: given[step]
+        if step in given
+        else await prepared.adapters[step].current_outputs(frozenset(names))
         for step, names in wanted.items()
     }
     inputs: dict[str, Any] = {}

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from alma.core.definition import Definition
+from alma.core.secret import Secret
 from alma.core.validation import is_known
 from alma.errors import AuthenticationError, RefusedError
 from alma.journal.known import Known
@@ -29,14 +30,16 @@ def require_known(
     """
     for user in acting:
         for step, name in _needs(definition, adapters, user):
-            outputs = known.outputs.get(step, {})
+            outputs = known.outputs.get(
+                step, {name: Secret.sealed()} if step in known.locked else {}
+            )
             unknown = [key for key in outputs if name in ("", key) and not is_known(outputs[key])]
-            if not unknown or step not in adapters:
+            if not unknown:
                 continue
             words = f'step "{user}" needs the output "{unknown[0]}" of step "{step}"'
             if (locked := known.locked.get(step)) is not None:
                 raise AuthenticationError(f"{locked.message} {_sentence(words)}", hint=locked.hint)
-            if not adapters[step].keeps_outputs:
+            if step in adapters and not adapters[step].keeps_outputs:
                 raise RefusedError(
                     f"{_sentence(words)} An older alma has journaled it masked, and its true value "
                     "is known to nobody.",

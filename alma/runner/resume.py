@@ -13,6 +13,7 @@ from alma.core import events as ev
 from alma.core.definition import Definition, LocalStack
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, SagaState
+from alma.core.selection import outside_of, part_of
 from alma.core.validation import is_whole
 from alma.errors import AuthenticationError, DefinitionError
 from alma.journal import Journal
@@ -133,6 +134,9 @@ async def go_on(
             known = known_outputs(journal, run)
             if run.kind == "destroy":
                 known = known_of_earlier_runs(journal, run.definition)
+            known.outputs.update(before.outputs)
+            if locked is not None:
+                known.locked.update(dict.fromkeys(outside_of(run.definition), locked))
             acting = _acting(run, wanted, prepared)
             require_known(prepared.definition, prepared.adapters, acting, known)
             journal.keys.prepare()
@@ -238,7 +242,7 @@ def _define_again(
     new = define(saga, settings.aws or run.definition.aws)
     if new.target != run.definition.target:
         raise DefinitionError(f"Run {run.run} is of {run.definition.target}, not of {new.target}.")
-    return new
+    return part_of(new, _names(run.definition) & _names(new)) if run.left_out else new
 
 
 def _require_own_steps(run: RunStatus, direction: ev.Direction, saga: Definition) -> None:

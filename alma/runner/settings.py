@@ -16,6 +16,7 @@ from msgspec import Struct, field
 
 from alma.__about__ import __version__
 from alma.core.definition import LocalStack
+from alma.core.selection import Selection
 from alma.errors import UntrustedJournalError
 from alma.journal import Journal, open_journal
 from alma.pulumi.engine import Engine
@@ -60,8 +61,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     `modules` travel to workers by value; `grace` is how many seconds an operation may drain after
     its deadline; without `handle_signals` the process's signals are left to the host, which calls
     `alma.runner.interrupt`; with `accept_backend` stacks may be made anew in another backend than
-    the last run's; `open_journal` is where a test puts its own faults between a run and
-    its journal.
+    the last run's; `selection` is which steps a new run is about; `open_journal` is where a test
+    puts its own faults between a run and its journal.
     """
 
     journal: str | Path | None = None
@@ -74,6 +75,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     grace: float = 30.0
     handle_signals: bool = True
     accept_backend: bool = False
+    selection: Selection = Selection()
     open_journal: OpenJournal = open_journal
     versions: Mapping[str, str] = field(default_factory=versions)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, Unpack
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from alma.core import events as ev
 from alma.core.definition import Definition, LocalStack
 from alma.core.result import Result, SagaFailed
 from alma.core.run import RunStatus
+from alma.core.selection import part_of
 from alma.core.state import fold
 from alma.errors import DefinitionError, RefusedError
 from alma.journal import Journal
@@ -23,9 +24,11 @@ from alma.journal.reading import load_run, newest_run
 from alma.runner.binding import bind_saga, check, define, noted, open_sessions
 from alma.runner.directory import followed, refuse_another_journal, require_directory
 from alma.runner.leased_run import execute_run, resume_hint
+from alma.runner.outside import outputs_outside
 from alma.runner.required import require_known
 from alma.runner.resume import aws_target, go_on
 from alma.runner.settings import Settings, actor, new_run_id
+from alma.saga.arguments import SelectOptions, selection_of
 from alma.saga.python_file import capture_if_loading
 from alma.saga.saga import Saga
 from alma.system.descriptors import open_standard
@@ -66,6 +69,7 @@ async def up(
     settings: Settings | None = None,
     handle_signals: bool = True,
     accept_backend: bool = False,
+    **selected: Unpack[SelectOptions],
 ) -> Result:
     """Run the saga; see `Saga.execute`.
 
@@ -79,9 +83,11 @@ async def up(
         trust=trust,
         handle_signals=handle_signals,
         accept_backend=accept_backend,
+        selection=selection_of(**selected),
     )
     last, held = last_run(saga, settings)
     if last is not None and last.kind == "up" and not last.state.is_final and not held:
+        _refuse_other_steps(last, define(saga, settings.aws), settings)
         try:
             result = await go_on(last.run, None, saga, settings, accept_changes=False)
         except SagaFailed as failed:
@@ -100,6 +106,7 @@ async def destroy(
     settings: Settings | None = None,
     remove: bool = False,
     accept_backend: bool = False,
+    **selected: Unpack[SelectOptions],
 ) -> Result:
     """Take the whole saga down, in reverse order, as a run of its own.
 
@@ -108,7 +115,12 @@ async def destroy(
     are destroyed where their state says that they are, in the backend of the last run; in the one
     that is asked for now with `accept_backend`.
     """
-    settings = settings or Settings(journal=journal, trust=trust, accept_backend=accept_backend)
+    settings = settings or Settings(
+        journal=journal,
+        trust=trust,
+        accept_backend=accept_backend,
+        selection=selection_of(**selected),
+    )
     last, _ = last_run(saga, settings)
     settings = as_deployed(last, saga, settings)
     return await _start(saga, "destroy", settings, last, remove=remove)
@@ -124,7 +136,10 @@ async def _start(
 ) -> Result:
     capture_if_loading(saga)
     refuse_another_journal(saga, settings)
-    defined = define(saga, settings.aws)
+    whole = define(saga, settings.aws)
+    chosen = settings.selection.chosen(whole, kind)
+    defined = part_of(whole, chosen)
+    left_out = tuple(step.name for step in whole.steps if step.name not in chosen)
     last = None if settings.accept_backend else last
     follow = kind == "destroy"
     async with open_sessions(defined, settings, saga, last=last, follow=follow) as sessions:
@@ -140,6 +155,10 @@ async def _start(
                 if kind == "destroy":
                     known = known_of_earlier_runs(journal, definition)
                     require_known(definition, prepared.adapters, definition.order, known)
+                else:
+                    given = await outputs_outside(saga, whole, defined, settings, last)
+                    prepared.given.outputs.update(given)
+                    known.outputs.update(given)
                 journal.keys.prepare()
                 prepared.redactor.learn(secrets_of_earlier_runs(journal, definition.target))
                 created = ev.RunCreated(
@@ -157,6 +176,7 @@ async def _start(
                     parameters=prepared.parameters or UNSET,
                     overrides=prepared.overrides or UNSET,
                     notes=noted(sessions),
+                    left_out=left_out or UNSET,
                 )
                 run = fold([journal.create_run(run_id, created, lease)])
                 return await execute_run(run, journal, lease, prepared, settings, known)
@@ -168,6 +188,19 @@ def as_deployed(last: RunStatus | None, saga: Saga, settings: Settings) -> Setti
     if last is not None:
         require_directory(last, "back")
     return settings
+
+
+def _refuse_other_steps(last: RunStatus, whole: Definition, settings: Settings) -> None:
+    """What was interrupted is gone on with as it was: it is not another selection's."""
+    if last.direction != "forward" or (settings.selection.is_all and not last.left_out):
+        return
+    had = {step.name for step in last.definition.steps}
+    if had != set(settings.selection.chosen(whole)):
+        raise RefusedError(
+            f"Run {last.run} of {last.definition.target} was interrupted, and is about other "
+            f"steps: {', '.join(step.name for step in last.definition.steps)}.",
+            hint=resume_hint(last),
+        )
 
 
 def last_run(saga: Saga, settings: Settings) -> tuple[RunStatus | None, bool]:

@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict, Unpack
 
 from alma.core.definition import LocalStack
+from alma.core.selection import Selection
 from alma.core.validation import check_choice, check_name
 from alma.errors import DefinitionError
 from alma.steps.action import check_callables
 from alma.steps.step import Step, StepOptions
 
 
-class RunOptions(TypedDict, total=False):
+class SelectOptions(TypedDict, total=False):
+    """Which steps a run is about, by names and globs: see `Selection`."""
+
+    steps: Iterable[str]
+    from_steps: Iterable[str]
+    exclude: Iterable[str]
+    exclusive: bool
+
+
+class RunOptions(SelectOptions, total=False):
     """Options of `Saga.execute` and `Saga.run`."""
 
     journal: str | Path | None
     trust: bool
     handle_signals: bool
     accept_backend: bool
+
+
+def selection_of(**asked: Unpack[SelectOptions]) -> Selection:
+    """What was asked for; one name may stand for a list of one."""
+
+    def names(which: Literal["steps", "from_steps", "exclude"]) -> tuple[str, ...]:
+        given = asked.get(which, ())
+        return tuple(map(str, (given,) if isinstance(given, str) else given))
+
+    return Selection(
+        steps=names("steps"),
+        from_steps=names("from_steps"),
+        exclude=names("exclude"),
+        exclusive=bool(asked.get("exclusive")),
+    )
 
 
 def chosen(options: StepOptions) -> dict[str, Any]:

@@ -125,6 +125,10 @@ class ActionHandler(Struct, kw_only=True):
             return ()
         return status.leftovers or self._leftover(reason)
 
+    async def fingerprint(self) -> str:
+        """It has no state."""
+        return ""
+
     async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """An action is opaque: it is called, and that is all that can be said."""
         undoable = self.compensation is not None

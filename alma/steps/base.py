@@ -151,7 +151,8 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     targets, and runs of this one, the one under way among them.
     `directory` is where plain files are meant from. `backend` is where the saga says that Pulumi's
     state goes. `last` is the run that has made what is there: `follow` it, or refuse what would
-    not be where it is.
+    not be where it is. `before` are those that came before it, newest first, back to one that was
+    about all steps: `last` may have left some out.
     """
 
     journal: Path
@@ -161,6 +162,7 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     directory: str = "."
     backend: str = ""
     last: RunStatus | None = None
+    before: tuple[RunStatus, ...] = ()
     follow: bool = False
 
 
@@ -271,6 +273,10 @@ class StepHandler(Protocol):
     async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Name what exists of this step now; empty when it is seen that nothing does."""
         return status.leftovers or (Leftover(step=self.name, reason=reason),)
+
+    async def fingerprint(self) -> str:
+        """Of its state as it is now: another one after each change; empty where it has none."""
+        return ""
 
     async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """What `execute` would change and how it would be undone; touches nothing.

@@ -74,10 +74,7 @@ def inputs_of(step: StepDefinition) -> dict[str, Any]:
     """A step's inputs from its definition alone: values, and references to other steps."""
     found: dict[str, Any] = dict(step.settings.get("values", {}))
     for key, source in step.inputs.items():
-        # Names may hold dots; whatever a step consumes of, it depends on.
-        owners = [name for name in step.dependencies if source.startswith(f"{name}.")]
-        if source != "value" and owners:
-            owner = max(owners, key=len)
+        if owner := step.owner_of(source):
             found[key] = Output(owner, source.removeprefix(f"{owner}."))
     return found
 

@@ -106,8 +106,9 @@ class FakeEngine:
             return OperationResult(failure=failure, resources=tuple(touched))
         outputs = dict(program.outputs)
         self.reality.opened[key] = outputs
-        self.reality.put(key, replace(self.reality.state(key), outputs=seal(outputs)))
-        return OperationResult(changes=count(work), resources=tuple(touched), outputs=seal(outputs))
+        left = self.reality.put(key, replace(self.reality.state(key), outputs=seal(outputs)))
+        done = OperationResult(changes=count(work), resources=tuple(touched), outputs=left.outputs)
+        return replace(done, fingerprint=left.fingerprint)
 
     async def preview(self, request: UpRequest, operation: Operation) -> OperationResult:  # noqa: ARG002
         """What `up` would make."""

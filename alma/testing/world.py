@@ -45,11 +45,12 @@ class FakeWorld:
         """The state of a stack."""
         return self.states.get(key, Checkpoint(exists=False))
 
-    def put(self, key: Key, state: Checkpoint) -> None:
+    def put(self, key: Key, state: Checkpoint) -> Checkpoint:
         """Write a stack's state."""
-        text = repr((state.resources, state.pending))
+        text = repr((state.resources, state.pending, state.outputs))
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         self.states[key] = replace(state, exists=True, fingerprint=digest)
+        return self.states[key]
 
     def create(self, key: Key, resource: Resource) -> None:
         """The provider makes it, and the state knows."""

@@ -13,6 +13,7 @@ from alma.reports.graph import dot, mermaid, svg
 
 Write = Callable[..., Path]
 Call = Callable[..., Result]
+ALL = ("top", "left", "end", "bottom")
 
 
 def nothing() -> None: ...
@@ -29,7 +30,7 @@ def diamond() -> Saga:
 
 
 def test_mermaid_shows_kinds_dependencies_and_what_is_passed_on(diamond: Saga) -> None:
-    assert mermaid(diamond.definition()).splitlines() == [
+    assert mermaid(diamond.definition(), ALL).splitlines() == [
         "flowchart TD",
         '    s0["top"]',
         '    s1("left")',
@@ -43,13 +44,13 @@ def test_mermaid_shows_kinds_dependencies_and_what_is_passed_on(diamond: Saga) -
 
 
 def test_dot_quotes_what_it_must(diamond: Saga) -> None:
-    text = dot(diamond.definition())
+    text = dot(diamond.definition(), ALL)
     assert text.startswith('digraph "diamond" {')
     assert '"top" -> "left" [label="u\\"]<rl"];' in text
 
 
 def test_svg_is_well_formed_and_no_boxes_overlap(diamond: Saga) -> None:
-    root = ET.fromstring(svg(diamond.definition()))  # noqa: S314 - our own text
+    root = ET.fromstring(svg(diamond.definition(), ALL))  # noqa: S314 - our own text
     space = "{http://www.w3.org/2000/svg}"
     boxes = [
         tuple(float(rect.get(key, "")) for key in ("x", "y", "width", "height"))

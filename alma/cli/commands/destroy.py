@@ -17,14 +17,17 @@ from alma.cli.options import (
     trust_option,
 )
 from alma.cli.question import DECLINED, agrees_to_destroy, yes_option
+from alma.cli.selection import selecting
 from alma.cli.target import load_deployed, target_options
 
 if TYPE_CHECKING:
     from alma.core.definition import LocalStack
+    from alma.core.selection import Selection
 
 
 @click.command("destroy", cls=LocalStackCommand)
 @target_options
+@selecting
 @click.option("--remove", is_flag=True, help="Remove the stacks' records and history as well.")
 @yes_option
 @localstack_option
@@ -36,12 +39,16 @@ def command(
     shared: Invocation,
     target: str,
     *,
+    selection: Selection,
     localstack: LocalStack | None,
     accept_backend: bool,
     remove: bool,
     yes: bool,
 ) -> int:
-    """Take the whole saga down, in reverse order, as a journaled run of its own."""
+    """Take the whole saga down, in reverse order, as a journaled run of its own.
+
+    With STEPs (names, or globs such as "web-*") only those and what depends on them.
+    """
     from alma import runner
     from alma.cli.progress import run_and_report
     from alma.runner.settings import Settings
@@ -53,6 +60,7 @@ def command(
         trust=shared.trust,
         aws=localstack,
         accept_backend=accept_backend,
+        selection=selection,
         origin=loaded.origin,
         modules=loaded.modules,
     )

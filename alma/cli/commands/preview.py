@@ -15,20 +15,28 @@ from alma.cli.options import (
     shared_options,
 )
 from alma.cli.output import say
+from alma.cli.selection import selecting
 from alma.cli.target import load_target, target_options
 
 if TYPE_CHECKING:
     from alma.core.definition import LocalStack
+    from alma.core.selection import Selection
 
 
 @click.command("preview", cls=LocalStackCommand)
 @target_options
+@selecting
 @localstack_option
 @accept_backend_option
 @shared_options
 @pass_shared
 def command(
-    shared: Invocation, target: str, localstack: LocalStack | None, *, accept_backend: bool
+    shared: Invocation,
+    target: str,
+    localstack: LocalStack | None,
+    *,
+    selection: Selection,
+    accept_backend: bool,
 ) -> int:
     """Show what `up` would do, and what a failure would undo. Changes and writes nothing.
 
@@ -46,6 +54,7 @@ def command(
         journal=shared.journal,
         aws=localstack,
         accept_backend=accept_backend,
+        selection=selection,
         origin=loaded.origin,
         modules=loaded.modules,
     )

@@ -119,6 +119,8 @@ def _lines(view: RunView, following: list[str], gone: dict[Leftover, str]) -> li
             f"Runner   running now, pid {process.pid} on {process.machine} "
             f"since {text.moment(view.runner.acquired_at)}"
         )
+    if run.left_out:
+        lines.append(f"Steps    {report.how_many(run)}; not selected: {report.not_selected(run)}")
     lines += ["", *report.steps(run)]
     for heading, part in (
         ("", list(report.failures(run))),

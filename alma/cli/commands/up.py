@@ -17,16 +17,19 @@ from alma.cli.options import (
     trust_option,
 )
 from alma.cli.question import DECLINED, PREVIEW_FAILED, agrees_to_up, previewed, yes_option
+from alma.cli.selection import selecting
 from alma.cli.target import load_target, target_options
 
 if TYPE_CHECKING:
     from alma.core.definition import LocalStack
+    from alma.core.selection import Selection
     from alma.runner.settings import Settings
     from alma.saga.saga import Saga
 
 
 @click.command("up", cls=LocalStackCommand)
 @target_options
+@selecting
 @click.option("--preview", "preview_first", is_flag=True, help="Show the full preview first.")
 @yes_option
 @localstack_option
@@ -38,6 +41,7 @@ def command(
     shared: Invocation,
     target: str,
     *,
+    selection: Selection,
     localstack: LocalStack | None,
     accept_backend: bool,
     preview_first: bool,
@@ -45,7 +49,8 @@ def command(
 ) -> int:
     """Run the saga: bring every step up, or undo them all.
 
-    On a terminal it is shown first what that would mean, and asked.
+    With STEPs (names, or globs such as "web-*") only those and what they depend on. On a terminal
+    it is shown first what that would mean, and asked.
 
     Exit codes: 0 completed, 4 failed and undone, 10 failed with leftovers, 8 interrupted or
     declined.
@@ -60,6 +65,7 @@ def command(
         trust=shared.trust,
         aws=localstack,
         accept_backend=accept_backend,
+        selection=selection,
         origin=loaded.origin,
         modules=loaded.modules,
     )

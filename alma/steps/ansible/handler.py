@@ -88,6 +88,10 @@ class AnsibleHandler:
         """Whatever the playbook made, as far as alma can know."""
         return status.leftovers or self._leftover(reason)
 
+    async def fingerprint(self) -> str:
+        """It has no state."""
+        return ""
+
     async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """A playbook is opaque: it is played, and that is all that can be said."""
         what = f"play {self.playbook.name if self.playbook else 'its playbook'}"

@@ -132,6 +132,10 @@ class HttpHandler:
             return ()
         return status.leftovers or self._leftover(reason, status.outputs)
 
+    async def fingerprint(self) -> str:
+        """It has no state."""
+        return ""
+
     async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """A request is sent, and that is all that can be said."""
         what = f"send {_pattern(self.do)}"

@@ -204,6 +204,10 @@ class StackHandler(Struct, kw_only=True):
             log_dir=log_dir,
         )
 
+    async def fingerprint(self) -> str:
+        """No process on a file backend."""
+        return (await self.engine.inspect(self.ref)).fingerprint
+
     async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:
         """The outputs in the state, decrypted only where a secret one is asked for."""
         outputs = (await self.engine.inspect(self.ref)).outputs

@@ -25,9 +25,10 @@ class Places(Struct, frozen=True, kw_only=True):
     With `follow` a stack is looked for where it was, whatever its project says by now.
     """
 
-    id: str = ""
     run: str = ""
-    steps: Mapping[str, StepDefinition] = {}
+    steps: Mapping[str, tuple[StepDefinition, str, str]] = {}
+    """By project, with the backend that its run had and the id of that run."""
+    id: str = ""
     follow: bool = False
 
     @classmethod
@@ -38,24 +39,25 @@ class Places(Struct, frozen=True, kw_only=True):
             return cls()
         from alma.pulumi.backend import moved
 
-        return cls(
-            id=last.run,
-            run=moved(without_credentials(last.backend), asked.journal),
-            steps={step.project: step for step in last.definition.steps if step.project},
-            follow=asked.follow,
-        )
+        steps = {}
+        for run in reversed((last, *asked.before)):
+            there = moved(without_credentials(run.backend), asked.journal)
+            kept = (step for step in run.definition.steps if step.project)
+            steps.update({step.project: (step, there, run.run) for step in kept})
+        there = moved(without_credentials(last.backend), asked.journal)
+        return cls(run=there, steps=steps, id=last.run, follow=asked.follow)
 
     def own(self, step: StepDefinition) -> str:
         """The URL of the step's own backend; empty where it has none."""
-        before = self.steps.get(step.project) if self.follow else None
+        before, _, _ = self._before(step) if self.follow else (None, "", "")
         if before is not None and MASK not in backend_in(before):
             return backend_in(before)
         return backend_in(step)
 
     def require(self, step: StepDefinition, where: str) -> None:
         """Raise DefinitionError unless the stack's state is still there: it would be made twice."""
-        before = self.steps.get(step.project)
-        kept = (before.backend if before else "") or self.run
+        before, there, run = self._before(step)
+        kept = (before.backend if before else "") or there
         if before is None and step.backend:
             return  # a new step, in a backend of its own
         from alma.pulumi.backend import is_same
@@ -67,10 +69,13 @@ class Places(Struct, frozen=True, kw_only=True):
         if not self.follow:
             hint += " To begin anew, and leave that as it is, give --accept-backend."
         raise DefinitionError(
-            f'Step "{step.name}": its stack {step.project} is in {kept} since run {self.id}, '
+            f'Step "{step.name}": its stack {step.project} is in {kept} since run {run}, '
             f"not in {where}.",
             hint=hint,
         )
+
+    def _before(self, step: StepDefinition) -> tuple[StepDefinition | None, str, str]:
+        return self.steps.get(step.project) or (None, self.run, self.id)
 
 
 def require_organization(organization: str, where: str) -> None:

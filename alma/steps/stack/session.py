@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from alma.core.definition import Definition, StepDefinition
+from alma.core.run import RunStatus
 from alma.pulumi.engine import Engine, StackRef
 from alma.steps.base import Session, SessionOptions
 from alma.steps.stack.places import (
@@ -141,15 +142,18 @@ class StackSession(Session):
         """Find what another minor version has compiled, and an undo would run: refused, or told."""
         from alma.pulumi import plugins
 
-        made = minor_version(self._last.python) if self._last and self._last.kind == "up" else ""
-        if self._last is not None and not made:
-            target = self.definition.target
-            runs = await asyncio.to_thread(self._runs)
-            ups = (run for run in runs if run.kind == "up" and run.definition.target == target)
-            made = next((minor_version(run.python) for run in ups), "")
-        if made in ("", plugins.HERE):
+        last = self._last
+        if last is None:
             return
+        runs: Sequence[RunStatus] = (last,)
+        if last.kind != "up" or not last.is_whole or not last.python:
+            runs = await asyncio.to_thread(self._runs)
+        target = self.definition.target
+        ups = [run for run in runs if run.kind == "up" and run.definition.target == target]
         for ref in self.refs:
+            made = next((minor_version(run.python) for run in ups if _has(run, ref.project)), "")
+            if made in ("", plugins.HERE):
+                continue
             if names := await self.engine.compiled(ref):
                 error = plugins.other_python(ref, names, made)
                 if self._places.follow:
@@ -197,6 +201,10 @@ class StackSession(Session):
                 if (ref.project, ref.qualified) not in own:
                     refs.setdefault((ref.project, ref.qualified), ref)
         return await look(self.engine, [*refs.values()], self.snapshots, kept or [])
+
+
+def _has(run: RunStatus, project: str) -> bool:
+    return any(step.project == project for step in run.definition.steps)
 
 
 def minor_version(version: str) -> str:

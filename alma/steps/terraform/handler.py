@@ -174,6 +174,10 @@ class TerraformHandler:
             at_risk=to_import(account.imported) if undoable else (),
         )
 
+    async def fingerprint(self) -> str:
+        """One process; the backend is initialised where it never was."""
+        return (await self.terraform.state()).fingerprint
+
     async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
         """The outputs in the state; none where it cannot be read yet."""
         try:

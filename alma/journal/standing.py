@@ -1,0 +1,51 @@
+"""What the journal knows of single steps: the newest run that has done something to each.
+
+A run may leave steps out, so the newest run of a saga need not say it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from msgspec import Struct
+
+from alma.core.run import RunStatus, StepStatus
+from alma.journal import Journal
+from alma.journal.reading import load_run
+
+_UNTOUCHED = ("nothing", "unchanged")
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """A step as the newest run has left it that did something to it."""
+
+    run: RunStatus
+    step: StepStatus
+
+    @property
+    def fingerprint(self) -> str:
+        """Of its state as that run has left it; empty where nobody looked."""
+        if self.step.began or self.step.started is None:
+            return self.step.fingerprint
+        return self.step.started.fingerprint
+
+
+def standings(journal: Journal, target: str, names: Collection[str]) -> dict[str, Standing]:
+    """By name; a step that no run of this target knows is not there."""
+    found: dict[str, Standing] = {}
+    for row in journal.runs(limit=None, target=target):
+        if len(found) == len(set(names)):
+            break
+        run = load_run(journal, row.run)
+        for name in names:
+            step = run.steps.get(name)
+            if name not in found and step is not None and _touched(run, step):
+                found[name] = Standing(run=run, step=step)
+    return found
+
+
+def _touched(run: RunStatus, step: StepStatus) -> bool:
+    """Not where its undo has shown that it was left as it had been before."""
+    if not (step.started or step.operations):
+        return False
+    return run.kind != "up" or step.how not in _UNTOUCHED
