@@ -45,7 +45,8 @@ class Turn:
     """What one runner is asked, and what happens to it.
 
     `signals`, `rival` (somebody else tries to run the target) and `takeover` (a lease taken in
-    spite of the lock) name the append right before which it happens.
+    spite of the lock) name the append right before which it happens. `only` are the steps that an
+    `up` or a `destroy` is about, with those that go with them unless `alone`; empty: all.
     """
 
     op: Op = "up"
@@ -56,6 +57,8 @@ class Turn:
     rival: int = 0
     takeover: int = 0
     step: int = 0
+    only: tuple[int, ...] = ()
+    alone: bool = False
 
     @property
     def quiet(self) -> bool:

@@ -84,6 +84,7 @@ def _turn(pick: Any, number: Any, index: int, count: int) -> Turn:
     first = number(3, moment) if "signal" in kinds else 0
     signals = (first, first + number(1, 4)) if first and pick(True, False) else (first,)
     other = pick("rival", "takeover") if "other" in kinds else ""
+    some = pick(False, False, False, True)
     return Turn(
         op=pick(*NEXT) if index else "up",
         engine=engine,
@@ -93,6 +94,8 @@ def _turn(pick: Any, number: Any, index: int, count: int) -> Turn:
         rival=number(2, moment) if other == "rival" else 0,
         takeover=number(2, moment) if other == "takeover" else 0,
         step=number(0, count - 1) if index else 0,
+        only=(number(0, count - 1),) if some else (),
+        alone=some and pick(False, True),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from alma import Retry, Saga, SagaState
 from alma.core.result import Result, SagaEndedError
+from alma.core.selection import Selection
 from alma.core.state import fold
 from alma.errors import AlmaError, RunnerBusyError
 from alma.journal import open_journal
@@ -116,6 +117,7 @@ def _asked(stage: Stage, turn: Turn) -> Coroutine[Any, Any, Result]:
         open_journal=JournalFaults(turn.journal, life=stage.life, before=before),
         grace=1.0,
         versions={},
+        selection=Selection(steps=tuple(map(stage.case.name, turn.only)), exclusive=turn.alone),
     )
     match turn.op:
         case "up":

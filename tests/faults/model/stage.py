@@ -56,6 +56,8 @@ class Stage:
     called: Counter[tuple[str, int]] = field(default_factory=Counter)
     engine: FakeEngine = field(default_factory=FakeEngine)
     kinds: dict[str, str] = field(default_factory=dict)
+    scope: dict[str, set[str]] = field(default_factory=dict)
+    """By run, the names of the steps that it is about."""
     start: Before | None = None
     seen: dict[tuple[str, int], str] = field(default_factory=dict)
     """What the journal held when it was last looked at: run and seq to hash."""
@@ -153,6 +155,8 @@ class Stage:
         rows = self.rows()
         run, name = rows[-1][0], self.case.name(index)
         self.meet(run, rows)
+        if name not in self.scope[run]:
+            self.fail(f"{kinds[0]} of {name}, which was not selected")
         mine = [row for row in rows if row[0] == run and row[4] == name]
         intents = [row for row in mine if row[2] == "OperationIntended"]
         last = intents[-1] if intents else None
@@ -181,9 +185,9 @@ class Stage:
         """Note of a run what it is and what there was before it, the first time it is seen."""
         if run not in self.kinds and self.start is not None:
             self.before[run] = self.start
-            self.kinds[run] = next(
-                row[5]["kind"] for row in rows if row[0] == run and row[2] == "RunCreated"
-            )
+            created = next(row[5] for row in rows if row[0] == run and row[2] == "RunCreated")
+            self.kinds[run] = created["kind"]
+            self.scope[run] = {step["name"] for step in created["definition"]["steps"]}
 
     def _may_start(self, run: str, index: int, rows: list[Any]) -> None:
         done = {
@@ -195,6 +199,8 @@ class Stage:
         }
         for other in self.parents(index):
             name = self.case.name(other)
+            if name not in self.scope[run]:
+                continue
             there = (
                 self.wanted(other) <= self.things(other)
                 if self.case.steps[other].kind == "stack"
@@ -218,6 +224,8 @@ class Stage:
             self.fail(f"{self.case.name(index)} undone past the pivot {done & pivots}")
         for other, step in enumerate(self.case.steps):
             if index not in self.parents(other) or (run, other) in self.skipped:
+                continue
+            if self.case.name(other) not in self.scope[run]:
                 continue
             if step.kind == "stack":
                 held = self.things(other) - (old.things if old else self.leaked)
