@@ -334,9 +334,9 @@ class Saga:
         FAILED, SagaInterrupted when stopped half way, other AlmaErrors when nothing was started.
         `journal` is its path (default `.alma/journal.db`); another's is an UntrustedJournalError,
         unless `trust` makes it one's own. SIGINT, SIGTERM and SIGHUP interrupt it, or with
-        `handle_signals=False` are left to the host (see `alma.runner.interrupt`).
-        Stacks that the last run left in another backend are refused, unless `accept_backend`.
-        `steps`, `from_steps`, `exclude` and `exclusive` select steps: docs/cli.md#selection.
+        `handle_signals=False` are left to the host (`alma.runner.interrupt`). Stacks that the last
+        run left in another backend are refused, unless `accept_backend`. `steps`, `from_steps` and
+        `exclude` select steps: docs/cli.md#selection.
         """
         with prewarmed(self.steps, self.stack):
             from alma.runner.start import up
