@@ -335,8 +335,7 @@ class Saga:
         `journal` is its path (default `.alma/journal.db`); another's is an UntrustedJournalError,
         unless `trust` makes it one's own. SIGINT, SIGTERM and SIGHUP interrupt it, or with
         `handle_signals=False` are left to the host (`alma.runner.interrupt`). Stacks that the last
-        run left in another backend are refused, unless `accept_backend`. `steps`, `from_steps` and
-        `exclude` select steps: docs/cli.md#selection.
+        run left in another backend are refused, unless `accept_backend`. `steps=`: docs/cli.md.
         """
         with prewarmed(self.steps, self.stack):
             from alma.runner.start import up

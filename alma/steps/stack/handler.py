@@ -14,12 +14,7 @@ from alma.core.operation import Operation, Reconciled, Resolver, aside
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.validation import is_whole
 from alma.errors import BackendError, RefusedError
-from alma.pulumi.engine import (
-    Checkpoint,
-    Engine,
-    StackRef,
-    UpRequest,
-)
+from alma.pulumi.engine import Checkpoint, Engine, StackRef, UpRequest
 from alma.pulumi.snapshots import Snapshots
 from alma.pulumi.taken import digest_of
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
