@@ -122,7 +122,8 @@ async def test_no_proxy_comes_between(place: Place, monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, dead)
         monkeypatch.setenv(name.upper(), dead)
     monkeypatch.setenv("NO_PROXY", "example.com")
-    assert (await place.up(programs.one, config={"word": Secret("of-secret")})).failure is None
+    config = {"word": Secret("of-secret"), "plain": "of a dynamic provider's inputs"}
+    assert (await place.up(programs.one, config=config)).failure is None
     document = await place.engine.export(place.ref())
     assert document is not None
     assert (await place.up(programs.two)).failure is None

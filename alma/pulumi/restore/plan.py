@@ -101,7 +101,10 @@ def plan(
 
 
 def provider_config(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The stack config that configured the default providers, a `Secret` where it was one."""
+    """The stack config that configured the default providers, a `Secret` where it was one.
+
+    A dynamic provider is given the project's own, under its full keys.
+    """
     config: dict[str, Any] = {}
     for entry in live(wanted).values():
         if not is_default_provider(entry):
@@ -110,7 +113,8 @@ def provider_config(wanted: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in (entry.get("inputs") or {}).items():
             if key not in ("version", "pluginDownloadURL", _INTERNAL):
                 secret = isinstance(value, Mapping) and "plaintext" in value
-                config[f"{package}:{key}"] = Secret(_text(value)) if secret else value
+                full = key if ":" in key else f"{package}:{key}"
+                config[full] = Secret(_text(value)) if secret else value
     return config
 
 
