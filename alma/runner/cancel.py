@@ -15,7 +15,7 @@ from alma.runner.logs import logs_of
 from alma.runner.settings import Settings
 from alma.system import files
 
-PATIENCE: Final = 10.0
+PATIENCE: Final = 30.0
 """Seconds for a runner to note that it was asked."""
 _PAUSE: Final = 0.05
 

@@ -170,26 +170,26 @@ def test_preview_comes_first_when_it_is_asked_for(write: Write, cli: Call) -> No
 def test_what_is_new_and_what_is_there_is_told_of_stacks(write: Write, terminal: Start) -> None:
     write(STACKS)
     new = terminal("up", columns=160)
-    new.until(lambda text: count(text) == 1)
+    new.until(lambda text: count(text) == 1, 90)
     assert "shop/dev: up, 2 steps, state in .alma/state" in new.lines()
     assert ["database", "a", "new", "stack", "destroy"] in [line.split() for line in new.lines()]
     new.type("yes\n")
     assert new.end(120) == 0, new.text
     there = terminal("up", columns=160)
-    there.until(lambda text: count(text) == 1)
+    there.until(lambda text: count(text) == 1, 90)
     words = "update a stack of 2 resources  restore: put back to the 2 resources that it holds now"
     assert f"database  {words}" in there.lines()
     there.type("no\n")
-    assert there.end() == 8
+    assert there.end(90) == 8
     gone = terminal("destroy", columns=160)
-    gone.until(lambda text: count(text) == 1)
+    gone.until(lambda text: count(text) == 1, 90)
     assert "servers   2 resources  destroy" in gone.lines()
     gone.type("d\n")
-    gone.until(lambda text: count(text) == 2)
+    gone.until(lambda text: count(text) == 2, 90)
     assert "database (stack shop-database/dev): 2 resources" in gone.lines()
     assert "  pulumi-python:dynamic:Resource tables" in gone.lines()
     gone.type("no\n")
-    assert gone.end() == 8
+    assert gone.end(90) == 8
 
 
 @pytest.mark.usefixtures("pulumi_cli")
