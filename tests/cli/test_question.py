@@ -88,6 +88,7 @@ def test_without_a_whole_terminal_nobody_is_asked(
     command = [sys.executable, "-m", "alma", "up"]
     process = subprocess.Popen(command, env={**environment, "TERM": "dumb"}, **streams)
     os.close(theirs)
+    os.write(ours, b"\n")  # whoever asked all the same is told no
     said = b""
     try:
         while data := os.read(ours, 65536):
