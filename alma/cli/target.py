@@ -42,6 +42,8 @@ def _pairs(context: click.Context, _parameter: click.Parameter, texts: Sequence[
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if value == "":  # a variable of a pipeline that is not set would mean another stack
+        raise click.BadParameter("It is empty.")
     if value:
         setattr(context.ensure_object(Invocation), str(parameter.name), value)
 
@@ -129,7 +131,7 @@ def _from_here(shared: Invocation, name: str, text: str) -> str:
     if text == "-":
         if shared.stdin is None:
             shared.stdin = _stdin(name)
-        from alma.saga.given_values import Elsewhere
+        from alma.saga.elsewhere import Elsewhere
 
         return Elsewhere(shared.stdin)
     path = text.removeprefix("@file:")
@@ -139,7 +141,7 @@ def _from_here(shared: Invocation, name: str, text: str) -> str:
 def _stdin(name: str) -> str:
     """What is piped in, or typed unseen at a terminal."""
     from alma.errors import DefinitionError
-    from alma.saga.given_values import one_line_less
+    from alma.saga.elsewhere import one_line_less
 
     if sys.stdin is None:
         raise DefinitionError(f"The parameter {name} is to come from stdin, and there is none.")

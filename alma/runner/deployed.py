@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -78,11 +79,17 @@ def _newest(journal: Journal, origin: str) -> list[RunStatus]:
         if row.target in found or row.target in others:
             continue
         run = load_run(journal, row.run)
-        if run.origin != origin:
+        if not _is_same(origin, run.origin):
             others.add(row.target)
         elif run.state is not SagaState.COMPENSATED:
             found[row.target] = run
     return list(found.values())
+
+
+def _is_same(origin: str, before: str) -> bool:
+    """Whether that is this function: where its file was, or has moved from (another checkout)."""
+    gone = not Path(before.rpartition(":")[0]).exists()
+    return origin == before or (gone and Path(origin).name == Path(before).name)
 
 
 def _has_place(run: RunStatus, said: Arguments) -> bool:

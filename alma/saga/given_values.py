@@ -8,7 +8,6 @@ seen by each user of the machine, and what a file says is soon in a repository.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +18,7 @@ from msgspec import Struct, field
 from alma.core.secret import Secret
 from alma.core.validation import NotJsonError
 from alma.errors import DefinitionError
+from alma.saga.elsewhere import Elsewhere, resolved, words
 from alma.saga.parameters import Parameter, as_json, is_text
 
 ELSEWHERE: Final = "Keep it elsewhere: -p {name}=@env:NAME, {name}=@file:PATH, or {name}=- (stdin)."
@@ -50,12 +50,6 @@ class Arguments(Struct, frozen=True, kw_only=True):
         return bool(self.texts or self.files)
 
 
-class Elsewhere(str):
-    """A text that was read from where it was kept: it may be a secret."""
-
-    __slots__ = ()
-
-
 def read_values(
     parameters: Sequence[Parameter], arguments: Arguments, where: str
 ) -> dict[str, Any]:
@@ -68,7 +62,7 @@ def read_values(
     for file in arguments.files:
         for name, tree in _read_file(file).items():
             parameter = _parameter(by_name, name, where, f" (in {file})")
-            values[parameter.name] = convert(parameter, _resolved(tree, parameter.name), where)
+            values[parameter.name] = _from_tree(parameter, tree, where)
     for name, text in arguments.texts.items():
         parameter = _parameter(by_name, name, where, "")
         values[parameter.name] = _from_text(parameter, text, where)
@@ -102,8 +96,9 @@ def convert(parameter: Parameter, value: Any, where: str, *, lax: bool = False) 
     except msgspec.ValidationError as error:
         hidden = parameter.secret or any(map(_is_hidden, _leaves(value)))
         got = "" if hidden else f", not {_shown(value)}"
+        bounds = f" ({error})" if parameter.bounded else ""
         raise DefinitionError(
-            f"The parameter {parameter.name} of {where} must be {parameter.expected}{got}.",
+            f"The parameter {parameter.name} of {where} must be {parameter.expected}{bounds}{got}.",
             hint="" if hidden or is_text(parameter.type) else _place(error),
         ) from error
 
@@ -138,19 +133,28 @@ def _from_text(parameter: Parameter, text: str, where: str) -> Any:
     if isinstance(text, Elsewhere):
         return convert(parameter, text, where, lax=True)
     if is_text(parameter.type):
-        return convert(parameter, _resolved(text, parameter.name), where, lax=True)
+        return convert(parameter, resolved(text, parameter.name), where, lax=True)
     import yaml
 
     try:
         # Each leaf is a text, and becomes what the annotation says: `[1, 2]` may be two names.
         tree = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes texts alone
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise DefinitionError(
             f"The parameter {parameter.name} of {where} must be {parameter.expected}, "
             f"written as YAML.",
             hint=f"For example: -p {parameter.name}='[a, b]', or a mapping: '{{a: 1}}'.",
         ) from error
-    return convert(parameter, _resolved(tree, parameter.name), where, lax=True)
+    return convert(parameter, resolved(tree, parameter.name), where, lax=True)
+
+
+def _from_tree(parameter: Parameter, tree: Any, where: str) -> Any:
+    try:
+        return convert(parameter, resolved(tree, parameter.name), where)
+    except RecursionError as error:
+        raise DefinitionError(
+            f"The parameter {parameter.name} of {where} is nested too deeply, or holds itself."
+        ) from error
 
 
 def _read_file(file: str) -> Mapping[Any, Any]:
@@ -161,12 +165,17 @@ def _read_file(file: str) -> Mapping[Any, Any]:
         node = yaml.compose(source, Loader=yaml.SafeLoader)
         tree = yaml.safe_load(source)
     except (OSError, ValueError) as error:
-        raise DefinitionError(f"The parameters {file} cannot be read: {_words(error)}.") from error
+        raise DefinitionError(f"The parameters {file} cannot be read: {words(error)}.") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it cannot be read"
-        raise DefinitionError(f"{file}{line}: no YAML: {problem}.") from error
+        raise DefinitionError(
+            f"{file}{line}: no YAML: {problem}.",
+            hint='Write a reference in quotes: "@env:NAME".' if "'@'" in problem else "",
+        ) from error
+    except RecursionError as error:
+        raise DefinitionError(f"{file} is nested too deeply, or holds itself.") from error
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -179,36 +188,6 @@ def _read_file(file: str) -> Mapping[Any, Any]:
         if names.count(name) > 1:
             raise DefinitionError(f"{file} gives the parameter {name!r} twice.")
     return tree
-
-
-def _resolved(tree: Any, name: str) -> Any:
-    """With what is kept elsewhere in the place of its reference; `@@` is an `@` of its own."""
-    if isinstance(tree, dict):
-        return {key: _resolved(entry, name) for key, entry in tree.items()}
-    if isinstance(tree, list):
-        return [_resolved(entry, name) for entry in tree]
-    if not isinstance(tree, str) or not tree.startswith("@"):
-        return tree
-    kind, _, which = tree.partition(":")
-    if kind == "@env" and which:
-        if which not in os.environ:
-            raise DefinitionError(
-                f"The parameter {name}: the environment variable {which} is not set."
-            )
-        return Elsewhere(os.environ[which])
-    if kind == "@file" and which:
-        try:
-            return Elsewhere(one_line_less(Path(which).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise DefinitionError(
-                f"The parameter {name}: {which} cannot be read: {_words(error)}."
-            ) from error
-    return tree[1:] if tree.startswith("@@") else tree
-
-
-def one_line_less(text: str) -> str:
-    """Without the end of its last line, which an editor or `echo` puts there."""
-    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _leaves(tree: Any) -> list[Any]:
@@ -235,7 +214,3 @@ def _place(error: msgspec.ValidationError) -> str:
 
 def _kind(tree: Any) -> str:
     return "list" if isinstance(tree, list) else "text" if isinstance(tree, str) else "value"
-
-
-def _words(error: Exception) -> str:
-    return getattr(error, "strerror", None) or "it is no UTF-8 text"

@@ -67,6 +67,11 @@ class Parameter(Struct, frozen=True, kw_only=True):
         return holds_secrets(self.type)
 
     @property
+    def bounded(self) -> bool:
+        """Whether its author has said more of it than a type: `Annotated[int, Meta(ge=1)]`."""
+        return typing.get_origin(self.type) is typing.Annotated
+
+    @property
     def spelled(self) -> str:
         """Its type, as its author has written it."""
         return _spelled(self.type)

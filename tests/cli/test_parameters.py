@@ -112,6 +112,14 @@ def test_a_later_file_goes_before_an_earlier_one_and_an_option_before_all(
 
 
 REFUSED = {
+    "a reference without quotes": (
+        ("--params", "unquoted.yaml"),
+        "unquoted.yaml, line 1: no YAML",
+        'in quotes: "@env:NAME"',
+    ),
+    "a list of itself": (("--params", "itself.yaml"), "zones of shop in infra.py is nested", ""),
+    "a deep list": (("-p", f"zones={'[' * 5000}"), "must be a list, each entry a text", ""),
+    "an empty stack": (("--stack", ""), "It is empty.", "--help"),
     "unknown": (
         ("-p", "regoin=eu"),
         "shop in infra.py has no parameter 'regoin'",
@@ -175,6 +183,8 @@ REFUSED = {
     ),
 }
 FILES = {
+    "unquoted.yaml": "token: @env:TOKEN\n",
+    "itself.yaml": "zones: &a [*a]\n",
     "list.yaml": "- region\n",
     "broken.yaml": "a: 1\n b: 2\n",
     "twice.yaml": "count: 1\ncount: 2\n",
@@ -451,3 +461,39 @@ def test_runs_and_status_find_the_environments(
     ]
     assert cli("status", "some-run", "--all").exit_code == 2
     assert "No such runs" in cli("status", "--stack", "none").stdout
+
+
+def test_secrets_in_lists_and_mappings_and_bounds(cli: Call, write: Write, tmp_path: Path) -> None:
+    source = (
+        "from typing import Annotated\nfrom msgspec import Meta\nfrom alma import Saga, Secret\n"
+    )
+    write(
+        source + "def shop(tokens: dict[str, Secret], others: list[Secret], "
+        "n: Annotated[int, Meta(ge=1)] = 1) -> Saga:\n"
+        "    saga = Saga('shop')\n"
+        "    undo = lambda: open_('undone', tokens['a'].value + others[0].value)\n"
+        "    saga.add_step(lambda: None, undo, name='one')\n    return saga\n"
+        "def open_(name, text):\n    import pathlib\n    pathlib.Path(name).write_text(text)\n",
+        "f.py",
+    )
+    write('tokens: {a: "@env:TOKEN"}\n', "f.yaml")
+    given = ("--params", "f.yaml", "-p", 'others=["@env:TOKEN"]')
+    assert "(Expected `int` >= 1), not '0'" in cli("up", "f.py", *given, "-p", "n=0").stderr
+    plain = cli("up", "f.py", *given[:2], "-p", "others=[hunter22]")
+    assert "others of shop in f.py is a secret, and was given in plain" in plain.stderr
+    assert cli("up", "f.py", *given).exit_code == 0
+    assert state(cli)["parameters"]["tokens"] == {"a": "[secret]"}
+    # From another checkout, the old one gone: by the journal.
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "f.py").rename(tmp_path / "moved" / "f.py")
+    assert cli("destroy", "moved/f.py", "--yes", "--journal", ".alma/journal.db").exit_code == 0
+    assert (tmp_path / "undone").read_text() == "hunter22hunter22"
+
+
+def test_a_function_that_was_never_deployed_is_told_what_it_needs(
+    cli: Call, tmp_path: Path
+) -> None:
+    result = cli("destroy", "infra.py:shop", "--yes")
+    assert result.exit_code == 2
+    assert "shop in infra.py needs the parameter region" in result.stderr
+    assert names(tmp_path) == ["infra.py"]
