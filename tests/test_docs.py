@@ -90,28 +90,36 @@ def test_transcript_of_the_readme_is_what_the_program_says(tmp_path: Path) -> No
     assert not differences, "\n".join([*differences, "", *said])
 
 
-@pytest.mark.parametrize("name", ["operations.md", "terragrunt.md"])
-def test_sessions_are_what_a_shell_shows(
-    name: str, tmp_path: Path, tofu: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_session_of_the_page_for_operators(tmp_path: Path) -> None:
+    play("operations.md", tmp_path)
+
+
+def test_the_session_of_the_page_on_terragrunt(
+    tmp_path: Path, tofu: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of a page in one shell, with its files; a line of `...` stands for any lines."""
+    monkeypatch.setenv("ALMA_TERRAFORM", str(tofu))
+    play("terragrunt.md", tmp_path)
+
+
+def play(name: str, directory: Path) -> None:
+    """All sessions of a page in one shell, with its files; a line `...` stands for any lines."""
     text = (ROOT / "docs" / name).read_text()
     for found in FILE.finditer(text):
-        file = tmp_path / found["name"]
+        file = directory / found["name"]
         file.parent.mkdir(exist_ok=True)
         file.write_text(found["text"])
-    command = tmp_path / "bin" / "alma-pulumi"
+    command = directory / "bin" / "alma-pulumi"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m alma "$@"\n')
     command.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{command.parent}:{tofu.parent}:{os.environ['PATH']}")
     shown = "".join(SESSION.findall(text))
     steps = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", shown, re.MULTILINE)
     mark = "-- the end of a step --"
     script = "".join(f"{step}\ncode=$?; echo; echo '{mark}'; (exit $code)\n" for step, _ in steps)
     ended = subprocess.run(
         ["sh", "-c", script],
-        cwd=tmp_path,
+        cwd=directory,
+        env={**os.environ, "PATH": f"{command.parent}:{os.environ['PATH']}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
