@@ -69,6 +69,7 @@ def run(command: str, text: str, directory: Path) -> subprocess.CompletedProcess
 # -- blocks that are run ----------------------------------------------------------------------
 
 
+@pytest.mark.lives
 @pytest.mark.usefixtures("pulumi_cli")
 @pytest.mark.parametrize("match", RUNS)
 def test_marked_blocks_run(match: re.Match[str], tmp_path: Path) -> None:
@@ -76,6 +77,7 @@ def test_marked_blocks_run(match: re.Match[str], tmp_path: Path) -> None:
     assert ended.returncode == int(match["code"] or 0), ended.stdout + ended.stderr
 
 
+@pytest.mark.lives
 @pytest.mark.usefixtures("pulumi_cli")
 def test_transcript_of_the_readme_is_what_the_program_says(tmp_path: Path) -> None:
     """Word by word, times and run ids left out."""
