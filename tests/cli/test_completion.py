@@ -66,6 +66,8 @@ def test_runs_and_steps_come_from_the_journal_and_no_file_is_executed(
     assert ask("restore", "other.py", "--step", "") == []
     assert ask("restore", "--to", "la") == ["latest"]
     assert ask("up", "sa") == ["file,sa"]
+    assert ask("up", "saga.py", "database", "s") == ["servers"]
+    assert ask("destroy", "saga.py", "--exclude", "") == ["database", "servers"]
     assert ask("--journal", "nowhere.db", "status", "") == []
     assert not (tmp_path / "executed").exists()
 
