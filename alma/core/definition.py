@@ -209,6 +209,8 @@ class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON types."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
+        if not self.organization:
+            del plain["organization"]  # as in journals from before it: the digest is the same
         return plain
 
     @classmethod
