@@ -36,6 +36,8 @@ HOSTILE = {
     "PULUMI_STACK": "another",
     "PULUMI_CONFIG": '{"demo:x": "wrong"}',
     "PULUMI_SKIP_CHECKPOINTS": "true",
+    "PULUMI_K8S_DELETE_UNREACHABLE": "true",
+    "PULUMI_K8S_SKIP_UPDATE_UNREACHABLE": "true",
     "PYTHONINSPECT": "1",
     "PYTHONWARNINGS": "error",
 }
