@@ -51,7 +51,7 @@ _BOILERPLATE: Final = (
     r"^(stdout: |getting stack configuration: |get stack secrets manager: "
     r"|an unhandled error occurred: |python inline source runtime error: "
     r"|Exception calling application: |error: |rpc error: code = \w+ desc = "
-    r"|1 error occurred:\s+\* )+"  # of a resource that was made, and not as it should be
+    r"|\d+ errors? occurred:\s+\* )+"  # of a resource that was made, and not as it should be
 )
 _EMPTY_WORDS: Final = r"^(update|destroy|preview|refresh) (failed|canceled)$"
 _FRAME: Final = r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<where>.+)$'
