@@ -1,8 +1,9 @@
 """What an update has taken over: a create that found its thing there, and made it its own.
 
-S3 in us-east-1, SNS, SQS and every PUT answer "made" for what was there. The state then shows it
-as this stack's, and a destroy would take it from whoever had it. Where the id of it is known from
-elsewhere, that shows. Imports no pulumi.
+S3 in us-east-1, SNS, SQS, a server-side apply of Kubernetes and every PUT answer "made" for what
+was there. The state then shows it as this stack's, and a destroy would take it from whoever had it.
+Where the id of it is known from elsewhere, or the thing itself says how old it is, that shows.
+Imports no pulumi.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ def taken_over(
             why = "its program imports it"
         elif seen & {digest_of(name) for name in _names(entry)}:
             why = "existed= has seen it"
+        elif _is_older(entry):
+            why = "its cluster had it before"
         for whose, things, where in () if why else known:
             same = things.get((entry["type"], entry["id"]), ())
             if any(_is_same(entry, places, other, where) for other in same):
@@ -81,6 +84,28 @@ def taken_over(
         if why:
             found[entry["urn"], entry["id"]] = why
     return found
+
+
+def _is_older(entry: Entry) -> bool:
+    """Whether an object of Kubernetes was there when this stack applied it first.
+
+    Both times are the API server's, to the second. Of an object that an update has been applied to
+    as well, the first time is not known. A `...Patch` takes back what it applied, and deletes
+    nothing.
+    """
+    kind, outputs = str(entry["type"]), entry.get("outputs") or {}
+    about, manager = outputs.get("metadata"), outputs.get("__fieldManager")
+    if not (kind.startswith("kubernetes:") and isinstance(about, Mapping) and manager):
+        return False
+    if kind.endswith("Patch") or entry.get("created") != entry.get("modified"):
+        return False
+    applied = [
+        str(one.get("time"))
+        for one in about.get("managedFields") or ()
+        if one.get("manager") == manager and one.get("operation") == "Apply"
+    ]
+    made = about.get("creationTimestamp")
+    return bool(isinstance(made, str) and applied and min(applied) > made)
 
 
 def _is_thing(entry: Entry) -> bool:

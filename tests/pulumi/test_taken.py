@@ -94,6 +94,43 @@ def test_what_was_in_the_stack_itself_is_not_made_since() -> None:
     assert why == "its program imports it"
 
 
+@pytest.mark.parametrize(
+    ("changes", "older"),
+    [
+        ({}, True),
+        # Its own: the apply made it, and the server took its time a moment before.
+        ({"made": "2026-01-01T00:00:09Z"}, False),
+        ({"made": "2026-01-01T00:00:10Z"}, False),
+        # An update came after the create: the first apply is not known any more.
+        ({"modified": "2026-01-01T00:00:11Z"}, False),
+        # What others have applied says nothing, nor do objects of a client without such an apply.
+        ({"manager": "kubectl"}, False),
+        ({"operation": "Update"}, False),
+        # It takes back what it has applied, and deletes nothing.
+        ({"type": "kubernetes:core/v1:PodPatch"}, False),
+        ({"type": "cloud:index:Pod"}, False),
+    ],
+)
+def test_an_object_that_is_older_than_its_first_apply_was_there(
+    changes: dict[str, str], older: bool
+) -> None:
+    """A server-side apply makes what is not there, and takes over what is."""
+    told = {"made": "2026-01-01T00:00:00Z", "manager": "ours", "operation": "Apply", **changes}
+    applied = {"time": "2026-01-01T00:00:09Z"} | {k: told[k] for k in ("manager", "operation")}
+    others = {"manager": "theirs", "operation": "Update", "time": "2026-01-01T00:00:00Z"}
+    about = {"creationTimestamp": told["made"], "managedFields": [others, applied], "uid": "u"}
+    entry = {
+        **POD,
+        "type": told.get("type", POD["type"]),
+        "outputs": {"metadata": about, "__fieldManager": "ours"},
+        "created": "2026-01-01T00:00:10Z",
+        "modified": told.get("modified", "2026-01-01T00:00:10Z"),
+    }
+    mine = deployment(entry, "dev")
+    found = taken_over(made_since(mine, {}), mine, (), [])
+    assert list(found.values()) == (["its cluster had it before"] if older else [])
+
+
 def test_what_goes_with_a_thing_that_stays_is_deleted_itself() -> None:
     """Else it would stay as well, and nobody would name it."""
     mine = deployment(VOLUME, "dev")
