@@ -42,7 +42,7 @@ FOREIGN = (
 
 
 # Of tests/toolchain: what the tests run against, brought here before any test's time counts.
-SERVICES = ("localstack", "docker", "kubernetes", "tofu")
+SERVICES = ("localstack", "docker", "kubernetes", "kubernetes-plugin", "tofu")
 # What `bench` compares with for context only: it goes on without.
 CONTEXT = ("terragrunt", "tofu")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_toolchain import ROOT, assert_one_sentence
-from tests.toolchain import docker, kubernetes, localstack
+from tests.toolchain import docker, kubernetes, kubernetes_plugin, localstack
 from tests.toolchain.fakes import add_apt, add_go, add_uv, executable
 
 Run = Callable[[str], tuple[int, str, str]]
@@ -62,6 +62,7 @@ def output_of(program: Path, *arguments: str) -> str:
         ("localstack", [localstack.PROGRAM]),
         ("docker", ["dockerd", "busybox"]),
         ("kubernetes", KUBERNETES),
+        ("kubernetes-plugin", [kubernetes_plugin.PIN.name]),
         ("tofu", ["terraform"]),
         ("tofu", ["tofu"]),
         ("terragrunt", ["terragrunt"]),
@@ -82,6 +83,7 @@ def test_what_is_on_path_is_taken(
         ("localstack", "Python package index"),
         ("docker", "install Docker Engine"),
         ("kubernetes", "install Go"),
+        ("kubernetes-plugin", "pulumi plugin install resource kubernetes"),
         ("tofu", "install Terraform or OpenTofu"),
         ("terragrunt", "install Terragrunt"),
     ],
@@ -158,6 +160,18 @@ def test_the_control_plane_is_built_in_one_place(toolchain: Run, programs: Path)
     assert found == [sorted(kubernetes.PROGRAMS), ["etcd"], ["kwok"]]
     assert "version.gitVersion=v1.31.4" in calls.read_text()
     assert output_of(places[1] / "etcd", "-x") == "usr/bin/etcd -x\n"
+
+
+def test_the_plugin_for_kubernetes_is_built_where_pulumi_has_none(
+    toolchain: Run, programs: Path, tmp_path: Path
+) -> None:
+    calls = add_go(programs)
+    code, stdout, _ = toolchain("kubernetes-plugin")
+    assert code == 0
+    assert [p.name for p in Path(stdout.strip()).iterdir()] == ["pulumi-resource-kubernetes"]
+    assert "main.version=4.34.2" in calls.read_text()
+    (tmp_path / ".pulumi/plugins/resource-kubernetes-v4.34.2").mkdir(parents=True)
+    assert toolchain("kubernetes-plugin") == (0, "\n", "")
 
 
 def test_opentofu_is_built_where_no_terraform_is(toolchain: Run, programs: Path) -> None:

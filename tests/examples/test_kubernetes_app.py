@@ -16,7 +16,7 @@ NAME = "kubernetes-app"
 def test_kubernetes_app_runs_on_the_cluster_and_goes_again(
     place: Place,
     kubernetes_api: Any,
-    provider_plugins: dict[str, str],  # noqa: ARG001 - on PATH
+    kubernetes_plugin: str,  # noqa: ARG001 - it must be there
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As a script, then taken down by the command line; the namespace is gone with all in it."""

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PROVIDERS = sorted(path.parent.name for path in Path(__file__).parent.glob("*/__main__.py"))
+STAND_INS = sorted(path.parent.name for path in Path(__file__).parent.glob("*/__main__.py"))
+OFFICIAL = "kubernetes"
+"""The one that can be built where it is not installed: no stand-in is needed."""
 SCRIPT = """#!/bin/sh
 PYTHONPATH={root}${{PYTHONPATH:+:$PYTHONPATH}} exec {python} -P -m tests.providers.{name} "$@"
 """
@@ -35,10 +37,11 @@ def _ordered(version: str) -> list[tuple[int, str]]:
 
 
 def served() -> dict[str, str]:
-    """By provider: `stand-in`, or `official` and its version."""
+    """By provider: `stand-in`, or `official` and its version; `missing` where there is neither."""
+    without = {**dict.fromkeys(STAND_INS, "stand-in"), OFFICIAL: "missing"}
     return {
-        name: f"official {version}" if (version := official(name)) else "stand-in"
-        for name in PROVIDERS
+        name: f"official {version}" if (version := official(name)) else otherwise
+        for name, otherwise in without.items()
     }
 
 
@@ -84,3 +87,16 @@ def provider_plugins(
     """Stand-ins on PATH for one test; by provider, which plugin serves it."""
     monkeypatch.setenv("PATH", f"{stand_ins}{os.pathsep}{os.environ['PATH']}")
     return pytestconfig.stash[SERVED]
+
+
+@pytest.fixture
+def kubernetes_plugin(pytestconfig: pytest.Config) -> str:
+    """The official plugin for Kubernetes; which one it is."""
+    what = pytestconfig.stash[SERVED][OFFICIAL]
+    if what == "missing":
+        pytest.fail(
+            "There is no plugin for Kubernetes here: run the tests by `nox -s tests`, or put what "
+            "`python -m tests.toolchain kubernetes-plugin` says on PATH.",
+            pytrace=False,
+        )
+    return what

@@ -21,7 +21,8 @@ from tests.toolchain import kubernetes as toolchain
 if TYPE_CHECKING:
     import kubernetes
 
-START = 60
+START = 180
+"""Seconds; the control plane is up in eight where nothing else runs."""
 CONTEXT = "alma-test"
 NODE: dict[str, Any] = {
     "apiVersion": "v1",

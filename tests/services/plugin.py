@@ -83,12 +83,12 @@ def kubernetes_api(pytestconfig: pytest.Config) -> KubernetesApi:
 
 
 @pytest.fixture
-def chaos() -> Iterator[Callable[[str], Proxy]]:
+def chaos() -> Iterator[Callable[..., Proxy]]:
     """Put a proxy in front of a service: `proxy = chaos(localstack.url)`, see `Proxy`."""
     with ExitStack() as stack:
 
-        def chaos(url: str) -> Proxy:
-            proxy = Proxy(url)
+        def chaos(url: str, certificate: Path | None = None) -> Proxy:
+            proxy = Proxy(url, certificate)
             stack.callback(proxy.close)
             return proxy
 

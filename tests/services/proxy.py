@@ -13,6 +13,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.services.exchange import Request, forward, read, refusal
@@ -26,11 +27,17 @@ UNVERIFIED = ssl._create_unverified_context()  # noqa: S323
 class Proxy:
     """Listens on a port of its own; `unix:` addresses get a `tcp:` one, as Docker wants it.
 
-    What is `https:` behind is `http:` in front: faults are for requests, not for certificates.
+    What is `https:` behind is `http:` in front: faults are for requests, not for certificates. With
+    a `certificate`, whose key is the `.key` beside it, it is `https:` there as well: clients of
+    Kubernetes send no credentials without.
     """
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, certificate: Path | None = None) -> None:
         self.upstream = urlsplit(upstream)
+        self._tls: ssl.SSLContext | None = None
+        if certificate is not None:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(certificate, certificate.with_suffix(".key"))
         self.requests: list[Request] = []
         """All that came, in order; `fault` tells what was done to it."""
         self._faults: list[Fault] = []
@@ -39,7 +46,8 @@ class Proxy:
         # Bound and never listening: nobody else gets the port while the service is away.
         self._port = _bound((LOOPBACK, 0))
         self._listener: socket.socket | None = None
-        scheme = {"unix": "tcp", "https": "http"}.get(self.upstream.scheme, self.upstream.scheme)
+        plain = {"unix": "tcp", "https": "http"}.get(self.upstream.scheme, self.upstream.scheme)
+        scheme = "https" if self._tls is not None else plain
         self.url = f"{scheme}://{LOOPBACK}:{self._port.getsockname()[1]}"
         self.up()
 
@@ -87,6 +95,10 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = listener.accept()
+                if self._tls is not None:
+                    client = self._tls.wrap_socket(
+                        client, server_side=True, do_handshake_on_connect=False
+                    )
                 with self._lock:
                     self._open.add(client)
                 _in_thread(self._serve, client)
@@ -94,6 +106,8 @@ class Proxy:
     def _serve(self, client: socket.socket) -> None:
         # Either side may go at any time: that is what this is for.
         with client, suppress(OSError):
+            if isinstance(client, ssl.SSLSocket):
+                client.do_handshake()
             request = read(client)
             if request is None:
                 return

@@ -15,7 +15,15 @@ if not __package__:
     # Started as a file: Python then put this directory on the path in place of the checkout.
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from tests.toolchain import docker, kubernetes, localstack, pulumi_cli, terragrunt, tofu
+from tests.toolchain import (
+    docker,
+    kubernetes,
+    kubernetes_plugin,
+    localstack,
+    pulumi_cli,
+    terragrunt,
+    tofu,
+)
 from tests.toolchain.process import UnavailableError
 
 PARTS = {
@@ -23,6 +31,7 @@ PARTS = {
     "localstack": localstack.directories,
     "docker": docker.directories,
     "kubernetes": kubernetes.directories,
+    "kubernetes-plugin": kubernetes_plugin.directories,
     "tofu": tofu.directories,
     "terragrunt": terragrunt.directories,
 }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api, NetworkingV1Api
 from kubernetes.client.exceptions import ApiException
 
-PATIENCE = 240.0
+PATIENCE = 480.0
 """Seconds for what takes a few on an idle machine."""
 
 
@@ -65,6 +66,11 @@ class Cluster:
     def make_namespace(self, name: str, **labels: str) -> None:
         """Make one as somebody else would."""
         CoreV1Api(self.client).create_namespace({"metadata": {"name": name, "labels": labels}})
+
+    def age(self, namespace: str) -> float:
+        """For how many seconds the namespace has been there; its time is known to the second."""
+        made = CoreV1Api(self.client).read_namespace(namespace).metadata.creation_timestamp
+        return (datetime.now(UTC) - made).total_seconds()
 
     def delete_namespace(self, name: str) -> None:
         """Ask for its deletion; gone already is a success."""

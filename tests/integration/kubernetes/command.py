@@ -48,7 +48,7 @@ def up(
             if until is not None:
                 until()
                 process.send_signal(signal.SIGINT)
-            answer, told = process.communicate(timeout=300)
+            answer, told = process.communicate(timeout=540)
         except BaseException:
             process.kill()
             raise

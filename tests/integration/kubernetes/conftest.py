@@ -21,15 +21,9 @@ def cluster(kubernetes_api: Any) -> Cluster:
 
 
 @pytest.fixture
-def stood_in(provider_plugins: dict[str, str]) -> bool:
-    """Whether the stand-in serves: the official plugin has other words for what goes wrong."""
-    return provider_plugins["kubernetes"] == "stand-in"
-
-
-@pytest.fixture
 def provider(
     kubernetes_api: Any,
-    provider_plugins: dict[str, str],  # noqa: ARG001 - on PATH
+    kubernetes_plugin: str,  # noqa: ARG001 - it must be there
     pulumi_cli: Path,  # noqa: ARG001 - it must be there
 ) -> dict[str, str]:
     """The provider's config, as each step of a saga gets it."""
@@ -50,12 +44,12 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture
 def proxy(
-    kubernetes_api: Any, provider: dict[str, str], chaos: Callable[[str], Proxy], tmp_path: Path
+    kubernetes_api: Any, provider: dict[str, str], chaos: Callable[..., Proxy], tmp_path: Path
 ) -> Proxy:
     """A proxy in front of the API server, through which `provider` goes."""
     contents = yaml.safe_load(kubernetes_api.kubeconfig.read_text())
     cluster = contents["clusters"][0]["cluster"]
-    proxy = chaos(cluster["server"])
+    proxy = chaos(cluster["server"], Path(cluster["certificate-authority"]))
     cluster["server"] = proxy.url
     through = tmp_path / "kubeconfig-through-the-proxy"
     through.write_text(yaml.safe_dump(contents))

@@ -10,13 +10,12 @@ from pulumi_kubernetes.core.v1 import (
     PodSpecArgs,
     PodTemplateSpecArgs,
     Secret,
-    ServiceAccount,
 )
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 
 def objects() -> None:
-    """A config map, a secret and a deployment that nobody waits for."""
+    """A config map, a secret and a deployment of no pods."""
     config = pulumi.Config()
     namespace, version = config.require("namespace"), config.require("version")
     unnamed = ObjectMetaArgs(namespace=namespace)
@@ -27,10 +26,7 @@ def objects() -> None:
         metadata=ObjectMetaArgs(namespace=namespace, labels={f"label-{version}": "mine"}),
         string_data={"KEY": key},
     )
-    unwatched = {"pulumi.com/skipAwait": "true"}
-    deployment = _deployment(
-        ObjectMetaArgs(namespace=namespace, name="given", annotations=unwatched), version
-    )
+    deployment = _deployment(ObjectMetaArgs(namespace=namespace, name="given"), version)
     pulumi.export("settings", settings.metadata.name)
     pulumi.export("secret", secret.metadata.name)
     pulumi.export("data", secret.data)
@@ -74,9 +70,3 @@ def adopted() -> None:
         opts=pulumi.ResourceOptions(import_=f"{namespace}/theirs"),
     )
     pulumi.export("uid", made.metadata.uid)
-
-
-def unknown() -> None:
-    """A type that the stand-in has not."""
-    namespace = pulumi.Config().require("namespace")
-    ServiceAccount("account", metadata=ObjectMetaArgs(namespace=namespace))

@@ -26,7 +26,7 @@ MISTAKES: list[tuple[Callable[[], None], dict[str, Any], str]] = [
 
 async def test_config_that_makes_no_stack_is_told_in_one_sentence(
     place: Place,  # noqa: F811
-    provider_plugins: dict[str, str],  # noqa: ARG001 - on PATH
+    kubernetes_plugin: str,  # noqa: ARG001 - it must be there
 ) -> None:
     """What is secret in it is not told."""
     results = await asyncio.gather(
