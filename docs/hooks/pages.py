@@ -37,8 +37,9 @@ def places() -> dict[str, str]:
     for path in (ROOT / "docs").rglob("*.*"):
         name = path.relative_to(ROOT).as_posix()
         found[name] = name.removeprefix("docs/")
-    for path in (ROOT / "examples").glob("*.py"):
-        found[f"examples/{path.name}"] = f"examples/{path.stem}.md"
+    for path in (ROOT / "examples").rglob("*.py"):
+        name = path.relative_to(ROOT).as_posix()
+        found[name] = name.replace(".py", ".md")
     for path in (ROOT / "stacks").glob("*/README.md"):
         found[path.relative_to(ROOT).as_posix()] = f"stacks/{path.parent.name}.md"
     return found
