@@ -60,3 +60,9 @@ _OPTIONS = (
         "--exclusive", is_flag=True, help="The named steps alone, without those that go with them."
     ),
 )
+
+changed_option = click.option(
+    "--changed",
+    is_flag=True,
+    help="Leave steps alone that are as their last run has left them.",
+)

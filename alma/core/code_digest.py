@@ -10,6 +10,9 @@ from typing import Any, Final
 
 _PLAIN: Final = (str, bytes, int, float, complex, bool, type(None), type(Ellipsis))
 
+_MOST: Final = 5000
+"""Objects that `whole_digest` looks through: who holds more holds a client or its like."""
+
 
 def code_digest(function: Any) -> str:
     """SHA-256 as hex over code, constants, defaults, captured plain data, and what it calls.
@@ -23,6 +26,30 @@ def code_digest(function: Any) -> str:
     for part in _function(function, set()):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
     return digest.hexdigest()
+
+
+class _Whole(set[int]):
+    """What was seen of a function whose captured objects count by what they hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opaque = ""
+        self.kept: list[Any] = []
+        """What was made to be looked at: else another thing could have its id."""
+
+
+def whole_digest(function: Any) -> tuple[str, str]:
+    """As `code_digest`, with what captured objects hold; and the class of one that cannot be seen.
+
+    It is another one in another process only where something has changed, or might have.
+    """
+    digest, seen = hashlib.sha256(), _Whole()
+    try:
+        for part in _function(function, seen):
+            digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
+    except RecursionError:
+        seen.opaque = seen.opaque or "too deep to be looked through"
+    return digest.hexdigest(), seen.opaque
 
 
 def _function(function: Any, seen: set[int]) -> Iterator[str]:
@@ -124,6 +151,26 @@ def _member(value: Any, seen: set[int]) -> Iterator[str]:
     else:
         kind = type(value)
         yield f"a {kind.__module__}.{kind.__qualname__} {_own_name(value)}"
+        if isinstance(seen, _Whole) and not _own_name(value):
+            yield from _held(value, seen)
+
+
+def _held(value: Any, seen: _Whole) -> Iterator[str]:
+    """What an object would be made of again, as `copy` and `pickle` ask for it."""
+    if id(value) in seen:
+        yield "again"
+        return
+    seen.add(id(value))
+    try:
+        parts = object.__getattribute__(value, "__reduce_ex__")(4) if len(seen) < _MOST else None
+    except Exception:  # noqa: BLE001 - it may raise anything
+        parts = None
+    if parts is None:
+        seen.opaque = seen.opaque or f"{type(value).__module__}.{type(value).__qualname__}"
+        return
+    for part in parts if isinstance(parts, tuple) else (parts,):
+        seen.kept.append(list(part) if isinstance(part, Iterator) else part)
+        yield from _value(seen.kept[-1], seen)
 
 
 def _own_name(value: Any) -> Any:

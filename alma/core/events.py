@@ -83,6 +83,8 @@ class RunCreated(Event, frozen=True, kw_only=True, gc=False):
     """What its saga's function was called with, masked; `sealed` has what the masks hide."""
     overrides: Mapping[str, str] | UnsetType = UNSET
     """What was said over what the saga's file says of itself: `stack`, `organization`."""
+    changed: bool | UnsetType = UNSET
+    """Whether steps are left alone that are as their last run has left them."""
     left_out: tuple[str, ...] | UnsetType = UNSET
     """Steps of the saga that were not selected: they are not in `definition`, nor in this run."""
     step: str = ""
@@ -131,6 +133,8 @@ class StepStarted(Event, frozen=True, kw_only=True, gc=False):
     """Digest of the deployment as it was then, kept beside the journal; empty: none was kept."""
     existed: tuple[str, ...] | UnsetType = UNSET
     """Digests of the ids that the step's `existed` saw there already."""
+    why: str | UnsetType = UNSET
+    """Of a run with `changed`: what is not as it was."""
 
 
 class OperationIntended(Event, frozen=True, kw_only=True, gc=False):
@@ -166,6 +170,9 @@ class SignalSent(Event, frozen=True, kw_only=True, gc=False):
 class OperationSucceeded(Event, frozen=True, kw_only=True, gc=False):
     """Done, and for an undo: verified. `outputs` are masked; `evidence` is what was read.
 
+    Of a step that was left alone it has no intent, and no `operation`: `unchanged_since` of its
+    evidence is the run that has done it.
+
     Where a mask, or a digest in place of a large value, stands in `outputs`, `sealed` is what they
     are, under the journal's key: what is used is always the true value.
     """
@@ -181,6 +188,8 @@ class OperationSucceeded(Event, frozen=True, kw_only=True, gc=False):
     outputs: Mapping[str, Any] = field(default_factory=dict)
     sealed: str | UnsetType = UNSET
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    given: str | UnsetType = UNSET
+    """Digests of all that has decided what it made, sealed, to tell later what has changed."""
 
 
 class ValuesResealed(Event, frozen=True, kw_only=True, gc=False):

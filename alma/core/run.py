@@ -109,6 +109,10 @@ class StepStatus(Struct, kw_only=True, gc=False):
     """What its last operation has found that is hardly what was meant."""
     fingerprint: str = ""
     """Of the stack as this run's last operation left it; empty where nobody looked."""
+    given: str = ""
+    """What has decided what it made: see `OperationSucceeded`."""
+    unchanged_since: str = ""
+    """The run that has done it, where this one has left it alone."""
     destroyed: bool = False
     """A destroy of this run has succeeded, and the state was seen empty after it."""
     retained: bool = False
@@ -161,6 +165,8 @@ class RunStatus(Struct, kw_only=True):
     """The session of the LocalStack that it was started on, if there was one that told."""
     notes: tuple[str, ...] = ()
     """What was seen before its first step, or when it was taken up again."""
+    changed: bool = False
+    """Whether steps are left alone that are as their last run has left them."""
     left_out: tuple[str, ...] = ()
     """Steps of the saga that were not selected: the definition does not have them."""
     created_at: datetime | None = None

@@ -98,7 +98,7 @@ def _created(run: RunStatus, entry: ev.Recorded, event: ev.RunCreated) -> None:
     run.localstack = event.versions.get("localstack", "")
     run.notes = event.notes or ()
     run.parameters, run.overrides = event.parameters or {}, event.overrides or {}
-    run.left_out = event.left_out or ()
+    run.left_out, run.changed = event.left_out or (), event.changed is True
     run.direction = "back" if run.backward_only else "forward"
     run.accepted = Definition.from_json(event.definition)
     run.steps = {step.name: StepStatus(definition=step) for step in run.definition.steps}
@@ -196,6 +196,8 @@ def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded)
     if event.kind in FORWARD:
         step.state, step.failure = COMPLETED, None
         step.outputs, step.sealed = event.outputs, event.sealed or ""
+        step.given = event.given or ""
+        step.unchanged_since = str(event.evidence.get("unchanged_since", ""))
         step.warnings = tuple(map(str, event.evidence.get("warnings", ())))
         step.changes = event.changes
         kept = (*ev.DOUBTFUL, ev.UPDATING, ev.DELETING)

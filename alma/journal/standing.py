@@ -25,7 +25,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     @property
     def fingerprint(self) -> str:
         """Of its state as that run has left it; empty where nobody looked."""
-        if self.step.began or self.step.started is None:
+        if self.step.began or self.step.started is None:  # left alone, too
             return self.step.fingerprint
         return self.step.started.fingerprint
 
@@ -46,6 +46,6 @@ def standings(journal: Journal, target: str, names: Collection[str]) -> dict[str
 
 def _touched(run: RunStatus, step: StepStatus) -> bool:
     """Not where its undo has shown that it was left as it had been before."""
-    if not (step.started or step.operations):
+    if not (step.started or step.operations or step.unchanged_since):
         return False
     return run.kind != "up" or step.how not in _UNTOUCHED

@@ -129,6 +129,7 @@ def parse(deployment: Mapping[str, Any], *, version: int) -> Checkpoint:
         pending=tuple(_pending(operation) for operation in pending),
         outputs={key: _seal(value) for key, value in outputs.items()},
         fingerprint=_fingerprint(entries, pending),
+        at=str((deployment.get("manifest") or {}).get("time", "")),
         delete_hooks=_delete_hooks(kept),
     )
 

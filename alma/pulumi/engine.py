@@ -106,6 +106,8 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     pending: tuple[PendingOperation, ...] = ()
     outputs: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
+    at: str = ""
+    """When it was written (ISO 8601), as it says itself."""
     delete_hooks: tuple[str, ...] = ()
     """Names of hooks that run when its resources are deleted: they stand in its program alone."""
 

@@ -51,8 +51,8 @@ class PulumiEngine:
 
     `cwd` is where programs and the default state live (the working directory). `environ` is what
     the processes inherit, looked at anew for every operation. `backend` and `kept` say where state
-    goes: see `Backend.choose`. Use it in one event loop, and `close` it. Constructing it starts
-    nothing and writes nothing.
+    goes: see `Backend.choose`. An `idle` one starts no worker before one is needed. Use it in one
+    event loop, and `close` it. Constructing it starts nothing and writes nothing.
     """
 
     def __init__(
@@ -63,11 +63,13 @@ class PulumiEngine:
         environ: Mapping[str, str] | None = None,
         backend: str = "",
         kept: str = "",
+        idle: bool = False,
     ) -> None:
         self._cwd = Path(cwd if cwd is not None else ".").absolute()
         self._environ: Mapping[str, str] = os.environ if environ is None else environ
         self._backend = Backend.choose(self._cwd, self._environ, asked=backend, kept=kept)
         self._workers = Workers(parallelism, self._environ)
+        self._idle = idle
         self._cli: Cli | None = None
         self._proof: asyncio.Task[None] | None = None
 
@@ -90,7 +92,8 @@ class PulumiEngine:
         await require_machine(reader, backend, refs, self._environ)
         if backend.root is None:
             await reader.whoami()
-        self._workers.warm()
+        if not self._idle:
+            self._workers.warm()
         await check_passphrase(reader, backend, refs, self._environ)
         await asyncio.to_thread(plugins.require, refs, backend.root, cli, self._environ)
 

@@ -74,6 +74,8 @@ def _step(step: StepStatus) -> Document:
         "kind": step.definition.kind,
         "project": step.definition.project,
         "undone": step.how,
+        "unchanged_since": step.unchanged_since or None,
+        "why": (step.started.why or None) if step.started else None,
         "log": failure.log if failure else "",
         "warnings": list(step.warnings),
     }
@@ -203,6 +205,8 @@ def _previewed(step: PreviewedStep) -> Document:
         "changes": None if changes is None else dict(changes),
         "resources": [to_builtins(change) for change in foreseen.resources],
         "unknown": list(step.unknown),
+        "why": step.why or None,
+        "unchanged_since": step.since or None,
         "undo": step.undo,
         "undo_kind": step.way,
         "at_risk": [to_builtins(one) for one in foreseen.at_risk],

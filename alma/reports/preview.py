@@ -66,6 +66,8 @@ def _would_do(step: PreviewedStep) -> list[str]:
     else:
         counts = text.changes(foreseen.changes or {}, planned=True)
         said = f"{foreseen.what}: {counts}" if counts else foreseen.what
+    if step.why:
+        said = f"{said}, because {text.one_line(step.why)}"
     lines = [f"{step.name}{stack}: {said}"]
     lines += [
         f"  {change.op} {text.resource(change.urn)}"

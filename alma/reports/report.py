@@ -97,6 +97,8 @@ def _remark(step: StepStatus) -> str:
         return "left as it is"
     if step.state is SagaState.COMPENSATED:
         return _WAY.get(step.how, step.how)
+    if step.unchanged_since:
+        return f"left alone: unchanged since run {step.unchanged_since}"
     if step.in_doubt:
         return "in doubt: its last operation was cut off"
     return text.one_line(failure.message, 80) if failure else ""

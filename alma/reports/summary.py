@@ -85,7 +85,8 @@ def summarize(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an even
         case ev.StepStarted():
             held = f", holding {text.count(event.held, 'resource')}" if event.held else ""
             record = f" on stack {event.project}/{event.stack}{held}" if event.project else ""
-            return f"started{record}"
+            why = f": {text.one_line(event.why)}" if event.why else ""
+            return f"started{record}{why}"
         case ev.OperationIntended():
             attempt = f" (attempt {event.attempt})" if event.attempt > 1 else ""
             return f"{_BEGUN[event.kind]}{attempt}"
@@ -94,6 +95,8 @@ def summarize(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an even
         case ev.SignalSent():
             return f"{event.signal} sent, because of the {event.why}"
         case ev.OperationSucceeded():
+            if since := event.evidence.get("unchanged_since"):
+                return f"left alone: unchanged since run {since}"
             changes = text.changes(event.changes)
             return _ENDED[event.kind] + (f" ({changes})" if changes else "")
         case ev.ValuesResealed():
@@ -141,4 +144,4 @@ _QUIET = (ev.RunCreated, ev.RunnerAttached, ev.StepStarted, ev.ProcessSpawned)
 
 def is_progress(event: ev.Event) -> bool:
     """Whether it says something to who watches the run (`history` shows all)."""
-    return not isinstance(event, _QUIET)
+    return not isinstance(event, _QUIET) or bool(getattr(event, "why", ""))

@@ -24,7 +24,8 @@ from alma.saga.saga import Saga
 from alma.steps.base import Session, SessionOptions, StepHandler
 from alma.steps.registry import UnknownKindError, find_kind, rebind, sees_alone
 from alma.steps.unbound import UnboundHandler
-from alma.steps.values import with_secrets, without_secrets
+from alma.steps.values import digest as digest_of
+from alma.steps.values import watched_digest, with_secrets, without_secrets
 from alma.system.environment import secrets_in_environment
 
 Sessions = Mapping[str, Session]
@@ -74,6 +75,7 @@ async def open_sessions(
         last=last,
         before=runs_before(settings, last),
         follow=follow,
+        idle=settings.changed,
     )
     kinds = {step.kind: type(step) for step in saga.steps} if saga else {}
     async with AsyncExitStack() as opened:
@@ -126,7 +128,11 @@ def bind_saga(saga: Saga, definition: Definition, sessions: Sessions) -> BoundSa
         adapter = made[step.name].bind(sessions[step.kind])
         step = sessions[step.kind].settled(step)  # noqa: PLW2901
         # Taken once: what a function has closed over may change while it runs.
-        digest = saga.digests.setdefault(step.name, adapter.digest)
+        if step.name not in saga.digests:
+            watched = watched_digest(made[step.name].where, made[step.name].watch)
+            mine = digest_of(adapter.digest, watched) if watched else adapter.digest
+            saga.digests[step.name] = mine
+        digest = saga.digests[step.name]
         settings, secret = without_secrets(step.settings, redactor)
         if secret:
             given.settings[step.name] = secret

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from msgspec import UNSET, Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
 
 from alma.core import events as ev
 from alma.core.decide import Compensate, Execute
 from alma.core.operation import Context, Operation
-from alma.core.run import OpenOperation, RunStatus, SagaState
+from alma.core.run import OpenOperation, SagaState
 from alma.core.secret import mask
 from alma.core.state import FORWARD, uncover
-from alma.core.validation import as_marked, check_json, for_journal, is_known
+from alma.core.validation import check_json, for_journal
 from alma.errors import RefusedError
+from alma.runner.changed import Earlier, digests_of, unlike
+from alma.runner.inputs import MissingOutputError, resolve
 from alma.runner.logs import log_of
 from alma.runner.recorder import UNTIL_ITS_CLI, Recorder
-from alma.steps.base import Outcome, StepContext, StepHandler, Work
-from alma.steps.step import Output
+from alma.steps.base import IncomparableError, Outcome, StepContext, StepHandler, Work
 from alma.system import descriptors
 
 
@@ -41,6 +42,9 @@ class Executor(Struct, kw_only=True):
     drain: asyncio.Event = field(default_factory=asyncio.Event)
     outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     exceptions: dict[str, BaseException] = field(default_factory=dict)
+    earlier: Mapping[str, Earlier] = field(default_factory=dict)
+    """Of a run with `changed`: each step as its last run has left it."""
+    _given: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _reveals: dict[str, asyncio.Lock] = field(default_factory=dict)
     _revealed: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -56,7 +60,7 @@ class Executor(Struct, kw_only=True):
             return await self.perform(command, kind, work, keeps)
 
         async def inputs() -> Mapping[str, Any]:
-            values = await _resolve(adapter.inputs, run, self.outputs, self._reveal)
+            values = await resolve(adapter.inputs, run, self.outputs, self._reveal)
             self.recorder.redact.learn(values)
             return values
 
@@ -167,7 +171,11 @@ class Executor(Struct, kw_only=True):
             outputs = self.recorder.redact.clean(for_journal(outcome.outputs))
             sealed = self.recorder.seal(outcome.outputs, outputs)
             event: ev.Event = ev.OperationSucceeded(
-                **common, outputs=outputs, sealed=sealed or UNSET, evidence=evidence
+                **common,
+                outputs=outputs,
+                sealed=sealed or UNSET,
+                evidence=evidence,
+                given=self._seal_given(common),
             )
         else:
             failure = self.recorder.clean_failure(outcome.failure, log)
@@ -180,6 +188,10 @@ class Executor(Struct, kw_only=True):
                 began=UNSET if outcome.began else False,
             )
         return event
+
+    def _seal_given(self, common: Mapping[str, Any]) -> str | UnsetType:
+        given = self._given.get(common["step"]) if common["kind"] in FORWARD else None
+        return self.recorder.seal_given(given) if given else UNSET
 
     def _operation(self, command: Execute | Compensate, operation: str) -> Operation:
         run, step = self.recorder.run, command.step
@@ -214,7 +226,9 @@ class Executor(Struct, kw_only=True):
         """Why the step cannot be given what it needs: found out before its work is begun."""
         try:
             sources = self.adapters[step].inputs
-            await _resolve(sources, self.recorder.run, self.outputs, self._reveal)
+            values = await resolve(sources, self.recorder.run, self.outputs, self._reveal)
+            if step not in self._given:
+                self._given[step] = await self._digests(step, values)
         except MissingOutputError as error:
             failure = ev.Failure(kind="program", message=str(error))
             return Outcome(failure=failure, began=False)
@@ -223,6 +237,35 @@ class Executor(Struct, kw_only=True):
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as of its work
             return replace(Outcome.raised(error), began=False)
         return None
+
+    async def leave_alone(self, step: str) -> str:
+        """Record the step as done where nothing has changed; else why something has."""
+        adapter, earlier = self.adapters[step], self.earlier[step]
+        try:
+            values = await resolve(adapter.inputs, self.recorder.run, self.outputs, self._reveal)
+            self._given[step] = await self._digests(step, values)
+            why = await unlike(earlier, adapter, self._given[step])
+        except MissingOutputError as error:
+            return str(error)
+        except IncomparableError as error:
+            return str(error)
+        if not why:
+            self.outputs[step] = earlier.outputs
+            self.recorder.redact.learn(earlier.outputs)
+            self.recorder.defer(earlier.again)
+        return why
+
+    async def _digests(self, step: str, values: Mapping[str, Any]) -> Mapping[str, str]:
+        """Of what the step is given; empty where that cannot be compared with anything."""
+        run = self.recorder.run
+        around = {"LocalStack": run.localstack} if run.definition.aws else {}
+        definition = run.definition.step(step)
+        try:
+            return await asyncio.to_thread(
+                digests_of, self.adapters[step], definition, values, around
+            )
+        except IncomparableError:
+            return {}
 
     async def _reveal(self, step: str) -> Mapping[str, Any]:
         """Once for each step, however many consume it."""
@@ -267,57 +310,3 @@ def _unkept(outcome: Outcome, error: Exception) -> Outcome:
         trace=outcome.trace,
         cause=outcome.cause,
     )
-
-
-# -- inputs: from references to values ---------------------------------------------------------
-
-Reveal = Callable[[str], Awaitable[Mapping[str, Any]]]
-
-
-class MissingOutputError(Exception):
-    """A step that was waited for did not give the output that another one consumes."""
-
-
-async def _resolve(
-    sources: Mapping[str, Any],
-    run: RunStatus,
-    outputs: dict[str, Mapping[str, Any]],
-    reveal: Reveal,
-) -> dict[str, Any]:
-    """The inputs as values; a secret is an opened `Secret`.
-
-    `outputs` are all that is known; what is sealed there comes by `reveal(step)` from where the
-    step keeps it, and is then kept in `outputs`.
-    """
-    values: dict[str, Any] = {}
-    for key, source in sources.items():
-        values[key] = await _value(source, run, outputs, reveal) if _is_ref(source) else source
-    return values
-
-
-def _is_ref(source: Any) -> bool:
-    return isinstance(source, Output)
-
-
-async def _value(
-    source: Output, run: RunStatus, outputs: dict[str, Mapping[str, Any]], reveal: Reveal
-) -> Any:
-    known = outputs.get(source.step, {})
-    if source.name not in known:
-        have = ", ".join(sorted(known)) or "none"
-        message = f'step "{source.step}" has no output "{source.name}"; it has: {have}'
-        if (user := run.steps.get(source.step)) and user.definition.project:
-            message += f'; export it with pulumi.export("{source.name}", ...)'
-        raise MissingOutputError(message)
-    if is_known(known[source.name]):
-        return known[source.name]
-    kept = run.steps[source.step].outputs
-    read = (await reveal(source.step)).items()
-    # What this run took for a secret is one, whoever reads it again.
-    revealed = {name: as_marked(value, kept.get(name)) for name, value in read}
-    if source.name not in revealed:
-        raise MissingOutputError(
-            f'the secret output "{source.name}" of step "{source.step}" cannot be read again'
-        )
-    outputs[source.step] = {**known, **revealed}
-    return revealed[source.name]

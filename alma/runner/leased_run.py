@@ -21,6 +21,7 @@ from alma.journal.known import Known, given, known_outputs
 from alma.journal.lease import Lease
 from alma.journal.reading import load_run
 from alma.runner.binding import BoundSaga, bind_to_name, open_sessions
+from alma.runner.changed import earlier_of
 from alma.runner.executor import Executor
 from alma.runner.logs import log_of
 from alma.runner.recorder import Recorder
@@ -54,6 +55,7 @@ async def execute_run(
         logs=recorder.logs,
         grace=settings.grace,
         outputs=known.outputs,
+        earlier=earlier_of(journal, run.definition) if run.changed else {},
     )
     recorder.redact.learn(known.outputs)
     recorder.redact.learn(secrets_in_environment(os.environ))

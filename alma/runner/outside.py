@@ -74,7 +74,7 @@ class _Source:
 
     async def in_state(self, adapter: StepHandler, wanted: frozenset[str]) -> Mapping[str, Any]:
         """Where the step keeps them; what the journal took for a secret is one."""
-        now = await adapter.fingerprint()
+        now = (await adapter.state_now()).fingerprint
         if self.known is not None:
             self._refuse_undone(self.known)
             if self.known.fingerprint not in ("", now):

@@ -10,12 +10,13 @@ from alma.core.definition import Definition, target_of
 from alma.core.selection import part_of
 from alma.errors import AlmaError
 from alma.runner.binding import BoundSaga, bind_saga, check, define, open_sessions
+from alma.runner.changed import Earlier, digests_of, earlier_of, unlike
 from alma.runner.directory import followed, refuse_another_journal
 from alma.runner.outside import outputs_outside
 from alma.runner.settings import Settings
 from alma.runner.start import as_deployed, last_run
 from alma.saga.saga import Saga
-from alma.steps.base import Outcome, StepPreview, Way
+from alma.steps.base import IncomparableError, Outcome, StepPreview, Way
 from alma.steps.step import Output
 
 _SAME: Final = {"same", "read", "refresh"}
@@ -30,6 +31,10 @@ class PreviewedStep:
     stack: str
     foreseen: StepPreview
     unknown: tuple[str, ...] = ()
+    why: str = ""
+    """Where only what has changed would be run: what has."""
+    since: str = ""
+    """The run since which it has not; it would be left alone."""
 
     @property
     def undo(self) -> str:
@@ -47,6 +52,8 @@ class PreviewedStep:
     def changes_nothing(self) -> bool:
         """Whether `up` would leave the stack as it is: then there is nothing to undo."""
         changes = self.foreseen.changes
+        if self.since:
+            return True
         return self.foreseen.failure is None and bool(changes) and not (set(changes or ()) - _SAME)
 
 
@@ -119,7 +126,12 @@ async def preview(
         facts = await check(sessions, prepared.adapters.values())
         given = {} if follow else await outputs_outside(saga, whole, defined, settings, last)
         order = prepared.definition.order
-        steps = [await _look(name, prepared, given, deep=deep) for name in order]
+        earlier: Mapping[str, Earlier] = {}
+        if settings.changed:
+            with settings.open(write=False) as journal:
+                earlier = earlier_of(journal, prepared.definition)
+        now = _Now(prepared=prepared, given=given, earlier=earlier, facts=facts)
+        steps = [await _look(name, now, deep=deep) for name in order]
     definition = prepared.definition
     return SagaPreview(
         saga=definition.saga,
@@ -136,11 +148,33 @@ async def preview(
     )
 
 
-async def _look(
-    name: str, prepared: BoundSaga, given: Mapping[str, Mapping[str, Any]], *, deep: bool
-) -> PreviewedStep:
+@dataclass(frozen=True, kw_only=True)
+class _Now:
+    """What there is: handlers, outputs of steps outside, and what the journal knows of the rest."""
+
+    prepared: BoundSaga
+    given: Mapping[str, Mapping[str, Any]]
+    earlier: Mapping[str, Earlier]
+    facts: Mapping[str, str]
+
+
+async def _look(name: str, now: _Now, *, deep: bool) -> PreviewedStep:
+    prepared = now.prepared
     adapter = prepared.adapters[name]
-    inputs, unknown = await _inputs(adapter.inputs, prepared, given) if deep else ({}, ())
+    inputs, unknown = await _inputs(adapter.inputs, now) if deep or now.earlier else ({}, ())
+    why, earlier = "", now.earlier.get(name)
+    if earlier is not None:
+        why = f"it consumes {', '.join(unknown)}" if unknown else await _why(name, inputs, now)
+        if not why:
+            return PreviewedStep(
+                name=name,
+                kind=prepared.definition.step(name).kind,
+                stack=_label(prepared.definition, name),
+                foreseen=StepPreview(
+                    what=f"left alone: unchanged since run {earlier.run}", undo="", undoable=True
+                ),
+                since=earlier.run,
+            )
     try:
         foreseen = await adapter.preview(None if unknown or not deep else inputs)
     except AlmaError:
@@ -154,7 +188,19 @@ async def _look(
         stack=_label(prepared.definition, name),
         foreseen=foreseen,
         unknown=unknown,
+        why=why,
     )
+
+
+async def _why(name: str, inputs: Mapping[str, Any], now: _Now) -> str:
+    """Why the step would not be left alone; empty where it would be."""
+    adapter, definition = now.prepared.adapters[name], now.prepared.definition
+    around = {"LocalStack": now.facts.get("localstack", "")} if definition.aws else {}
+    try:
+        digests = digests_of(adapter, definition.step(name), inputs, around)
+    except IncomparableError as error:
+        return str(error)
+    return await unlike(now.earlier[name], adapter, digests)
 
 
 def _label(definition: Definition, name: str) -> str:
@@ -162,20 +208,19 @@ def _label(definition: Definition, name: str) -> str:
     return f"{project}/{definition.stack}" if project else ""
 
 
-async def _inputs(
-    sources: Mapping[str, Any], prepared: BoundSaga, given: Mapping[str, Mapping[str, Any]]
-) -> tuple[dict[str, Any], tuple[str, ...]]:
+async def _inputs(sources: Mapping[str, Any], now: _Now) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The inputs as far as they are known now, and the outputs that are not."""
     wanted: dict[str, set[str]] = {}
     for source in sources.values():
         if isinstance(source, Output):
             wanted.setdefault(source.step, set()).add(source.name)
-    outputs = {
-        step: given[step]
-        if step in given
-        else await prepared.adapters[step].current_outputs(frozenset(names))
-        for step, names in wanted.items()
-    }
+    outputs: dict[str, Mapping[str, Any]] = {}
+    for step, names in wanted.items():
+        if step in now.given:
+            outputs[step] = now.given[step]
+        else:
+            adapter = now.prepared.adapters[step]
+            outputs[step] = await adapter.current_outputs(frozenset(names))
     inputs: dict[str, Any] = {}
     unknown: list[str] = []
     for key, source in sources.items():

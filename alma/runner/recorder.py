@@ -203,6 +203,10 @@ class Recorder:
         """The outputs sealed, where the journal keeps them masked; or empty."""
         return self._journal.keys.seal(outputs) if needs_sealing(outputs, kept) else ""
 
+    def seal_given(self, digests: Mapping[str, str]) -> str:
+        """Digests of what a step was given, of which some may be guessed from."""
+        return self._journal.keys.seal(digests)
+
     def write_trace(self, directory: Path, text: str) -> None:
         """Keep a traceback beside the operation's other logs, redacted, mode 0600."""
         with suppress(OSError):  # it is for people: a run does not end for want of it

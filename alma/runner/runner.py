@@ -190,13 +190,17 @@ class Runner:
 
     async def _act(self, command: Execute, status: StepStatus, adapter: StepHandler) -> None:
         if status.started is None:
+            why = await self._executor.leave_alone(status.name) if self.run.changed else ""
+            if self.run.changed and not why:
+                return
             try:
                 started = await adapter.inspect()
                 existed = await adapter.existed(self._executor.call(command))
             except RefusedError as error:
                 await self._could_not_look(command, error)
                 return
-            self._recorder.defer(replace(started, existed=existed or UNSET))
+            why = self._recorder.redact(why)
+            self._recorder.defer(replace(started, existed=existed or UNSET, why=why or UNSET))
         await adapter.execute(self._executor.call(command))
 
     async def _undo(self, command: Compensate, status: StepStatus, adapter: StepHandler) -> None:

@@ -61,8 +61,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     `modules` travel to workers by value; `grace` is how many seconds an operation may drain after
     its deadline; without `handle_signals` the process's signals are left to the host, which calls
     `alma.runner.interrupt`; with `accept_backend` stacks may be made anew in another backend than
-    the last run's; `selection` is which steps a new run is about; `open_journal` is where a test
-    puts its own faults between a run and its journal.
+    the last run's; `selection` is which steps a new run is about, and `changed` leaves those of
+    them alone that are as their last run has left them; `open_journal` is where a test puts its
+    own faults between a run and its journal.
     """
 
     journal: str | Path | None = None
@@ -76,6 +77,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     handle_signals: bool = True
     accept_backend: bool = False
     selection: Selection = Selection()
+    changed: bool = False
     open_journal: OpenJournal = open_journal
     versions: Mapping[str, str] = field(default_factory=versions)
 

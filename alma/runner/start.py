@@ -69,6 +69,7 @@ async def up(
     settings: Settings | None = None,
     handle_signals: bool = True,
     accept_backend: bool = False,
+    changed: bool = False,
     **selected: Unpack[SelectOptions],
 ) -> Result:
     """Run the saga; see `Saga.execute`.
@@ -83,6 +84,7 @@ async def up(
         trust=trust,
         handle_signals=handle_signals,
         accept_backend=accept_backend,
+        changed=changed,
         selection=selection_of(**selected),
     )
     last, held = last_run(saga, settings)
@@ -177,6 +179,7 @@ async def _start(
                     overrides=prepared.overrides or UNSET,
                     notes=noted(sessions),
                     left_out=left_out or UNSET,
+                    changed=(kind == "up" and settings.changed) or UNSET,
                 )
                 run = fold([journal.create_run(run_id, created, lease)])
                 return await execute_run(run, journal, lease, prepared, settings, known)

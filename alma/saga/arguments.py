@@ -30,6 +30,7 @@ class RunOptions(SelectOptions, total=False):
     trust: bool
     handle_signals: bool
     accept_backend: bool
+    changed: bool
 
 
 def selection_of(**asked: Unpack[SelectOptions]) -> Selection:

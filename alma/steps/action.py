@@ -15,7 +15,16 @@ from alma.core.events import Leftover, StepStarted
 from alma.core.operation import Operation, Reconciled
 from alma.core.run import OpenOperation, StepStatus
 from alma.errors import DefinitionError
-from alma.steps.base import Compensated, Outcome, Retained, Session, StepContext, StepPreview, Way
+from alma.steps.base import (
+    Compensated,
+    Outcome,
+    Retained,
+    Session,
+    StateNow,
+    StepContext,
+    StepPreview,
+    Way,
+)
 from alma.steps.step import Step
 from alma.steps.values import code, digest, lacking, plain
 
@@ -125,9 +134,12 @@ class ActionHandler(Struct, kw_only=True):
             return ()
         return status.leftovers or self._leftover(reason)
 
-    async def fingerprint(self) -> str:
+    async def state_now(self) -> StateNow:
         """It has no state."""
-        return ""
+        return StateNow()
+
+    def given(self, inputs: Mapping[str, Any]) -> None:
+        """It has no state that could be compared."""
 
     async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """An action is opaque: it is called, and that is all that can be said."""

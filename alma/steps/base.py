@@ -142,6 +142,20 @@ class StepPreview(Struct, frozen=True, kw_only=True):
     """What is hardly meant so, though nothing fails."""
 
 
+class StateNow(Struct, frozen=True, kw_only=True):
+    """A step's state: its `fingerprint` is another one after each change, empty for none.
+
+    `at` is when it was written last (ISO 8601), where that is known.
+    """
+
+    fingerprint: str = ""
+    at: str = ""
+
+
+class IncomparableError(Exception):
+    """What a step is given holds something of which nobody can tell whether it has changed."""
+
+
 class SessionOptions(Struct, frozen=True, kw_only=True):
     """What a run gives the kinds of its steps.
 
@@ -152,7 +166,8 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     `directory` is where plain files are meant from. `backend` is where the saga says that Pulumi's
     state goes. `last` is the run that has made what is there: `follow` it, or refuse what would
     not be where it is. `before` are those that came before it, newest first, back to one that was
-    about all steps: `last` may have left some out.
+    about all steps: `last` may have left some out. `idle`: most steps will be left alone, so
+    nothing is started ahead of what needs it.
     """
 
     journal: Path
@@ -164,6 +179,7 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     last: RunStatus | None = None
     before: tuple[RunStatus, ...] = ()
     follow: bool = False
+    idle: bool = False
 
 
 class Session:
@@ -274,9 +290,16 @@ class StepHandler(Protocol):
         """Name what exists of this step now; empty when it is seen that nothing does."""
         return status.leftovers or (Leftover(step=self.name, reason=reason),)
 
-    async def fingerprint(self) -> str:
-        """Of its state as it is now: another one after each change; empty where it has none."""
-        return ""
+    async def state_now(self) -> StateNow:
+        """Its state as it is now; the cheapest look that there is."""
+        return StateNow()
+
+    def given(self, inputs: Mapping[str, Any]) -> Mapping[str, Any] | None:  # noqa: ARG002
+        """All that decides what it makes, beside its `digest`: JSON by what a person calls it.
+
+        None where it has no state to be compared with: such a step is never left alone.
+        """
+        return None
 
     async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """What `execute` would change and how it would be undone; touches nothing.

@@ -37,6 +37,7 @@ class Step:
     `inputs`: outputs of other steps, JSON values or `Secret`s. `after`: steps to wait for, beside
     those whose outputs are consumed; empty starts at once. `retry` is for the action,
     `compensation_retry` for its undo. `pivot`: once it has completed, nothing is undone any more.
+    `watch`: files, directories and globs that it is made of as well, for its digest.
 
     A kind is a subclass, a frozen dataclass as this one. It says in `kind_fields` what the journal
     keeps of it, makes what does and undoes it in `bind`, and, where that can be undone without
@@ -56,6 +57,7 @@ class Step:
     timeout: float | None = None
     compensation_timeout: float | None = None
     pivot: bool = False
+    watch: Iterable[str | Path] = ()
     owner: object = field(default=None, init=False, repr=False, compare=False)
     """The saga that it is a step of: to a step no more than a token, the same one or another."""
 
@@ -83,6 +85,8 @@ class Step:
         for what in ("timeout", "compensation_timeout"):
             self._set(what, check_seconds(f"{self.where}: {what}", getattr(self, what)))
         self._set("pivot", bool(self.pivot))
+        watch = [self.watch] if isinstance(self.watch, str | Path) else self.watch
+        self._set("watch", tuple(str(Path(one).absolute()) for one in watch))
         self.validate()
 
     def validate(self) -> None:
@@ -212,6 +216,7 @@ class StepOptions(TypedDict, total=False):
     timeout: float | None
     compensation_timeout: float | None
     pivot: bool
+    watch: Iterable[str | Path] | None
 
 
 @contextmanager

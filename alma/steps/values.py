@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
+from glob import glob
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +14,7 @@ from alma.core.code_digest import code_digest
 from alma.core.definition import StepDefinition
 from alma.core.redaction import Redactor
 from alma.core.secret import mask, secrets_in
+from alma.errors import DefinitionError
 from alma.steps.step import Output
 
 _ASKED: Final = {"undo", "check"}
@@ -110,6 +113,56 @@ def project_digest(work_dir: Path) -> str:
         and not (path.name.startswith("Pulumi.") and path.stem != "Pulumi")
         and path.is_file()
     )
+
+
+_NO_SOURCE: Final = frozenset({"node_modules", "__pycache__"})
+
+
+def tree_digest(directory: Path, written: tuple[str, ...]) -> str:
+    """Of all files below a directory that a program may be made of, by their contents.
+
+    Not of hidden directories, virtual environments, `node_modules`, and files whose names begin so
+    or end so as `written`: those that a tool writes itself. A large file counts by size and time.
+    """
+    total = hashlib.sha256()
+    for place, directories, names in os.walk(directory):
+        directories[:] = sorted(
+            name
+            for name in directories
+            if not name.startswith(".")
+            and name not in _NO_SOURCE
+            and not Path(place, name, "pyvenv.cfg").exists()
+        )
+        for name in sorted(names):
+            if written and (name.endswith(written) or name.startswith(written)):
+                continue
+            path = Path(place, name)
+            total.update(f"{path.relative_to(directory)}\0{_contents(path)}\0".encode())
+    return total.hexdigest()
+
+
+def watched_digest(where: str, patterns: Iterable[str | Path]) -> str:
+    """Of files, directories and globs, if any; DefinitionError for one that matches nothing."""
+    found = {}
+    for pattern in map(str, patterns):
+        paths = [pattern]
+        if not os.path.lexists(pattern):
+            paths = sorted(glob(pattern, recursive=True))  # noqa: PTH207 - of any root
+        if not paths:
+            raise DefinitionError(f"{where}: watch names {pattern}, and nothing is there.")
+        for path in map(Path, paths):
+            found[str(path)] = tree_digest(path, ()) if path.is_dir() else _contents(path)
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest() if found else ""
+
+
+def _contents(path: Path) -> str:
+    try:
+        about = path.stat()
+        if about.st_size > LARGEST_PROJECT_FILE:
+            return f"{about.st_size} {about.st_mtime_ns}"
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "unreadable"
 
 
 def files_digest(paths: Iterable[Path]) -> str:

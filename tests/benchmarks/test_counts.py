@@ -90,6 +90,8 @@ async def test_cli_processes_of_two_stacks(calls: Path) -> None:
     assert since(calls) == ["stack init"] * 2 + ["up"] * 2
     await pair().execute()
     assert since(calls) == ["up"] * 2
+    await pair().execute(changed=True)
+    assert since(calls) == []
     await resume(saga=pair())
     assert since(calls) == []
     await destroy(pair(), remove=True)

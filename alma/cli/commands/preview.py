@@ -15,7 +15,7 @@ from alma.cli.options import (
     shared_options,
 )
 from alma.cli.output import say
-from alma.cli.selection import selecting
+from alma.cli.selection import changed_option, selecting
 from alma.cli.target import load_target, target_options
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.command("preview", cls=LocalStackCommand)
 @target_options
 @selecting
+@changed_option
 @localstack_option
 @accept_backend_option
 @shared_options
@@ -36,6 +37,7 @@ def command(
     localstack: LocalStack | None,
     *,
     selection: Selection,
+    changed: bool,
     accept_backend: bool,
 ) -> int:
     """Show what `up` would do, and what a failure would undo. Changes and writes nothing.
@@ -55,6 +57,7 @@ def command(
         aws=localstack,
         accept_backend=accept_backend,
         selection=selection,
+        changed=changed,
         origin=loaded.origin,
         modules=loaded.modules,
     )

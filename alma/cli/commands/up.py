@@ -17,7 +17,7 @@ from alma.cli.options import (
     trust_option,
 )
 from alma.cli.question import DECLINED, PREVIEW_FAILED, agrees_to_up, previewed, yes_option
-from alma.cli.selection import selecting
+from alma.cli.selection import changed_option, selecting
 from alma.cli.target import load_target, target_options
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.command("up", cls=LocalStackCommand)
 @target_options
 @selecting
+@changed_option
 @click.option("--preview", "preview_first", is_flag=True, help="Show the full preview first.")
 @yes_option
 @localstack_option
@@ -42,6 +43,7 @@ def command(
     target: str,
     *,
     selection: Selection,
+    changed: bool,
     localstack: LocalStack | None,
     accept_backend: bool,
     preview_first: bool,
@@ -66,6 +68,7 @@ def command(
         aws=localstack,
         accept_backend=accept_backend,
         selection=selection,
+        changed=changed,
         origin=loaded.origin,
         modules=loaded.modules,
     )
@@ -74,7 +77,7 @@ def command(
     if not agrees_to_up(shared, saga, settings, yes=yes):
         return DECLINED
     # Only now: for a target that is refused, nothing is started.
-    with prewarmed(saga.steps, saga.stack):
+    with prewarmed(() if changed else saga.steps, saga.stack):
         return _up(shared, saga, settings)
 
 

@@ -16,7 +16,7 @@ from alma.core.secret import Secret, secrets_in
 from alma.core.validation import NotJsonError, check_json
 from alma.steps.ansible.playbook import PROGRAMS, clean, play, require_start
 from alma.steps.ansible.recap import PlaybookResult
-from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
+from alma.steps.base import Compensated, Outcome, Retained, StateNow, StepContext, StepPreview
 from alma.system.programs import ProgramRunner, wait_for
 
 
@@ -88,9 +88,12 @@ class AnsibleHandler:
         """Whatever the playbook made, as far as alma can know."""
         return status.leftovers or self._leftover(reason)
 
-    async def fingerprint(self) -> str:
+    async def state_now(self) -> StateNow:
         """It has no state."""
-        return ""
+        return StateNow()
+
+    def given(self, inputs: Mapping[str, Any]) -> None:
+        """It has no state that could be compared."""
 
     async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """A playbook is opaque: it is played, and that is all that can be said."""

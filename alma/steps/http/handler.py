@@ -17,7 +17,7 @@ from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.core.validation import is_whole
 from alma.errors import AlmaError
-from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
+from alma.steps.base import Compensated, Outcome, Retained, StateNow, StepContext, StepPreview
 from alma.steps.callables import takes_context
 from alma.steps.http.client import Answer, UnansweredError, require, send, shown
 from alma.steps.http.filling import UnfilledError, fill
@@ -132,9 +132,12 @@ class HttpHandler:
             return ()
         return status.leftovers or self._leftover(reason, status.outputs)
 
-    async def fingerprint(self) -> str:
+    async def state_now(self) -> StateNow:
         """It has no state."""
-        return ""
+        return StateNow()
+
+    def given(self, inputs: Mapping[str, Any]) -> None:
+        """It has no state that could be compared."""
 
     async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """A request is sent, and that is all that can be said."""

@@ -6,20 +6,20 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from msgspec import Struct, field
+from msgspec import field
 from msgspec.structs import replace
 
 from alma.core.events import Failure, Leftover, StepStarted
 from alma.core.operation import Operation, Reconciled, Resolver, aside
 from alma.core.run import OpenOperation, StepStatus
-from alma.core.validation import is_whole
 from alma.errors import BackendError, RefusedError
-from alma.pulumi.engine import Checkpoint, Engine, StackRef, UpRequest
+from alma.pulumi.engine import Checkpoint, UpRequest
 from alma.pulumi.snapshots import Snapshots
 from alma.pulumi.taken import digest_of
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
 from alma.steps.callables import ask_existed, call_compensation
 from alma.steps.stack.config import config_value
+from alma.steps.stack.given import SeenStack
 from alma.steps.stack.leftovers import StackLeftovers, unverified
 from alma.steps.stack.pending import (
     clear_pending,
@@ -33,16 +33,11 @@ from alma.steps.stack.restoring import Restoring
 from alma.steps.stack.taking import Others, Taking, nobody
 
 
-class StackHandler(Struct, kw_only=True):
+class StackHandler(SeenStack, kw_only=True):
     """`program` is already shipped; None for a `work_dir` project, or when only undoing."""
 
     name: str
-    ref: StackRef
-    engine: Engine
     program: bytes | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    """Config of providers, for what neither `config` nor the user's project says."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     compensation: str | Callable[..., Any] = "destroy"
     resolver: Resolver | None = None
@@ -198,17 +193,6 @@ class StackHandler(Struct, kw_only=True):
             create=not now.exists,
             log_dir=log_dir,
         )
-
-    async def fingerprint(self) -> str:
-        """No process on a file backend."""
-        return (await self.engine.inspect(self.ref)).fingerprint
-
-    async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:
-        """The outputs in the state, decrypted only where a secret one is asked for."""
-        outputs = (await self.engine.inspect(self.ref)).outputs
-        if all(is_whole(outputs[name]) for name in names if name in outputs):
-            return outputs
-        return await self.engine.reveal(self.ref)
 
     async def reconcile(self, operation: OpenOperation) -> Reconciled:
         """Wait for the CLI, mend a lock whose holder is dead, and note what it has left."""

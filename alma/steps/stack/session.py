@@ -69,6 +69,7 @@ class StackSession(Session):
             cwd=asked.directory,
             backend=asked.backend,
             kept=places.run if asked.follow else "",
+            idle=asked.idle,
         )
         try:
             yield cls(definition, asked, engine, places)

@@ -126,10 +126,12 @@ class StackStep(Step):
         """Its program travels to a worker: DefinitionError for one that cannot."""
         from alma.pulumi.programs import serialize_program
         from alma.steps.callables import takes_context
+        from alma.steps.stack.given import ProgramDigest
         from alma.steps.stack.handler import StackHandler
 
-        program = None
+        program = program_digest = None
         if self.program is not None:
+            program_digest = ProgramDigest.of(self.program)
             program = serialize_program(self.program, step=self.name, by_value=session.modules)
         undo = self.compensation
         if callable(undo):
@@ -142,6 +144,7 @@ class StackStep(Step):
             engine=session.engine,
             snapshots=session.snapshots,
             program=program,
+            program_digest=program_digest,
             config=self.config,
             defaults=session.defaults,
             inputs=self.inputs,

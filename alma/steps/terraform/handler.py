@@ -14,8 +14,9 @@ from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import secrets_in
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way
 from alma.steps.callables import call_compensation
-from alma.steps.terraform.cli import PROGRAMS, CommandResult, Terraform, UninitialisedError, clean
+from alma.steps.terraform.cli import PROGRAMS, CommandResult, UninitialisedError, clean
 from alma.steps.terraform.doubts import cut_off, lost, unresolved, unseen
+from alma.steps.terraform.seen import SeenModule
 from alma.steps.terraform.state import State
 from alma.steps.terraform.taking import imported, let_go, to_import
 from alma.system.programs import ProgramRunner, wait_for
@@ -23,16 +24,14 @@ from alma.system.scratch import scratch
 
 
 @dataclass(kw_only=True)
-class TerraformHandler:
+class TerraformHandler(SeenModule):
     """`inputs` are all values of its variables, literal ones too."""
 
     name: str
-    terraform: Terraform
     owned: Callable[[State], Awaitable[None]] | None = None
     """Raises RefusedError where the state is another saga's."""
     cut_off: Callable[[], Sequence[Process]] = tuple
     """The processes of Terraform that the journal saw no end of, when it is called."""
-    inputs: Mapping[str, Any] = field(default_factory=dict)
     compensation: str | Callable[..., Any] = "destroy"
     digest: str = ""
     lacks: str = ""
@@ -173,18 +172,6 @@ class TerraformHandler:
             failure=failure,
             at_risk=to_import(account.imported) if undoable else (),
         )
-
-    async def fingerprint(self) -> str:
-        """One process; the backend is initialised where it never was."""
-        return (await self.terraform.state()).fingerprint
-
-    async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
-        """The outputs in the state; none where it cannot be read yet."""
-        try:
-            await self.terraform.state(initialise=False)
-        except UninitialisedError:
-            return {}
-        return await self.terraform.outputs()
 
     async def reconcile(self, operation: OpenOperation) -> Reconciled:
         """Wait for the CLI; what it had begun to create and did not end is in doubt."""

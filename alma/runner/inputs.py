@@ -1,0 +1,61 @@
+"""Inputs of a step: from references to values."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from alma.core.run import RunStatus
+from alma.core.validation import as_marked, is_known
+from alma.steps.step import Output
+
+Reveal = Callable[[str], Awaitable[Mapping[str, Any]]]
+
+
+class MissingOutputError(Exception):
+    """A step that was waited for did not give the output that another one consumes."""
+
+
+async def resolve(
+    sources: Mapping[str, Any],
+    run: RunStatus,
+    outputs: dict[str, Mapping[str, Any]],
+    reveal: Reveal,
+) -> dict[str, Any]:
+    """The inputs as values; a secret is an opened `Secret`.
+
+    `outputs` are all that is known; what is sealed there comes by `reveal(step)` from where the
+    step keeps it, and is then kept in `outputs`.
+    """
+    values: dict[str, Any] = {}
+    for key, source in sources.items():
+        values[key] = await _value(source, run, outputs, reveal) if _is_ref(source) else source
+    return values
+
+
+def _is_ref(source: Any) -> bool:
+    return isinstance(source, Output)
+
+
+async def _value(
+    source: Output, run: RunStatus, outputs: dict[str, Mapping[str, Any]], reveal: Reveal
+) -> Any:
+    known = outputs.get(source.step, {})
+    if source.name not in known:
+        have = ", ".join(sorted(known)) or "none"
+        message = f'step "{source.step}" has no output "{source.name}"; it has: {have}'
+        if (user := run.steps.get(source.step)) and user.definition.project:
+            message += f'; export it with pulumi.export("{source.name}", ...)'
+        raise MissingOutputError(message)
+    if is_known(known[source.name]):
+        return known[source.name]
+    kept = run.steps[source.step].outputs
+    read = (await reveal(source.step)).items()
+    # What this run took for a secret is one, whoever reads it again.
+    revealed = {name: as_marked(value, kept.get(name)) for name, value in read}
+    if source.name not in revealed:
+        raise MissingOutputError(
+            f'the secret output "{source.name}" of step "{source.step}" cannot be read again'
+        )
+    outputs[source.step] = {**known, **revealed}
+    return revealed[source.name]
