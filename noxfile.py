@@ -165,7 +165,7 @@ def newest(session: nox.Session) -> None:
 
 @nox.session(python=interpreter("3.11"))
 def oldest(session: nox.Session) -> None:
-    """Run all tests on the oldest Python and libraries that pyproject.toml lets in."""
+    """Run all tests on the oldest Python, libraries and Pulumi CLI that alma claims."""
     session.install(UV)
     bounds = Path(session.create_tmp(), "oldest.txt")
     how = ("--quiet", "--resolution", "lowest-direct", "--all-extras", "--python-version", "3.11")
@@ -178,6 +178,7 @@ def oldest(session: nox.Session) -> None:
     tools = named(nox.project.dependency_groups(PYPROJECT, "build", "test"))
     locked = pins(session, LOCKS / "tests.txt", [name for name in tools if name not in own])
     install_resolved(session, "-c", str(pins(session, bounds, own)), "-c", str(locked))
+    session.env["ALMA_TOOLCHAIN_PULUMI"] = "oldest"
     run_tests(session)
 
 

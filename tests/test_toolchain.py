@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from alma.pulumi.cli import MINIMUM
 from tests.toolchain import cache, pulumi_cli, pulumi_installer
 from tests.toolchain.fakes import PROGRAMS, add_go, add_pulumi, add_sdk, executable
 from tests.toolchain.go_build import Pin
@@ -74,7 +75,7 @@ def assert_one_sentence(text: str) -> None:
 
 
 def test_a_fitting_install_on_path_is_taken_as_it_is(toolchain: Run, tmp_path: Path) -> None:
-    add_pulumi(tmp_path / "bin", "v3.250.0")
+    add_pulumi(tmp_path / "bin", "v3.259.0")
     calls = add_go(tmp_path / "bin")
     # Nothing has to be put at the front of PATH, and nothing is made.
     assert toolchain(tmp_path / "bin") == (0, "\n", "")
@@ -99,7 +100,7 @@ def test_only_what_is_missing_is_made(toolchain: Run, tmp_path: Path) -> None:
     assert [line.split()[1] for line in calls.read_text().splitlines()] == ["mod"]
 
 
-@pytest.mark.parametrize("version", ["v3.249.9", "v2.300.0", "v4.0.0", "dev"])
+@pytest.mark.parametrize("version", ["v3.258.9", "v2.300.0", "v4.0.0", "dev"])
 def test_another_version_is_not_taken(toolchain: Run, tmp_path: Path, version: str) -> None:
     add_pulumi(tmp_path / "bin", version)
     code, stdout, stderr = toolchain(tmp_path / "bin")
@@ -164,6 +165,16 @@ def test_the_one_version_that_is_wanted_is_pinned_by_go_and_built(
     add_pulumi(tmp_path / "bin", "v3.272.0")
     for wanted in ("3.272.0", "newest"):
         assert toolchain(tmp_path / "bin", wanted=wanted) == (0, "\n", "")
+    add_pulumi(tmp_path / "bin", ".".join(map(str, MINIMUM)))
+    assert toolchain(tmp_path / "bin", wanted="oldest") == (0, "\n", "")
+
+
+def test_the_oldest_is_the_first_that_alma_takes() -> None:
+    """What is claimed, of the CLI and of the SDK, is what `nox -s oldest` runs."""
+    assert pulumi_cli.MINIMUM == MINIMUM
+    first = f"{MINIMUM[0]}.{MINIMUM[1]}"
+    assert f"{first} or later" in (ROOT / "README.md").read_text()
+    assert f'"pulumi>={first},<4"' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_a_version_that_there_is_not_is_told_in_a_sentence(toolchain: Run, tmp_path: Path) -> None:

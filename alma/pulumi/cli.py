@@ -29,8 +29,9 @@ from alma.system import files
 from alma.system.environment import PULUMI, without_flags
 from alma.system.scratch import scratch
 
-MINIMUM: Final = (3, 250, 0)
-"""Older CLIs want a whole project for a destroy, and know no `--event-log` over gRPC."""
+MINIMUM: Final = (3, 259, 0)
+"""The oldest that is tested, and that of the SDK. Those before 3.250 could not do at all: they want
+a whole project for a destroy, and know no `--event-log` over gRPC."""
 
 _INSTALL: Final = "Install Pulumi from https://www.pulumi.com/docs/install/ and put it on PATH."
 _TIMEOUT: Final = 60.0

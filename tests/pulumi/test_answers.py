@@ -157,7 +157,7 @@ def create() -> Iterator[Callable[[Callable[[], Any]], grpc.RpcError | Any]]:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             stub = provider_pb2_grpc.ResourceProviderStub(channel)
             try:
-                return stub.Create(provider_pb2.CreateRequest(properties=properties), timeout=20)
+                return stub.Create(provider_pb2.CreateRequest(properties=properties), timeout=100)
             except grpc.RpcError as error:
                 return error
 

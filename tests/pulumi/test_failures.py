@@ -221,7 +221,7 @@ async def test_a_missing_or_old_cli_is_one_clear_sentence(
     old = empty / "pulumi"
     old.write_text("#!/bin/sh\necho v3.100.0\n")
     old.chmod(0o755)
-    with pytest.raises(ToolError, match=r"is Pulumi 3\.100\.0; alma needs 3\.250\.0"):
+    with pytest.raises(ToolError, match=r"is Pulumi 3\.100\.0; alma needs 3\.259\.0"):
         await place.engine.check()
 
 

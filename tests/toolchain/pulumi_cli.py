@@ -22,16 +22,18 @@ CLI = Pin("pulumi", HERE / "pulumi", "github.com/pulumi/pulumi/pkg/v3", also=(HE
 PROVIDER = Pin("pulumi-resource-pulumi-python", HERE / "pulumi", SDK)
 YAML_HOST = Pin("pulumi-language-yaml", HERE / "yaml", "github.com/pulumi/pulumi-yaml")
 
-MINIMUM = (3, 250, 0)
+MINIMUM = (3, 259, 0)
 WANTED = "ALMA_TOOLCHAIN_PULUMI"
-"""A variable: the one version of the CLI that is to be had in place of go.mod's, or `newest`."""
+"""A variable: the one version of the CLI that is to be had in place of go.mod's; also `newest`, and
+`oldest` for the first that alma claims."""
 INSTALL = "install the Pulumi CLI (https://www.pulumi.com/docs/install/) or Go 1.25 or later"
 
 
 def directories() -> list[Path]:
     """Return the directories that hold the CLI, the dynamic provider and the YAML host."""
     wanted = os.environ.get(WANTED, "")
-    wanted = _newest() if wanted == "newest" else wanted
+    if wanted in ASKED:
+        wanted = ASKED[wanted]()
     cli = on_path(wanted) or made(wanted)
     # Pulumi itself looks for its plugins on PATH and then beside the CLI, links resolved.
     beside = (cli / CLI.name).resolve().parent
@@ -101,6 +103,14 @@ def _newest() -> str:
     except FailedError:
         pass
     raise UnavailableError(f"Go is needed to ask which Pulumi is the newest, see {log}: {INSTALL}.")
+
+
+def _oldest() -> str:
+    """Return the first version that alma claims to work with."""
+    return ".".join(map(str, MINIMUM))
+
+
+ASKED = {"newest": _newest, "oldest": _oldest}
 
 
 def _pinned(version: str) -> Pin:
