@@ -12,7 +12,6 @@ from alma.core.definition import Definition
 from alma.core.events import Failure, Leftover
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.reports import text
-from alma.runner.logs import ends_of
 
 _WAY = {
     "destroyed": "destroyed",
@@ -161,7 +160,10 @@ def _failure(
         yield from text.block(f"hint: {failure.hint}", "  ")
     if failure.log:
         yield f"  log: {short(failure.log)}"
-        for name, said in ends_of(Path(failure.log), tail) if tail else ():
+    if failure.log and tail:
+        from alma.runner.logs import ends_of  # a command that only reads loads no runner
+
+        for name, said in ends_of(Path(failure.log), tail):
             yield f"  the end of {name}:"
             yield from text.block("\n".join(said), "    ", most=tail)
 

@@ -9,7 +9,6 @@ import click
 from alma.cli.options import Invocation, pass_shared, shared_options
 from alma.cli.output import say
 from alma.cli.target import target_argument
-from alma.core.secret import mask
 
 if TYPE_CHECKING:
     from alma.saga.parameters import Parameter
@@ -38,6 +37,8 @@ def command(shared: Invocation, target: str) -> None:
 
 
 def _document(one: Parameter) -> dict[str, Any]:
+    from alma.core.secret import mask
+
     return {
         "name": one.name,
         "type": one.spelled,
