@@ -20,8 +20,8 @@ from tests.services.localstack import LocalStack
 from tests.services.process import ServiceError
 from tests.services.proxy import Proxy
 
-SERVICES = ("localstack", "docker_daemon", "kubernetes_api", "tofu")
-"""The fixtures below that are services: `nox -s services` runs the tests that ask for one."""
+SERVICES = ("localstack", "docker_daemon", "kubernetes_api", "kubernetes_plugin", "tofu")
+"""The fixtures for which a part is fetched: `nox -s services` runs the tests that ask for one."""
 
 RUN = pytest.StashKey[obtain.Run]()
 # As it was before any test: a test's own home directory has no cache, its PATH other programs.
