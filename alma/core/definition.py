@@ -221,7 +221,8 @@ class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
 def target_of(saga: str, organization: str, stack: str) -> str:
     """As Pulumi has it, with the saga in the place of the project: `acme/shop/dev`, `shop/dev`."""
-    return "/".join(filter(None, (organization, saga, stack)))
+    target = f"{saga}/{stack}"
+    return f"{organization}/{target}" if organization else target
 
 
 def check_dag(definition: Definition) -> None:

@@ -75,7 +75,7 @@ def test_a_run_of_actions_imports_no_pulumi(environment: dict[str, str], write: 
     [
         ["frobnicate"],
         ["up", "--frobnicate"],
-        ["up", "one", "two"],
+        ["resume", "one", "two"],
         ["history"],
         ["resume"],
         ["skip", "latest"],
