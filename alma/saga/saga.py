@@ -337,14 +337,14 @@ class Saga:
         `handle_signals=False` are left to the host (`alma.runner.interrupt`). Stacks that the last
         run left in another backend are refused, unless `accept_backend`. `steps=`: docs/cli.md.
         """
-        with prewarmed(self.steps, self.stack):
+        with prewarmed(() if options.get("changed") else self.steps, self.stack):
             from alma.runner.start import up
 
             return await up(self, **options)
 
     def run(self, **options: Unpack[RunOptions]) -> Result:
         """`execute`, for a script: makes an event loop of its own. Raises as `execute` does."""
-        with prewarmed(self.steps, self.stack):
+        with prewarmed(() if options.get("changed") else self.steps, self.stack):
             from alma.runner.start import run_sync, up
 
             return run_sync(lambda: up(self, **options))

@@ -61,11 +61,15 @@ def chain(session: Session) -> None:
     """A chain of five, fresh and with nothing to do."""
     found = session.results
     works = {"fresh": "chain of 5, fresh", "no-op": "chain of 5, no-op"}
+    works["changed"] = "chain of 5, no-op, `--changed`"
     times = session.interleave(stacks.chain(), "chain", works, terragrunt.chain)
     for phase, slow, bare in (("fresh", 0.45, 0.95), ("no-op", 0.30, 0.85)):
         ours = times["A", phase]
         found.compare(works[phase], "A / B", ours, times["B", phase], target=slow)
         found.compare(works[phase], "A / C", ours, times["C", phase], target=bare)
+    found.compare(
+        works["changed"], "A / C", times["A", "changed"], times["C", "no-op"], target=0.15
+    )
     session.beside_terragrunt(times, works)
 
 

@@ -16,15 +16,23 @@ def _value(prefix: str, count: int) -> str:
 
 
 def chain() -> list[Arm]:
-    """Five stacks in a row that hand on an output; fresh, then once more with nothing to do."""
+    """Five stacks in a row that hand on an output; fresh, then once more with nothing to do.
+
+    alma's a third time with `changed=True`, which has no counterpart.
+    """
     inline = {"fresh": _value("chain-s", CHAIN), "no-op": _value("chain-s", CHAIN)}
     in_yaml = {"fresh": _value("cli-s", CHAIN), "no-op": _value("cli-s", CHAIN)}
 
     def both(name: str) -> dict[str, list[str]]:
         return dict.fromkeys(("fresh", "no-op"), script(name, CHAIN))
 
+    changed = {"changed": script("alma_chain.py", CHAIN, "changed")}
     return [
-        Arm("A", both("alma_chain.py"), inline),
+        Arm(
+            "A",
+            both("alma_chain.py") | changed,
+            inline | {"changed": inline["no-op"]},
+        ),
         Arm("B", both("api_chain.py"), inline),
         Arm("C", both("cli_chain.sh"), in_yaml, partial(projects, count=CHAIN)),
     ]

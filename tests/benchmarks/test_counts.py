@@ -84,13 +84,18 @@ def pair() -> Saga:
     return saga
 
 
-async def test_cli_processes_of_two_stacks(calls: Path) -> None:
-    """New: init and up. Nothing to do: up alone. Taken down: destroy and rm. Done: none."""
+async def test_cli_processes_of_two_stacks(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New: init and up. Nothing to do: up alone. Taken down: destroy and rm. Done: none.
+
+    With nothing changed not even a worker is started ahead.
+    """
     await pair().execute()
     assert since(calls) == ["stack init"] * 2 + ["up"] * 2
     await pair().execute()
     assert since(calls) == ["up"] * 2
-    await pair().execute(changed=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("alma.pulumi.prewarm.WorkerProcess", None)
+        await pair().execute(changed=True)
     assert since(calls) == []
     await resume(saga=pair())
     assert since(calls) == []

@@ -1,4 +1,7 @@
-"""A: stacks in a row, each with an output of the one before; `broken` makes the last one fail."""
+"""A: stacks in a row, each with an output of the one before.
+
+`broken` makes the last one fail, `changed` leaves alone what is as the last run has left it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ for number in range(1, count + 1):
 
 if __name__ == "__main__":
     try:
-        print(saga.run().outputs[f"s{count}"]["value"])
+        print(saga.run(changed=ending == ["changed"]).outputs[f"s{count}"]["value"])
     except SagaFailed as failed:
         print(failed.result.state.name)
     if report := os.environ.get("BENCH_PEAK"):
