@@ -249,6 +249,20 @@ def next_commands(run: RunStatus, journal: Path | None, *, interrupted: bool) ->
     return [] if all(step.skipped for step in stuck) else [rollback]
 
 
+def _options(run: RunStatus) -> str:
+    """What the command line has said of where the run goes: without it `up` goes elsewhere."""
+    options = {"--stack": "stack", "--org": "organization"}
+    said = {option: run.overrides.get(name) for option, name in options.items()}
+    return "".join(f" {option} {text.quoted(value)}" for option, value in said.items() if value)
+
+
+def _as_before(run: RunStatus) -> str:
+    """What a run was given that is not repeated: there may be secrets in it, or many words."""
+    same = ["parameters"] if run.parameters else []
+    same += ["selection of steps"] if run.left_out else []
+    return f" with the same {' and '.join(same)}" if same else ""
+
+
 def next_hint(run: RunStatus, journal: Path | None, *, interrupted: bool) -> str:
     """The way out as a hint, in one sentence."""
     commands = next_commands(run, journal, interrupted=interrupted)
@@ -256,9 +270,10 @@ def next_hint(run: RunStatus, journal: Path | None, *, interrupted: bool) -> str
     if interrupted:
         return f"Go on: {on}."
     if run.state is SagaState.COMPENSATED:
-        up = f"up {text.quoted(short(run.origin))}"
-        again = text.command_line(up, journal) if run.origin else "up again"
-        return f"Mend the cause, then `{again}`."
+        if not run.origin:
+            return "Mend the cause, then up again."
+        again = text.command_line(f"up {text.quoted(short(run.origin))}{_options(run)}", journal)
+        return f"Mend the cause, then `{again}`{_as_before(run)}."
     if run.state is SagaState.FAILED:
         return f"Mend the cause, then {on}." if on else "What is left must be removed by hand."
     return ""

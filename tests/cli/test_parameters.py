@@ -497,3 +497,14 @@ def test_a_function_that_was_never_deployed_is_told_what_it_needs(
     assert result.exit_code == 2
     assert "shop in infra.py needs the parameter region" in result.stderr
     assert names(tmp_path) == ["infra.py"]
+
+
+def test_the_way_out_leads_to_the_same_environment(
+    cli: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copied without its stack, the hint would bring up another one."""
+    monkeypatch.setenv("BREAK", "1")
+    failed = cli("up", "infra.py:shop", *GIVEN, "--stack", "prod", "--org", "acme")
+    assert failed.exit_code == 4
+    hint = "`alma-pulumi up infra.py:shop --stack prod --org acme` with the same parameters."
+    assert failed.stderr.endswith(f"hint: Mend the cause, then {hint}\n")
