@@ -46,4 +46,8 @@ def test_containers_reach_each_other_by_name_and_publish_a_port(
             for container in (behind, front):
                 container.remove(force=True)
             network.remove()
-        assert client.containers.list(all=True) == []
+        # The other worker's tests have theirs at the same daemon.
+        left = {
+            container.name for container in client.containers.list(ignore_removed=True, all=True)
+        }
+        assert not left & {"behind", "front"}
