@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
+HANGS: Final = 200
+"""Seconds after which a test has failed: what a mutant forgets is waited for much longer."""
 
 MODEL: Final = "tests/faults/model"
 ACTIONS: Final = "tests/runner/test_actions.py"
@@ -387,7 +389,7 @@ def copy_of_alma() -> Iterator[Path]:
         yield Path(scratch)
 
 
-def caught_by(mutant: Mutant, *, cases: int = 250, seconds: float = 300) -> str:
+def caught_by(mutant: Mutant, *, cases: int = 250, seconds: float = 900) -> str:
     """The test that failed on the mutant, or an empty string."""
     with copy_of_alma() as copy:
         for file, text in mutated(mutant).items():
@@ -400,6 +402,7 @@ def caught_by(mutant: Mutant, *, cases: int = 250, seconds: float = 300) -> str:
             "ALMA_FAULTS_SHRINK": "0",
         }
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+        command.append(f"--timeout={HANGS}")
         done = subprocess.run(
             [*command, *mutant.tests],
             cwd=copy,
