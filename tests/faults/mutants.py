@@ -303,6 +303,7 @@ MUTANTS: Final = (
         "core/run.py",
         'return self.kind == "up" and any(',
         "return False and any(",
+        DECIDE,
     ),
     _one(
         "a new run starts over an interrupted one",
