@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -228,7 +229,9 @@ class Executor(Struct, kw_only=True):
             sources = self.adapters[step].inputs
             values = await resolve(sources, self.recorder.run, self.outputs, self._reveal)
             if step not in self._given:
-                self._given[step] = await self._digests(step, values)
+                self._given[step] = {}
+                with suppress(IncomparableError):
+                    self._given[step] = await self._digests(step, values)
         except MissingOutputError as error:
             failure = ev.Failure(kind="program", message=str(error))
             return Outcome(failure=failure, began=False)
@@ -245,10 +248,8 @@ class Executor(Struct, kw_only=True):
             values = await resolve(adapter.inputs, self.recorder.run, self.outputs, self._reveal)
             self._given[step] = await self._digests(step, values)
             why = await unlike(earlier, adapter, self._given[step])
-        except MissingOutputError as error:
-            return str(error)
-        except IncomparableError as error:
-            return str(error)
+        except (MissingOutputError, IncomparableError) as error:
+            return str(error)  # what it is given is looked at again when it runs
         if not why:
             self.outputs[step] = earlier.outputs
             self.recorder.redact.learn(earlier.outputs)
@@ -256,16 +257,11 @@ class Executor(Struct, kw_only=True):
         return why
 
     async def _digests(self, step: str, values: Mapping[str, Any]) -> Mapping[str, str]:
-        """Of what the step is given; empty where that cannot be compared with anything."""
+        """Of what the step is given. Raises IncomparableError."""
         run = self.recorder.run
         around = {"LocalStack": run.localstack} if run.definition.aws else {}
         definition = run.definition.step(step)
-        try:
-            return await asyncio.to_thread(
-                digests_of, self.adapters[step], definition, values, around
-            )
-        except IncomparableError:
-            return {}
+        return await asyncio.to_thread(digests_of, self.adapters[step], definition, values, around)
 
     async def _reveal(self, step: str) -> Mapping[str, Any]:
         """Once for each step, however many consume it."""

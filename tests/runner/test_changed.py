@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,17 @@ async def test_an_object_that_a_program_holds_counts_by_what_it_holds(journal: P
     assert _why(journal) == {}
     await up(_saga(size=Size(2)), settings=settings(engine, journal, changed=True))
     assert _why(journal) == {"a": "program changed"}
+
+
+async def test_what_nobody_can_look_into_runs_and_is_named(journal: Path) -> None:
+    """A lock, a client."""
+    engine = FakeEngine()
+    for changed in (False, True):
+        saga = _saga(size=threading.Lock())
+        await up(saga, settings=settings(engine, journal, changed=changed))
+    assert _why(journal) == {
+        "a": "its program holds an object that cannot be compared (_thread.lock)"
+    }
 
 
 async def test_an_output_that_has_changed_is_named(journal: Path) -> None:
