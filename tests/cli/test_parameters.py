@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from alma.cli.program import program
-from tests.cli.tools import SAGA, names
+from tests.cli.tools import PLACED, names
 
 Write = Callable[..., Path]
 Call = Callable[..., Result]
@@ -320,41 +320,6 @@ def test_a_secret_comes_from_stdin_and_is_read_once(tmp_path: Path) -> None:
     assert calls(tmp_path)[-1] == "unmake eu 2 hun"
 
 
-PLACED = """
-from alma import Saga
-saga = Saga("shop", stack="dev")
-saga.add_step(lambda: print(), "none", name=f"on-{saga.stack}")
-"""
-
-
-def test_a_stack_is_named_over_what_the_file_says_and_kept(cli: Call, write: Write) -> None:
-    write(PLACED)
-    assert cli("up", "--stack", "prod").exit_code == 0
-    found = state(cli)
-    assert (found["stack"], found["steps"][0]["name"]) == ("prod", "on-prod")
-    assert cli("up", "--stack", "acme/prod").exit_code == 0
-    found = state(cli)
-    assert (found["organization"], found["stack"]) == ("acme", "prod")
-    both = cli("up", "--stack", "acme/prod", "--org", "other")
-    assert both.exit_code == 2
-    assert "is of the organization 'acme', not of 'other'" in both.stderr
-    bad = cli("up", "--stack", "..")
-    assert (bad.exit_code, "'..' cannot be the name of a stack" in bad.stderr) == (2, True)
-
-
-def test_a_run_that_goes_on_keeps_its_stack(
-    cli: Call, write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(SAGA)
-    monkeypatch.setenv("BREAK", "undo")
-    assert cli("up", "--stack", "prod").exit_code == 10
-    monkeypatch.delenv("BREAK")
-    other = cli("rollback", "latest", "--stack", "dev")
-    assert other.exit_code == 2
-    assert "is of shop/prod, and goes on over its own stack, not over dev" in other.stderr
-    assert cli("rollback", "latest").exit_code == 4
-
-
 def test_params_lists_what_a_function_takes_and_calls_nothing(cli: Call, write: Write) -> None:
     result = cli("params", "infra.py")
     assert result.exit_code == 0, result.output
@@ -422,47 +387,6 @@ def test_a_function_may_run_its_saga_itself(cli: Call, write: Write) -> None:
     assert state(cli)["steps"][0]["name"] == "s2"
 
 
-def test_runs_and_status_find_the_environments(
-    cli: Call, write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(SAGA)
-    for place in ("dev", "prod", "acme/prod"):
-        assert cli("up", "--stack", place).exit_code == 0
-    monkeypatch.setenv("BREAK", "yes")
-    assert cli("up", "--stack", "prod").exit_code == 4
-    write(PLACED.replace("shop", "other"), "other.py")
-    assert cli("up", "other.py").exit_code == 0
-
-    def found(*words: str) -> list[str]:
-        entries = json.loads(cli(*words, "--json").stdout)
-        return [f"{one['saga']}/{one['stack']} {one['state']}" for one in entries]
-
-    assert found("runs", "--saga", "shop", "--stack", "prod") == [
-        "shop/prod COMPENSATED",
-        "shop/prod COMPLETED",
-        "shop/prod COMPLETED",
-    ]
-    assert found("runs", "--stack", "acme/prod") == ["shop/prod COMPLETED"]
-    assert found("runs", "--state", "compensated") == ["shop/prod COMPENSATED"]
-    assert found("runs", "--state", "interrupted") == []
-    assert found("runs", "--state", "completed", "--limit", "1") == ["other/dev COMPLETED"]
-    assert found("status", "--saga", "shop") == [
-        "shop/prod COMPLETED",
-        "shop/dev COMPLETED",
-        "shop/prod COMPENSATED",
-    ]
-    lines = cli("status", "--all").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == [
-        "SAGA",
-        "acme/shop/prod",
-        "other/dev",
-        "shop/dev",
-        "shop/prod",
-    ]
-    assert cli("status", "some-run", "--all").exit_code == 2
-    assert "No such runs" in cli("status", "--stack", "none").stdout
-
-
 def test_secrets_in_lists_and_mappings_and_bounds(cli: Call, write: Write, tmp_path: Path) -> None:
     source = (
         "from typing import Annotated\nfrom msgspec import Meta\nfrom alma import Saga, Secret\n"
@@ -497,14 +421,3 @@ def test_a_function_that_was_never_deployed_is_told_what_it_needs(
     assert result.exit_code == 2
     assert "shop in infra.py needs the parameter region" in result.stderr
     assert names(tmp_path) == ["infra.py"]
-
-
-def test_the_way_out_leads_to_the_same_environment(
-    cli: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Copied without its stack, the hint would bring up another one."""
-    monkeypatch.setenv("BREAK", "1")
-    failed = cli("up", "infra.py:shop", *GIVEN, "--stack", "prod", "--org", "acme")
-    assert failed.exit_code == 4
-    hint = "`alma-pulumi up infra.py:shop --stack prod --org acme` with the same parameters."
-    assert failed.stderr.endswith(f"hint: Mend the cause, then {hint}\n")

@@ -32,6 +32,13 @@ saga.add_step("database", action=make, compensation=unmake)
 saga.add_step("servers", action=use, compensation=unuse)
 """
 
+# Its step has the name of its stack.
+PLACED = """
+from alma import Saga
+saga = Saga("shop", stack="dev")
+saga.add_step(lambda: print(), "none", name=f"on-{saga.stack}")
+"""
+
 # Says that it is at work, then waits for the file `go`: no test depends on how long anything takes.
 WAITING = """
 import time
