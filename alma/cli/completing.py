@@ -86,6 +86,15 @@ def complete_parameter(
     return _offered([(f"{one.name}=", one.spelled) for one in parameters], incomplete)
 
 
+COMPLETIONS: Final[dict[str, Complete]] = {
+    "run": complete_run,
+    "step": complete_step,
+    "target": complete_target,
+    "parameter": complete_parameter,
+}
+"""By what `alma.cli.options.completed` is asked for."""
+
+
 def _run_of(journal: Journal, context: click.Context) -> RunStatus | None:
     from alma.journal.reading import load_run
 

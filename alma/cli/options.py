@@ -109,9 +109,9 @@ def completed(what: str) -> Callable[..., Any]:
     """How a shell completes it, by `alma.cli.completing`, which is not loaded before."""
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> Any:
-        from alma.cli import completing
+        from alma.cli.completing import COMPLETIONS
 
-        return getattr(completing, f"complete_{what}")(context, parameter, incomplete)
+        return COMPLETIONS[what](context, parameter, incomplete)
 
     return complete
 
