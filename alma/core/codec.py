@@ -18,9 +18,14 @@ _DECODER: Final = msgspec.json.Decoder(Union[tuple(_TYPES.values())])  # noqa: U
 
 def own_fields(event: Event) -> dict[str, Any]:
     """The event's own fields, without its type and step; the parts of one are still structs."""
-    fields = asdict(event)
+    fields = said_fields(event)
     del fields["step"]
-    return {name: value for name, value in fields.items() if value is not UNSET}
+    return fields
+
+
+def said_fields(part: msgspec.Struct) -> dict[str, Any]:
+    """Of an event, or of a part of one, the fields that it says: an older one has fewer."""
+    return {name: value for name, value in asdict(part).items() if value is not UNSET}
 
 
 def decode(type_: str, step: str, data: str) -> Event:

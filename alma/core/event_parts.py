@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 
 class Leftover(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -18,6 +18,13 @@ class Leftover(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc
     urn: str = ""
     id: str = ""
     reason: str = ""
+
+
+class LogEnd(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """The last lines of a file of a log, without secrets: another host does not have the file."""
+
+    name: str
+    text: str
 
 
 class Failure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -33,6 +40,7 @@ class Failure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=
     urn: str = ""
     hint: str = ""
     log: str = ""
+    log_ends: tuple[LogEnd, ...] | UnsetType = UNSET
 
 
 IN_DOUBT: Final = "creating"

@@ -25,6 +25,7 @@ from alma.core.event_parts import UNREADABLE as UNREADABLE
 from alma.core.event_parts import UPDATING as UPDATING
 from alma.core.event_parts import Failure as Failure
 from alma.core.event_parts import Leftover as Leftover
+from alma.core.event_parts import LogEnd as LogEnd
 from alma.core.event_parts import Process as Process
 from alma.core.event_parts import ResourceChange as ResourceChange
 

@@ -12,9 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, get_type_hints
 
-from msgspec.structs import asdict
-
-from alma.core.codec import decode, own_fields
+from alma.core.codec import decode, own_fields, said_fields
 from alma.core.definition import target_of
 from alma.core.events import Event, Recorded
 from alma.errors import JournalError
@@ -268,7 +266,7 @@ _FORM: Final[dict[str, Any]] = {
     "sort_keys": True,
     "separators": (",", ":"),
     "allow_nan": False,
-    "default": asdict,
+    "default": said_fields,
 }
 # By `json`, not by msgspec: that takes sets, makes NaN null, and writes 1e-07 in another way.
 _DATA: Final = json.JSONEncoder(ensure_ascii=False, **_FORM)

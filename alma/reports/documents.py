@@ -56,7 +56,7 @@ def run(status: RunStatus, *, interrupted: bool) -> Document:
         "outputs": {name: dict(outputs) for name, outputs in result.outputs.items()},
         "leftovers": [to_builtins(left) for left in status.leftovers],
         "error": _sentence(result),
-        "failure": {"step": result.failed_step, **to_builtins(result.error)}
+        "failure": {"step": result.failed_step, "log_ends": [], **to_builtins(result.error)}
         if result.error
         else None,
     }

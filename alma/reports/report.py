@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alma.core.definition import Definition
-from alma.core.events import Failure, Leftover
+from alma.core.events import Event, Failure, Leftover, OperationFailed
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.reports import text
 
@@ -158,14 +158,34 @@ def _failure(
     yield from text.block(failure.message, "  ")
     if failure.hint:
         yield from text.block(f"hint: {failure.hint}", "  ")
-    if failure.log:
-        yield f"  log: {short(failure.log)}"
-    if failure.log and tail:
-        from alma.runner.logs import ends_of  # a command that only reads loads no runner
+    if not failure.log:
+        return
+    here = Path(failure.log).exists()
+    yield f"  log: {short(failure.log)}" + ("" if here else ", which is not here")
+    for name, lines in _ends(failure, tail, here=here):
+        yield f"  the end of {name}:"
+        yield from text.block("\n".join(lines), "    ", most=len(lines))
 
-        for name, said in ends_of(Path(failure.log), tail):
-            yield f"  the end of {name}:"
-            yield from text.block("\n".join(said), "    ", most=tail)
+
+def _ends(failure: Failure, tail: int, *, here: bool) -> list[tuple[str, list[str]]]:
+    """The last lines of its log: of the files, or where they are not here as the journal has it."""
+    if not here:
+        return [(end.name, end.text.splitlines()) for end in failure.log_ends or ()]
+    if not tail:
+        return []
+    from alma.runner.logs import ends_of  # a command that only reads loads no runner
+
+    return ends_of(Path(failure.log), tail)
+
+
+def ends_from_elsewhere(event: Event) -> Iterator[str]:
+    """Of an operation that failed where its log is not here: the last lines of that."""
+    failure = event.failure if isinstance(event, OperationFailed) else None
+    if failure is not None and not (failure.log and Path(failure.log).exists()):
+        for end in failure.log_ends or ():
+            yield f"  the end of {end.name}:"
+            lines = end.text.splitlines()
+            yield from text.block(end.text, "    ", most=len(lines))
 
 
 def short(path: str) -> str:

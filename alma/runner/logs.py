@@ -11,14 +11,19 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
+from alma.core.events import LogEnd
 from alma.core.run import StepStatus
 from alma.errors import JournalError
 from alma.system.files import PRIVATE, clean_logs
 from alma.system.processes import may_live
-from alma.system.tail import last_lines
+from alma.system.tail import last_bytes, last_lines
 
 _SHOWN: Final = ("*.log", "traceback.txt")
 """What tools keep beside these, as long as they run, may hold secrets."""
+KEPT_LINES: Final = 20
+KEPT_BYTES: Final = 4096
+_KEPT_FILES: Final = 3
+"""Of each file of a failed operation's log, and how many files: it stays in the journal."""
 
 
 def logs_of(journal: Path, run: str) -> Path:
@@ -40,8 +45,22 @@ def files_of(log: Path) -> list[Path]:
 
 def ends_of(log: Path, most: int) -> list[tuple[str, list[str]]]:
     """Of each of these files that says something its name and its last lines."""
-    found = ((path.name, last_lines(path, most)) for path in files_of(log))
+    found = ((path.name, last_lines(last_bytes(path), most)) for path in files_of(log))
     return [(name, lines) for name, lines in found if lines]
+
+
+def kept_ends(log: Path, clean: Callable[[str], str]) -> tuple[LogEnd, ...]:
+    """What of a log goes into the journal, for hosts that do not have it.
+
+    More is cleaned than is kept, so that no part of a secret stands where it is cut.
+    """
+    kept = []
+    for path in files_of(log)[:_KEPT_FILES]:
+        lines = last_lines(clean(last_bytes(path)), KEPT_LINES)
+        text = "\n".join(lines).encode()[-KEPT_BYTES:].decode(errors="ignore")
+        if text:
+            kept.append(LogEnd(name=path.name, text=text))
+    return tuple(kept)
 
 
 def clean_cut_off(logs: Path, steps: Iterable[StepStatus], clean: Callable[[str], str]) -> None:

@@ -27,6 +27,7 @@ from alma.system.environment import secrets_in_environment
 from alma.system.tail import Tail
 
 NO_LOG: Final = "no log is left of it"
+ONLY_ENDS: Final = "the log is not here; its last lines, as the journal has them"
 LOCKED: Final = "not shown: it may hold secrets, and without the journal's key nobody knows which"
 _PAUSE: Final = 0.2
 
@@ -46,10 +47,12 @@ class LoggedOperation(Struct, kw_only=True):
     tails: dict[str, Tail] = field(default_factory=dict)
     told: bool = False
     """Something of its log was given, or why there is none."""
+    ends: tuple[ev.LogEnd, ...] = ()
+    """Of one that failed."""
 
 
 class LogLine(Struct, frozen=True, kw_only=True):
-    """A line of a log without its end. No `file`: why there is none, in words."""
+    """A line of a log without its end. No `file`: why there is none, or no more, in words."""
 
     operation: LoggedOperation
     file: str
@@ -110,6 +113,8 @@ def _take(operations: dict[str, LoggedOperation], entry: ev.Recorded, logs: Path
         operation.over = True
     elif isinstance(event, ev.OperationSucceeded | ev.OperationFailed | ev.OperationReconciled):
         operation.over = operation.cleaned = True
+        if isinstance(event, ev.OperationFailed):
+            operation.ends = event.failure.log_ends or ()
 
 
 def _told(operation: LoggedOperation, secrets: _Secrets, *, last: bool) -> Iterator[LogLine]:
@@ -129,9 +134,16 @@ def _told(operation: LoggedOperation, secrets: _Secrets, *, last: bool) -> Itera
             yield LogLine(operation=operation, file=name, text=secrets.redact(line))
     if last:
         if not operation.told:
-            yield LogLine(operation=operation, file="", text=NO_LOG)
+            yield from _gone(operation, secrets)
         operation.told = True
         operation.tails.clear()
+
+
+def _gone(operation: LoggedOperation, secrets: _Secrets) -> Iterator[LogLine]:
+    yield LogLine(operation=operation, file="", text=ONLY_ENDS if operation.ends else NO_LOG)
+    for end in operation.ends:
+        for line in end.text.splitlines():
+            yield LogLine(operation=operation, file=end.name, text=secrets.redact(line))
 
 
 class _Secrets:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from msgspec import UNSET, UnsetType
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from alma.core import events as ev
-from alma.core.codec import decode, own_fields
+from alma.core.codec import decode, own_fields, said_fields
 from alma.core.redaction import Redactor, clean_failure, shortened
 from alma.core.run import RunStatus
 from alma.core.state import apply
@@ -25,7 +25,7 @@ from alma.journal import Journal
 from alma.journal.journal import utc_now
 from alma.journal.lease import Lease
 from alma.journal.store import to_text
-from alma.runner.logs import logs_of
+from alma.runner.logs import kept_ends, logs_of
 from alma.system import files
 
 PATIENCE: Final = 0.005
@@ -137,7 +137,7 @@ class Recorder:
             **own_fields(event),
         }
         with suppress(OSError, ValueError):
-            sys.stderr.write(f"{json.dumps(line, default=asdict)}\n")
+            sys.stderr.write(f"{json.dumps(line, default=said_fields)}\n")
             sys.stderr.flush()
 
     def report(self, tell: Callable[[Reporter], None]) -> None:
@@ -197,7 +197,8 @@ class Recorder:
         kept = failure.log or (str(log) if log.exists() else "")
         clean = clean_failure(failure, self.redact)
         words, hint = shortened(clean.message), shortened(clean.hint)
-        return replace(clean, message=words, hint=hint, log=kept)
+        ends = kept_ends(log, self.redact) or UNSET
+        return replace(clean, message=words, hint=hint, log=kept, log_ends=ends)
 
     def seal(self, outputs: Mapping[str, Any], kept: Mapping[str, Any]) -> str:
         """The outputs sealed, where the journal keeps them masked; or empty."""

@@ -41,13 +41,17 @@ class Tail:
         return [line.decode("utf-8", "replace") for line in lines]
 
 
-def last_lines(path: Path, most: int, *, within: int = 64 * 1024) -> list[str]:
-    """The last lines of a file that say something, out of its last bytes; [] if it is not there."""
+def last_bytes(path: Path, within: int = 64 * 1024) -> str:
+    """The end of a file as text; empty if it is not there."""
     try:
         with open_own(path) as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(end - within, 0))
-            said = file.read().decode("utf-8", "replace")
+            return file.read().decode("utf-8", "replace")
     except OSError:
-        return []
-    return [line.rstrip() for line in said.splitlines() if line.strip()][-most:]
+        return ""
+
+
+def last_lines(text: str, most: int) -> list[str]:
+    """The last lines of a text that say something."""
+    return [line.rstrip() for line in text.splitlines() if line.strip()][-most:]

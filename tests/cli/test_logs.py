@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from click.testing import Result
 
 from alma.core.events import OperationIntended
 from alma.journal import open_journal
+from alma.runner.logs import KEPT_BYTES, KEPT_LINES, kept_ends
 from alma.system.files import open_log
 from tests.cli.tools import WAITING, read_until, wait_for
 
@@ -155,3 +157,43 @@ def test_a_directory_that_others_can_write_is_refused(
     told = cli("logs", "latest")
     assert told.exit_code == 11
     assert "can be written by others" in told.stderr
+
+
+def test_where_the_log_is_not_the_journal_has_its_last_lines(
+    write: Write, cli: Call, tmp_path: Path
+) -> None:
+    write(
+        "from alma import Saga, Secret\n"
+        'saga = Saga("s")\n'
+        'saga.add_step("first", action=lambda: {"p": Secret("hunter-22")}, compensation="none")\n'
+        "def fails():\n"
+        "    lines = [f'line {n}' for n in range(60)]\n"
+        "    raise RuntimeError('\\n'.join([*lines, 'said hunter-22']))\n"
+        'saga.add_step("second", action=fails, compensation="none")\n'
+    )
+    assert cli("up").exit_code == 4
+    here = [cli(command, "latest").stdout for command in ("status", "history")]
+    assert not any("the end of" in shown for shown in here)
+    shutil.rmtree(tmp_path / ".alma" / "logs")
+    for command in ("status", "history", "logs"):
+        shown = cli(command, "latest").stdout
+        assert "line 59\n" in shown
+        assert "said [secret]\n" in shown
+        assert "line 30\n" not in shown.partition("the end of")[2]
+        assert "hunter" not in shown
+    assert "the log is not here; its last lines" in cli("logs", "latest", "second").stdout
+    (end,) = json.loads(cli("status", "latest", "--json").stdout)["failure"]["log_ends"]
+    assert end["name"] == "traceback.txt"
+    assert end["text"].splitlines()[-2:] == ["line 59", "said [secret]"]
+    assert len(end["text"].splitlines()) == KEPT_LINES
+
+
+def test_what_is_kept_of_a_log_is_cleaned_before_it_is_cut(tmp_path: Path) -> None:
+    secret = "\n".join(f"key line {n:04}" for n in range(400))
+    (tmp_path / "tool.log").write_text(f"begin\n{secret}\nlast\n")
+    (tmp_path / "wide.log").write_text("ü" * 50_000)
+    (tmp_path / "empty.log").touch()
+    tool, wide = kept_ends(tmp_path, lambda text: text.replace(secret, "[secret]"))
+    assert (tool.name, tool.text) == ("tool.log", "begin\n[secret]\nlast")
+    assert KEPT_BYTES - 1 <= len(wide.text.encode()) <= KEPT_BYTES
+    assert set(wide.text) == {"ü"}

@@ -15,7 +15,7 @@ from alma.cli.output import say
 def command(shared: Invocation, run: str) -> None:
     """Show every event of a run, in order."""
     from alma.journal import open_journal
-    from alma.reports import text
+    from alma.reports import report, text
     from alma.reports.summary import summarize
 
     with open_journal(shared.journal_path, write=False) as journal:
@@ -35,5 +35,9 @@ def command(shared: Invocation, run: str) -> None:
         )
         for entry in entries
     ]
-    for line in text.table(("SEQ", "TIME (UTC)", "TYPE", "STEP", "SUMMARY"), rows):
+    header, *lines = text.table(("SEQ", "TIME (UTC)", "TYPE", "STEP", "SUMMARY"), rows)
+    say(header)
+    for entry, line in zip(entries, lines, strict=True):
         say(line)
+        for end in report.ends_from_elsewhere(entry.event):
+            say(end)
