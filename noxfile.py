@@ -184,20 +184,22 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Make the locks anew from pyproject.toml, with the newest that its bounds let in."""
+    """Make the locks anew, with the newest that pyproject.toml lets in; of these names only."""
     session.install(UV)
     session.env["UV_CUSTOM_COMPILE_COMMAND"] = "nox -s lock"
-    # One resolution for all, so that sessions agree; the lower bound of Python, any system.
     how = ("--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")
     command = ("uv", "pip", "compile", *how, "--no-annotate", "pyproject.toml")
-    everything = Path(session.create_tmp(), "everything.txt")
-    groups = {group for names, _ in LOCKED.values() for group in names}
-    chosen = [f"--group={group}" for group in sorted(groups)]
-    session.run(*command, "--upgrade", "--all-extras", *chosen, "-o", str(everything))
+    if session.posargs:  # What is locked stays so; what pyproject.toml has come to name is added.
+        newest = [f"--upgrade-package={name}" for name in session.posargs]
+    else:  # One resolution for all, so that sessions agree; the lower bound of Python, any system.
+        everything = str(Path(session.create_tmp(), "everything.txt"))
+        groups = {group for names, _ in LOCKED.values() for group in names}
+        chosen = [f"--group={group}" for group in sorted(groups)]
+        session.run(*command, "--upgrade", "--all-extras", *chosen, "-o", everything)
+        newest = ["--upgrade", "-c", everything]
     for name, (names, extras) in LOCKED.items():
         chosen = [*(f"--group={group}" for group in names), *(["--all-extras"] if extras else [])]
-        target = str(LOCKS / f"{name}.txt")
-        session.run(*command, "--upgrade", *chosen, "-c", str(everything), "-o", target)
+        session.run(*command, *newest, *chosen, "-o", str(LOCKS / f"{name}.txt"))
 
 
 @nox.session

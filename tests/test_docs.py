@@ -18,7 +18,7 @@ import pytest
 
 from alma.cli.program import COMMANDS, program
 from alma.core.run import SagaState
-from alma.core.state import TRANSITIONS
+from alma.core.transitions import TRANSITIONS
 from alma.errors import AlmaError
 from tests.pages import CONTRIBUTING, DOCS, README, ROOT, block, table
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alma.core.run import ReadySet, RunStatus, SagaState, StepStatus
-from alma.core.state import COMPENSATED, COMPLETED, FAILED, PENDING, RUNNING
+from alma.core.transitions import COMPENSATED, COMPLETED, FAILED, PENDING, RUNNING
 
 
 @dataclass(frozen=True, slots=True)

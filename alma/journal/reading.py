@@ -14,7 +14,8 @@ from msgspec import Struct
 from alma.core.definition import check_names
 from alma.core.events import DOUBTFUL, Leftover, Recorded
 from alma.core.run import RunStatus
-from alma.core.state import IllegalTransitionError, fold
+from alma.core.state import fold
+from alma.core.transitions import IllegalTransitionError
 from alma.errors import DefinitionError, JournalError
 from alma.journal import Journal, open_journal
 from alma.journal.lease import Holder

@@ -18,7 +18,8 @@ from alma.core.decide import Compensate, Execute
 from alma.core.operation import Context, Operation
 from alma.core.run import OpenOperation, SagaState
 from alma.core.secret import mask
-from alma.core.state import FORWARD, uncover
+from alma.core.state import uncover
+from alma.core.step_state import FORWARD
 from alma.core.validation import check_json, for_journal
 from alma.errors import RefusedError
 from alma.runner.changed import Earlier, digests_of, unlike

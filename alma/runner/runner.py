@@ -28,7 +28,8 @@ from alma.core.decide import (
 from alma.core.operation import Operation
 from alma.core.redaction import shortened
 from alma.core.run import RunStatus, SagaState, StepStatus
-from alma.core.state import FORWARD, found_again, uncover
+from alma.core.state import uncover
+from alma.core.step_state import FORWARD, found_again
 from alma.errors import RefusedError
 from alma.runner.executor import Executor, is_its_own
 from alma.runner.leftovers import name_leftovers

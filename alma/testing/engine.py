@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from msgspec.structs import replace
 
-from alma.core.events import IN_DOUBT, Failure, Process, ResourceChange
+from alma.core.events import Failure, Process, ResourceChange
 from alma.core.operation import Difference, Operation, Reconciled
 from alma.errors import BackendError
 from alma.pulumi.engine import (
     Checkpoint,
     OperationResult,
-    Resource,
     RestorePreview,
     RestoreRequest,
     RestoreResult,
     StackRef,
     UpRequest,
 )
-from alma.testing.faults import LOCKED, Fault, Life, hang, interrupted
-from alma.testing.world import FakeProgram, FakeWorld, Key, count, resource_of, seal
+from alma.testing.faults import LOCKED, Fault, Life
+from alma.testing.work import FakeWork, key_of
+from alma.testing.world import FakeProgram, Key, count, resource_of, seal
 
 
 @dataclass
-class FakeEngine:
+class FakeEngine(FakeWork):
     """An `Engine` over a `FakeWorld`. `calls` is what was asked, in order; `counts` how often.
 
     Without a `life` a crash is only raised, and the next runner may use the same engine.
     """
-
-    programs: Mapping[str, FakeProgram] = field(default_factory=dict)
-    faults: Iterable[Fault] = ()
-    life: Life | None = None
-    reality: FakeWorld = field(default_factory=FakeWorld)
-    calls: list[tuple[str, str]] = field(default_factory=list)
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _working: set[Key] = field(default_factory=set)
 
     @property
     def world(self) -> dict[Key, Checkpoint]:
@@ -55,9 +44,9 @@ class FakeEngine:
     def existing(self, project: str, stack: str, *names: str) -> None:
         """Put a stack with these resources into the world, as an earlier run left it."""
         ref = StackRef(project=project, stack=stack)
-        self.reality.put(_key(ref), Checkpoint(exists=True))
+        self.reality.put(key_of(ref), Checkpoint(exists=True))
         for name in names:
-            self.reality.create(_key(ref), resource_of(ref, name))
+            self.reality.create(key_of(ref), resource_of(ref, name))
 
     async def check(self, refs: Sequence[StackRef] = ()) -> Mapping[str, str]:  # noqa: ARG002
         """Always fine."""
@@ -73,7 +62,7 @@ class FakeEngine:
             if fault.effect == "crash":
                 self._die()
             raise BackendError(f"The state of {ref.project} cannot be read.")
-        return self.reality.state(_key(ref))
+        return self.reality.state(key_of(ref))
 
     async def holder(self, ref: StackRef) -> str:  # noqa: ARG002
         """Nobody."""
@@ -82,7 +71,7 @@ class FakeEngine:
     async def reveal(self, ref: StackRef) -> Mapping[str, Any]:
         """The outputs as the program gave them."""
         self._check()
-        return self.reality.opened.get(_key(ref), {})
+        return self.reality.opened.get(key_of(ref), {})
 
     async def compiled(self, ref: StackRef) -> tuple[str, ...]:  # noqa: ARG002
         """None."""
@@ -90,7 +79,7 @@ class FakeEngine:
 
     async def up(self, request: UpRequest, operation: Operation) -> OperationResult:
         """Make what the program names and the state lacks, and delete what it does not name."""
-        ref, key, fault = request.ref, _key(request.ref), self._fault(request.ref, "up")
+        ref, key, fault = request.ref, key_of(request.ref), self._fault(request.ref, "up")
         if key in self.reality.at_work or key in self._working:
             return OperationResult(failure=LOCKED)
         program = self.programs.get(ref.project, FakeProgram())
@@ -114,7 +103,7 @@ class FakeEngine:
         """What `up` would make."""
         self._check()
         program = self.programs.get(request.ref.project, FakeProgram())
-        held = self.reality.state(_key(request.ref)).resources
+        held = self.reality.state(key_of(request.ref)).resources
         new = [name for name in program.resources if resource_of(request.ref, name) not in held]
         return OperationResult(changes={"create": len(new)} if new else {})
 
@@ -126,7 +115,7 @@ class FakeEngine:
         program: UpRequest | None = None,  # noqa: ARG002
     ) -> OperationResult:
         """Take away what the state holds, last made first; pending operations stay."""
-        key, fault = _key(ref), self._fault(ref, "destroy")
+        key, fault = key_of(ref), self._fault(ref, "destroy")
         if key in self.reality.at_work or key in self._working:
             return OperationResult(failure=LOCKED)
         work = [("deleting", old) for old in reversed(self.reality.state(key).resources)]
@@ -145,9 +134,9 @@ class FakeEngine:
             return OperationResult()
         if fault is not None and fault.effect != "crash":
             return OperationResult(failure=Failure(kind="unknown", message="rm failed"))
-        if not self.reality.state(_key(ref)).is_empty:
+        if not self.reality.state(key_of(ref)).is_empty:
             return OperationResult(failure=Failure(kind="unverified", message="it shows resources"))
-        self.reality.states.pop(_key(ref), None)
+        self.reality.states.pop(key_of(ref), None)
         if fault is not None:
             self._die()
         return OperationResult()
@@ -155,11 +144,11 @@ class FakeEngine:
     async def export(self, ref: StackRef) -> Mapping[str, Any] | None:
         """A document that stands for what the state holds."""
         self._check()
-        return self.reality.keep(_key(ref))
+        return self.reality.keep(key_of(ref))
 
     async def restore(self, request: RestoreRequest, operation: Operation) -> RestoreResult:
         """Make what is missing again, and delete what was not there."""
-        key, fault = _key(request.ref), self._fault(request.ref, "restore")
+        key, fault = key_of(request.ref), self._fault(request.ref, "restore")
         if key in self.reality.at_work or key in self._working:
             return RestoreResult(failure=LOCKED)
         wanted, opened = self.reality.kept[request.document["kept"]]
@@ -192,7 +181,7 @@ class FakeEngine:
     ) -> RestorePreview:
         """What is missing, and what was not there."""
         self._check()
-        held = self.reality.state(_key(request.ref)).resources
+        held = self.reality.state(key_of(request.ref)).resources
         wanted, _ = self.reality.kept[request.document["kept"]]
         return RestorePreview(
             deleted=tuple(
@@ -210,17 +199,17 @@ class FakeEngine:
     async def resolve_pending(self, ref: StackRef, found: Mapping[str, str]) -> None:
         """Pending creates that are in `found` become resources, all others are dropped."""
         self._check()
-        self.reality.mend(_key(ref), found)
+        self.reality.mend(key_of(ref), found)
 
     async def let_go(self, ref: StackRef, taken: Collection[tuple[str, str]]) -> None:
         """Deleted from the state, these stay in the world."""
         self._check()
-        state = self.reality.state(_key(ref))
+        state = self.reality.state(key_of(ref))
         resources = tuple(
             replace(one, retain_on_delete=True) if (one.urn, one.id) in taken else one
             for one in state.resources
         )
-        self.reality.put(_key(ref), replace(state, resources=resources))
+        self.reality.put(key_of(ref), replace(state, resources=resources))
 
     async def reconcile(
         self,
@@ -230,121 +219,8 @@ class FakeEngine:
     ) -> Reconciled:
         """Wait for a CLI that has outlived its runner."""
         self._check()
-        waited = self.reality.land(_key(ref))
+        waited = self.reality.land(key_of(ref))
         return Reconciled(found="waited for pulumi to end" if waited else "nothing is at work")
 
     async def close(self) -> None:
         """Nothing to end."""
-
-    # -- one operation ---------------------------------------------------------------------
-
-    def _die(self) -> NoReturn:
-        (self.life or Life()).end()
-
-    def _check(self) -> None:
-        if self.life is not None:
-            self.life.check()
-
-    def _fault(self, ref: StackRef, operation: str) -> Fault | None:
-        self._check()
-        key = (operation, ref.project)
-        self.counts[key] += 1
-        if operation != "inspect":
-            self.calls.append(key)
-        for fault in self.faults:
-            if (fault.operation, fault.project, fault.nth) == (*key, self.counts[key]):
-                return fault
-        return None
-
-    @contextmanager
-    def _at_work(self, key: Key) -> Iterator[None]:
-        self._working.add(key)
-        try:
-            yield
-        finally:
-            self._working.discard(key)
-
-    async def _do(
-        self,
-        key: Key,
-        work: Sequence[tuple[str, Resource]],
-        fault: Fault | None,
-        operation: Operation,
-        touched: list[ResourceChange],
-    ) -> Failure | None:
-        # What a CLI had begun before and was not a create, the next one forgets, and does again.
-        creates = tuple(op for op in self.reality.state(key).pending if op.kind == "creating")
-        if self.reality.state(key).exists:
-            self.reality.put(key, replace(self.reality.state(key), pending=creates))
-        for index, (kind, resource) in enumerate(work):
-            if fault is not None and index == fault.after and fault.effect != "lie":
-                return await self._strike(key, fault, operation, work[index:], touched)
-            if kind == "same":
-                continue
-            if fault is not None and fault.effect == "lie" and index >= fault.after:
-                continue
-            if operation.interrupt.is_set():
-                return interrupted(operation)
-            await self._turn(key, work[index:], operation)
-            (self.reality.create if kind == "creating" else self.reality.delete)(key, resource)
-            op = "create" if kind == "creating" else "delete"
-            touched.append(ResourceChange(urn=resource.urn, op=op, id=resource.id))
-        if fault is not None and fault.effect != "lie":
-            return await self._strike(key, fault, operation, (), touched)
-        return None
-
-    async def _turn(
-        self, key: Key, rest: Sequence[tuple[str, Resource]], operation: Operation
-    ) -> None:
-        """The provider at work on one resource; if its runner goes, the CLI goes on alone."""
-        kind, resource = rest[0]
-        operation.on_resource(resource.urn, kind, False)  # noqa: FBT003 - done
-        try:
-            await asyncio.sleep(0)
-            self._check()
-        except BaseException:
-            self._outlives(key, rest)
-            raise
-        operation.on_resource(resource.urn, kind, True)  # noqa: FBT003 - done
-
-    def _outlives(self, key: Key, rest: Sequence[tuple[str, Resource]]) -> None:
-        """A destroy needs no program and goes on to its end; an up ends after what it began."""
-        alone = rest if all(kind == "deleting" for kind, _ in rest) else rest[:1]
-        self.reality.at_work[key] = tuple(alone)
-
-    async def _strike(
-        self,
-        key: Key,
-        fault: Fault,
-        operation: Operation,
-        rest: Sequence[tuple[str, Resource]],
-        touched: list[ResourceChange],
-    ) -> Failure:
-        effect = fault.effect
-        root = StackRef(project=key[0], stack=key[1])
-        kind, resource = rest[0] if rest else ("same", resource_of(root, "root"))
-        if effect == "crash":
-            self._die()
-        if effect == "drain":
-            self._outlives(key, rest)
-            self._die()
-        if effect in ("pending", "power") and kind != "same":
-            self.reality.cut_off(key, resource, kind)
-        if effect == "leak" and kind == "creating":
-            self.reality.things.add(resource.urn)
-            touched.append(ResourceChange(urn=resource.urn, op=IN_DOUBT))
-        if effect == "power":
-            self._die()
-        if effect == "hang":
-            return await hang(operation)
-        if effect == "pending":
-            return Failure(kind="unknown", message="the CLI was killed")
-        name = resource.urn.rpartition("::")[2]
-        message = f"fault injected at {name}"
-        if effect == "leak":
-            message = "error reading from server: EOF"
-        return Failure(kind="provider", message=message, urn=resource.urn)
-
-
-def _key(ref: StackRef) -> Key:
-    return ref.project, ref.stack

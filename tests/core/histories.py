@@ -8,9 +8,7 @@ from typing import Any
 from alma import Saga
 from alma.core import events as ev
 from alma.core.run import RunStatus
-from alma.core.state import (
-    apply,
-)
+from alma.core.state import apply
 
 T0 = datetime(2026, 1, 31, tzinfo=UTC)
 

@@ -14,10 +14,7 @@ from alma.core.decide import (
     Suspend,
     decide,
 )
-from alma.core.state import (
-    COMPLETED,
-    RUNNING,
-)
+from alma.core.transitions import COMPLETED, RUNNING
 from tests.core.histories import History, chain, diamond, names
 
 

@@ -10,13 +10,7 @@ from alma.core.decide import (
     StartCompensation,
     decide,
 )
-from alma.core.state import (
-    COMPENSATED,
-    COMPENSATING,
-    COMPLETED,
-    FAILED,
-    PENDING,
-)
+from alma.core.transitions import COMPENSATED, COMPENSATING, COMPLETED, FAILED, PENDING
 from tests.core.histories import History, chain, diamond, intended, names
 
 

@@ -12,13 +12,13 @@ from alma.core.decide import (
     decide,
 )
 from alma.core.run import ReadySet, RunStatus, SagaState
-from alma.core.state import (
+from alma.core.state import fold
+from alma.core.transitions import (
     COMPENSATED,
     COMPLETED,
     PENDING,
     TRANSITIONS,
     IllegalTransitionError,
-    fold,
 )
 from tests.core.histories import History, chain
 

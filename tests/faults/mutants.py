@@ -138,7 +138,7 @@ MUTANTS: Final = (
     ),
     _one(
         "a retained step counts as clean",
-        "core/state.py",
+        "core/step_state.py",
         "step.state, step.retained, step.ended_at = FAILED, True, entry.at",
         "step.state, step.retained, step.ended_at = COMPENSATED, True, entry.at",
     ),
@@ -231,7 +231,7 @@ MUTANTS: Final = (
     ),
     _one(
         "what a restore has lost is forgotten",
-        "core/state.py",
+        "core/step_state.py",
         "return tuple(change for change in event.resources if change.op in ev.DOUBTFUL)",
         "return tuple(change for change in event.resources if change.op in ())",
         "tests/pulumi/test_lost_updates.py::test_a_create_that_a_restore_lost_is_not_forgotten",
@@ -349,7 +349,7 @@ MUTANTS: Final = (
     ),
     _one(
         "retries are not bounded",
-        "core/state.py",
+        "core/step_state.py",
         "return made < attempts and failure.kind not in ev.NOT_RETRIED",
         "return failure.kind not in ev.NOT_RETRIED",
         DECIDE,
