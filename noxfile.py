@@ -42,7 +42,9 @@ FOREIGN = (
 
 
 # Of tests/toolchain: what the tests run against, brought here before any test's time counts.
-SERVICES = ("localstack", "docker", "kubernetes", "kubernetes-plugin", "tofu")
+SERVICES = ("localstack", "docker", "kubernetes", "kubernetes-plugin", "postgres", "tofu")
+# What tests ask for that are not among those of a service: it starts in two seconds.
+LIGHT = ("postgres",)
 # What `bench` compares with for context only: it goes on without.
 CONTEXT = ("terragrunt", "tofu")
 
@@ -124,14 +126,14 @@ def interpreter(version: str) -> str:
 def tests(session: nox.Session) -> None:
     """Run the tests but for the next two sessions'; arguments go to pytest: `-- -k cli -n 0`."""
     install(session, "tests")
-    run_tests(session, "-m", "not lives and not services", parts=())
+    run_tests(session, "-m", "not lives and not services", parts=LIGHT)
 
 
 @nox.session
 def lives(session: nox.Session) -> None:
     """Run the tests that bring sagas up, disturb them and take them down; arguments as above."""
     install(session, "tests")
-    run_tests(session, "-m", "lives and not services", parts=())
+    run_tests(session, "-m", "lives and not services", parts=LIGHT)
 
 
 @nox.session

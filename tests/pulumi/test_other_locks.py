@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -25,7 +25,6 @@ from alma.system import processes
 from tests.pulumi import programs
 from tests.pulumi.conftest import Place, environment, python, until
 from tests.pulumi.test_crashes import RUNNER
-from tests.services import postgres
 from tests.services.localstack import LocalStack
 
 SAGA = """
@@ -73,17 +72,6 @@ def bucket(localstack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> str:
     return url
 
 
-@pytest.fixture
-def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """State in Postgres."""
-    tools = postgres.programs()
-    if tools is None:
-        pytest.skip("needs the programs of a Postgres server (Debian: postgresql)")
-    with postgres.running(tools) as url:
-        monkeypatch.setenv("PULUMI_BACKEND_URL", url)
-        yield url
-
-
 @pytest.mark.usefixtures("bucket")
 async def test_a_dead_holders_lock_in_a_bucket_goes_only_where_the_journal_knows_it(
     directory: Path, monkeypatch: pytest.MonkeyPatch
@@ -112,8 +100,11 @@ async def test_a_dead_holders_lock_in_a_bucket_goes_only_where_the_journal_knows
 
 
 @pytest.mark.services
-def test_a_run_that_was_killed_over_postgres_is_undone(directory: Path, database: str) -> None:
+def test_a_run_that_was_killed_over_postgres_is_undone(
+    directory: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Doctor names the lock, and the password is nowhere."""
+    monkeypatch.setenv("PULUMI_BACKEND_URL", database)
     gate = directory / "gate"
     (directory / "saga.py").write_text(SAGA)
     said = _killed("-m", "alma", "up", gate=gate)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.services import obtain
 from tests.services.docker import DockerDaemon
 from tests.services.kubernetes import KubernetesApi
 from tests.services.localstack import LocalStack
+from tests.services.postgres import Postgres, Server
 from tests.services.process import ServiceError
 from tests.services.proxy import Proxy
 
@@ -80,6 +82,44 @@ def docker_daemon(pytestconfig: pytest.Config) -> DockerDaemon:
 def kubernetes_api(pytestconfig: pytest.Config) -> KubernetesApi:
     """A Kubernetes cluster with one node."""
     return KubernetesApi(**service(pytestconfig, "kubernetes"))
+
+
+@pytest.fixture(scope="session")
+def postgres(pytestconfig: pytest.Config) -> Postgres:
+    """A Postgres server, one for the run of the tests: `nox -s tests` has its part too.
+
+    Most tests want `database` in its place. `postgres.database()` gives a context in which
+    there is one more, `postgres.execute(...)` runs a statement as a superuser, for roles and
+    rights.
+    """
+    return Postgres(**service(pytestconfig, "postgres"))
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[str]:
+    """The URL of an empty database, this test's own: of a journal, or of Pulumi's state.
+
+    As libpq takes it, with user and password: `psycopg.connect(database)`,
+    `monkeypatch.setenv("ALMA_JOURNAL", database)`, `Saga(..., backend=database)`. It is dropped
+    after the test, whoever is still connected.
+    """
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Server]:
+    """A server for this test alone, running: `stop()` and `start()` it; `address.url` stays.
+
+    It takes two seconds to make: only where the server itself has to end.
+    """
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as directory:
+        server = Server(Path(directory))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 @pytest.fixture

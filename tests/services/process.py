@@ -54,9 +54,16 @@ class Process:
 
 @contextmanager
 def started(
-    command: Sequence[str | Path], *, directory: Path, environment: Mapping[str, str]
+    command: Sequence[str | Path],
+    *,
+    directory: Path,
+    environment: Mapping[str, str],
+    user: str | None = None,
 ) -> Iterator[Process]:
-    """Run `command` in `directory` as long as the context; its process group ends with it."""
+    """Run `command` in `directory` as long as the context; its process group ends with it.
+
+    As another user, if one is given.
+    """
     name = Path(command[0]).name
     log = directory / f"{name}.log"
     with log.open("wb") as stream:
@@ -68,6 +75,7 @@ def started(
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            user=user,
         )
     try:
         yield Process(name, popen, log)

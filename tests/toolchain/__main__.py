@@ -20,6 +20,7 @@ from tests.toolchain import (
     kubernetes,
     kubernetes_plugin,
     localstack,
+    postgres,
     pulumi_cli,
     terragrunt,
     tofu,
@@ -32,6 +33,7 @@ PARTS = {
     "docker": docker.directories,
     "kubernetes": kubernetes.directories,
     "kubernetes-plugin": kubernetes_plugin.directories,
+    "postgres": postgres.directories,
     "tofu": tofu.directories,
     "terragrunt": terragrunt.directories,
 }

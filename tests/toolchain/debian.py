@@ -17,6 +17,7 @@ TIMEOUT = 10 * 60
 SCRIPT = """\
 #!/bin/sh
 root=$(dirname "$(readlink -f "$0")")/../root
+PATH="$root/{folder}:$PATH"
 export PATH="$root/usr/local/sbin:$root/usr/sbin:$root/usr/bin:$root/sbin:$root/bin:$PATH"
 for libraries in "$root"/usr/lib/*-linux-gnu*; do
     export LD_LIBRARY_PATH="$libraries${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"
@@ -26,11 +27,17 @@ exec {program} "$@"
 """
 
 
-def directory(program: str, *packages: str, install: str, alone: bool = False) -> Path:
+def directory(
+    program: str,
+    *packages: str,
+    install: str,
+    alone: bool = False,
+    beside: Sequence[str] = (),
+) -> Path:
     """Return the directory of `program`, unpacked from `packages` and what these depend on.
 
     `install` says in a few words what a person can install instead. `alone`: the program is
-    statically linked and starts none of the others.
+    statically linked and starts none of the others. `beside`: more programs of the packages.
     """
     key = cache.key(f"debian-{program}", release())
     if (made := cache.existing(key)) is not None:
@@ -43,7 +50,8 @@ def directory(program: str, *packages: str, install: str, alone: bool = False) -
     def make(target: Path, log: Path) -> None:
         say(f"fetching {program} from the distribution's packages; log: {log}")
         _unpack(packages, target, log)
-        _link(program, target, alone=alone)
+        for name in (program, *beside):
+            _link(name, target, alone=alone)
 
     try:
         return cache.entry(key, make) / "bin"
@@ -90,16 +98,17 @@ def _unpack(packages: Sequence[str], target: Path, log: Path) -> None:
 def _link(program: str, target: Path, *, alone: bool) -> None:
     # A link that the package's installation would make.
     filters = target / "root" / "usr" / "sbin"
-    if (filters / "iptables-legacy").exists():
+    if (filters / "iptables-legacy").exists() and not (filters / "iptables").exists():
         (filters / "iptables").symlink_to("iptables-legacy")
     # Not any file of that name: a package may have an init script that is called as its program.
     found = [p for p in (target / "root").rglob(f"*bin/{program}") if os.access(p, os.X_OK)]
     if not found:
         raise FailedError
     entry = target / "bin" / program
-    entry.parent.mkdir()
+    entry.parent.mkdir(exist_ok=True)
     if alone:
         entry.symlink_to(Path("..", found[0].relative_to(target)))
     else:
-        entry.write_text(SCRIPT.format(program=program))
+        folder = found[0].parent.relative_to(target / "root")
+        entry.write_text(SCRIPT.format(program=program, folder=folder))
         entry.chmod(0o755)
