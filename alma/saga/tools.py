@@ -12,6 +12,8 @@ from alma.steps.step import StepOptions
 
 if TYPE_CHECKING:
     from alma.steps.ansible.step import AnsibleStep
+    from alma.steps.command.argv import Command
+    from alma.steps.command.step import CommandStep, InputsBy
     from alma.steps.http.request import Asked
     from alma.steps.http.step import HttpStep
     from alma.steps.terraform.step import TerraformCompensation, TerraformStep
@@ -117,6 +119,49 @@ class ToolSteps(Steps):
                 undo=undo,
                 check=check,
                 existed=existed,
+                secret_outputs=secret_outputs,
+                **chosen(options),
+            )
+        )
+
+    def add_command(
+        self,
+        name: str,
+        *,
+        do: Command,
+        undo: Command | None = None,
+        check: Command | None = None,
+        shell: bool = False,
+        work_dir: str | Path | None = None,
+        inputs_by: InputsBy = "environment",
+        already: int | Iterable[int] = (),
+        gone: int | Iterable[int] = (),
+        secret_outputs: Iterable[str] = (),
+        **options: Unpack[StepOptions],
+    ) -> CommandStep:
+        """Add a command, the one that undoes it, and the one that says whether it is there.
+
+        Each is a list of arguments; with `shell=True` a text for /bin/sh. They are run in
+        `work_dir`, else in the working directory. The inputs are variables of their environment,
+        or JSON on stdin with `inputs_by="stdin"`. What `do` writes to the file that ALMA_OUTPUT
+        names (JSON, or key=value lines) are the outputs; those in `secret_outputs` are `Secret`s.
+        `check` ends with 0 where it is there, with 1 where it is not. `already` are exit codes of
+        `do` that say that it was there and is not changed; `gone` those of `undo` and `check` that
+        say that it is not there. `undo` is "none" or None as an action's compensation is.
+        """
+        from alma.steps.command.step import CommandStep
+
+        return self.add(
+            CommandStep(
+                name=name,
+                do=do,
+                undo=undo,
+                check=check,
+                shell=shell,
+                work_dir=work_dir,
+                inputs_by=inputs_by,
+                already=already,
+                gone=gone,
                 secret_outputs=secret_outputs,
                 **chosen(options),
             )

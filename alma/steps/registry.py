@@ -20,6 +20,7 @@ KINDS: Final = {
     "terraform": "alma.steps.terraform.step:TerraformStep",
     "ansible": "alma.steps.ansible.step:AnsibleStep",
     "http": "alma.steps.http.step:HttpStep",
+    "command": "alma.steps.command.step:CommandStep",
 }
 """alma's own. Any other kind is its own import path: `acme.steps:FeatureFlag`."""
 

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -152,6 +152,11 @@ def marked(operation: str, wanted: Callable[[psutil.Process], bool]) -> list[psu
     return found
 
 
+def of_session(heads: Collection[int]) -> Callable[[psutil.Process], bool]:
+    """Whether a process is of a session that one of these leads, or led."""
+    return lambda candidate: os.getsid(candidate.pid) in heads
+
+
 def serves(pid: int, *addresses: str) -> bool:
     """Whether the process, or one that it has started, listens at each `host:port` or `unix:path`.
 
@@ -187,13 +192,16 @@ def describe(process: psutil.Process) -> str:
         return f"pid {process.pid}"
 
 
-def interrupt(process: Process) -> bool:
-    """One SIGINT to the process itself, not its group; False when it is gone."""
+def interrupt(process: Process, *, whole: bool = False) -> bool:
+    """One SIGINT to the process itself, or to the `whole` group it leads; False if it is gone."""
     found = find(process)
     if found is None:
         return False
     with suppress(*GONE):
-        found.send_signal(signal.SIGINT)
+        if whole and os.getpgid(found.pid) == found.pid:
+            os.killpg(found.pid, signal.SIGINT)
+        else:
+            found.send_signal(signal.SIGINT)
         return True
     return False
 

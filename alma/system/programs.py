@@ -45,6 +45,8 @@ class Command:
     """What to start. `stdin` is read from a file without a name; None for an empty one.
 
     `output` is made 0600 and appended to. With `private` what it makes is for this user alone.
+    With `whole` it is told to end as a terminal tells it, with all of its group, and has ended
+    when no process of its session lives: a shell may end before what it waits for.
     """
 
     argv: Sequence[str]
@@ -53,6 +55,7 @@ class Command:
     output: Path
     stdin: bytes | None = None
     private: bool = False
+    whole: bool = False
 
 
 class ProgramRunner:
@@ -87,7 +90,9 @@ class ProgramRunner:
             raise
         self.running = True
         try:
-            code = await self._wait(popen, process)
+            code = await self._wait(popen, process, whole=command.whole)
+            if self.why and command.whole:
+                await self._end_rest(process)
         except BaseException:
             _left.append(popen)  # It ends by itself, and is settled later.
             raise
@@ -104,7 +109,7 @@ class ProgramRunner:
             return Failure(kind="timeout", message=words + (end if self.killed else ""))
         return None
 
-    async def _wait(self, popen: subprocess.Popen[bytes], process: Process) -> int:
+    async def _wait(self, popen: subprocess.Popen[bytes], process: Process, *, whole: bool) -> int:
         delay, told = 0.005, 0.0
         while (code := popen.poll()) is None:
             await asyncio.sleep(delay)
@@ -113,7 +118,7 @@ class ProgramRunner:
             self._look()
             if self.why and not before:
                 told = time.monotonic()
-                if live.interrupt(process):
+                if live.interrupt(process, whole=whole):
                     self.operation.on_signal("SIGINT", self.why)
             if self.why == "deadline" and time.monotonic() - told > self.operation.grace:
                 await self._kill(process)
@@ -125,6 +130,12 @@ class ProgramRunner:
         elif self.operation.interrupt.is_set() and not self.why:
             self.why = "interrupt"
 
+    async def _end_rest(self, process: Process) -> None:
+        """What was told to end as well, and has not when its head has: first waited for."""
+        rest = live.marked(self.operation.id, live.of_session({process.pid}))
+        if not await live.wait_gone(rest, self.operation.grace):
+            await self._kill_all(live.marked(self.operation.id, live.of_session({process.pid})))
+
     async def _kill(self, process: Process) -> None:
         head = live.find(process)
         victims: list[psutil.Process] = []
@@ -132,9 +143,12 @@ class ProgramRunner:
             with suppress(psutil.Error):
                 victims = head.children(recursive=True)
             victims.append(head)
+        await self._kill_all(victims)
+
+    async def _kill_all(self, victims: list[psutil.Process]) -> None:
         if not self.killed:
             self.killed = True
-            self.operation.on_signal("SIGKILL", "deadline")
+            self.operation.on_signal("SIGKILL", self.why)
         live.kill(victims)
         await live.wait_gone(victims, _DIES)
 
@@ -196,12 +210,20 @@ def _start_quiet(
         )
 
 
-async def wait_for(operation: OpenOperation, names: Sequence[str]) -> list[str]:
+async def wait_for(
+    operation: OpenOperation, names: Sequence[str], *, whole: bool = False
+) -> list[str]:
     """Wait for programs of these names that work for an operation in doubt; says for which.
 
-    Raises RefusedError for one that does not end.
+    With `whole` also for all others of their sessions. Raises RefusedError for one that does not
+    end.
     """
-    found = {process.pid: process for process in live.marked(operation.id, named(names))}
+    heads = {process.pid for process in operation.processes} if whole else set()
+    is_named, is_of_session = named(names), live.of_session(heads)
+    found = {
+        process.pid: process
+        for process in live.marked(operation.id, lambda one: is_named(one) or is_of_session(one))
+    }
     for journaled in operation.processes:
         process = live.find(journaled)
         if process is not None:

@@ -1,0 +1,2 @@
+DROP TABLE orders;
+ALTER TABLE customers DROP COLUMN country;

@@ -1,0 +1,2 @@
+ALTER TABLE customers ADD COLUMN country TEXT NOT NULL DEFAULT 'unknown';
+CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER NOT NULL REFERENCES customers (id));
