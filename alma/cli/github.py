@@ -9,6 +9,7 @@ does: it can neither end the line nor begin another command.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Final
 
 from alma.cli.output import order
@@ -21,6 +22,15 @@ _PROPERTY: Final = {**_DATA, ":": "%3A", ",": "%2C"}
 def is_listening() -> bool:
     """Whether the output is read by a runner of GitHub Actions."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def summary_file() -> Path | None:
+    """What is appended to it stands on the page of the job; None where nobody listens.
+
+    https://docs.github.com/actions/reference/workflow-commands-for-github-actions#adding-a-job-summary
+    """
+    path = os.environ.get("GITHUB_STEP_SUMMARY", "")
+    return Path(path).absolute() if path and is_listening() else None
 
 
 def begin_group(title: str) -> None:

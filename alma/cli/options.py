@@ -33,6 +33,7 @@ class Invocation:
         self.parameters: dict[str, str] = {}
         self.parameter_files: tuple[str, ...] = ()
         self.stdin: str | None = None
+        self.reports: tuple[Path, ...] = ()
         self.stack = ""
         self.organization = ""
 

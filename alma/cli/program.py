@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "status": "status:command",
     "history": "history:command",
     "logs": "logs:command",
+    "report": "report:command",
     "cancel": "cancel:command",
     "resume": "resume:resume",
     "rollback": "resume:rollback",

@@ -12,6 +12,7 @@ from alma.cli import github
 from alma.cli.lines import Lines
 from alma.cli.options import Invocation
 from alma.cli.output import say, state
+from alma.cli.reporting import write_reports
 from alma.core.result import Result, SagaEndedError
 from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError
@@ -44,6 +45,7 @@ def run_and_report(shared: Invocation, start: Start, *, directory: str = ".") ->
         _failed(result.status, shared)
     elif not shared.json:
         _completed(result.status)
+    write_reports(shared, result.run_id)
     return result.exit_code
 
 

@@ -73,19 +73,19 @@ def steps(run: RunStatus) -> list[str]:
             str(step.operations or "-"),
             text.duration(step.seconds) if step.seconds else "-",
             text.changes(step.changes) or "-",
-            _marked(step, run),
+            remark(step, run),
         )
         for step in run.steps.values()
     ]
     return text.table(("STEP", "STATE", "ATTEMPTS", "TIME", "CHANGES", ""), rows)
 
 
-def _marked(step: StepStatus, run: RunStatus) -> str:
+def remark(step: StepStatus, run: RunStatus) -> str:
     """What became of it; the step at which the run failed is marked as such."""
-    remark = _remark(step)
+    said = _remark(step)
     if step.name != run.failed_step:
-        return remark
-    return f"failed; {remark}" if step.state is SagaState.COMPENSATED else f"failed: {remark}"
+        return said
+    return f"failed; {said}" if step.state is SagaState.COMPENSATED else f"failed: {said}"
 
 
 def _remark(step: StepStatus) -> str:
@@ -124,18 +124,19 @@ def failures(run: RunStatus, *, tail: int = 0) -> Iterator[str]:
 
     With `tail` the last so many lines of that log as well.
     """
-    for step, failure, what in _failures(run):
+    for step, failure, what in failed_steps(run):
         yield from _failure(step, run, failure, what, tail)
 
 
 def told_failures(run: RunStatus) -> Iterator[tuple[str, str]]:
     """For each failed step what has happened to it, in some words, and why, with its resource."""
-    for step, failure, what in _failures(run):
+    for step, failure, what in failed_steps(run):
         where = f"{text.resource(failure.urn)}: " if failure.urn else ""
         yield f'step "{step.name}" {what}', f"{where}{text.plain(failure.message)}"
 
 
-def _failures(run: RunStatus) -> Iterator[tuple[StepStatus, Failure, str]]:
+def failed_steps(run: RunStatus) -> Iterator[tuple[StepStatus, Failure, str]]:
+    """Each failure of a step, and what has happened to it, in some words."""
     for step in run.steps.values():
         if step.failure is not None and run.kind == "up":
             yield step, step.failure, "failed"

@@ -17,6 +17,7 @@ from alma.cli.options import (
     trust_option,
 )
 from alma.cli.question import DECLINED, agrees_to_destroy, yes_option
+from alma.cli.reporting import report_option
 from alma.cli.selection import selecting
 from alma.cli.target import load_deployed, target_options
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @localstack_option
 @accept_backend_option
 @trust_option
+@report_option
 @shared_options
 @pass_shared
 def command(

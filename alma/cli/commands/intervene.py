@@ -13,6 +13,7 @@ from alma.cli.options import (
     trust_option,
 )
 from alma.cli.output import say
+from alma.cli.reporting import report_option, write_reports
 
 
 @click.command("skip")
@@ -20,6 +21,7 @@ from alma.cli.output import say
 @click.argument("step", shell_complete=completed("step"))
 @click.option("--reason", required=True, help="Why: it is kept in the journal, with your name.")
 @trust_option
+@report_option
 @shared_options
 @pass_shared
 def skip(shared: Invocation, run: str, step: str, reason: str) -> None:
@@ -35,6 +37,7 @@ def skip(shared: Invocation, run: str, step: str, reason: str) -> None:
 
     settings = Settings(journal=shared.journal, trust=shared.trust)
     result = asyncio.run(intervene.skip(run, step, reason=reason, settings=settings))
+    write_reports(shared, result.run_id)
     if shared.json:
         shared.print_json(documents.run(result.status, interrupted=result.interrupted))
         return
@@ -46,6 +49,7 @@ def skip(shared: Invocation, run: str, step: str, reason: str) -> None:
 @run_argument
 @click.option("--reason", required=True, help="Why: it is kept in the journal, with your name.")
 @trust_option
+@report_option
 @shared_options
 @pass_shared
 def abandon(shared: Invocation, run: str, reason: str) -> int:
@@ -61,6 +65,7 @@ def abandon(shared: Invocation, run: str, reason: str) -> int:
 
     settings = Settings(journal=shared.journal, trust=shared.trust)
     result = asyncio.run(intervene.abandon(run, reason=reason, settings=settings))
+    write_reports(shared, result.run_id)
     if shared.json:
         shared.print_json(documents.run(result.status, interrupted=False))
         return result.exit_code

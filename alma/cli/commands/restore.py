@@ -15,6 +15,7 @@ from alma.cli.options import (
     trust_option,
 )
 from alma.cli.output import say
+from alma.cli.reporting import report_option
 from alma.cli.target import load_deployed, target_options
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 @click.option("--accept-changes", is_flag=True, help="Even over changes by somebody else.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask. Without a terminal it is needed.")
 @trust_option
+@report_option
 @shared_options
 @pass_shared
 def command(

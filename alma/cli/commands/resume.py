@@ -20,6 +20,7 @@ from alma.cli.options import (
 )
 from alma.cli.output import say
 from alma.cli.question import DECLINED, agrees_to_rollback, yes_option
+from alma.cli.reporting import report_option
 from alma.cli.target import arguments, load_target, saga_options
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 @localstack_option
 @saga_options
 @trust_option
+@report_option
 @shared_options
 @pass_shared
 def resume(
@@ -85,6 +87,7 @@ def resume(
 @saga_options
 @yes_option
 @trust_option
+@report_option
 @shared_options
 @pass_shared
 def rollback(shared: Invocation, run: str, target: str | None, *, yes: bool) -> int:

@@ -17,6 +17,7 @@ from alma.cli.options import (
     trust_option,
 )
 from alma.cli.question import DECLINED, PREVIEW_FAILED, agrees_to_up, previewed, yes_option
+from alma.cli.reporting import report_option
 from alma.cli.selection import changed_option, selecting
 from alma.cli.target import load_target, target_options
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @localstack_option
 @accept_backend_option
 @trust_option
+@report_option
 @shared_options
 @pass_shared
 def command(
