@@ -65,8 +65,12 @@ def container(
         restart=config.get("restart") or "unless-stopped",
         destroy_grace_seconds=grace if configured_grace is None else configured_grace,
         labels=[docker.ContainerLabelArgs(label=k, value=v) for k, v in labels().items()],
-        # Two containers cannot publish one port, so the old one must go first.
-        opts=pulumi.ResourceOptions(delete_before_replace=published is not None),
+        opts=pulumi.ResourceOptions(
+            # Two containers cannot publish one port, so the old one must go first.
+            delete_before_replace=published is not None,
+            # An update of it would be reported, and not done.
+            replace_on_changes=["healthcheck"],
+        ),
     )
 
 

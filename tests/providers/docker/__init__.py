@@ -15,6 +15,7 @@ differ from the official provider (pulumi-docker 5.2 over terraform-provider-doc
 - A create whose answer was lost is kept in the state here, with its name as the id. The official
   provider forgets it.
 - A network or a volume that is still in use is waited for 5 seconds at its deletion, there 30.
+- A refresh does not see that a container has stopped; newer official ones do, and start it.
 - `wait` looks four times a second, there once; and a container that Docker calls unhealthy, or
   that has ended, is not waited for any longer.
 """

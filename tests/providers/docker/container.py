@@ -14,9 +14,11 @@ from tests.providers.docker.network import same_set
 LIVE = frozenset({"cpuShares", "maxRetryCount", "memory", "restart"})
 # These only say how the provider goes about it.
 MANNERS = frozenset({"destroyGraceSeconds", "mustRun", "removeVolumes", "wait", "waitTimeout"})
+# The official provider says that it updates them, and does nothing.
+INERT = frozenset({"healthcheck", "init"})
 FIXED = frozenset(
     {
-        *("command", "entrypoints", "envs", "healthcheck", "hostname", "image", "init", "labels"),
+        *("command", "entrypoints", "envs", "hostname", "image", "labels"),
         *("name", "networkMode", "networksAdvanced", "ports", "privileged", "readOnly"),
         *("stopSignal", "uploads", "user", "volumes", "workingDir"),
     }
@@ -27,11 +29,12 @@ class Container(Kind):
     """A container. Its id is Docker's."""
 
     token = "docker:index/container:Container"
-    inputs = FIXED | LIVE | MANNERS
+    inputs = FIXED | INERT | LIVE | MANNERS
     outputs = frozenset({"bridge", "exitCode", "hostname", "networkDatas", "ports"})
     volatile = frozenset({"exitCode", "networkDatas"})
     immutable = FIXED
     autoname = "name"
+    delete_first = True
     defaults: ClassVar[Props] = {
         "mustRun": True,
         "removeVolumes": True,

@@ -25,9 +25,10 @@ class RemoteImage(Kind):
             found = self.read(api, "", inputs) or {}
         return Made(f"{found['imageId']}{name}", found)
 
-    def read(self, api: Any, id_: str, state: Props) -> Props | None:
-        """The image that has the name now; for an import the name is the id's end."""
-        name = state.get("name") or id_.removeprefix("sha256:")[64:]
+    def read(self, api: Any, id_: str, state: Props) -> Props | None:  # noqa: ARG002
+        """The image that has the name now. None can be imported: an id alone does not name it."""
+        if not (name := state.get("name")):
+            return None
         try:
             found = api.inspect_image(name)
         except ImageNotFound:
