@@ -1,7 +1,7 @@
 """What a shell offers for runs, steps, targets and parameters when Tab is pressed.
 
 Runs and steps are read from the journal that the command line names. Only for the names of a
-function's parameters its file is executed: they stand nowhere else.
+function's parameters its file is executed: they stand nowhere else. One in YAML is only read.
 An error offers nothing, since there is nobody to be told. What another one's journal calls its
 runs and steps is put on the command line as it is: so only what no shell takes for more than a
 word is offered.
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.shell_completion import BashComplete, CompletionItem, add_completion_class
 
+from alma.cli.default_target import default_target
+
 if TYPE_CHECKING:
     from alma.core.run import RunStatus
     from alma.journal import Journal
@@ -28,6 +30,7 @@ BREAKS: Final = (":", "=")
 LATEST: Final = "latest"
 _MOST: Final = 50
 """Runs that are offered, and that are looked through for a file's."""
+_FILES: Final = (".py", ".yaml", ".yml")
 _WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*=?")
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -71,7 +74,7 @@ def complete_target(
 def complete_parameter(
     context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """`region=`, for each parameter of the function that TARGET names."""
+    """`region=`, for each parameter of what TARGET names."""
     if "=" in incomplete:
         return []
     from alma.saga.target import open_target
@@ -111,13 +114,13 @@ def _run_of(journal: Journal, context: click.Context) -> RunStatus | None:
 
 def _target_of(context: click.Context) -> str:
     """TARGET; before an option that has no value yet, click has not told it from other words."""
-    return str(next(iter(context.args), None) or context.params.get("target") or "saga.py")
+    return str(next(iter(context.args), None) or context.params.get("target") or default_target())
 
 
 def _file(origin: str) -> str:
-    """Of `path/saga.py:saga` the file, and of `shop.saga:saga` the module."""
+    """Of `path/saga.py:saga` and `path/saga.yaml` the file, of `shop.saga:saga` the module."""
     where = origin if Path(origin).exists() else origin.rpartition(":")[0] or origin
-    return str(Path(where).absolute()) if where.endswith(".py") else where
+    return str(Path(where).absolute()) if where.endswith(_FILES) else where
 
 
 def _from_journal(

@@ -103,6 +103,6 @@ def program() -> None:
     """Deployments of several Pulumi stacks as one saga.
 
     Either every step takes effect, or everything is undone in reverse order, verified, and in
-    the journal. TARGET is file.py[:name] or module:name. RUN is a run's id, a unique beginning
-    of one, or "latest".
+    the journal. TARGET is file.py[:name], file.yaml or module:name. RUN is a run's id, a unique
+    beginning of one, or "latest".
     """

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from alma.cli.default_target import default_target, there
 from alma.cli.options import Invocation, completed
 
 if TYPE_CHECKING:
@@ -20,7 +22,18 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-target_argument = click.argument("target", default="saga.py", shell_complete=completed("target"))
+
+def _one(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    given = context.get_parameter_source(str(parameter.name)) is not ParameterSource.DEFAULT
+    found = there()
+    if not (given or context.resilient_parsing) and len(found) > 1:
+        raise click.BadParameter(f"There are {' and '.join(found)} here: name the one you mean.")
+    return value
+
+
+target_argument = click.argument(
+    "target", default=default_target, callback=_one, shell_complete=completed("target")
+)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -58,7 +71,7 @@ _OPTIONS: Final = (
         expose_value=False,
         callback=_pairs,
         shell_complete=completed("parameter"),
-        help="A parameter of the function that TARGET names. =@env:NAME, =@file:PATH and "
+        help="A parameter of what TARGET names. =@env:NAME, =@file:PATH and "
         "=- (stdin) take the value from there.",
     ),
     click.option(
@@ -169,7 +182,7 @@ def load_deployed(shared: Invocation, target: str) -> LoadedSaga:
 
     said = arguments(shared)
     opened = open_target(target, said)
-    if opened.function is None:
+    if opened.maker is None:
         return opened.load(said)
     from alma.runner.deployed import find_deployed
     from alma.runner.settings import Settings

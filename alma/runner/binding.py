@@ -125,6 +125,7 @@ def bind_saga(saga: Saga, definition: Definition, sessions: Sessions) -> BoundSa
     adapters, steps = {}, []
     made = {step.name: step for step in saga.steps}
     for step in definition.steps:
+        made[step.name].load()
         adapter = made[step.name].bind(sessions[step.kind])
         step = sessions[step.kind].settled(step)  # noqa: PLW2901
         # Taken once: what a function has closed over may change while it runs.

@@ -88,7 +88,8 @@ def _newest(journal: Journal, origin: str) -> list[RunStatus]:
 
 def _is_same(origin: str, before: str) -> bool:
     """Whether that is this function: where its file was, or has moved from (another checkout)."""
-    gone = not Path(before.rpartition(":")[0]).exists()
+    file, _, name = before.rpartition(":")
+    gone = not Path(file if name.isidentifier() else before).exists()
     return origin == before or (gone and Path(origin).name == Path(before).name)
 
 

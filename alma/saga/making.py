@@ -1,8 +1,8 @@
-"""Calling a function for the saga that it makes."""
+"""A saga of the parameters that it is given: by a function, or by a file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET
@@ -16,14 +16,33 @@ from alma.saga.parameters import Making, Parameter
 from alma.saga.python_file import call_for_saga
 from alma.saga.saga import Saga
 
+Maker = Callable[[Mapping[str, Any], Redactor], Saga]
+"""From parameters by name to the saga. A default is its own business, and so is each error: the
+redactor knows the secrets that it was given."""
+
+
+def calling(where: str, function: Making, parameters: Sequence[Parameter]) -> Maker:
+    """By a Python function."""
+
+    def make(values: Mapping[str, Any], redact: Redactor) -> Saga:
+        by_position = [values.get(one.name, one.default) for one in parameters if one.by_position]
+        by_name = {
+            one.name: values[one.name]
+            for one in parameters
+            if one.name in values and not one.by_position
+        }
+        return call_for_saga(where, function, lambda: function(*by_position, **by_name), redact)
+
+    return make
+
 
 def make_saga(
-    where: str, function: Making, parameters: Sequence[Parameter], arguments: Arguments
+    where: str, maker: Maker, parameters: Sequence[Parameter], arguments: Arguments
 ) -> Saga:
     """The saga; it keeps what it was made from.
 
     DefinitionError where something is missing, unknown or mistyped, where a parameter is not what
-    it was in the run that is to go on, and for what the function raises: without its secrets.
+    it was in the run that is to go on, and for what the maker raises.
     """
     values = read_values(parameters, arguments, where)
     given = journaled_values(parameters, values, where)
@@ -40,14 +59,8 @@ def make_saga(
     _require(where, parameters, values)
     redact = Redactor()
     redact.learn(given)
-    by_position = [values.get(one.name, one.default) for one in parameters if one.by_position]
-    by_name = {
-        one.name: values[one.name]
-        for one in parameters
-        if one.name in values and not one.by_position
-    }
     with overriding(arguments.overrides):
-        saga = call_for_saga(where, function, lambda: function(*by_position, **by_name), redact)
+        saga = maker(values, redact)
     saga.parameters = given
     return saga
 

@@ -1,16 +1,17 @@
-"""From a TARGET (`file.py[:name]` or `module:name`) to a saga; starts and writes nothing."""
+"""From a TARGET (`file.py[:name]`, `file.yaml` or `module:name`) to a saga; starts nothing."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 from msgspec import Struct
 
 from alma.errors import DefinitionError
 from alma.saga.arguments import place_of
 from alma.saga.given_values import Arguments
-from alma.saga.making import make_saga
+from alma.saga.making import Maker, calling, make_saga
 from alma.saga.overrides import overriding
 from alma.saga.parameters import (
     Making,
@@ -21,6 +22,9 @@ from alma.saga.parameters import (
 )
 from alma.saga.python_file import load_file, load_module
 from alma.saga.saga import Saga
+
+SUFFIXES: Final = (".yaml", ".yml")
+"""Of a saga's file that is no Python."""
 
 
 class LoadedSaga(Struct, frozen=True, kw_only=True):
@@ -35,20 +39,20 @@ class LoadedSaga(Struct, frozen=True, kw_only=True):
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """What a TARGET means, its file executed: a saga, or a function that makes one."""
+    """What a TARGET means, its file executed or read: a saga, or what makes one."""
 
     name: str
     """By which an error calls it: `shop in infra.py`."""
     origin: str
     modules: tuple[ModuleType, ...]
     saga: Saga | None = None
-    function: Making | None = None
+    maker: Maker | None = None
     parameters: tuple[Parameter, ...] = ()
 
     def load(self, arguments: Arguments | None = None) -> LoadedSaga:
-        """The saga; DefinitionError where its function is not given what it takes."""
+        """The saga; DefinitionError where it is not given what it takes."""
         arguments = arguments or Arguments()
-        if self.function is None:
+        if self.maker is None:
             assert self.saga is not None  # noqa: S101 - it is one of the two
             if arguments.names_any:
                 raise DefinitionError(
@@ -57,7 +61,7 @@ class Target(Struct, frozen=True, kw_only=True):
                 )
             saga = self.saga
         else:
-            saga = make_saga(self.name, self.function, self.parameters, arguments)
+            saga = make_saga(self.name, self.maker, self.parameters, arguments)
         saga.overrides = arguments.overrides
         return LoadedSaga(saga=saga, origin=self.origin, modules=self.modules)
 
@@ -73,6 +77,8 @@ def load_saga(target: str, arguments: Arguments | None = None, *, wanted: str = 
 def open_target(target: str, arguments: Arguments | None = None, *, wanted: str = "") -> Target:
     """What TARGET means; a function is not called. Raises as `load_saga` does."""
     where, name = _split(target)
+    if where.endswith(SUFFIXES):
+        return _in_yaml(where, name)
     with overriding(arguments.overrides if arguments else {}):
         if _is_module(where):
             module, handed = load_module(where)
@@ -87,12 +93,30 @@ def open_target(target: str, arguments: Arguments | None = None, *, wanted: str 
     if isinstance(found, Saga):
         return Target(name=called, origin=origin, modules=(module,), saga=found)
     check_making(called, found)
+    parameters = parameters_of(called, found)
     return Target(
         name=called,
         origin=origin,
         modules=(module,),
-        function=found,
-        parameters=parameters_of(called, found),
+        maker=calling(called, found, parameters),
+        parameters=parameters,
+    )
+
+
+def _in_yaml(where: str, name: str) -> Target:
+    if name:
+        raise DefinitionError(
+            f"{where} is one saga, and has no {name}.", hint=f"Leave the name out: {where}"
+        )
+    from alma.saga.yaml.saga_file import open_file
+
+    file = open_file(where)
+    return Target(
+        name=where,
+        origin=str(file.path),
+        modules=(),
+        maker=file.saga,
+        parameters=file.parameters,
     )
 
 
@@ -119,7 +143,7 @@ def _split(target: str) -> tuple[str, str]:
 
 
 def _is_module(where: str) -> bool:
-    return not where.endswith(".py") and "/" not in where and not Path(where).exists()
+    return not where.endswith((".py", *SUFFIXES)) and "/" not in where and not Path(where).exists()
 
 
 def _choose(

@@ -25,6 +25,7 @@ from alma.steps.base import (
     StepPreview,
     Way,
 )
+from alma.steps.form import Either, Form, Key, Named, Text
 from alma.steps.step import Step
 from alma.steps.values import code, digest, lacking, plain
 
@@ -34,6 +35,17 @@ class ActionStep(Step):
     """A pair of callables, plain or async: `action` does, `compensation` undoes."""
 
     kind = "action"
+    form = Form(
+        add="add_step",
+        about="A pair of functions: one does, the other undoes.",
+        keys={
+            "action": Key(Named(), "The function that does it.", required=True),
+            "compensation": Key(
+                Either((Text(choices=("none",)), Named())),
+                "The function that undoes it; none says that there is nothing to undo.",
+            ),
+        },
+    )
     action: Callable[..., Any]
     compensation: Callable[..., Any] | Literal["none"] | None = None
 

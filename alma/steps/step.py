@@ -14,6 +14,8 @@ from alma.core.secret import Secret, secrets_in
 from alma.core.validation import check_key, check_name, check_seconds, plain_value
 from alma.errors import DefinitionError
 from alma.steps.base import Check, DoctorOptions, Session, SessionOptions, StepHandler
+from alma.steps.by_path import ByPath
+from alma.steps.form import Form
 from alma.steps.unbound import UnboundHandler
 
 SAGA_FILE: Final = "alma_target_"
@@ -48,6 +50,8 @@ class Step:
     """By which the journal knows it: a name of alma's own, or where Python imports it from."""
     sees_alone: ClassVar[bool] = True
     """Of alma's own kinds: what is left is seen without a program that the journal names."""
+    form: ClassVar[Form | None] = None
+    """How such a step is written in YAML; None: it cannot be."""
 
     name: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -118,6 +122,15 @@ class Step:
             if isinstance(entry, Step) and entry.owner is not owner:
                 raise DefinitionError(f'{self.where}: after names "{entry.name}" of another saga.')
         self._set("owner", owner)
+
+    def load(self) -> None:
+        """Import the functions that are only named by now: the run is about to need them."""
+        named = {each.name: getattr(self, each.name) for each in fields(self)}
+        found = {name: one.load() for name, one in named.items() if isinstance(one, ByPath)}
+        for name, function in found.items():
+            self._set(name, function)
+        if found:
+            self.validate()
 
     def output(self, name: str) -> Output:
         """The output of that name, for `inputs={"...": step.output("...")}` of another step."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @shared_options
 @pass_shared
 def command(shared: Invocation, target: str) -> None:
-    """List the parameters of the function that TARGET names. Calls nothing."""
+    """List the parameters of what TARGET names: a function, or a saga in YAML. Calls nothing."""
     from alma.reports.text import table
     from alma.saga.target import open_target
 
@@ -30,7 +30,7 @@ def command(shared: Invocation, target: str) -> None:
         header = ("PARAMETER", "TYPE", "DEFAULT")
         for line in table(header, [_row(one) for one in opened.parameters]):
             say(line)
-    elif opened.function is None:
+    elif opened.maker is None:
         say(f"{opened.name} is a Saga, and takes no parameters.")
     else:
         say(f"{opened.name} takes no parameters.")

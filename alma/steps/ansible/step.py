@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from alma.core.definition import StepDefinition
 from alma.errors import DefinitionError, ToolError
+from alma.steps.ansible.form import FORM
 from alma.steps.base import Check, DoctorOptions, Session
 from alma.steps.step import Step, plain_variables
 from alma.steps.values import digest, files_digest, inputs_of, journaled_values, lacking, plain
@@ -24,6 +25,7 @@ class AnsibleStep(Step):
     """A playbook, and the one that undoes it. `inventory` is a path, a list of hosts, or None."""
 
     kind = "ansible"
+    form = FORM
     playbook: Path
     undo_playbook: Path | None = None
     inventory: str | Path | None = None

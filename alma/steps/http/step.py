@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from alma.core.definition import StepDefinition
 from alma.core.secret import Secret, mask, secrets_in
 from alma.steps.base import Check, DoctorOptions, Session
+from alma.steps.http.form import FORM
 from alma.steps.http.request import (
     PLACEHOLDER,
     Asked,
@@ -33,6 +34,7 @@ class HttpStep(Step):
     """A request, what undoes it, and what shows that it is undone."""
 
     kind = "http"
+    form = FORM
     do: Asked
     undo: Asked | Literal["none"] | None = None
     check: Asked | None = None

@@ -18,6 +18,7 @@ from alma.errors import DefinitionError
 from alma.pulumi.engine import StackRef, WorkspaceOptions
 from alma.steps.base import Check, DoctorOptions, SessionOptions, StepHandler
 from alma.steps.stack.config import config_value
+from alma.steps.stack.form import FORM
 from alma.steps.stack.options import told
 from alma.steps.stack.places import told_of_backend
 from alma.steps.stack.session import StackSession
@@ -41,6 +42,7 @@ class StackStep(Step):
     """
 
     kind = "stack"
+    form = FORM
     project: str = ""
     program: Callable[[], Any] | None = None
     work_dir: Path | None = None

@@ -16,6 +16,7 @@ from alma.core.validation import check_choice
 from alma.errors import DefinitionError, ToolError
 from alma.steps.base import Check, DoctorOptions, SessionOptions
 from alma.steps.step import Step, plain_variables
+from alma.steps.terraform.form import FORM
 from alma.steps.values import (
     code,
     digest,
@@ -46,6 +47,7 @@ class TerraformStep(Step):
     """A root module in `work_dir`; `program` is the CLI, or empty for the one on PATH."""
 
     kind = "terraform"
+    form = FORM
     sees_alone = False  # `program` may be any
     work_dir: Path
     variables: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,58 @@
+"""The keys of a saga's file, and of a step in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from alma.core.definition import LocalStack
+from alma.steps.form import COMMON, Form, Key, Record, Text, Whole
+from alma.steps.registry import KINDS, find_kind
+
+STEPS: Final = "steps"
+PARAMS: Final = "params"
+KIND: Final = "kind"
+EXTRA: Final = "x-"
+"""How a key of one's own begins: a place for anchors, which alma reads past."""
+
+SAGA: Final[Mapping[str, Key]] = {
+    "name": Key(Text(), "The saga's name.", required=True),
+    "stack": Key(Text(), "The name of the stacks: dev, prod, ..."),
+    "organization": Key(Text(), "Of the stacks in Pulumi Cloud."),
+    "backend": Key(
+        Text(), "The URL of Pulumi's state, where neither a project nor the environment says it."
+    ),
+    "parallelism": Key(Whole(), "How many steps may be under way at once."),
+    "on_failure": Key(
+        Text(choices=("compensate", "stop")), "Undo all that has started, or leave it to look at."
+    ),
+    "aws": Key(
+        Record(
+            title="localstack",
+            make=LocalStack,
+            keys={
+                "url": Key(Text(), "Where it listens."),
+                "region": Key(Text(), "The region that resources are made in."),
+            },
+        ),
+        "The LocalStack that AWS steps go to.",
+    ),
+}
+"""Beside `params` and `steps`."""
+
+STEP: Final[Mapping[str, Key]] = {
+    "name": Key(Text(), "The step's name, by which others refer to it.", required=True),
+    KIND: Key(Text(), "What the step is.", required=True),
+}
+"""Beside those of every kind, and of its own."""
+
+
+def forms() -> dict[str, Form]:
+    """By kind, how its steps are written; loads all kinds."""
+    found = {kind: find_kind(kind).form for kind in KINDS}
+    return {kind: form for kind, form in found.items() if form is not None}
+
+
+def keys_of(form: Form) -> dict[str, Key]:
+    """All keys of a step of this form."""
+    return {**STEP, **form.keys, **COMMON}

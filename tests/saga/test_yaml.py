@@ -1,0 +1,371 @@
+"""A saga in YAML is the saga that Python would have made; reading it executes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alma import LocalStack, Request, Retry, Saga, Secret
+from alma.core.definition import Definition
+from alma.errors import DefinitionError
+from alma.reports.graph import mermaid
+from alma.runner.binding import bind_saga, define, open_sessions
+from alma.runner.settings import Settings
+from alma.saga.given_values import Arguments
+from alma.saga.target import load_saga, open_target
+from alma.steps.by_path import ByPath
+from alma.testing import FakeEngine
+
+YAML = """
+name: shop
+stack: ${params.stack}
+organization: acme
+parallelism: 2
+on_failure: stop
+backend: file:///tmp/state
+aws: {url: "http://localhost:4566", region: eu-west-1}
+
+params:
+  stack: {enum: [dev, prod], default: dev}
+  count: {type: integer, default: 2, minimum: 1}
+  labels: {type: object, items: {type: string}, default: {team: shop}}
+  token: {secret: true}
+
+x-patient: &patient
+  retry: {attempts: 3, delay: 0.5}
+  timeout: 60
+
+steps:
+  - name: database
+    kind: stack
+    program: parts:database
+    config:
+      greeting: "${params.count} of ${params.labels.team}, $${literally}"
+      labels: ${params.labels}
+      at: 2026-01-01
+      password: {secret: "pw-${env.PASSWORD}"}
+      token: ${params.token}
+      bearer: Bearer ${params.token}
+      known: {secret: {plain: public-by-choice}}
+      nested: {$$secret: no secret, list: [1, 2.5, true, "yes", 0x1F]}
+    compensation: parts:drain
+    resolver: parts:find
+    existed: parts:look
+    depends_on: []
+  - <<: *patient
+    name: network
+    kind: terraform
+    work_dir: module
+    variables: {size: "${params.count}"}
+    workspace: blue
+    inputs:
+      url: ${database.url}
+  - name: settings
+    kind: stack
+    work_dir: project
+    compensation: restore
+    config: {region: here}
+    inputs: {db_url: "${database.url}"}
+    depends_on: [network, web]
+    pivot: true
+    watch: [module, "project/*.yaml"]
+    compensation_timeout: 1.5
+  - name: web
+    kind: ansible
+    playbook: site.yml
+    undo_playbook: unsite.yml
+    inventory: localhost,
+    variables: {port: 8080}
+    secret_outputs: [key]
+    optional_hosts: [db]
+    inputs: {password: "${database.password}"}
+  - name: dns
+    kind: http
+    do:
+      method: post
+      url: https://dns.example.com/records
+      json: {name: www, address: "{inputs.address}"}
+      headers: {Authorization: "Bearer ${params.token}", Accept: application/json}
+      expect: [200, 201]
+    undo: {method: DELETE, url: "https://dns.example.com/records/{outputs.id}"}
+    check:
+      method: GET
+      url: https://dns.example.com/records/{outputs.id}
+      expect: {state: gone}
+    secret_outputs: [id]
+    inputs: {address: "${web.address}"}
+    compensation_retry: {attempts: 2}
+  - name: notice
+    kind: action
+    action: parts:tell
+    compensation: none
+"""
+
+PARTS = """
+def database(): pass
+def drain(): pass
+def find(pending): pass
+def look(): return []
+def tell(context): pass
+"""
+
+
+def in_python(folder: Path, parts: Any) -> Saga:
+    """The same, as Python has it."""
+    token, team = Secret("t0ken"), {"team": "shop"}
+    saga = Saga(
+        "shop",
+        stack="dev",
+        organization="acme",
+        parallelism=2,
+        on_failure="stop",
+        backend="file:///tmp/state",
+        aws=LocalStack("http://localhost:4566", "eu-west-1"),
+    )
+    database = saga.add_stack(
+        "database",
+        program=parts.database,
+        config={
+            "greeting": "2 of shop, ${literally}",
+            "labels": team,
+            "at": "2026-01-01",
+            "password": Secret("pw-hunter22"),
+            "token": token,
+            "bearer": Secret("Bearer t0ken"),
+            "known": Secret("public-by-choice"),
+            "nested": {"secret": "no secret", "list": [1, 2.5, True, "yes", 31]},
+        },
+        compensation=parts.drain,
+        resolver=parts.find,
+        existed=parts.look,
+        after=[],
+    )
+    saga.add_terraform(
+        "network",
+        folder / "module",
+        variables={"size": 2},
+        workspace="blue",
+        inputs={"url": database.output("url")},
+        retry=Retry(attempts=3, delay=0.5),
+        timeout=60,
+    )
+    saga.add_stack(
+        "settings",
+        work_dir=folder / "project",
+        compensation="restore",
+        config={"region": "here"},
+        inputs={"db_url": database.output("url")},
+        after=["network", "web"],
+        pivot=True,
+        watch=[folder / "module", folder / "project/*.yaml"],
+        compensation_timeout=1.5,
+    )
+    web = saga.add_ansible(
+        "web",
+        folder / "site.yml",
+        undo_playbook=folder / "unsite.yml",
+        inventory="localhost,",
+        variables={"port": 8080},
+        secret_outputs=["key"],
+        optional_hosts=["db"],
+        inputs={"password": database.output("password")},
+    )
+    record = "https://dns.example.com/records/{outputs.id}"
+    saga.add_http(
+        "dns",
+        do=Request(
+            "POST",
+            "https://dns.example.com/records",
+            json={"name": "www", "address": "{inputs.address}"},
+            headers={"Authorization": Secret("Bearer t0ken"), "Accept": "application/json"},
+            expect=(200, 201),
+        ),
+        undo=Request("DELETE", record),
+        check=Request("GET", record, expect={"state": "gone"}),
+        secret_outputs=["id"],
+        inputs={"address": web.output("address")},
+        compensation_retry=Retry(attempts=2),
+    )
+    saga.add_step("notice", action=parts.tell, compensation="none")
+    return saga
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """What the saga is made of, and another working directory."""
+    folder = tmp_path / "deploy"
+    for name, text in {
+        "saga.yaml": YAML,
+        "parts.py": PARTS,
+        "module/main.tf": 'variable "size" {}\nvariable "url" {}\n',
+        "project/Pulumi.yaml": "name: own\nruntime: yaml\n",
+        "site.yml": "- hosts: all\n",
+        "unsite.yml": "- hosts: all\n",
+    }.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("PASSWORD", "hunter22")
+    monkeypatch.setenv("TOKEN", "t0ken")
+    monkeypatch.chdir(tmp_path)
+    yield folder
+    sys.modules.pop("parts", None)
+
+
+GIVEN = Arguments(texts={"token": "@env:TOKEN"})
+
+
+def text_of(definition: Definition) -> str:
+    return json.dumps(definition.to_json(), default=lambda one: ["secret", one.value], indent=1)
+
+
+def test_it_is_the_definition_that_python_makes_byte_for_byte(folder: Path) -> None:
+    """And the graph of it; the functions that it names are imported by neither."""
+    saga = load_saga("deploy/saga.yaml", GIVEN).saga
+    there = saga.definition()
+    assert "parts" not in sys.modules
+    sys.path.append(str(folder))
+    import parts
+
+    here = in_python(folder, parts).definition()
+    assert text_of(there) == text_of(here)
+    assert mermaid(there, frozenset()) == mermaid(here, frozenset())
+    config = {step.name: step for step in saga.steps}["database"].config
+    assert config == in_python(folder, parts).steps[0].config
+
+
+@pytest.mark.asyncio
+async def test_bound_for_a_run_its_digests_are_those_of_python(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a run that one has begun the other goes on with, and `--changed` sees no difference."""
+    monkeypatch.setenv("ALMA_TERRAFORM", sys.executable)  # looked for, and not started
+
+    async def bound(saga: Saga) -> Any:
+        settings = Settings(engine=FakeEngine(), journal=folder / "journal.db")
+        definition = define(saga, None)
+        async with open_sessions(definition, settings, saga) as sessions:
+            return bind_saga(saga, definition, sessions)
+
+    there = await bound(load_saga("deploy/saga.yaml", GIVEN).saga)
+    here = await bound(in_python(folder, sys.modules["parts"]))
+    assert text_of(there.definition) == text_of(here.definition)
+    assert there.definition.digest == here.definition.digest
+    for name, adapter in there.adapters.items():
+        known = dict.fromkeys(adapter.inputs, "known")
+        mine, other = (one.given(known) for one in (adapter, here.adapters[name]))
+        assert mine == other, name
+    assert there.redactor("pw-hunter22 t0ken public-by-choice") == "[secret] [secret] [secret]"
+
+
+def test_nothing_is_executed_until_a_run_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the module that it names, nor one beside it that shadows a library of alma's."""
+    for name in ("canary", "yaml", "sitecustomize", "alma_canary"):
+        (tmp_path / f"{name}.py").write_text("from pathlib import Path\nPath('sung').touch()\n")
+    path = tmp_path / "saga.yaml"
+    path.write_text(
+        "name: s\nsteps:\n"
+        "  - {name: a, kind: action, action: canary:sing, compensation: canary:hush}\n"
+        "  - {name: b, kind: stack, program: canary:sing}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    before = [*sys.path]
+    saga = load_saga("saga.yaml").saga
+    assert mermaid(saga.definition(), frozenset())
+    assert (sys.path, "canary" in sys.modules) == (before, False)
+    assert not Path("sung").exists()
+    with pytest.raises(DefinitionError) as refused:
+        saga.steps[0].load()
+    assert "line 3, column 37: canary:sing cannot be imported: AttributeError" in str(refused.value)
+    assert Path("sung").exists()
+    sys.modules.pop("canary")
+
+
+def test_a_path_is_relative_to_the_file_and_a_given_one_to_who_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy" / "saga.yml").write_text(
+        "name: s\nparams: {at: {type: path, default: here}, to: {type: path}}\n"
+        "steps: [{name: a, kind: action, action: 'm:f', inputs: {at: '${params.at}', "
+        "to: '${params.to}'}, watch: [pages]}]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    step = load_saga("deploy/saga.yml", Arguments(texts={"to": "there"})).saga.steps[0]
+    assert step.inputs == {"at": str(tmp_path / "deploy/here"), "to": str(tmp_path / "there")}
+    assert step.watch == (str(tmp_path / "deploy/pages"),)
+
+
+def test_parameters_are_those_of_a_function(tmp_path: Path) -> None:
+    """Their types as Python spells them, their defaults, what is required and what is secret."""
+    path = tmp_path / "saga.yaml"
+    path.write_text(
+        "name: s\nsteps: []\nparams:\n"
+        "  a:\n"
+        "  b: {type: integer, default: 3}\n"
+        "  c: {type: array, items: {type: string, secret: true}}\n"
+        "  d: {enum: [eu, us], default: eu, description: Where}\n"
+        "  e: {type: number, default: null}\n"
+        "  f: {type: object, items: {type: boolean}, default: {x: true}}\n"
+        "  g: {type: path, default: data}\n"
+        "  h: {type: string, pattern: '^v[0-9]+$'}\n"
+    )
+    found = [(p.name, p.spelled, p.required, p.secret) for p in open_target(str(path)).parameters]
+    assert found == [
+        ("a", "str", True, False),
+        ("b", "int", False, False),
+        ("c", "list[Secret]", True, True),
+        ("d", "'eu' | 'us'", False, False),
+        ("e", "float | None", False, False),
+        ("f", "dict[str, bool]", False, False),
+        ("g", "Path", False, False),
+        ("h", "str", True, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"count": "0"}, "count of saga.yaml must be a whole number (Expected `int` >= 1)"),
+        ({"stack": "test"}, "stack of saga.yaml must be one of dev, prod, not 'test'"),
+        ({"token": "plain"}, "token of saga.yaml is a secret, and was given in plain"),
+        ({"nope": "1"}, "saga.yaml has no parameter 'nope'"),
+    ],
+)
+def test_a_parameter_is_refused_as_a_function_refuses_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], words: str
+) -> None:
+    monkeypatch.chdir(folder)
+    texts = {"token": "@env:TOKEN"} | given
+    with pytest.raises(DefinitionError) as refused:
+        load_saga("saga.yaml", Arguments(texts=texts))
+    assert words in refused.value.message
+
+
+def test_a_secret_is_in_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", "hunter22")
+    path = tmp_path / "saga.yaml"
+    path.write_text(
+        "name: s\nsteps:\n  - name: a\n    kind: action\n    action: m:f\n"
+        "    inputs: {k: {secret: '${env.KEY}'}}\n    depends_on: ['${env.KEY}']\n"
+    )
+    with pytest.raises(DefinitionError) as refused:
+        load_saga(str(path))
+    assert "hunter22" not in f"{refused.value.message} {refused.value.hint}"
+    assert "no step is named [secret]" in refused.value.message
+
+
+def test_a_function_by_its_path_is_called_as_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    named = ByPath("os.path:basename")
+    assert (named("a/b"), named.__name__, named.load()) == ("b", "basename", os.path.basename)
+    with pytest.raises(DefinitionError, match="os:sep is of type str, no function"):
+        ByPath("os:sep").load()
