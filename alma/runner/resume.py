@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from msgspec import UNSET
-from msgspec.structs import replace
 
 from alma.core import events as ev
-from alma.core.definition import Definition, LocalStack
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, SagaState
-from alma.core.selection import outside_of, part_of
+from alma.core.selection import outside_of
 from alma.core.validation import is_whole
 from alma.errors import AuthenticationError, DefinitionError
 from alma.journal import Journal
@@ -25,17 +21,13 @@ from alma.journal.known import (
     parameters_of,
 )
 from alma.journal.reading import load_run
+from alma.runner.again import bind_again, define_again, require_own_steps, with_gone
 from alma.runner.binding import (
     BoundSaga,
     SecretsLackingError,
-    Sessions,
-    bind_journaled,
-    bind_saga,
     check,
-    define,
     noted,
     open_sessions,
-    require_undo,
 )
 from alma.runner.directory import require_directory
 from alma.runner.leased_run import execute_run, result_or_raise
@@ -107,10 +99,10 @@ async def go_on(
     wanted = choose_direction(run, direction)
     if saga is not None:
         require_directory(run, wanted)
-    defined = _define_again(run, wanted, saga, settings)
+    defined = define_again(run, wanted, saga, settings)
     if saga is not None and direction is None:
-        _require_own_steps(run, wanted, defined)
-    both = _with_gone(run, defined) if wanted == "back" else defined
+        require_own_steps(run, wanted, defined)
+    both = with_gone(run, defined) if wanted == "back" else defined
     async with open_sessions(both, settings, saga, last=run, follow=True) as sessions:
         try:
             prepared, accepted = bind_again(
@@ -222,123 +214,3 @@ def choose_direction(run: RunStatus, asked: ev.Direction | None) -> ev.Direction
             hint=f"Mend the cause, then `alma-pulumi resume {run.word}`.",
         )
     return asked or run.direction
-
-
-def _define_again(
-    run: RunStatus, direction: ev.Direction, saga: Saga | None, settings: Settings
-) -> Definition:
-    """What is run: the saga as it is now, or what the journal knows of it.
-
-    AWS steps go where they went, whatever the saga says by now, unless `settings` ask for another
-    place; that is a change of the definition then.
-    """
-    if saga is None:
-        if direction == "forward":
-            raise DefinitionError(
-                f"Run {run.run} goes forward, and that needs its saga.",
-                hint="Give the saga's file with --target (or saga=...).",
-            )
-        return run.definition
-    new = define(saga, settings.aws or run.definition.aws)
-    if new.target != run.definition.target:
-        raise DefinitionError(f"Run {run.run} is of {run.definition.target}, not of {new.target}.")
-    return part_of(new, _names(run.definition) & _names(new)) if run.left_out else new
-
-
-def _require_own_steps(run: RunStatus, direction: ev.Direction, saga: Definition) -> None:
-    """Who gives a saga means its steps: what it has not is undone by who asks for that by name."""
-    waiting = run.steps if run.backward_only else [one.name for one in run.started() if not one.how]
-    missing = sorted(_missing(run, saga).intersection(waiting))
-    if missing and direction == "back":
-        raise DefinitionError(
-            f'Run {run.run} is to undo step "{missing[0]}", which is not in the saga as it is now.',
-            hint="Put it back, or undo all that the journal says of the run with "
-            f"`alma-pulumi rollback {run.word}`.",
-        )
-
-
-def _with_gone(run: RunStatus, new: Definition) -> Definition:
-    """With the steps that are no longer in the saga: they are undone as well."""
-    missing = _missing(run, new)
-    gone = (step for step in run.definition.steps if step.name in missing)
-    return replace(new, steps=(*new.steps, *gone))
-
-
-def bind_again(
-    run: RunStatus,
-    direction: ev.Direction,
-    saga: Saga | None,
-    defined: Definition,
-    sessions: Sessions,
-    before: Given,
-    *,
-    accept_changes: bool,
-) -> tuple[BoundSaga, Mapping[str, Any] | None]:
-    """Handlers for a run that exists, and the new definition if a changed one is accepted.
-
-    `before` is what its saga was given, for the undo of what is not at hand any more.
-    """
-    started = frozenset(step.name for step in run.steps.values() if step.started is not None)
-    if saga is None:
-        prepared = bind_journaled(run.definition, sessions, before)
-        require_undo(prepared, started if run.kind == "up" else frozenset(run.steps))
-        return prepared, None
-    prepared = bind_saga(saga, defined, sessions)
-    new = prepared.definition
-    missing = sorted(_missing(run, new) if direction == "back" else started - _names(new))
-    if missing and direction == "back":
-        old = bind_journaled(run.definition, sessions, before)
-        require_undo(old, started.intersection(missing))
-        adapters = {**prepared.adapters, **{name: old.adapters[name] for name in missing}}
-        return replace(prepared, definition=run.definition, adapters=adapters), None
-    if new.digest == run.definition.digest or direction == "back":
-        return prepared, None
-    if missing:
-        raise DefinitionError(
-            f'Step "{missing[0]}" has started in run {run.run} and is no longer in the saga.',
-            hint=f"Put it back, or undo the run with `alma-pulumi rollback {run.word}`.",
-        )
-    if not accept_changes:
-        raise DefinitionError(
-            f"The saga has changed since run {run.run} was started: "
-            f"{_changes(run.definition, new)}.",
-            hint="Accept that with --accept-changes, or undo the run with rollback.",
-        )
-    return prepared, new.to_json()
-
-
-def _names(definition: Definition) -> set[str]:
-    return {step.name for step in definition.steps}
-
-
-def _missing(run: RunStatus, new: Definition) -> set[str]:
-    """The steps of the run that the saga has no more: gone, or of the same name over another thing.
-
-    What is to be undone is what the run has made, whatever the file says by now.
-    """
-    now = {step.name: (step.kind, step.project) for step in new.steps}
-    return {
-        step.name
-        for step in run.definition.steps
-        if now.get(step.name) != (step.kind, step.project)
-    }
-
-
-def _changes(old: Definition, new: Definition) -> str:
-    before = {step.name: step for step in old.steps}
-    after = {step.name: step for step in new.steps}
-    words = [f'step "{name}" is new' for name in after if name not in before]
-    words += [f'step "{name}" is gone' for name in before if name not in after]
-    words += [
-        f'step "{name}" is different'
-        for name in after
-        if name in before and after[name] != before[name]
-    ]
-    if new.aws != old.aws:
-        words.append(f"AWS steps go to {aws_target(new.aws)}, and went to {aws_target(old.aws)}")
-    return ", ".join(words) or "its settings are different"
-
-
-def aws_target(aws: LocalStack | None) -> str:
-    """Where AWS steps go, in words."""
-    return f"LocalStack at {aws.url} ({aws.region})" if aws else "AWS"

@@ -21,12 +21,13 @@ from alma.journal import Journal
 from alma.journal.journal import utc_now
 from alma.journal.known import Known, known_of_earlier_runs, secrets_of_earlier_runs
 from alma.journal.reading import load_run, newest_run
+from alma.runner.again import aws_target
 from alma.runner.binding import bind_saga, check, define, noted, open_sessions
 from alma.runner.directory import followed, refuse_another_journal, require_directory
 from alma.runner.leased_run import execute_run, resume_hint
 from alma.runner.outside import outputs_outside
 from alma.runner.required import require_known
-from alma.runner.resume import aws_target, go_on
+from alma.runner.resume import go_on
 from alma.runner.settings import Settings, actor, new_run_id
 from alma.saga.arguments import SelectOptions, selection_of
 from alma.saga.python_file import capture_if_loading
