@@ -36,6 +36,8 @@ class Invocation:
         self.reports: tuple[Path, ...] = ()
         self.stack = ""
         self.organization = ""
+        self.host_is_gone = False
+        self.reason = ""
 
     @property
     def journal_path(self) -> Path:
@@ -101,6 +103,24 @@ def trust_option(function: F) -> F:
         expose_value=False,
         callback=_keep,
     )(function)
+
+
+def gone_options(function: F) -> F:
+    """`--host-is-gone` and its `--reason`; kept in `Invocation`, not passed on."""
+    reason = click.option(
+        "--reason",
+        metavar="TEXT",
+        help="Why that is known, for the journal.",
+        expose_value=False,
+        callback=_keep,
+    )
+    return click.option(
+        "--host-is-gone",
+        is_flag=True,
+        help="The host on which the run was cut off does not exist any more; needs --reason.",
+        expose_value=False,
+        callback=_keep,
+    )(reason(function))
 
 
 pass_shared = click.make_pass_decorator(Invocation, ensure=True)

@@ -71,8 +71,29 @@ class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=
     host: str
     pid: int
     started: float
+    ephemeral: bool | UnsetType = UNSET
+    """Of a runner: its host says of itself that it is gone when its runner is (a container)."""
 
     @property
     def machine(self) -> str:
         """The host's name alone, for people."""
         return self.host.partition("#")[0]
+
+
+class Gone(Struct, frozen=True, kw_only=True, gc=False):
+    """Hosts (`Process.host`) that do not exist any more, whatever their backend's locks say.
+
+    Hosts may be of one name: a lock that is older than `since` (seconds, epoch, by their clock) is
+    of another.
+    """
+
+    hosts: frozenset[str] = frozenset()
+    since: float = 0.0
+
+    @property
+    def machines(self) -> frozenset[str]:
+        """Their names alone."""
+        return frozenset(host.partition("#")[0] for host in self.hosts)
+
+
+NONE_GONE: Final = Gone()

@@ -112,6 +112,16 @@ class RunResumed(Event, frozen=True, kw_only=True, gc=False):
     step: str = ""
 
 
+class HostDeclaredGone(Event, frozen=True, kw_only=True, gc=False):
+    """An operator's word: this host and all its processes are gone, which is not seen from here."""
+
+    host: str
+    """As `Process.host`."""
+    actor: str
+    reason: str
+    step: str = ""
+
+
 class InterruptReceived(Event, frozen=True, kw_only=True, gc=False):
     """The runner got a signal. `count` 1: drain, then the failure policy; 2: stop now."""
 

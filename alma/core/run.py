@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from alma.core.definition import Definition, StepDefinition
+from alma.core.event_parts import NONE_GONE, Gone
 from alma.core.events import (
     Direction,
     Failure,
@@ -66,6 +67,17 @@ class OpenOperation(Struct, kw_only=True, gc=False):
     processes: tuple[Process, ...] = ()
     first: bool = True
     """No operation of its step had begun before it."""
+    at: datetime | None = None
+    host: str = ""
+    """When, and where its runner was (`Process.host`)."""
+    gone: Gone = NONE_GONE
+    """Filled in with `log`: which hosts are known to be gone."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Where it was at work, as `Process.host`."""
+        known = (self.host, *(process.host for process in self.processes))
+        return tuple(dict.fromkeys(host for host in known if host))
 
 
 class StepStatus(Struct, kw_only=True, gc=False):
@@ -84,6 +96,8 @@ class StepStatus(Struct, kw_only=True, gc=False):
     """An operation of it was intended, and nobody knows that nothing of it was begun."""
     cut_off: tuple[Process, ...] = ()
     """Of operations that nobody saw end, or that were ended: what they held may be held still."""
+    hosts: tuple[str, ...] = ()
+    """Where operations of it were begun, as `Process.host`."""
     in_doubt: bool = False
     """The last operation's outcome is not known: a crash came between."""
     failure: Failure | None = None
@@ -171,6 +185,12 @@ class RunStatus(Struct, kw_only=True):
     """Steps of the saga that were not selected: the definition does not have them."""
     created_at: datetime | None = None
     ended_at: datetime | None = None
+    heard_at: datetime | None = None
+    """When its last event was written, by its runner's clock."""
+    runner: Process | None = None
+    """The last process that drove it."""
+    gone: frozenset[str] = frozenset()
+    """Hosts (`Process.host`) that are gone, by an operator's word or by their own."""
     ready_set: ReadySet | None = None
     """Of `alma.core.decide.decide`, from its first call on; `apply` keeps it up."""
 

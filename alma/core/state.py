@@ -39,7 +39,7 @@ def fold(recorded: Iterable[ev.Recorded]) -> RunStatus:
 
 def apply(run: RunStatus, entry: ev.Recorded) -> None:
     """Take one more event into the run's state."""
-    run.seq, run.epoch = entry.seq, entry.epoch
+    run.seq, run.epoch, run.heard_at = entry.seq, entry.epoch, entry.at
     handler = _HANDLERS.get(type(entry.event))
     if handler is not None:
         handler(run, entry, entry.event)
@@ -77,9 +77,12 @@ def _created(run: RunStatus, entry: ev.Recorded, event: ev.RunCreated) -> None:
     run.steps = {step.name: StepStatus(definition=step) for step in run.definition.steps}
 
 
-def _attached(run: RunStatus, entry: ev.Recorded, _event: ev.RunnerAttached) -> None:
+def _attached(run: RunStatus, entry: ev.Recorded, event: ev.RunnerAttached) -> None:
     if run.state is PENDING:
         move(run, RUNNING)
+    before, run.runner = run.runner, event.process
+    if before is not None and before.ephemeral and before.host != run.runner.host:
+        run.gone |= {before.host}
     run.interrupts, run.suspended = 0, False
     for step in run.steps.values():
         if step.open is not None and step.open.epoch < entry.epoch:
@@ -111,6 +114,10 @@ def _resumed(run: RunStatus, _entry: ev.Recorded, event: ev.RunResumed) -> None:
                 step.attempts = step.undo_attempts = 0
                 step.retained, step.leftovers = False, ()
                 step.state = RUNNING if event.direction == "forward" else COMPENSATING
+
+
+def _gone(run: RunStatus, _entry: ev.Recorded, event: ev.HostDeclaredGone) -> None:
+    run.gone |= {event.host}
 
 
 def _interrupted(run: RunStatus, _entry: ev.Recorded, event: ev.InterruptReceived) -> None:
@@ -155,6 +162,7 @@ _HANDLERS: Final[dict[type[ev.Event], Callable[[RunStatus, ev.Recorded, Any], No
     ev.RunCreated: _created,
     ev.RunnerAttached: _attached,
     ev.RunResumed: _resumed,
+    ev.HostDeclaredGone: _gone,
     ev.InterruptReceived: _interrupted,
     ev.CompensationStarted: _turned,
     ev.RunAbandoned: _abandoned,

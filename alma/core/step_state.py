@@ -35,8 +35,12 @@ def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -
         attempt=event.attempt,
         epoch=entry.epoch,
         first=not step.began,
+        at=entry.at,
+        host=run.runner.host if run.runner else "",
     )
     step.began = True
+    if run.runner is not None and run.runner.host not in step.hosts:
+        step.hosts = (*step.hosts, run.runner.host)
     step.began_at, step.fingerprint = step.began_at or entry.at, ""
     if event.kind == "mend" or _only_reveals(run, event.kind):
         return

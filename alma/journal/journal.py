@@ -71,6 +71,11 @@ class Journal:
         """The store's file, absolute: what else a run keeps is beside it."""
         return self._store.path
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other hosts work with it: see `Store.is_shared`."""
+        return self._store.is_shared
+
     @cached_property
     def keys(self) -> Keys:
         """What seals the values that nobody may read, and opens them."""

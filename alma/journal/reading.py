@@ -29,6 +29,8 @@ class RunView(Struct, frozen=True, kw_only=True):
 
     run: RunStatus
     runner: Holder | None
+    shared: bool = False
+    """See `Journal.is_shared`."""
 
     @property
     def interrupted(self) -> bool:
@@ -97,11 +99,12 @@ def view_run(journal: Journal, run_id: str) -> RunView:
         held = journal.is_held(target)
         run = load_run(journal, run_id)
         if run.state.is_final:
-            return RunView(run=run, runner=None)
+            return RunView(run=run, runner=None, shared=journal.is_shared)
         if held == journal.is_held(target):
             break
     holder = journal.holder(target) if held else None
-    return RunView(run=run, runner=holder if holder and holder.run == run_id else None)
+    driver = holder if holder and holder.run == run_id else None
+    return RunView(run=run, runner=driver, shared=journal.is_shared)
 
 
 def proven_gone(journal: Journal, run: RunStatus) -> dict[Leftover, str]:

@@ -234,6 +234,11 @@ class Store(Protocol):
     """
 
     @property
+    def is_shared(self) -> bool:
+        """Whether hosts share it that share nothing else: then nothing beside it is known there."""
+        ...
+
+    @property
     def path(self) -> Path:
         """The file, absolute; of a store that is none, the place for what is kept beside it."""
         ...

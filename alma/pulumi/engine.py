@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct, field
 
+from alma.core.event_parts import NONE_GONE, Gone
 from alma.core.events import Failure, Process, ResourceChange
 from alma.core.operation import Difference, Operation, Reconciled
 from alma.core.validation import check_name
@@ -285,9 +286,12 @@ class Engine(Protocol):
         ...
 
     async def reconcile(
-        self, ref: StackRef, operation: str, processes: tuple[Process, ...]
+        self, ref: StackRef, operation: str, processes: tuple[Process, ...], gone: Gone = NONE_GONE
     ) -> Reconciled:
-        """Wait for what still works for this operation; break a lock whose holder is dead."""
+        """Wait for what still works for this operation; break a lock whose holder is dead.
+
+        What is `gone` is dead, though it was elsewhere.
+        """
         ...
 
     async def close(self) -> None:

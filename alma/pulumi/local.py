@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import structs
 from msgspec.structs import replace
 
+from alma.core.event_parts import NONE_GONE, Gone
 from alma.core.events import Failure, Process
 from alma.core.operation import Operation, Reconciled
 from alma.core.redaction import mark_secrets
@@ -269,10 +270,10 @@ class PulumiEngine:
         await let_go(await self._reader(self._of(ref)), ref, taken)
 
     async def reconcile(
-        self, ref: StackRef, operation: str, processes: tuple[Process, ...]
+        self, ref: StackRef, operation: str, processes: tuple[Process, ...], gone: Gone = NONE_GONE
     ) -> Reconciled:
         """See `Engine.reconcile`. Raises `RefusedError` when somebody else holds the lock."""
-        return await Reconciliation(ref, operation, processes, await self._locks(ref)).run()
+        return await Reconciliation(ref, operation, processes, await self._locks(ref), gone).run()
 
     async def close(self) -> None:
         """See `Engine.close`; operations that still run are abandoned to drain."""

@@ -19,6 +19,7 @@ from typing import Final, Protocol
 import psutil
 from msgspec import Struct
 
+from alma.core.event_parts import Gone
 from alma.core.events import Process
 from alma.pulumi.backend import Backend
 from alma.pulumi.cli import PulumiCli
@@ -76,6 +77,15 @@ class Lock(Struct, frozen=True, kw_only=True):
         return any(
             (one.pid, one.host) == (self.pid, PLACE) and one.started <= at for one in processes
         )
+
+    def is_of_gone(self, gone: Gone) -> bool:
+        """Whether it was taken on a host that is gone, since then: hosts may be of one name.
+
+        This one may be of that name as well, and then what lives here is not gone.
+        """
+        recent = self.at.timestamp() + 1 + _CLOCKS >= gone.since
+        named = self.host in gone.machines
+        return named and recent and (self.host != HOST or self.is_proven_dead())
 
 
 class Locks(Protocol):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct, field
 
+from alma.core.event_parts import NONE_GONE, Gone
 from alma.core.events import Process
 from alma.core.operation import Reconciled
 from alma.errors import RefusedError
@@ -34,12 +35,23 @@ class Reconciliation:
     """Brings one operation in doubt to rest. `locks` are its stack's, None where there are none."""
 
     def __init__(
-        self, ref: StackRef, operation: str, processes: tuple[Process, ...], locks: Locks | None
+        self,
+        ref: StackRef,
+        operation: str,
+        processes: tuple[Process, ...],
+        locks: Locks | None,
+        gone: Gone = NONE_GONE,
     ) -> None:
         self._ref = ref
         self._operation = operation
         self._journaled = processes
         self._locks = locks
+        self._gone = gone
+        self._unseen = [
+            process.machine
+            for process in processes
+            if not live.is_here(process) and process.host not in gone.hosts
+        ]
         self._evidence = _Evidence()
 
     async def run(self) -> Reconciled:
@@ -77,11 +89,15 @@ class Reconciliation:
         for lock in found:
             # Where a process of the operation was in another namespace, or on another host of this
             # name, a pid that is not here proves nothing.
-            if self._evidence.elsewhere or not self._locks.is_dead(lock, self._journaled):
+            proven = not self._unseen and self._locks.is_dead(lock, self._journaled)
+            if not (lock.is_of_gone(self._gone) or proven):
+                way = self._locks.way_out(lock)
+                if lock.host in self._unseen:
+                    way = f"say so with `--host-is-gone --reason ...`, or {way}"
                 raise RefusedError(
                     f"Stack {self._ref.project}/{self._ref.stack} is locked by {lock.holder}.",
                     hint="Wait for it to end. If it is known to be dead where it ran (a host or a "
-                    f"container), {self._locks.way_out(lock)}.",
+                    f"container), {way}.",
                 )
         await self._locks.remove(found)
         self._evidence.broken = [lock.holder for lock in found]
@@ -104,6 +120,8 @@ class Reconciliation:
             words.append(f"ended {', '.join(seen.ended)}")
         if seen.broken:
             words.append(f"broke the lock of {', '.join(seen.broken)}, which is dead")
+        elif seen.elsewhere and not self._unseen:
+            words.append(f"it was at work on {', '.join(seen.elsewhere)}, which is gone")
         evidence: dict[str, Any] = {
             "waited_for": seen.waited_for,
             "ended": seen.ended,

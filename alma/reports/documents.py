@@ -102,7 +102,21 @@ def status(view: RunView, following: list[str], gone: Mapping[Leftover, str]) ->
             "actor": runner.actor,
             "since": runner.acquired_at.isoformat(),
         },
+        "ran_on": _ran_on(view.run),
+        "last_heard_at": view.run.heard_at.isoformat() if view.run.heard_at else None,
         "next": following,
+    }
+
+
+def _ran_on(status: RunStatus) -> Document | None:
+    process = status.runner
+    if process is None:
+        return None
+    return {
+        "pid": process.pid,
+        "host": process.machine,
+        "ephemeral": process.ephemeral is True,
+        "gone": process.host in status.gone,
     }
 
 

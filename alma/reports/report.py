@@ -64,6 +64,17 @@ def seconds(run: RunStatus) -> float | None:
     return (run.ended_at - run.created_at).total_seconds()
 
 
+def ran_on(run: RunStatus) -> str:
+    """`ci-7, pid 4711`, and what is known of that host."""
+    process = run.runner
+    if process is None:
+        return ""
+    where = f"{text.name(process.machine)}, pid {process.pid}"
+    if process.host in run.gone:
+        return f"{where}; that host is gone"
+    return f"{where}; that host says that it is gone with it" if process.ephemeral else where
+
+
 def steps(run: RunStatus) -> list[str]:
     """A table of the steps."""
     rows = [
@@ -250,11 +261,18 @@ def leftovers(left: tuple[Leftover, ...], gone: Mapping[Leftover, str] | None = 
     return lines
 
 
-def next_commands(run: RunStatus, journal: Path | None, *, interrupted: bool) -> list[str]:
-    """The commands that go on from here; empty when there is nothing to do."""
+def next_commands(
+    run: RunStatus, journal: Path | None, *, interrupted: bool, elsewhere: str = ""
+) -> list[str]:
+    """The commands that go on from here; empty when there is nothing to do.
+
+    `elsewhere` is the host that may be at work on it still, and has to be gone for that.
+    """
     target = "" if run.origin else " --target FILE"  # no file is journaled that could be loaded
+    gone = f" --host-is-gone --reason '{text.name(elsewhere)} is gone'" if elsewhere else ""
     resume, rollback = (
-        text.command_line(f"{word} {run.word}{target}", journal) for word in ("resume", "rollback")
+        text.command_line(f"{word} {run.word}{target}{gone}", journal)
+        for word in ("resume", "rollback")
     )
     if interrupted:
         if run.direction == "back" or run.past_pivot:

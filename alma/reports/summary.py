@@ -80,6 +80,9 @@ def summarize(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an even
         case ev.RunResumed():
             changed = ", with a changed definition" if event.definition is not None else ""
             return f"taken up again, {event.direction}, by {event.actor}{changed}"
+        case ev.HostDeclaredGone():
+            where = event.host.partition("#")[0]
+            return f"{where} is gone, says {event.actor}: {text.one_line(event.reason)}"
         case ev.InterruptReceived():
             return f"{event.signal}: {_interrupt(event.count)}"
         case ev.StepStarted():

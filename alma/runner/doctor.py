@@ -12,6 +12,7 @@ from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError, ToolError, UntrustedJournalError
 from alma.journal import open_journal
 from alma.journal.reading import RunView, view_run
+from alma.runner.hosts import machines_unseen
 from alma.steps.base import Check, DoctorOptions
 from alma.steps.registry import KINDS, UnknownKindError, find_kind
 from alma.system.processes import find, may_live, require_shown
@@ -128,6 +129,12 @@ def _doubts(run: RunStatus) -> Iterator[Check]:
             alive = [process for process in step.open.processes if find(process) is not None]
             pids = ", ".join(f"pid {process.pid}" for process in alive)
             message = f'step "{step.name}": its {step.open.kind} is in doubt; '
-            message += f"{pids} is still at work" if alive else "nothing is at work any more"
             mend = "resume or rollback waits for it and finds out"
+            if alive:
+                message += f"{pids} is still at work"
+            elif where := machines_unseen(run):
+                message += f"what is at work on {where} is not seen from here"
+                mend = f"resume or rollback there; if {where} is gone, with --host-is-gone"
+            else:
+                message += "nothing is at work any more"
             yield Check(name="doubt", level="warn", message=message, mend=mend)

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from alma.core import events as ev
 from alma.core.decide import Compensate, Execute
+from alma.core.event_parts import Gone
 from alma.core.operation import Context, Operation
 from alma.core.run import OpenOperation, SagaState
 from alma.core.secret import mask
@@ -102,7 +103,9 @@ class Executor(Struct, kw_only=True):
 
     def doubtful(self, operation: OpenOperation) -> OpenOperation:
         """An operation of which the journal has no outcome, with the place of its log."""
-        return replace(operation, log=str(log_of(self.logs, operation.id)))
+        since = operation.at.timestamp() if operation.at else 0.0
+        gone = Gone(hosts=self.recorder.run.gone, since=since)
+        return replace(operation, log=str(log_of(self.logs, operation.id)), gone=gone)
 
     async def perform(
         self,

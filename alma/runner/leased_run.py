@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -40,6 +40,7 @@ async def execute_run(
     settings: Settings,
     known: Known,
     resumed: ev.RunResumed | None = None,
+    gone: Sequence[ev.HostDeclaredGone] = (),
 ) -> Result:
     """Drive the run; returns or raises as `result_or_raise` does.
 
@@ -66,6 +67,8 @@ async def execute_run(
     recorder.defer(ev.RunnerAttached(process=lease.process, actor=lease.actor))
     if resumed is not None:
         recorder.defer(resumed)
+    for word in gone:
+        recorder.record(word)  # before a lock is broken by it
     try:
         await Runner(executor, handle_signals=settings.handle_signals).drive()
     except JournalError as error:

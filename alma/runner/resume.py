@@ -30,6 +30,7 @@ from alma.runner.binding import (
     open_sessions,
 )
 from alma.runner.directory import require_directory
+from alma.runner.hosts import declare_gone
 from alma.runner.leased_run import execute_run, result_or_raise
 from alma.runner.required import require_known
 from alma.runner.settings import Settings, actor
@@ -43,6 +44,7 @@ async def resume(
     saga: Saga | None = None,
     journal: str | Path | None = None,
     trust: bool = False,
+    host_is_gone: str = "",
     settings: Settings | None = None,
     accept_changes: bool = False,
 ) -> Result:
@@ -50,13 +52,14 @@ async def resume(
 
     `saga` is needed to go forward, and to undo by functions. Raises as `Saga.execute` does, and
     DefinitionError when the saga is not the one that the run was started with, unless
-    `accept_changes`.
+    `accept_changes`. `host_is_gone` is the reason to say, for the journal, that the hosts on which
+    the run was cut off do not exist any more, where that cannot be seen.
     """
     return await go_on(
         run,
         None,
         saga,
-        settings or Settings(journal=journal, trust=trust),
+        settings or Settings(journal=journal, trust=trust, host_is_gone=host_is_gone),
         accept_changes=accept_changes,
     )
 
@@ -67,11 +70,16 @@ async def rollback(
     saga: Saga | None = None,
     journal: str | Path | None = None,
     trust: bool = False,
+    host_is_gone: str = "",
     settings: Settings | None = None,
 ) -> Result:
     """Undo a run that was interrupted or FAILED, and verify it; raises as `resume` does."""
     return await go_on(
-        run, "back", saga, settings or Settings(journal=journal, trust=trust), accept_changes=True
+        run,
+        "back",
+        saga,
+        settings or Settings(journal=journal, trust=trust, host_is_gone=host_is_gone),
+        accept_changes=True,
     )
 
 
@@ -123,6 +131,7 @@ async def go_on(
             if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
                 return _report(journal, run)
             _refuse_superseded(journal, run)
+            gone = declare_gone(run, settings.host_is_gone, shared=journal.is_shared)
             known = known_outputs(journal, run)
             if run.kind == "destroy":
                 known = known_of_earlier_runs(journal, run.definition)
@@ -139,7 +148,7 @@ async def go_on(
                 sealed=prepared.given.and_before(before).seal(journal) or UNSET,
                 notes=noted(sessions),
             )
-            return await execute_run(run, journal, lease, prepared, settings, known, resumed)
+            return await execute_run(run, journal, lease, prepared, settings, known, resumed, gone)
 
 
 def _report(journal: Journal, run: RunStatus) -> Result:

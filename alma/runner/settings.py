@@ -60,7 +60,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     `aws` is where AWS steps go, whatever the saga says; `origin` is `file.py:name`, for `resume`;
     `modules` travel to workers by value; `grace` is how many seconds an operation may drain after
     its deadline; without `handle_signals` the process's signals are left to the host, which calls
-    `alma.runner.interrupt`; with `accept_backend` stacks may be made anew in another backend than
+    `alma.runner.interrupt`; `host_is_gone` is an operator's reason to say that the hosts on which a
+    run was cut off are gone; with `accept_backend` stacks may be made anew in another backend than
     the last run's; `selection` is which steps a new run is about, and `changed` leaves those of
     them alone that are as their last run has left them; `open_journal` is where a test puts its
     own faults between a run and its journal.
@@ -76,6 +77,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     grace: float = 30.0
     handle_signals: bool = True
     accept_backend: bool = False
+    host_is_gone: str = ""
     selection: Selection = Selection()
     changed: bool = False
     open_journal: OpenJournal = open_journal

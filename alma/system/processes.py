@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+from msgspec import structs
 
 from alma.core.events import Process
-from alma.errors import ToolError
+from alma.errors import DefinitionError, ToolError
 
 HOST: Final = socket.gethostname()
 
@@ -86,14 +87,30 @@ def identify(pid: int) -> Process:
 
 
 def is_here(process: Process) -> bool:
-    """Whether its pid is one of ours to look at; older journals name the host alone."""
-    return process.host in (PLACE, HOST) and process.pid > 0
+    """Whether its pid is one of ours to look at."""
+    return is_place_here(process.host) and process.pid > 0
+
+
+def is_place_here(host: str) -> bool:
+    """Whether a process of this host (`Process.host`) is; older journals have the name alone."""
+    return host in (PLACE, HOST)
+
+
+EPHEMERAL: Final = "ALMA_HOST_IS_EPHEMERAL"
+"""Environment variable by which a host says that it is gone when its runner is."""
 
 
 def this_process() -> Process:
     """This process. Raises ToolError where not even that can be seen."""
     require_shown()
-    return identify(os.getpid())
+    said = os.environ.get(EPHEMERAL, "").strip().lower()
+    if said not in ("", "0", "false", "1", "true"):
+        raise DefinitionError(
+            f"{EPHEMERAL} is {said!r}, which says neither yes nor no.",
+            hint="Set it to 1 where this host is gone when its runner is, else leave it out.",
+        )
+    me = identify(os.getpid())
+    return structs.replace(me, ephemeral=True) if said in ("1", "true") else me
 
 
 def require_shown() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from alma.core.event_parts import NONE_GONE, Gone
 from alma.core.events import Failure, Process, ResourceChange
 from alma.core.operation import Difference, Operation, Reconciled
 from alma.errors import BackendError
@@ -216,6 +217,7 @@ class FakeEngine(FakeWork):
         ref: StackRef,
         operation: str,  # noqa: ARG002
         processes: tuple[Process, ...],  # noqa: ARG002
+        gone: Gone = NONE_GONE,  # noqa: ARG002
     ) -> Reconciled:
         """Wait for a CLI that has outlived its runner."""
         self._check()

@@ -84,6 +84,11 @@ class FaultyStore:
         self._faults = faults
 
     @property
+    def is_shared(self) -> bool:
+        """See `Store`."""
+        return self._store.is_shared
+
+    @property
     def path(self) -> Path:
         """See `Store`."""
         return self._store.path

@@ -313,3 +313,17 @@ def test_many_leftovers_are_cut_in_a_report_and_all_in_status(write: Write, cli:
     status = cli("status").stdout
     left = status[status.index("Left behind:") :].splitlines()
     assert sum(line in [f"  s{i}" for i in range(30)] for line in left) == 30
+
+
+@pytest.mark.parametrize(
+    "words", [("--host-is-gone",), ("--reason", "gone"), ("--host-is-gone", "--reason", " ")]
+)
+@pytest.mark.parametrize("command", ["resume", "rollback"])
+def test_that_a_host_is_gone_and_why_belong_together(
+    write: Write, cli: Call, command: str, words: tuple[str, ...]
+) -> None:
+    write()
+    cli("up")
+    told = cli(command, "latest", *words)
+    assert told.exit_code == 2
+    assert "--reason" in told.stderr

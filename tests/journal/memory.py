@@ -55,6 +55,7 @@ class MemoryStore:
 
     def __init__(self, path: Path, *, write: bool) -> None:
         self.path = path
+        self.is_shared = False
         self._write = write
         self._closed = False
         if write:

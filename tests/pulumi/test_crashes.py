@@ -7,12 +7,14 @@ import contextlib
 import json
 import os
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from alma.core.event_parts import Gone
 from alma.core.events import Process
 from alma.core.operation import Operation
 from alma.errors import RefusedError
@@ -264,6 +266,31 @@ async def test_a_lock_that_may_be_held_is_refused_by_name(place: Place, host: st
     lock = _plant(place, pid=os.getpid(), host=host)
     with pytest.raises(RefusedError, match=rf"somebody@{host} \(pid {os.getpid()}\)"):
         await place.engine.reconcile(place.ref(), "op", ())
+    assert lock.exists()
+
+
+async def test_a_lock_of_a_host_that_is_gone_is_broken_and_no_other(place: Place) -> None:
+    """By its name, and not where it is older than the operation: hosts may be of one name."""
+    there = Process(host="ci-1#boot-1", pid=7, started=0.0)
+    of = {"since": datetime(2036, 1, 1, tzinfo=UTC).timestamp()}
+    gone = Gone(hosts=frozenset({there.host}), **of)
+    lock = _plant(place, pid=7, host="ci-1")
+    with pytest.raises(RefusedError, match="somebody@ci-1") as refused:
+        await place.engine.reconcile(place.ref(), "op", (there,))
+    assert "--host-is-gone" in refused.value.hint
+    for other in ({"host": "ci-2"}, {"host": "ci-1", "at": "2035-12-31T23:00:00Z"}):
+        _plant(place, pid=7, **other)
+        with pytest.raises(RefusedError, match="is locked by"):
+            await place.engine.reconcile(place.ref(), "op", (there,), gone)
+    _plant(place, pid=7, host="ci-1")
+    reconciled = await place.engine.reconcile(place.ref(), "op", (there,), gone)
+    assert "broke the lock of somebody@ci-1" in reconciled.found
+    assert not lock.exists()
+    # A host of that name is here, and this process is at work on it.
+    lock = _plant(place, pid=os.getpid(), host=processes.HOST, at=datetime.now(UTC).isoformat())
+    namesake = Gone(hosts=frozenset({f"{processes.HOST}#boot-1"}))
+    with pytest.raises(RefusedError, match="is locked by"):
+        await place.engine.reconcile(place.ref(), "op", (), namesake)
     assert lock.exists()
 
 

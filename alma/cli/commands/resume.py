@@ -12,6 +12,7 @@ from alma.cli.options import (
     Invocation,
     LocalStackCommand,
     completed,
+    gone_options,
     localstack_option,
     pass_shared,
     run_argument,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 @click.option("--accept-changes", is_flag=True, help="Go on although the saga has changed.")
 @localstack_option
 @saga_options
+@gone_options
 @trust_option
 @report_option
 @shared_options
@@ -86,6 +88,7 @@ def resume(
 )
 @saga_options
 @yes_option
+@gone_options
 @trust_option
 @report_option
 @shared_options
@@ -203,12 +206,27 @@ def _own_saga(
     return loaded
 
 
+def _reason(shared: Invocation) -> str:
+    """Of `--host-is-gone`; empty without it."""
+    from alma.errors import DefinitionError
+
+    reason = shared.reason.strip()
+    if shared.host_is_gone and not reason:
+        raise DefinitionError(
+            "--host-is-gone needs a --reason: it is what the journal keeps of the decision."
+        )
+    if reason and not shared.host_is_gone:
+        raise DefinitionError("--reason is that of --host-is-gone, which was not given.")
+    return reason
+
+
 def _settings(shared: Invocation, loaded: LoadedSaga | None, reporter: Reporter | None) -> Settings:
     from alma.runner.settings import Settings
 
     return Settings(
         journal=shared.journal,
         trust=shared.trust,
+        host_is_gone=_reason(shared),
         reporter=reporter,
         origin=loaded.origin if loaded else "",
         modules=loaded.modules if loaded else (),

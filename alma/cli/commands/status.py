@@ -42,7 +42,9 @@ def command(
     gone = _gone(view, shared)
     following = []
     if not view.runner:
-        following = report.next_commands(view.run, shared.journal, interrupted=view.interrupted)
+        following = report.next_commands(
+            view.run, shared.journal, interrupted=view.interrupted, elsewhere=_elsewhere(view)
+        )
     if shared.json:
         from alma.reports import documents
 
@@ -50,6 +52,16 @@ def command(
         return
     for line in _lines(view, following, gone):
         say(line)
+
+
+def _elsewhere(view: RunView) -> str:
+    """The host that may be at work on an interrupted run, as far as anybody can know here."""
+    in_doubt = view.interrupted and any(step.open for step in view.run.steps.values())
+    if not (view.shared and in_doubt):
+        return ""
+    from alma.runner.hosts import machines_unseen  # psutil: only where it is in doubt
+
+    return machines_unseen(view.run)
 
 
 def _list(shared: Invocation, saga: str | None, stack: str | None) -> None:
@@ -111,7 +123,8 @@ def _lines(view: RunView, following: list[str], gone: dict[Leftover, str]) -> li
         *_given(run.parameters),
         f"State    {state(view.state)}",
         f"Started  {text.moment(run.created_at)}"
-        + (f", took {text.duration(took)}" if took is not None else ""),
+        + (f", took {text.duration(took)}" if took is not None else "")
+        + (f", last heard of {text.moment(run.heard_at)}" if took is None else ""),
     ]
     if view.runner is not None:
         process = view.runner.process
@@ -119,6 +132,8 @@ def _lines(view: RunView, following: list[str], gone: dict[Leftover, str]) -> li
             f"Runner   running now, pid {process.pid} on {process.machine} "
             f"since {text.moment(view.runner.acquired_at)}"
         )
+    elif run.runner is not None:
+        lines.append(f"Ran on   {report.ran_on(run)}")
     if run.left_out:
         lines.append(f"Steps    {report.how_many(run)}; not selected: {report.not_selected(run)}")
     lines += ["", *report.steps(run)]

@@ -60,6 +60,11 @@ class SqliteStore:
         self._database = Database(path.absolute(), write=write, wait=wait)
 
     @property
+    def is_shared(self) -> bool:
+        """See `Store`."""
+        return False
+
+    @property
     def path(self) -> Path:
         """The file, absolute."""
         return self._database.path

@@ -29,6 +29,7 @@ from alma.steps.stack.pending import (
     unresolved,
 )
 from alma.steps.stack.preview import at_risk, held_by, undo_of, what_of, without_program
+from alma.steps.stack.reach import kept_elsewhere
 from alma.steps.stack.restoring import Restoring
 from alma.steps.stack.taking import Others, Taking, nobody
 
@@ -196,7 +197,9 @@ class StackHandler(SeenStack, kw_only=True):
 
     async def reconcile(self, operation: OpenOperation) -> Reconciled:
         """Wait for the CLI, mend a lock whose holder is dead, and note what it has left."""
-        found = await self.engine.reconcile(self.ref, operation.id, operation.processes)
+        found = await self.engine.reconcile(
+            self.ref, operation.id, operation.processes, operation.gone
+        )
         try:
             left = (await self.engine.inspect(self.ref)).fingerprint
         except BackendError:
@@ -205,9 +208,14 @@ class StackHandler(SeenStack, kw_only=True):
 
     def _vanished(self, status: StepStatus, now: Checkpoint) -> Retained | None:
         """A record that is gone before this run destroyed the stack proves nothing."""
-        if now.exists or status.destroyed or not status.resources:
+        if now.exists or status.destroyed:
+            return None
+        elsewhere = kept_elsewhere(self.engine.where(self.ref), status.hosts)
+        if not status.resources and not elsewhere:
             return None
         reason = "the stack's record is gone from the backend, so nobody can see what is left"
+        if elsewhere:
+            reason = f"its state is in a directory of {elsewhere}, so nobody can see what is left"
         return Retained(reason=reason, leftovers=self._left.changed(status, now, reason))
 
     async def _not_ours(self, call: StepContext, now: Checkpoint) -> Compensated | Retained | None:

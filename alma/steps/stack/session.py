@@ -112,6 +112,7 @@ class StackSession(Session):
         Before that: the stacks are where the last run has left them.
         """
         from alma.steps.stack.localstack import require_localstack
+        from alma.steps.stack.reach import require_reached
 
         await require_localstack(self.definition)
         localstack = await self._localstack()
@@ -121,6 +122,8 @@ class StackSession(Session):
                 require_organization(self.definition.organization, where)
                 self._places.require(step, where)
         facts = await self.engine.check(self.refs)
+        refs = {step.name: self.ref(step) for step in self.definition.steps if step.project}
+        await require_reached(self.engine, self._last, refs, follow=self._places.follow)
         await self._look_at_python()
         return {**facts, **localstack}
 

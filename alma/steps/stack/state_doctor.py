@@ -178,5 +178,5 @@ def _lock(ref: StackRef, lock: Lock, locks: Locks) -> Check:
         return Check(name="lock", level="warn", message=message, mend=mend)
     if lock.host == HOST:
         return Check(name="lock", level="ok", message=f"{message}, who may be at work")
-    mend = f"Wait for it to end; if it is known to be dead there, {way}"
+    mend = f"Wait for it to end. If its host is gone: resume its run with --host-is-gone, or {way}"
     return Check(name="lock", level="warn", message=message, mend=mend)

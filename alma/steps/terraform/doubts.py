@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from alma.core.events import DELETING, IN_DOUBT, UNANSWERED, UPDATING, Failure
-from alma.core.run import StepStatus
+from alma.core.run import OpenOperation, StepStatus
 from alma.steps.terraform.state import State
+from alma.system.processes import is_place_here
 
 
 def cut_off(status: StepStatus, state: State) -> tuple[str, ...]:
     """Creates that were cut off, and are still not in the state."""
     begun = dict.fromkeys(change.urn for change in status.resources if change.op == IN_DOUBT)
     return tuple(address for address in begun if address not in state.addresses)
+
+
+def unlogged(operation: OpenOperation) -> tuple[str, ...]:
+    """What stands for all that an operation was creating, where its log is on another host.
+
+    Nothing else knows: what was begun is in no state before it has ended.
+    """
+    away = [host.partition("#")[0] for host in operation.hosts if not is_place_here(host)]
+    if not away or operation.kind != "up" or Path(operation.log).exists():
+        return ()
+    where = " and ".join(dict.fromkeys(away))
+    return (f"(whatever it was creating on {where}, whose log is not here)",)
 
 
 def lost(status: StepStatus, state: State) -> dict[str, str]:

@@ -15,7 +15,7 @@ from alma.core.secret import secrets_in
 from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview, Way
 from alma.steps.callables import call_compensation
 from alma.steps.terraform.cli import PROGRAMS, CommandResult, UninitialisedError, clean
-from alma.steps.terraform.doubts import cut_off, lost, unresolved, unseen
+from alma.steps.terraform.doubts import cut_off, lost, unlogged, unresolved, unseen
 from alma.steps.terraform.seen import SeenModule
 from alma.steps.terraform.state import State
 from alma.steps.terraform.taking import imported, let_go, to_import
@@ -176,13 +176,14 @@ class TerraformHandler(SeenModule):
     async def reconcile(self, operation: OpenOperation) -> Reconciled:
         """Wait for the CLI; what it had begun to create and did not end is in doubt."""
         words = await wait_for(operation, PROGRAMS)
+        unknown = unlogged(operation)
         account = clean(Path(operation.log), None)
         state = await self.terraform.state()
         return Reconciled(
             found=f"waited for {', '.join(words)} to end" if words else "nothing was left at work",
             evidence={
                 "waited_for": words,
-                "creating": list(account.unrecorded(state.addresses)),
+                "creating": [*account.unrecorded(state.addresses), *unknown],
                 "imported": account.imported,
                 "fingerprint": state.fingerprint,
             },

@@ -1,0 +1,76 @@
+"""Operations in doubt that were begun on another host: what cannot be seen from here.
+
+A runner's lease can be lost while the runner lives, where its journal is a server's: a connection
+was cut. So of such an operation nothing is assumed, until its host is there again and goes on by
+itself, says of itself that it is gone with its runner, or is said to be gone by an operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from alma.core import events as ev
+from alma.core.run import OpenOperation, RunStatus, StepStatus
+from alma.errors import RefusedError
+from alma.runner.settings import actor
+from alma.system.processes import is_place_here
+
+
+class Unseen(Struct, frozen=True, kw_only=True):
+    """An operation in doubt, and the hosts (`Process.host`) on which it may still be at work."""
+
+    step: str
+    operation: OpenOperation
+    hosts: tuple[str, ...]
+
+
+def unseen(run: RunStatus) -> Iterator[Unseen]:
+    """What this host can neither see nor knows to be gone."""
+    gone = set(run.gone)
+    if run.runner is not None and run.runner.ephemeral:
+        gone.add(run.runner.host)
+    for step in run.steps.values():
+        hosts = tuple(host for host in _hosts(step) if host not in gone)
+        if hosts and step.open is not None and not run.state.is_final:
+            yield Unseen(step=step.name, operation=step.open, hosts=hosts)
+
+
+def _hosts(step: StepStatus) -> list[str]:
+    there = step.open.hosts if step.open is not None else ()
+    return [host for host in there if not is_place_here(host)]
+
+
+def machines_unseen(run: RunStatus) -> str:
+    """Their names, for people; empty where nothing is in doubt that cannot be seen."""
+    hosts = (host for one in unseen(run) for host in one.hosts)
+    return " and ".join(dict.fromkeys(host.partition("#")[0] for host in hosts))
+
+
+def declare_gone(run: RunStatus, reason: str, *, shared: bool) -> list[ev.HostDeclaredGone]:
+    """What is to be journaled before anything of the run is gone on with.
+
+    Raises RefusedError where the journal is shared with hosts whose lost lease proves nothing, and
+    nobody has said that they are gone.
+    """
+    found = list(unseen(run))
+    hosts = dict.fromkeys(host for one in found for host in one.hosts)
+    if reason := reason.strip():
+        me = actor()
+        return [ev.HostDeclaredGone(host=host, actor=me, reason=reason) for host in hosts]
+    if found and shared:
+        raise _refused(run, found[0])
+    return []
+
+
+def _refused(run: RunStatus, one: Unseen) -> RefusedError:
+    operation = one.operation
+    where = " and ".join(dict.fromkeys(host.partition("#")[0] for host in one.hosts))
+    when = f" at {operation.at:%Y-%m-%d %H:%M:%S} UTC" if operation.at else ""
+    return RefusedError(
+        f'Run {run.run} was cut off on {where}: the {operation.kind} of step "{one.step}" was '
+        f"begun there{when}, and whether it is still at work cannot be seen from here.",
+        hint=f"Go on there. If {where} is gone for good, say so: `alma-pulumi resume {run.word} "
+        "--host-is-gone --reason ...` (or `rollback`).",
+    )
