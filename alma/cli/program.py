@@ -28,6 +28,8 @@ COMMANDS: Final = {
     "cancel": "cancel:command",
     "resume": "resume:resume",
     "rollback": "resume:rollback",
+    "approve": "approval:approve",
+    "refuse": "approval:refuse",
     "skip": "intervene:skip",
     "abandon": "intervene:abandon",
     "graph": "graph:command",

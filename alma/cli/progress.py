@@ -12,11 +12,12 @@ from alma.cli import github
 from alma.cli.lines import Lines
 from alma.cli.options import Invocation
 from alma.cli.output import say, state
+from alma.cli.question import is_asked
 from alma.cli.reporting import write_reports
 from alma.core.result import Result, SagaEndedError
 from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError
-from alma.reports import documents, report, text
+from alma.reports import approvals, documents, report, text
 from alma.runner import run_sync
 from alma.runner.recorder import Reporter
 
@@ -28,8 +29,18 @@ _TAIL: Final = 10
 """Lines of a failed operation's log that a report in a pipe shows: the log may go with the job."""
 
 
-def run_and_report(shared: Invocation, start: Start, *, directory: str = ".") -> int:
-    """Run it in that directory under a display, report how it ended; the exit code."""
+def run_and_report(
+    shared: Invocation,
+    start: Start,
+    *,
+    directory: str = ".",
+    go_on: Callable[[str], Start] | None = None,
+) -> int:
+    """Run it in that directory under a display, report how it ended; the exit code.
+
+    Where it waits for an approval, and there is somebody at a terminal, that is waited for here:
+    `go_on` takes up the run of that id.
+    """
     ended: SagaEndedError | None = None
     with _display(shared) as reporter:
         try:
@@ -41,6 +52,14 @@ def run_and_report(shared: Invocation, start: Start, *, directory: str = ".") ->
         shared.print_json(documents.run(result.status, interrupted=result.interrupted))
     if ended is not None and result.interrupted:
         _interrupted(result.status, shared, ended)
+        if go_on is not None and result.status.waiting and is_asked(shared, yes=False):
+            from alma.cli.approving import answered
+
+            with chdir(directory):
+                again = answered(shared, result.status)
+            if again:
+                start = go_on(result.run_id)
+                return run_and_report(shared, start, directory=directory, go_on=go_on)
     elif ended is not None:
         _failed(result.status, shared)
     elif not shared.json:
@@ -92,8 +111,13 @@ def _completed(run: RunStatus) -> None:
 
 
 def _interrupted(run: RunStatus, shared: Invocation, error: SagaEndedError) -> None:
-    say(f"error: {text.plain(error.message)}", err=True)
-    say(f"{report.title(run)} is {run.state.name} (interrupted).", err=True)
+    if run.waiting:
+        say(text.plain(error.message), err=True)
+        for line in approvals.waiting(run):
+            say(line, err=True)
+    else:
+        say(f"error: {text.plain(error.message)}", err=True)
+        say(f"{report.title(run)} is {run.state.name} (interrupted).", err=True)
     # Stopped by something else than a signal: then its own way out comes first.
     own = error.hint if isinstance(error.__cause__, AlmaError) else ""
     say(

@@ -10,6 +10,10 @@ any more, what is under way ends, and the failure policy decides:
   compensation is named as well, and holds up nothing.
 - `stop`, or a completed pivot: it ends FAILED with everything left as it is.
 
+- A run that has nothing to do any more but to wait for an approval stops there, resumable. People
+  are asked last, when all that need not wait for them has ended: what they approve is whole then,
+  and nothing is under way that could fail behind their backs.
+
 An operation whose intent stands in the journal without an outcome, written by an earlier
 runner, is *in doubt*: it is reconciled first, then repeated in the direction of the run.
 """
@@ -18,6 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from alma.core.approval import either
 from alma.core.run import ReadySet, RunStatus, SagaState, StepStatus
 from alma.core.transitions import COMPENSATED, COMPLETED, FAILED, PENDING, RUNNING
 
@@ -93,7 +98,8 @@ def _forward(run: RunStatus, ready_set: ReadySet, busy: frozenset[str]) -> tuple
     if not ready_set.ready:
         return (Finish(COMPLETED),)
     if not ready_set.failed and not run.interrupts:
-        return _starts(run, ready_set, busy)
+        commands = _starts(run, ready_set, busy)
+        return commands if commands or busy else _wait(run)
     if busy:
         return ()
     name = next((name for name in run.steps if name in ready_set.failed), "")
@@ -110,16 +116,23 @@ def _forward(run: RunStatus, ready_set: ReadySet, busy: frozenset[str]) -> tuple
 def _starts(run: RunStatus, ready_set: ReadySet, busy: frozenset[str]) -> tuple[Command, ...]:
     free = run.definition.parallelism - len(busy)
     commands: list[Command] = []
+    asking: list[Command] = []
     for name in (ready_set.order[place] for place in ready_set.ready):
         step = run.steps[name]
         if len(commands) >= free:
             break
-        if name in busy or step.state not in (PENDING, RUNNING):
+        if name in busy or step.waits or step.state not in (PENDING, RUNNING):
             continue
         attempt = max(step.attempts, 1) if step.in_doubt else step.attempts + 1
         delay = 0.0 if step.in_doubt else step.definition.retry.wait_before(attempt)
-        commands.append(Execute(name, attempt, delay))
-    return tuple(commands)
+        last = asking if step.definition.approvers else commands
+        last.append(Execute(name, attempt, delay))
+    return tuple(commands if commands or busy else asking[:free])
+
+
+def _wait(run: RunStatus) -> tuple[Command, ...]:
+    waited = [f'"{step.name}" by {either(step.definition.approvers or ())}' for step in run.waiting]
+    return (Suspend(f"waiting for approval of {', of '.join(waited)}"),) if waited else ()
 
 
 def _opaque(step: StepStatus) -> bool:

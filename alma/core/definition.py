@@ -109,6 +109,8 @@ class StepDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Of what the step does: its code, config and project file; secrets left out."""
     outside: tuple[str, ...] | UnsetType = UNSET
     """Steps whose outputs it consumes and that are not in this definition: see `selection`."""
+    approvers: tuple[str, ...] | UnsetType = UNSET
+    """Whom the run waits for at this step: it goes on once one of them has approved."""
 
     @property
     def backend(self) -> str:
@@ -165,6 +167,16 @@ class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     def dependents(self, name: str) -> tuple[str, ...]:
         """The steps that wait for this one directly."""
         return self._dependents.get(name, ())
+
+    def after(self, name: str) -> tuple[str, ...]:
+        """All the steps that wait for this one, directly or not, in their order."""
+        found: set[str] = set()
+        waiting = [name]
+        while waiting:
+            new = set(self.dependents(waiting.pop())) - found
+            found |= new
+            waiting += new
+        return tuple(one for one in self.order if one in found)
 
     @cached_property
     def order(self) -> tuple[str, ...]:

@@ -16,6 +16,9 @@ from typing import Any, Final, Literal
 from msgspec import UNSET, Struct, UnsetType, field
 
 # Whoever has the events has what they are made of: it is one vocabulary.
+from alma.core.approval import ApprovalAnswered as ApprovalAnswered
+from alma.core.approval import ApprovalAsked as ApprovalAsked
+from alma.core.event import Event as Event
 from alma.core.event_parts import DELETING as DELETING
 from alma.core.event_parts import DOUBTFUL as DOUBTFUL
 from alma.core.event_parts import IMPORTED as IMPORTED
@@ -35,25 +38,6 @@ NOT_RETRIED: Final = ("cancelled", "passphrase", "pending", "refused")
 """Kinds of failure that another attempt cannot mend: we asked for it, or a person must act."""
 
 OperationKind = Literal["up", "destroy", "restore", "action", "compensation", "mend", "remove"]
-
-
-class Event(
-    Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    gc=False,
-    tag=True,
-    tag_field="type",
-):
-    """The base of all events; `type` is the class's name, as the journal shows it."""
-
-    step: str
-
-    @property
-    def type(self) -> str:
-        """What happened, as the journal has it."""
-        return type(self).__name__
 
 
 class RunCreated(Event, frozen=True, kw_only=True, gc=False):

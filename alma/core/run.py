@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from alma.core.approval import Approval
 from alma.core.definition import Definition, StepDefinition
 from alma.core.event_parts import NONE_GONE, Gone
 from alma.core.events import (
@@ -129,6 +130,10 @@ class StepStatus(Struct, kw_only=True, gc=False):
     """The run that has done it, where this one has left it alone."""
     destroyed: bool = False
     """A destroy of this run has succeeded, and the state was seen empty after it."""
+    approval: Approval | None = None
+    """Of an approval: what was asked last, and the answer, where there is one."""
+    waits: bool = False
+    """This runner has asked for the approval: it has nothing more to do at this step."""
     retained: bool = False
     skipped: bool = False
     """An operator let the undo go past it."""
@@ -225,6 +230,14 @@ class RunStatus(Struct, kw_only=True):
             step.definition.pivot and step.state is SagaState.COMPLETED
             for step in self.steps.values()
         )
+
+    @property
+    def waiting(self) -> tuple[StepStatus, ...]:
+        """The approvals that the run waits for: asked, not answered, and not turned back."""
+        if self.state is not SagaState.RUNNING or self.direction != "forward":
+            return ()
+        asked = (step for step in self.steps.values() if step.state is SagaState.RUNNING)
+        return tuple(one for one in asked if one.approval and one.approval.answer is None)
 
     def started(self) -> Iterator[StepStatus]:
         """The steps that may have had an effect."""

@@ -64,6 +64,8 @@ class Selection(Struct, frozen=True, kw_only=True):
         chosen -= excluded
         if not self.exclusive:
             _refuse_needed(definition, chosen, excluded, kind)
+        if kind == "up":
+            _refuse_unapproved(definition, chosen)
         if not chosen:
             raise DefinitionError(
                 f'No step of saga "{definition.saga}" is left: all are excluded.',
@@ -141,4 +143,17 @@ def _refuse_needed(
                 raise DefinitionError(
                     f'--exclude "{needed}" cannot be: {why}, and is selected.',
                     hint=f'Exclude "{user}" as well, or name the steps and give --exclusive.',
+                )
+
+
+def _refuse_unapproved(definition: Definition, chosen: set[str]) -> None:
+    """What comes after an approval is not run without it, by whichever selection."""
+    for step in definition.steps:
+        if not step.approvers or step.name in chosen:
+            continue
+        for name in definition.after(step.name):
+            if name in chosen:
+                raise DefinitionError(
+                    f'Step "{name}" comes after the approval "{step.name}", which is not selected.',
+                    hint=f'Select "{step.name}" as well.',
                 )

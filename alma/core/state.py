@@ -85,6 +85,7 @@ def _attached(run: RunStatus, entry: ev.Recorded, event: ev.RunnerAttached) -> N
         run.gone |= {before.host}
     run.interrupts, run.suspended = 0, False
     for step in run.steps.values():
+        step.waits = False
         if step.open is not None and step.open.epoch < entry.epoch:
             step.in_doubt = True
 
@@ -112,7 +113,7 @@ def _resumed(run: RunStatus, _entry: ev.Recorded, event: ev.RunResumed) -> None:
         for step in run.steps.values():
             if step.state is FAILED and not step.skipped:
                 step.attempts = step.undo_attempts = 0
-                step.retained, step.leftovers = False, ()
+                step.retained, step.leftovers, step.approval = False, (), None
                 step.state = RUNNING if event.direction == "forward" else COMPENSATING
 
 

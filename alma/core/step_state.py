@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from alma.core import events as ev
+from alma.core.approval import Approval
 from alma.core.run import OpenOperation, RunStatus, StepStatus
-from alma.core.transitions import COMPENSATED, COMPENSATING, COMPLETED, FAILED, RUNNING
+from alma.core.transitions import (
+    COMPENSATED,
+    COMPENSATING,
+    COMPLETED,
+    FAILED,
+    RUNNING,
+    IllegalTransitionError,
+)
 
 FORWARD: Final = frozenset({"up", "action"})
 
@@ -25,6 +35,22 @@ def found_again(evidence: Mapping[str, Any]) -> tuple[ev.ResourceChange, ...]:
 def _started(run: RunStatus, entry: ev.Recorded, event: ev.StepStarted) -> None:
     step = run.steps[event.step]
     step.started, step.state, step.began_at = event, RUNNING, entry.at
+
+
+def _asked(run: RunStatus, entry: ev.Recorded, event: ev.ApprovalAsked) -> None:
+    step = run.steps[event.step]
+    before, step.waits = step.approval, True
+    if before is not None and before.answer is None and before.asked.digest == event.digest:
+        step.approval = before.and_asked(event)
+    else:
+        step.approval = Approval(asked=event, since=entry.at)
+
+
+def _answered(run: RunStatus, _entry: ev.Recorded, event: ev.ApprovalAnswered) -> None:
+    step = run.steps[event.step]
+    if step.approval is None:
+        raise IllegalTransitionError(f'run {run.run}: nobody was asked about step "{event.step}"')
+    step.approval = replace(step.approval, answer=event)
 
 
 def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -> None:
@@ -176,6 +202,8 @@ def _skipped(run: RunStatus, _entry: ev.Recorded, event: ev.StepSkipped) -> None
 
 STEP_HANDLERS: Final[dict[type[ev.Event], Callable[[RunStatus, ev.Recorded, Any], None]]] = {
     ev.StepStarted: _started,
+    ev.ApprovalAsked: _asked,
+    ev.ApprovalAnswered: _answered,
     ev.OperationIntended: _intended,
     ev.ProcessSpawned: _spawned,
     ev.OperationSucceeded: _succeeded,

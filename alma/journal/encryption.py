@@ -100,6 +100,15 @@ class Keys:
             ) from error
         return _unpacked(json.loads(zlib.decompress(data)))
 
+    def digest(self, value: Any) -> str:
+        """Of a JSON-like value, secrets and all: who has not the key can guess nothing from it."""
+        import hmac
+
+        self._fernet()  # known by now, or refused
+        key = base64.urlsafe_b64decode(self._known[0])
+        data = json.dumps(_packed(value), sort_keys=True, separators=(",", ":")).encode()
+        return hmac.new(key, data, "sha256").hexdigest()
+
     def seal_again(self, token: str) -> str:
         """The same value under the first key; the token itself where that opens it already."""
         from cryptography.fernet import Fernet, InvalidToken

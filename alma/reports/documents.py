@@ -13,6 +13,7 @@ from alma.core.run import RunStatus, StepStatus
 from alma.errors import JournalError
 
 if TYPE_CHECKING:
+    from alma.core.approval import Approval
     from alma.core.definition import Definition
     from alma.core.events import Leftover, Recorded
     from alma.journal.chain import Verdict
@@ -36,7 +37,7 @@ def error(message: str, hint: str, exit_code: int) -> Document:
 
 
 def run(status: RunStatus, *, interrupted: bool) -> Document:
-    """Of `up`, `destroy`, `restore`, `resume`, `rollback`, `cancel`, `skip` and `abandon`."""
+    """Of each command that acts on a run."""
     result = make_result(status, interrupted=interrupted)
     return {
         "run": status.run,
@@ -49,6 +50,7 @@ def run(status: RunStatus, *, interrupted: bool) -> Document:
         "exit_code": result.exit_code,
         "created_at": status.created_at.isoformat() if status.created_at else None,
         "ended_at": status.ended_at.isoformat() if status.ended_at else None,
+        "waiting": [step.name for step in status.waiting],
         "steps": [_step(step) for step in status.steps.values()],
         "parameters": dict(status.parameters),
         "not_selected": list(status.left_out),
@@ -78,6 +80,26 @@ def _step(step: StepStatus) -> Document:
         "why": (step.started.why or None) if step.started else None,
         "log": failure.log if failure else "",
         "warnings": list(step.warnings),
+        "approval": _approval(step.approval) if step.approval else None,
+    }
+
+
+def _approval(approval: Approval) -> Document:
+    asked, answer = approval.asked, approval.answer
+    return {
+        "approvers": list(asked.approvers),
+        "digest": asked.digest,
+        "since": approval.since.isoformat(),
+        "until": approval.until.isoformat() if approval.until else None,
+        "plan": [to_builtins(one) for one in asked.plan],
+        "answer": answer
+        and {
+            "approved": answer.approved,
+            "name": answer.name,
+            "actor": answer.actor,
+            "reason": answer.reason,
+            "digest": answer.digest,
+        },
     }
 
 
@@ -262,6 +284,7 @@ def graph(definition: Definition, selected: Collection[str]) -> Document:
                 "kind": step.kind,
                 "project": step.project,
                 "pivot": step.pivot,
+                "approvers": list(step.approvers or ()),
                 "selected": step.name in selected,
             }
             for step in definition.steps

@@ -66,6 +66,8 @@ def mermaid(definition: Definition, selected: Collection[str]) -> str:
 
 
 def _mermaid_shape(step: StepDefinition) -> tuple[str, str]:
+    if step.approvers:
+        return "{", "}"
     if step.pivot:
         return "{{", "}}"
     return ("[", "]") if step.has_state else ("(", ")")
@@ -83,7 +85,9 @@ def dot(definition: Definition, selected: Collection[str]) -> str:
         style = ["rounded"] if not step.has_state else []
         style += ["dashed"] if step.name not in selected else []
         said = [f"style={style[0]}" if len(style) == 1 else f'style="{",".join(style)}"']
-        said = [*(said if style else []), *(["shape=hexagon"] if step.pivot else [])]
+        said = said if style else []
+        if step.approvers or step.pivot:
+            said = [*said, f"shape={'diamond' if step.approvers else 'hexagon'}"]
         attributes = f" [{', '.join(said)}]" if said else ""
         lines.append(f"    {_quoted(step.name)}{attributes};")
     for arrow in arrows(definition):
@@ -140,9 +144,10 @@ def svg(definition: Definition, selected: Collection[str]) -> str:
         corner = 4 if step.has_state else _HEIGHT / 2
         thick = 3 if step.pivot else 1
         dashed = "" if step.name in selected else ' stroke-dasharray="4 3"'
+        fill = "#eee" if step.approvers else "white"
         lines.append(
             f'<rect x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{_HEIGHT}" '
-            f'rx="{corner:g}" fill="white" stroke="black" stroke-width="{thick}"{dashed}/>'
+            f'rx="{corner:g}" fill="{fill}" stroke="black" stroke-width="{thick}"{dashed}/>'
             f'<text x="{box.middle:g}" y="{box.y + 23:g}" text-anchor="middle">'
             f"{escape(step.name)}</text>"
         )

@@ -11,7 +11,7 @@ from typing import Any
 from alma.core.definition import Definition
 from alma.core.events import Event, Failure, Leftover, OperationFailed
 from alma.core.run import RunStatus, SagaState, StepStatus
-from alma.reports import text
+from alma.reports import approvals, text
 
 _WAY = {
     "destroyed": "destroyed",
@@ -107,6 +107,8 @@ def _remark(step: StepStatus) -> str:
         return "left as it is"
     if step.state is SagaState.COMPENSATED:
         return _WAY.get(step.how, step.how)
+    if step.approval is not None:
+        return approvals.remark(step.approval)
     if step.unchanged_since:
         return f"left alone: unchanged since run {step.unchanged_since}"
     if step.in_doubt:
@@ -275,6 +277,8 @@ def next_commands(
         for word in ("resume", "rollback")
     )
     if interrupted:
+        if waiting := approvals.commands(run, journal):
+            return [*waiting, resume, *([] if run.past_pivot else [rollback])]
         if run.direction == "back" or run.past_pivot:
             return [resume]
         return [resume, rollback]
@@ -306,6 +310,9 @@ def next_hint(run: RunStatus, journal: Path | None, *, interrupted: bool) -> str
     """The way out as a hint, in one sentence."""
     commands = next_commands(run, journal, interrupted=interrupted)
     on = " or ".join(f"`{command}`" for command in commands)
+    if run.waiting:
+        *said, then = (f"`{one}`" for one in commands if not one.startswith("alma-pulumi rollback"))
+        return f"{' or '.join(said)}, then {then}."
     if interrupted:
         return f"Go on: {on}."
     if run.state is SagaState.COMPENSATED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alma.core import events as ev
+from alma.core.approval import either
 from alma.core.definition import target_of
 from alma.reports import text
 
@@ -90,6 +91,12 @@ def summarize(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an even
             record = f" on stack {event.project}/{event.stack}{held}" if event.project else ""
             why = f": {text.one_line(event.why)}" if event.why else ""
             return f"started{record}{why}"
+        case ev.ApprovalAsked():
+            names = either([text.name(one) for one in event.approvers])
+            return f"waiting for approval by {names}, plan {event.digest[:12]}"
+        case ev.ApprovalAnswered():
+            said = "approved" if event.approved else "refused"
+            return f"{said} by {text.name(event.name)}: {text.one_line(event.reason)}"
         case ev.OperationIntended():
             attempt = f" (attempt {event.attempt})" if event.attempt > 1 else ""
             return f"{_BEGUN[event.kind]}{attempt}"

@@ -23,6 +23,7 @@ from alma.core.state import uncover
 from alma.core.step_state import FORWARD
 from alma.core.validation import check_json, for_journal
 from alma.errors import RefusedError
+from alma.runner.asking import Foresight
 from alma.runner.changed import Earlier, digests_of, unlike
 from alma.runner.inputs import MissingOutputError, resolve
 from alma.runner.logs import log_of
@@ -97,6 +98,13 @@ class Executor(Struct, kw_only=True):
             inputs=inputs,
             context=context,
             log_dir=str(self.logs),
+            asking=Foresight(
+                step=command.step,
+                recorder=self.recorder,
+                adapters=self.adapters,
+                outputs=self.outputs,
+                reveal=self._reveal,
+            ),
             remove_record=run.remove_records,
             snapshot=run.snapshot or (status.started.snapshot if status.started else ""),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -11,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from alma.core import events as ev
+from alma.core.approval import either
 from alma.core.redaction import Redactor
 from alma.core.result import Result, SagaFailed, SagaInterrupted, make_result
 from alma.core.run import RunStatus, SagaState
@@ -112,6 +114,8 @@ def result_or_raise(
     cause = exceptions.get(result.failed_step) or (
         StepError(result.failed_step, result.error) if result.error else None
     )
+    if result.interrupted and run.waiting:
+        raise SagaInterrupted(f"{name} {waits(run)}.", result, hint=approval_hint(run)) from cause
     if result.interrupted:
         raise SagaInterrupted(
             f"{name} was interrupted while {run.state.name}.",
@@ -133,6 +137,22 @@ def result_or_raise(
         result,
         hint=f"`alma-pulumi status {run.word}` names them.",
     ) from cause
+
+
+def waits(run: RunStatus) -> str:
+    """For whom it waits, and about which plans."""
+    asked = [one.approval.asked for one in run.waiting if one.approval is not None]
+    who = (f'"{one.step}" (plan {one.digest[:12]}) by {either(one.approvers)}' for one in asked)
+    return f"waits for approval of {', and of '.join(who)}"
+
+
+def approval_hint(run: RunStatus) -> str:
+    """What whoever may approve has to type."""
+    step = shlex.quote(run.waiting[0].name)
+    return (
+        f"`alma-pulumi approve {run.word} {step} --reason ...` (or `refuse`), then "
+        f"`alma-pulumi resume {run.word}`."
+    )
 
 
 def resume_hint(run: RunStatus) -> str:

@@ -208,6 +208,10 @@ class Recorder:
         """Digests of what a step was given, of which some may be guessed from."""
         return self._journal.keys.seal(digests)
 
+    def digest(self, value: Any) -> str:
+        """Under the journal's key, of what may hold secrets."""
+        return self._journal.keys.digest(value)
+
     def write_trace(self, directory: Path, text: str) -> None:
         """Keep a traceback beside the operation's other logs, redacted, mode 0600."""
         with suppress(OSError):  # it is for people: a run does not end for want of it

@@ -10,15 +10,15 @@ from alma.core.definition import Definition, FailurePolicy, LocalStack, check_da
 from alma.core.validation import check_name
 from alma.errors import DefinitionError
 from alma.saga.arguments import RunOptions, called_in, check_settings, checked_url, made_in
+from alma.saga.flow import FlowSteps
 from alma.saga.overrides import placed
-from alma.saga.tools import ToolSteps
 from alma.steps.step import prewarmed
 
 if TYPE_CHECKING:
     from alma.core.result import Result
 
 
-class Saga(ToolSteps):
+class Saga(FlowSteps):
     """Several steps of which all take effect, or none.
 
     Without a `name` it is called as the file it is made in, or `saga` where there is none.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from msgspec import Struct, field
 
+from alma.core.approval import Plan
 from alma.core.definition import StepDefinition
 from alma.core.events import Failure, Leftover, OperationKind, ResourceChange, RunKind, StepStarted
 from alma.core.operation import Context, Difference, Operation, Reconciled
@@ -84,6 +85,18 @@ class Perform(Protocol):
         ...
 
 
+class Asking(Protocol):
+    """How a step that is an approval comes to its question: the runner's."""
+
+    async def foresee(self) -> Plan:
+        """What the steps that come after it would do, as things are now; touches nothing."""
+        ...
+
+    def ask(self, approvers: Sequence[str], timeout: float | None, plan: Plan) -> None:
+        """Put the plan to these people. The run waits then, and may be resumed much later."""
+        ...
+
+
 class StepContext(Struct, frozen=True, kw_only=True):
     """One turn of one step: what the handler needs to do or to undo.
 
@@ -97,6 +110,7 @@ class StepContext(Struct, frozen=True, kw_only=True):
     inputs: Callable[[], Awaitable[Mapping[str, Any]]]
     context: Callable[[str, Mapping[str, Any]], Context]
     log_dir: str
+    asking: Asking
     remove_record: bool = False
     """destroy runs only: the step's record in the backend goes as well."""
     snapshot: str = ""

@@ -21,6 +21,7 @@ KINDS: Final = {
     "ansible": "alma.steps.ansible.step:AnsibleStep",
     "http": "alma.steps.http.step:HttpStep",
     "command": "alma.steps.command.step:CommandStep",
+    "approval": "alma.steps.approval.step:ApprovalStep",
 }
 """alma's own. Any other kind is its own import path: `acme.steps:FeatureFlag`."""
 

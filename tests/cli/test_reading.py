@@ -39,6 +39,10 @@ SAMPLES: tuple[ev.Event, ...] = (
     ev.CompensationStarted(reason='step "a" failed'),
     ev.StepCompensated(step="a", how="destroyed"),
     ev.StepRetained(step="a", reason="it asks for it"),
+    ev.ApprovalAsked(step="a", digest="d" * 64, approvers=("jane", "joe")),
+    ev.ApprovalAnswered(
+        step="a", digest="d", approved=False, name="jane", actor="me@here", reason="friday"
+    ),
     ev.StepSkipped(step="a", actor="me@here", reason="ticket"),
     ev.RunAbandoned(actor="me@here", reason="ticket"),
     ev.RunCompleted(),

@@ -27,6 +27,7 @@ from alma.cli.target import arguments, load_target, saga_options
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from alma.cli.progress import Start
     from alma.core.definition import LocalStack
     from alma.core.run import RunStatus
     from alma.errors import AuthenticationError
@@ -66,16 +67,16 @@ def resume(
     from alma.cli.progress import run_and_report
 
     loaded, directory = _saga_for(shared, run, target, back=False)
-    return run_and_report(
-        shared,
-        lambda reporter: runner.resume(
-            run,
+
+    def go_on(which: str) -> Start:
+        return lambda reporter: runner.resume(
+            which,
             saga=loaded.saga if loaded else None,
             settings=replace(_settings(shared, loaded, reporter), aws=localstack),
             accept_changes=accept_changes,
-        ),
-        directory=directory,
-    )
+        )
+
+    return run_and_report(shared, go_on(run), directory=directory, go_on=go_on)
 
 
 @click.command("rollback")

@@ -113,7 +113,7 @@ def _gone(view: RunView, shared: Invocation) -> dict[Leftover, str]:
 
 
 def _lines(view: RunView, following: list[str], gone: dict[Leftover, str]) -> list[str]:
-    from alma.reports import report, text
+    from alma.reports import approvals, report, text
 
     run = view.run
     took = report.seconds(run)
@@ -138,6 +138,7 @@ def _lines(view: RunView, following: list[str], gone: dict[Leftover, str]) -> li
         lines.append(f"Steps    {report.how_many(run)}; not selected: {report.not_selected(run)}")
     lines += ["", *report.steps(run)]
     for heading, part in (
+        ("", approvals.waiting(run)),
         ("", list(report.failures(run))),
         ("Outputs:", report.outputs(run)),
         ("Left behind:", report.leftovers(run.leftovers, gone)),

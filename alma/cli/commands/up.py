@@ -88,5 +88,11 @@ def _up(shared: Invocation, saga: Saga, settings: Settings) -> int:
     from alma.cli.progress import run_and_report
 
     return run_and_report(
-        shared, lambda reporter: runner.up(saga, settings=replace(settings, reporter=reporter))
+        shared,
+        lambda reporter: runner.up(saga, settings=replace(settings, reporter=reporter)),
+        go_on=lambda run: (
+            lambda reporter: runner.resume(
+                run, saga=saga, settings=replace(settings, reporter=reporter)
+            )
+        ),
     )
