@@ -159,6 +159,8 @@ class OperationResult(Struct, frozen=True, kw_only=True):
     """What an inline program has done that is hardly what was meant."""
     fingerprint: str = ""
     """Of the stack as it was read afterwards (a successful up only); else empty."""
+    began: bool = True
+    """False where somebody else's lock refused it before the engine was started."""
 
 
 class RestoreRequest(Struct, frozen=True, kw_only=True):

@@ -82,7 +82,7 @@ class FakeEngine(FakeWork):
         """Make what the program names and the state lacks, and delete what it does not name."""
         ref, key, fault = request.ref, key_of(request.ref), self._fault(request.ref, "up")
         if key in self.reality.at_work or key in self._working:
-            return OperationResult(failure=LOCKED)
+            return OperationResult(failure=LOCKED, began=False)
         program = self.programs.get(ref.project, FakeProgram())
         wanted = [resource_of(ref, name) for name in program.resources]
         self.reality.put(key, self.reality.state(key))
