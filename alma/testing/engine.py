@@ -49,7 +49,12 @@ class FakeEngine(FakeWork):
         for name in names:
             self.reality.create(key_of(ref), resource_of(ref, name))
 
-    async def check(self, refs: Sequence[StackRef] = ()) -> Mapping[str, str]:  # noqa: ARG002
+    async def check(
+        self,
+        refs: Sequence[StackRef] = (),  # noqa: ARG002
+        *,
+        write: bool = False,  # noqa: ARG002
+    ) -> Mapping[str, str]:
         """Always fine."""
         return {"backend": "fake://", "pulumi": "fake"}
 
