@@ -37,6 +37,7 @@ class Invocation:
         self.stack = ""
         self.organization = ""
         self.host_is_gone = False
+        self.skip: tuple[tuple[str, str], ...] = ()
         self.reason = ""
 
     @property
@@ -73,15 +74,14 @@ _SHARED: Final = (
     click.option(
         "--json",
         is_flag=True,
-        help="Print one JSON document on stdout and nothing else there: what else is printed goes "
-        "to stderr.",
+        help="Print one JSON document on stdout and nothing else there.",
         expose_value=False,
         callback=_keep,
     ),
     click.option(
         "--debug",
         is_flag=True,
-        help="Show the traceback of an unexpected error (it is kept in a file in any case).",
+        help="Show the traceback of an unexpected error.",
         expose_value=False,
         callback=_keep,
     ),
@@ -122,6 +122,27 @@ def gone_options(function: F) -> F:
         expose_value=False,
         callback=_keep,
     )(reason(function))
+
+
+def _keep_skips(context: click.Context, _parameter: click.Parameter, said: tuple[str, ...]) -> None:
+    """Each as step and name; a step's name may hold no colon."""
+    found = tuple(each.split(":", 1) for each in said)
+    for each, parts in zip(said, found, strict=True):
+        if len(parts) < 2 or not all(parts):  # noqa: PLR2004 - a step and a name
+            raise click.BadParameter(f"{each!r} is no STEP:NAME.")
+    context.ensure_object(Invocation).skip = tuple((step, name) for step, name in found)
+
+
+def skip_option(function: F) -> F:
+    """`--skip-resource`; kept in `Invocation`, not passed on."""
+    return click.option(
+        "--skip-resource",
+        multiple=True,
+        metavar="STEP:NAME",
+        help="Let an undo go past a resource of a CloudFormation stack that it is stuck at.",
+        expose_value=False,
+        callback=_keep_skips,
+    )(function)
 
 
 pass_shared = click.make_pass_decorator(Invocation, ensure=True)
@@ -186,7 +207,6 @@ def localstack_option(function: F) -> F:
         _LOCALSTACK,
         metavar="[URL]",
         callback=_localstack,
-        help="Send AWS steps to this LocalStack. A run goes on where it began, without this. The "
-        "word after it is its value only if it is a URL.  [URL: $AWS_ENDPOINT_URL, or "
-        "http://localhost:4566]",
+        help="Send AWS steps to this LocalStack.  [URL: $AWS_ENDPOINT_URL, "
+        "or http://localhost:4566]",
     )(function)

@@ -47,14 +47,14 @@ _OPTIONS = (
         multiple=True,
         metavar="STEP",
         shell_complete=completed("step"),
-        help="This step and all that depend on it. Repeatable.",
+        help="This step and all that depend on it.",
     ),
     click.option(
         "--exclude",
         multiple=True,
         metavar="STEP",
         shell_complete=completed("step"),
-        help="All that is selected but this step. Repeatable.",
+        help="All that is selected but this step.",
     ),
     click.option(
         "--exclusive", is_flag=True, help="The named steps alone, without those that go with them."

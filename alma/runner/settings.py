@@ -63,8 +63,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     `alma.runner.interrupt`; `host_is_gone` is an operator's reason to say that the hosts on which a
     run was cut off are gone; with `accept_backend` stacks may be made anew in another backend than
     the last run's; `selection` is which steps a new run is about, and `changed` leaves those of
-    them alone that are as their last run has left them; `open_journal` is where a test puts its
-    own faults between a run and its journal.
+    them alone that are as their last run has left them; `skip` are resources, by step and name,
+    that an undo which is stuck at them may go past; `open_journal` is where a test puts its own
+    faults between a run and its journal.
     """
 
     journal: str | Path | None = None
@@ -80,6 +81,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     host_is_gone: str = ""
     selection: Selection = Selection()
     changed: bool = False
+    skip: tuple[tuple[str, str], ...] = ()
     open_journal: OpenJournal = open_journal
     versions: Mapping[str, str] = field(default_factory=versions)
 

@@ -12,6 +12,7 @@ from alma.steps.step import StepOptions
 
 if TYPE_CHECKING:
     from alma.steps.ansible.step import AnsibleStep
+    from alma.steps.cloudformation.step import CloudFormationCompensation, CloudFormationStep
     from alma.steps.command.argv import Command
     from alma.steps.command.step import CommandStep, InputsBy
     from alma.steps.http.request import Asked
@@ -164,5 +165,53 @@ class ToolSteps(Steps):
                 gone=gone,
                 secret_outputs=secret_outputs,
                 **chosen(options),
+            )
+        )
+
+    def add_cloudformation(
+        self,
+        name: str,
+        template: str | Path | Mapping[str, Any],
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        capabilities: Iterable[str] = (),
+        stack_name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        role_arn: str = "",
+        region: str = "",
+        profile: str = "",
+        endpoint: str = "",
+        secret_outputs: Iterable[str] = (),
+        compensation: CloudFormationCompensation = "destroy",
+        **options: Unpack[StepOptions],
+    ) -> CloudFormationStep:
+        """Add a CloudFormation stack: a change set is made of the `template`, and executed.
+
+        The `template` is a path, a text or a dict. `parameters` and `inputs` become its parameters,
+        outputs of other steps among them; those that it declares with NoEcho are `Secret`s, and so
+        is an output that holds one, or is in `secret_outputs`. The stack is called
+        `<saga>-<stack>-<step>`, or `stack_name`. Where it is: `region`, `profile` and `endpoint`,
+        else the saga's LocalStack, else as boto3 finds it. A stack that was there before is put
+        back to its template and parameters. A callable `compensation` is called before the undo.
+        """
+        from alma.steps.cloudformation.step import CloudFormationStep, split
+        from alma.steps.cloudformation.step import stack_name as named
+
+        given, inputs = split(parameters or {}, options.get("inputs"))
+        return self.add(
+            CloudFormationStep(
+                name=name,
+                template=template,
+                stack_name=named(self.name, self.stack, name) if stack_name is None else stack_name,
+                parameters=given,
+                capabilities=capabilities,
+                tags=tags or {},
+                role_arn=role_arn,
+                region=region,
+                profile=profile,
+                endpoint=endpoint,
+                secret_outputs=secret_outputs,
+                compensation=compensation,
+                **chosen({**options, "inputs": inputs}),
             )
         )

@@ -22,6 +22,7 @@ KINDS: Final = {
     "http": "alma.steps.http.step:HttpStep",
     "command": "alma.steps.command.step:CommandStep",
     "approval": "alma.steps.approval.step:ApprovalStep",
+    "cloudformation": "alma.steps.cloudformation.step:CloudFormationStep",
 }
 """alma's own. Any other kind is its own import path: `acme.steps:FeatureFlag`."""
 

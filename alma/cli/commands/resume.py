@@ -17,6 +17,7 @@ from alma.cli.options import (
     pass_shared,
     run_argument,
     shared_options,
+    skip_option,
     trust_option,
 )
 from alma.cli.output import say
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 @localstack_option
 @saga_options
 @gone_options
+@skip_option
 @trust_option
 @report_option
 @shared_options
@@ -90,6 +92,7 @@ def resume(
 @saga_options
 @yes_option
 @gone_options
+@skip_option
 @trust_option
 @report_option
 @shared_options
@@ -228,6 +231,7 @@ def _settings(shared: Invocation, loaded: LoadedSaga | None, reporter: Reporter 
         journal=shared.journal,
         trust=shared.trust,
         host_is_gone=_reason(shared),
+        skip=shared.skip,
         reporter=reporter,
         origin=loaded.origin if loaded else "",
         modules=loaded.modules if loaded else (),

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 )
 @place_options
 @click.option(
-    "--state",
-    type=click.Choice(STATES, case_sensitive=False),
-    help="Only in this state; interrupted: not over, and nobody is at work on it.",
+    "--state", type=click.Choice(STATES, case_sensitive=False), help="Only in this state."
 )
 @shared_options
 @pass_shared

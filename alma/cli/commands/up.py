@@ -32,12 +32,7 @@ if TYPE_CHECKING:
 @target_options
 @selecting
 @changed_option
-@click.option(
-    "--preview",
-    "preview_first",
-    is_flag=True,
-    help="Show the full preview first; if one of a step fails, nothing is begun.",
-)
+@click.option("--preview", "preview_first", is_flag=True, help="Show the full preview first.")
 @yes_option
 @localstack_option
 @accept_backend_option

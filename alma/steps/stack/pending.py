@@ -131,7 +131,6 @@ def outcome_of(result: OperationResult) -> Outcome:
         resources=result.resources,
         outputs=result.outputs,
         evidence={"warnings": list(result.warnings)} if result.warnings else {},
-        began=result.began,
     )
 
 
