@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "prune": "prune:command",
     "rekey": "rekey:command",
     "doctor": "doctor:command",
+    "schema": "schema:command",
     "completion": "completion:command",
 }
 """Where each is, under `alma.cli.commands`; in the order in which `--help` lists them."""

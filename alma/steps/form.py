@@ -94,7 +94,7 @@ class StepName(Struct, frozen=True):
 
     def fits(self, value: Any) -> bool:
         """Which names there are, its reader knows."""
-        return isinstance(value, str)
+        return isinstance(value, str) and value != ""
 
 
 class Anything(Struct, frozen=True):
@@ -176,13 +176,15 @@ Shape = (
 class Key(Struct, frozen=True):
     """One key: what may stand there, and what an editor says of it.
 
-    `argument` is what Python calls it, where that is another word.
+    `argument` is what Python calls it, where that is another word. `otherwise` is what is read
+    where the key is left out.
     """
 
     shape: Shape
     about: str
     required: bool = False
     argument: str = ""
+    otherwise: str = ""
 
 
 class Form(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ file where the repository is shown.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from importlib import import_module
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mkdocs.structure.files import File, Files, InclusionLevel
+
+from alma.saga.yaml.schema import VERSION, saga_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +60,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 page.inclusion = InclusionLevel.NOT_IN_NAV
             files.append(page)
     files.append(File.generated(config, "api.md", content="\n".join(api())))
+    schema = json.dumps(saga_schema(), indent=2)
+    files.append(File.generated(config, f"schema/saga-{VERSION}.json", content=schema))
     return files
 
 

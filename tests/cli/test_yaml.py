@@ -130,6 +130,12 @@ def test_what_is_wrong_with_it_ends_with_2_and_a_sentence(cli: Call, write: Writ
     assert (both.exit_code, "saga.py and saga.yaml here" in both.output) == (2, True), both.output
 
 
+def test_its_schema_is_printed(cli: Call) -> None:
+    for words in (("schema", "saga"), ("schema", "saga", "--json")):
+        assert json.loads(cli(*words).stdout)["$id"] == "urn:alma-pulumi:schema:saga:1"
+    assert cli("schema", "shop").exit_code == 2
+
+
 def test_its_parameters_are_completed_from_the_file(
     cli: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ CASES = {
         (step("timout: 3"), ", line 6, column 5: a step of kind action has no key", "timeout?"),
         (step("retry: {attemps: 3}"), ", line 6, column 13: retry has no key", "attempts?"),
         ("name: s\nsteps:\n- {name: a, kind: action}\n", "a step of kind action needs action.", ""),
+        ("name: s\nsteps:\n- {name: a, kind: stack}\n", "has either work_dir or program.", ""),
         ("name: s\nsteps:\n- {name: env, kind: stack}\n", "column 10: a step cannot be named", ""),
     ],
     "values": [

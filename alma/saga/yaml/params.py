@@ -34,7 +34,7 @@ TYPES: Final = {
 }
 """The words of Pulumi's own project files, and a path."""
 
-_NESTED: Final = {
+NESTED: Final = {
     "type": Key(Text(choices=tuple(TYPES)), "What it is; a text where nothing is said."),
     "secret": Key(Flag(), "A secret text: given from the environment, a file or stdin alone."),
     "enum": Key(Several(Anything()), "The values that it may have."),
@@ -47,7 +47,7 @@ _NESTED: Final = {
 """Of an entry of an array or an object as well."""
 
 KEYS: Final = {
-    **_NESTED,
+    **NESTED,
     "items": Key(Anything(), "What each entry of an array or an object is."),
     "default": Key(Anything(), "Its value where none is given; without one it is required."),
     "description": Key(Text(), "What it is for."),
@@ -141,7 +141,7 @@ def _type_of(source: Source, said: dict[str, tuple[Node, Any]], what: str) -> An
     if "items" in said:
         if kind not in (list, dict):
             raise source.error(said["items"][0], f"{what} has items, and is no array or object.")
-        entry = _described(source, said["items"][0], _NESTED, f"an entry of {what}")
+        entry = _described(source, said["items"][0], NESTED, f"an entry of {what}")
         of: Any = _type_of(source, entry, f"an entry of {what}")
         kind = types.GenericAlias(kind, of if kind is list else (str, of))
     if "enum" in said:

@@ -52,8 +52,12 @@ class Reader:
                 raise self.source.error(key_node, f"{what} has no key {name}.", hint)
             found[key.argument or name] = self.read(key.shape, value, name, level + 1)
         for name, key in keys.items():
-            if key.required and (key.argument or name) not in found:
+            if (key.argument or name) in found:
+                continue
+            if key.required:
                 raise self.source.error(node, f"{what} needs {name}.", key.about)
+            if key.otherwise:
+                found[key.argument or name] = self._taken(key.shape, key.otherwise, node)
         return found
 
     def read(self, shape: Shape, node: Node, what: str, level: int) -> Any:
@@ -145,6 +149,10 @@ class Reader:
             return [self._checked(shape.of, one, node, what) for one in value]
         if not shape.fits(value):
             raise self._refused(node, f"{what} must be {shape.words}", value)
+        return self._taken(shape, value, node)
+
+    def _taken(self, shape: Shape, value: Any, node: Node) -> Any:
+        """A value of this shape, as Python is given it."""
         if isinstance(shape, Place):
             return Path(self.source.directory, value)
         if isinstance(shape, Named):

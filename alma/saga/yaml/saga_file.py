@@ -32,6 +32,7 @@ from alma.saga.yaml.params import read_params
 from alma.saga.yaml.reader import Reader
 from alma.saga.yaml.references import RESERVED, Scope
 from alma.saga.yaml.tables import EXTRA, KIND, PARAMS, SAGA, STEPS, keys_of
+from alma.steps.form import Form
 from alma.steps.registry import KINDS, find_kind
 
 
@@ -127,6 +128,20 @@ def _name(scope: Scope, node: Node) -> str:
 
 def _add(saga: Saga, reader: Reader, node: Node) -> None:
     """One step, by the method of `Saga` that its kind's form names."""
+    form, keys, arguments = read_step(reader, node)
+    try:
+        getattr(saga, form.add)(**arguments)
+    except DefinitionError as error:
+        # What a step is told by `Step "name": key ...` is told where the key stands.
+        word = error.message.removeprefix(f'Step "{arguments["name"]}": ').partition(" ")[0]
+        place = keys.get(word.rstrip(":"), keys["name"])[1]
+        raise reader.source.error(place, error.message, error.hint) from error
+
+
+def read_step(
+    reader: Reader, node: Node
+) -> tuple[Form, Map[str, tuple[Node, Node]], dict[str, Any]]:
+    """Its kind's form, its nodes by key, and what the form's method is given."""
     source = reader.source
     found = entries(source, node) if isinstance(node, Mapping) else {}
     if KIND not in found:
@@ -140,11 +155,10 @@ def _add(saga: Saga, reader: Reader, node: Node) -> None:
             hint = "A kind of your own is code: such a saga is written in Python."
         raise source.error(at, f"{kind} is no kind of step.", hint)
     arguments = reader.record(node, keys_of(form), f"a step of kind {kind}", 1)
+    given = [name for name in form.one_of if name in found]
+    if form.one_of and len(given) != 1:
+        place = found[given[1]][0] if given else node
+        ways = " or ".join(form.one_of)
+        raise source.error(place, f"a step of kind {kind} has either {ways}.")
     del arguments[KIND]
-    try:
-        getattr(saga, form.add)(**arguments)
-    except DefinitionError as error:
-        # What a step is told by `Step "name": key ...` is told where the key stands.
-        word = error.message.removeprefix(f'Step "{arguments["name"]}": ').partition(" ")[0]
-        place = found.get(word.rstrip(":"), found["name"])[1]
-        raise source.error(place, error.message, error.hint) from error
+    return form, found, arguments

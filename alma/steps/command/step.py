@@ -21,6 +21,7 @@ from alma.steps.command.argv import (
     plain_command,
     require_plain,
 )
+from alma.steps.command.form import FORM
 from alma.steps.step import Step
 from alma.steps.values import digest, inputs_of, journaled_values, lacking, plain
 
@@ -36,6 +37,7 @@ class CommandStep(Step):
     """A command, what undoes it, and what shows whether it is there."""
 
     kind = "command"
+    form = FORM
     do: Command
     undo: Command | None = None
     """A command, or "none": there is nothing to undo."""

@@ -1,0 +1,28 @@
+"""`alma-pulumi schema`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Final
+
+import click
+
+from alma.cli.options import Invocation, pass_shared, shared_options
+
+SCHEMAS: Final = {"saga": "alma.saga.yaml.schema:saga_schema"}
+"""By what it is of, where it is made."""
+
+
+@click.command("schema")
+@click.argument("of", type=click.Choice(list(SCHEMAS)), metavar="OF")
+@shared_options
+@pass_shared
+def command(shared: Invocation, of: str) -> None:
+    r"""Print a JSON Schema, for editors and checks: of a saga in YAML (saga).
+
+    \b
+    alma-pulumi schema saga > saga.schema.json
+    # yaml-language-server: $schema=saga.schema.json   (the first line of saga.yaml)
+    """
+    module, _, name = SCHEMAS[of].partition(":")
+    shared.print_json(getattr(import_module(module), name)())
