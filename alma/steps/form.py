@@ -190,13 +190,15 @@ class Key(Struct, frozen=True):
 class Form(Struct, frozen=True, kw_only=True):
     """How steps of one kind are written: `add` is the method of `Saga` that adds them.
 
-    `keys` are what they have beside those of every step; of `one_of` exactly one is given.
+    `keys` are what they have beside those of every step, or beside the `common` ones that such a
+    step knows; of `one_of` exactly one is given.
     """
 
     add: str
     about: str
     keys: Mapping[str, Key] = field(default_factory=dict)
     one_of: tuple[str, ...] = ()
+    common: tuple[str, ...] = ()
 
 
 RETRY: Final = Record(

@@ -143,4 +143,4 @@ def test_it_agrees_with_the_reader_on_each_key_of_a_kind(kind: str) -> None:
         told = [error.message for error in STEP.iter_errors(step)]
         assert bool(refused) == bool(told), (step, refused, told)
         taken += not refused
-    assert taken > 20
+    assert taken > 5

@@ -55,4 +55,5 @@ def forms() -> dict[str, Form]:
 
 def keys_of(form: Form) -> dict[str, Key]:
     """All keys of a step of this form."""
-    return {**STEP, **form.keys, **COMMON}
+    common = {name: COMMON[name] for name in form.common or COMMON}
+    return {**STEP, **form.keys, **common}

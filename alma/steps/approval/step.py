@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from alma.core.definition import StepDefinition
 from alma.errors import DefinitionError
+from alma.steps.approval.form import FORM
 from alma.steps.base import Session
 from alma.steps.step import Step
 from alma.steps.values import digest
@@ -21,6 +22,7 @@ class ApprovalStep(Step):
     """The steps after it begin once one of `approvers` has agreed to what they would do."""
 
     kind = "approval"
+    form = FORM
     approvers: Iterable[str]
 
     def validate(self) -> None:
