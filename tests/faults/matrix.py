@@ -259,8 +259,8 @@ MATRIX: Final = (
         "a create's answer cannot be read, or is a gateway's or a client's timeout",
         "FAILED naming the URN, or the resolver's word",
         (
-            "pulumi/test_answers.py::test_a_create_that_took_effect_is_never_clean",
-            "pulumi/test_answers.py::test_a_resolver_is_asked_about_it",
+            "pulumi/test_doubtful_answers.py::test_a_create_that_took_effect_is_never_clean",
+            "pulumi/test_doubtful_answers.py::test_a_resolver_is_asked_about_it",
         ),
     ),
     Row(

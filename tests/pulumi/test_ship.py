@@ -1,4 +1,4 @@
-"""Sending programs, telling what cannot be sent, digests, and who imports pulumi."""
+"""Sending programs, telling what cannot be sent, and who imports pulumi."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from alma.errors import DefinitionError
 from alma.pulumi.programs import code_digest, serialize_program
 from tests.pulumi import programs
 from tests.pulumi.conftest import Place, environment, python
+from tests.pulumi.test_digest import module_of
 
 CONNECTED = socket.socket()
 CONNECTED.close()
@@ -93,79 +94,6 @@ def test_shipping_leaves_no_module_registered() -> None:
 
     serialize_program(programs.one, by_value=[programs])
     assert cloudpickle.list_registry_pickle_by_value() == set()
-
-
-def _module(source: str, name: str = "user") -> types.ModuleType:
-    module = types.ModuleType(name)
-    exec(compile(source, f"/somewhere/{name}.py", "exec"), vars(module))  # noqa: S102
-    return module
-
-
-BASE = """
-SIZE = 3
-def helper(x):
-    return {"b", "a", x}
-class Kind:
-    limit = 1
-    def run(self):
-        return helper(SIZE)
-def program(n=1):
-    def inner():
-        return Kind().run(), n in {1, 2, "x", "y"}
-    return inner
-"""
-
-
-def test_a_digest_ignores_where_the_code_stands() -> None:
-    """Lines, files and the order of sets are no change."""
-    same = _module("\n\n# a comment\n" + BASE.replace("    limit", "\n    limit"))
-    assert code_digest(_module(BASE).program) == code_digest(same.program)
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("SIZE = 3", "SIZE = 4"),
-        ('"b", "a", x', '"b", "c", x'),
-        ("limit = 1", "limit = 2"),
-        ("n=1", "n=2"),
-        ("helper(SIZE)", "helper(SIZE + 1)"),
-        ("Kind().run()", "Kind().limit"),
-        ('2, "x"', '3, "x"'),
-    ],
-)
-def test_a_digest_sees_every_edit(old: str, new: str) -> None:
-    """In the function, and in what it uses of its module."""
-    assert code_digest(_module(BASE).program) != code_digest(
-        _module(BASE.replace(old, new)).program
-    )
-
-
-def test_a_digest_sees_captured_values() -> None:
-    """Plain data counts; other objects by their type."""
-    assert code_digest(programs.many(3)) == code_digest(programs.many(3))
-    assert code_digest(programs.many(3)) != code_digest(programs.many(4))
-    partial = functools.partial(programs.waits, "a")
-    assert code_digest(partial) != code_digest(functools.partial(programs.waits, "b"))
-
-
-def test_a_digest_is_the_same_in_another_process() -> None:
-    """With another hash seed."""
-    script = (
-        "from tests.pulumi import test_ship\n"
-        "print(test_ship.code_digest(test_ship._module(test_ship.BASE).program))"
-    )
-    digests = {
-        subprocess.run(
-            python("-c", script),
-            env={**environment(), "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        for seed in ("1", "2")
-    }
-    assert digests == {code_digest(_module(BASE).program)}
 
 
 def test_looking_imports_no_pulumi() -> None:
@@ -364,7 +292,7 @@ def test_what_an_ordinary_program_has_at_the_top_is_there_in_another_process(
     (tmp_path / "clients.py").write_text(CLIENTS)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setitem(sys.modules, "clients", importlib.import_module("clients"))
-    module = _module(GLOBALS)
+    module = module_of(GLOBALS)
     code_digest(module.program)
     shipped = tmp_path / "program"
     shipped.write_bytes(serialize_program(module.program))
@@ -381,6 +309,6 @@ def test_what_an_ordinary_program_has_at_the_top_is_there_in_another_process(
 
 def test_a_client_of_the_sagas_own_file_is_named() -> None:
     """That file is loaded in no other process, so there is nowhere to have it from."""
-    module = _module(CLIENTS + "\ndef program():\n    s3.list_buckets()\n")
+    module = module_of(CLIENTS + "\ndef program():\n    s3.list_buckets()\n")
     with pytest.raises(DefinitionError, match=r'captures "s3" \(a botocore.client.S3\)'):
         serialize_program(module.program, step="a")
