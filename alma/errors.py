@@ -47,6 +47,12 @@ class BackendError(AlmaError):
     """The state backend cannot be reached or read."""
 
 
+class UnwritableError(BackendError):
+    """The state backend takes no writes. Nothing was started or written."""
+
+    exit_code = 2
+
+
 class UnreachableError(AlmaError):
     """A service that the saga's steps go to does not answer. Nothing was started or written."""
 

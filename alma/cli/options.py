@@ -74,14 +74,15 @@ _SHARED: Final = (
     click.option(
         "--json",
         is_flag=True,
-        help="Print one JSON document on stdout and nothing else there.",
+        help="Print one JSON document on stdout and nothing else there: what else is printed goes "
+        "to stderr.",
         expose_value=False,
         callback=_keep,
     ),
     click.option(
         "--debug",
         is_flag=True,
-        help="Show the traceback of an unexpected error.",
+        help="Show the traceback of an unexpected error (it is kept in a file in any case).",
         expose_value=False,
         callback=_keep,
     ),
@@ -207,6 +208,7 @@ def localstack_option(function: F) -> F:
         _LOCALSTACK,
         metavar="[URL]",
         callback=_localstack,
-        help="Send AWS steps to this LocalStack.  [URL: $AWS_ENDPOINT_URL, "
-        "or http://localhost:4566]",
+        help="Send AWS steps to this LocalStack. A run goes on where it began, without this. The "
+        "word after it is its value only if it is a URL.  [URL: $AWS_ENDPOINT_URL, or "
+        "http://localhost:4566]",
     )(function)

@@ -47,14 +47,14 @@ _OPTIONS = (
         multiple=True,
         metavar="STEP",
         shell_complete=completed("step"),
-        help="This step and all that depend on it.",
+        help="This step and all that depend on it. Repeatable.",
     ),
     click.option(
         "--exclude",
         multiple=True,
         metavar="STEP",
         shell_complete=completed("step"),
-        help="All that is selected but this step.",
+        help="All that is selected but this step. Repeatable.",
     ),
     click.option(
         "--exclusive", is_flag=True, help="The named steps alone, without those that go with them."

@@ -72,7 +72,7 @@ _OPTIONS: Final = (
         callback=_pairs,
         shell_complete=completed("parameter"),
         help="A parameter of what TARGET names. =@env:NAME, =@file:PATH and "
-        "=- (stdin) take the value from there.",
+        "=- (stdin) take the value from there. Repeatable.",
     ),
     click.option(
         "--params",
@@ -82,14 +82,15 @@ _OPTIONS: Final = (
         expose_value=False,
         callback=_keep,
         help="Parameters from a file of YAML; a later file goes before an earlier one, -p before "
-        "all.",
+        "all. Repeatable.",
     ),
     click.option(
         "--stack",
         metavar="NAME",
         expose_value=False,
         callback=_keep,
-        help="The stack's name, whatever the saga says; with an organization as ORG/NAME.",
+        help="The stack's name, whatever the saga says; with an organization as ORG/NAME. A run "
+        "that goes on has its own.",
     ),
     click.option(
         "--org",

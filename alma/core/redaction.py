@@ -87,6 +87,14 @@ class Redactor:
     def __call__(self, text: str) -> str:
         """The text without any value learned so far, as text that can be written.
 
+        Nor with passwords and keys in its URLs: tools name what they cannot reach by all of that.
+        """
+        text = self._value(text)
+        return without_credentials(text) if "://" in text else text
+
+    def _value(self, text: str) -> str:
+        """What a step hands out is what it is: a URL is no secret by its form.
+
         Half of a surrogate pair, as in a file name that is no UTF-8, is shown as its escape.
         """
         if len(self._known) > _FEW or any(known in text for known in self._known):
@@ -110,9 +118,9 @@ class Redactor:
     def clean(self, tree: Any) -> Any:
         """The JSON-like tree with every text in it redacted, and every number that is secret."""
         if isinstance(tree, str):
-            return self(tree)
+            return self._value(tree)
         if isinstance(tree, Mapping):
-            return {self(key): self.clean(value) for key, value in tree.items()}
+            return {self._value(key): self.clean(value) for key, value in tree.items()}
         if isinstance(tree, list | tuple):
             return [self.clean(value) for value in tree]
         if isinstance(tree, int | float) and not isinstance(tree, bool):

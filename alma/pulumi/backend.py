@@ -18,7 +18,7 @@ from msgspec import Struct, structs
 
 from alma.core.redaction import without_credentials
 from alma.core.secret import MASK
-from alma.errors import AuthenticationError, BackendError
+from alma.errors import AuthenticationError, BackendError, UnwritableError
 from alma.pulumi.login import current_login
 from alma.system import files
 from alma.system.environment import PULUMI, PYTHON, SAFE_PATH, without_flags
@@ -66,6 +66,9 @@ class Backend(Struct, frozen=True, kw_only=True):
             own_passphrase=None if chosen else _passphrase(root, cwd),
             cwd=cwd,
         )
+
+    def __repr__(self) -> str:
+        return f"Backend({self.shown!r})"
 
     def __post_init__(self) -> None:
         """Whoever knows a backend may read what is there."""
@@ -144,8 +147,8 @@ class Backend(Struct, frozen=True, kw_only=True):
         self.require_own()  # Somebody may have been faster.
 
     def require_room(self) -> None:
-        """Raise `BackendError` where `prepare` could make nothing."""
-        made = [self.root] if self.is_default else []
+        """Raise `UnwritableError` where nothing can be written; leaves nothing behind."""
+        made = [self.root] if self.root is not None else []
         made += [self.own_passphrase.parent] if self.own_passphrase is not None else []
         try:
             for directory in filter(None, made):
@@ -153,8 +156,13 @@ class Backend(Struct, frozen=True, kw_only=True):
         except OSError as error:
             raise self._unmade(error) from error
 
-    def _unmade(self, error: OSError) -> BackendError:
-        return BackendError(
+    def _unmade(self, error: OSError) -> UnwritableError:
+        if self.root is not None and not self.is_default and self.root.is_dir():
+            return UnwritableError(
+                f"The state directory {self.root} cannot be written to: {error.strerror}.",
+                hint="Make some room, mend its permissions, or PULUMI_BACKEND_URL.",
+            )
+        return UnwritableError(
             f"The state under {self.cwd / files.HOME} cannot be made: {error.strerror}.",
             hint="Make the directory writable, or set PULUMI_BACKEND_URL.",
         )
@@ -278,7 +286,7 @@ def _require_directory(root: Path, *, may_be_made: bool) -> None:
             hint="Make it, or mend PULUMI_BACKEND_URL.",
         )
     if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
-        raise BackendError(
+        raise UnwritableError(
             f"The state directory {root} cannot be read and written.",
             hint="Mend its permissions, or PULUMI_BACKEND_URL.",
         )

@@ -152,6 +152,8 @@ def _remember(cache: Path | None, version: str) -> None:
 
 _TAIL: Final = 256 * 1024
 """Characters of what it has said that are looked at: its last words say what failed."""
+WRITE_CHECK: Final = "alma-write-check"
+"""The project of the stack that is made, and removed, where nothing else can be tried."""
 _NOT_FOUND = 6
 """The CLI's exit code for a stack that does not exist (a contract since 3.226)."""
 
@@ -161,6 +163,9 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
 
     cli: str
     environment: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"PulumiCli({self.cli!r})"  # the environment has passphrases in it
 
     async def export(self, ref: StackRef) -> Checkpoint:
         """`pulumi stack export`, secrets still encrypted."""
@@ -233,6 +238,28 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
             return ""
         raise _error(err)
 
+    async def prove_writable(self, ref: StackRef) -> None:
+        """Have a lock written and removed again, as every operation does first.
+
+        It is that of the stack, which is given the name that it has. Where it is not there yet,
+        a stack of alma's own is made, which holds nothing, and removed. Raises `BackendError`.
+        """
+        rename = ("stack", "rename", ref.stack, "--stack", ref.qualified)
+        code, _, err = await self._run(ref, *rename)
+        if code != _NOT_FOUND and "no stack named" not in err:
+            _require_written(err)
+            return
+        check = StackRef(project=WRITE_CHECK, stack="check", options=ref.options)
+        named = ("--stack", check.stack)
+        thrown_away = {"PULUMI_CONFIG_PASSPHRASE": "preview"}
+        init = ("stack", "init", "--no-select", *named)
+        _, _, err = await self._run(check, *init, environment=thrown_away)
+        _require_written(err)
+        remove = ("stack", "rm", "--yes", "--remove-backups", *named)
+        _, _, err = await self._run(check, *remove, environment=thrown_away)
+        if "no stack named" not in err:  # somebody who tried the same was faster
+            _require_written(err)
+
     async def cancel(self, ref: StackRef) -> None:
         """Remove all locks on the stack, whoever holds them: `pulumi cancel` stops nobody."""
         code, _, err = await self._run(ref, "cancel", "--yes", "--stack", ref.qualified)
@@ -246,6 +273,7 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
         told: str | None = None,
         settings: str = "",
         aside: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> tuple[int, str, str]:
         """The exit code and what it said; `aside` is on a backend that is gone afterwards, too."""
         from alma.system.programs import read  # psutil: whoever only looks for the CLI needs none
@@ -260,9 +288,17 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
             return await read(
                 [self.cli, "--non-interactive", *arguments],
                 directory,
-                {**self.environment, **ref.options.env, **backend},
+                {**self.environment, **ref.options.env, **backend, **(environment or {})},
                 None if told is None else told.encode(),
             )
+
+
+def _require_written(said: str) -> None:
+    """Raise `BackendError` unless what is said is that a name, or a lock, is there already."""
+    if "the stack is currently locked by" in said:
+        return  # Whoever holds it has written it.
+    if ("error:" in said and "already exists" not in said) or "deleting the lock" in said:
+        raise _error(said)
 
 
 def _error(text: str) -> AlmaError:

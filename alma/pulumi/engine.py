@@ -159,6 +159,8 @@ class OperationResult(Struct, frozen=True, kw_only=True):
     """What an inline program has done that is hardly what was meant."""
     fingerprint: str = ""
     """Of the stack as it was read afterwards (a successful up only); else empty."""
+    began: bool = True
+    """False where somebody else's lock refused it before the engine was started."""
 
 
 class RestoreRequest(Struct, frozen=True, kw_only=True):
@@ -200,11 +202,14 @@ class Engine(Protocol):
     Only the inability to look raises: `ToolError`, `BackendError`, `AuthenticationError`.
     """
 
-    async def check(self, refs: Sequence[StackRef] = ()) -> Mapping[str, str]:
+    async def check(
+        self, refs: Sequence[StackRef] = (), *, write: bool = False
+    ) -> Mapping[str, str]:
         """Make sure that the CLI, the backend and the passphrase work for these stacks.
 
+        With `write` also that the backend can be written to, by something that is gone again.
         Returns versions, and as `backend` the URL of the backend of those that have none of
-        their own. Writes nothing.
+        their own.
         """
         ...
 

@@ -51,7 +51,7 @@ _BOILERPLATE: Final = (
     r"^(stdout: |getting stack configuration: |get stack secrets manager: "
     r"|an unhandled error occurred: |python inline source runtime error: "
     r"|Exception calling application: |error: |rpc error: code = \w+ desc = "
-    r"|\d+ errors? occurred:\s+\* )+"  # of a resource that was made, and not as it should be
+    r"|\d+ errors? occurred:\s+(\*|1\)) )+"  # of a resource that was made, and not as it should be
 )
 _EMPTY_WORDS: Final = r"^(update|destroy|preview|refresh) (failed|canceled)$"
 _FRAME: Final = r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<where>.+)$'
@@ -130,9 +130,10 @@ def translate(
         )
         return _with_what_is_missing(failure)
     last = [line for line in text.splitlines() if line.lstrip().startswith("error:")]
+    said = _clean(_around(text, text.rfind(last[-1]))) if last else ""
     return Failure(
         kind="unknown",
-        message=_clean(last[-1]) if last else "The Pulumi CLI failed without saying why.",
+        message=said or "The Pulumi CLI failed without saying why.",
         hint="The log has all that it said.",
         log=log,
     )

@@ -33,9 +33,9 @@ from alma.pulumi.engine import (
     UpRequest,
 )
 from alma.pulumi.locks import Locks, locks_on
-from alma.pulumi.machine import require_machine
+from alma.pulumi.machine import require_backend, require_machine
 from alma.pulumi.messages import Task, TaskKind
-from alma.pulumi.passphrase import check_passphrase, remember_passphrase
+from alma.pulumi.passphrase import check_passphrase, remember_new
 from alma.pulumi.pending import needed_by_pending, resolve_pending
 from alma.pulumi.performing import perform
 from alma.pulumi.recovery import Reconciliation
@@ -74,42 +74,37 @@ class PulumiEngine:
         self._cli: Cli | None = None
         self._proof: asyncio.Task[None] | None = None
 
-    async def check(self, refs: Sequence[StackRef] = ()) -> Mapping[str, str]:
+    async def check(
+        self, refs: Sequence[StackRef] = (), *, write: bool = False
+    ) -> Mapping[str, str]:
         """See `Engine.check`; also starts the first worker, whose imports then overlap."""
         cli = await self._tool()
         used: dict[str, list[StackRef]] = {} if refs else {self._backend.url: []}
         for ref in refs:
             used.setdefault(self._of(ref).url, []).append(ref)
         for url, here in used.items():
-            await self._check_backend(cli, self._backend.of(url), here)
+            await self._check_backend(cli, self._backend.of(url), here, write=write)
         await asyncio.to_thread(sweep)
         common = self._backend.shown if self._backend.url in used else ""
         python = ".".join(str(part) for part in sys.version_info[:3])
         return {"pulumi": cli.version, "python": python, "backend": common}
 
-    async def _check_backend(self, cli: Cli, backend: Backend, refs: Sequence[StackRef]) -> None:
+    async def _check_backend(
+        self, cli: Cli, backend: Backend, refs: Sequence[StackRef], *, write: bool
+    ) -> None:
         backend.check(self._environ)
         reader = await self._reader(backend)
         await require_machine(reader, backend, refs, self._environ)
-        if backend.root is None:
-            await reader.whoami()
         if not self._idle:
             self._workers.warm()
+        if backend.root is None:
+            await require_backend(reader, backend, refs[:1] if write else ())
         await check_passphrase(reader, backend, refs, self._environ)
         await asyncio.to_thread(plugins.require, refs, backend.root, cli, self._environ)
 
     def where(self, ref: StackRef) -> str:
         """See `Engine.where`."""
         return self._of(ref).shown
-
-    async def _remember_passphrase(self, task: Task, backend: Backend) -> None:
-        """Of the first new stack, while others come up: it saves the next run a CLI process."""
-        if backend.root is not None and not backend.has_own_state:
-            ref = StackRef(project=task.project, stack=task.stack, organization=task.organization)
-            salt = await asyncio.to_thread(checkpoints.passphrase_salt, backend.root, ref)
-            if salt:
-                word = backend.passphrase(task.environment)
-                await remember_passphrase(salt, word, task.environment)
 
     async def holder(self, ref: StackRef) -> str:
         """See `Engine.holder`; one CLI process where the backend has no directory."""
@@ -156,8 +151,8 @@ class PulumiEngine:
         if result.failure is not None:
             return result
         if request.create and self._proof is None:
-            backend = self._of(request.ref)
-            self._proof = asyncio.create_task(self._remember_passphrase(task, backend))
+            proof = remember_new(self._of(request.ref), request.ref, task.environment)
+            self._proof = asyncio.create_task(proof)
         now = await self.inspect(request.ref)
         outputs = mark_secrets(now.outputs, secrets_in(dict(request.config)))
         outputs = {**dict.fromkeys(result.nulls), **outputs}

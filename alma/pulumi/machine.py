@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from alma.errors import BackendError
+from alma.errors import BackendError, UnwritableError
 from alma.pulumi.backend import Backend
 from alma.pulumi.engine import StackRef
 from alma.pulumi.project import directory_of, unwritable
@@ -47,6 +47,26 @@ async def require_machine(
                 f"Pulumi cannot work for a user without a name: {error.message.rstrip('.')}.",
                 hint=f"Give uid {os.getuid()} an entry in /etc/passwd.",
             ) from error
+
+
+async def require_backend(reader: PulumiCli, backend: Backend, written: Sequence[StackRef]) -> None:
+    """Raise `BackendError` for a backend, no directory, that does not answer or takes no writes.
+
+    `written` are stacks that are to be brought up or taken down there: none where only looked at.
+    What a Pulumi Cloud lets its user do, it says itself.
+    """
+    if backend.is_cloud or not written:
+        await reader.whoami()
+        return
+    try:
+        await reader.prove_writable(written[0])
+    except BackendError as error:
+        await reader.whoami()  # Raises where it cannot even be read, and says why.
+        why = error.message.splitlines()[0].rstrip(".:")
+        raise UnwritableError(
+            f"The state backend {backend.shown} can be read, but not be written to: {why}.",
+            hint="Mend the rights there, or make room. What is needed is in docs/backends.md.",
+        ) from error
 
 
 def _is_known(uid: int) -> bool:

@@ -99,7 +99,7 @@ class Report(Struct, frozen=True, kw_only=True, tag="report"):
 
     `said`: by URN, the error of a resource; `lasting`, `nulls` and `warnings` as in
     `OperationResult`. `spent` asks for a new worker, `unsettled` for a look at what the CLI left
-    when it was killed.
+    when it was killed. `began` as in `OperationResult`.
     """
 
     failure: Failure | None
@@ -111,6 +111,7 @@ class Report(Struct, frozen=True, kw_only=True, tag="report"):
     warnings: tuple[str, ...] = ()
     spent: bool = False
     unsettled: bool = False
+    began: bool = True
 
 
 Message = Task | Interrupt | Ready | Started | Progress | Report

@@ -154,13 +154,17 @@ async def _require_fit(
         _remember(known, digest)
 
 
-async def remember_passphrase(salt: str, passphrase: str, environ: Mapping[str, str]) -> None:
-    """An operation under this passphrase has succeeded: the next run need not find it out."""
+async def remember_new(backend: Backend, ref: StackRef, environ: Mapping[str, str]) -> None:
+    """A new stack is up under this passphrase: the next run need not find out that it fits."""
     import asyncio
 
-    known = _known(salt, environ)
+    if backend.root is None or backend.has_own_state:
+        return
+    salt = await asyncio.to_thread(passphrase_salt, backend.root, ref)
+    known = _known(salt, environ) if salt else None
     if known is not None and not known.exists():
-        _remember(known, await asyncio.to_thread(hash_passphrase, passphrase, salt))
+        word = backend.passphrase(environ)
+        _remember(known, await asyncio.to_thread(hash_passphrase, word, salt))
 
 
 def _remember(known: Path | None, digest: str) -> None:

@@ -76,15 +76,15 @@ async def perform(
         lasting=report.lasting,
         nulls=report.nulls,
         warnings=report.warnings,
+        began=report.began,
     )
 
 
 def _both_refused(report: Report) -> bool:
     """Whether it did nothing but to meet another that had just begun as well."""
-    failure = report.failure
-    if failure is None or failure.kind != "locked" or report.changes or report.resources:
+    if report.failure is None or report.began:
         return False
-    now, locks = datetime.now(UTC), told_locks(failure.message)
+    now, locks = datetime.now(UTC), told_locks(report.failure.message)
     return bool(locks) and all(abs((now - lock.at).total_seconds()) < _TOGETHER for lock in locks)
 
 

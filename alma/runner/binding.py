@@ -59,11 +59,12 @@ async def open_sessions(
     *,
     last: RunStatus | None = None,
     follow: bool = False,
+    write: bool = False,
 ) -> AsyncIterator[Sessions]:
     """A session for each kind of step; one that cannot be had here has none.
 
     `last` is the run that has made what is there: `follow` it to where its stacks are, or refuse
-    to make them a second time.
+    to make them a second time. `write`: the run is to change something.
     """
     asked = SessionOptions(
         journal=settings.journal_path,
@@ -76,6 +77,7 @@ async def open_sessions(
         before=runs_before(settings, last),
         follow=follow,
         idle=settings.changed,
+        write=write,
         skip=settings.skip,
     )
     kinds = {step.kind: type(step) for step in saga.steps} if saga else {}

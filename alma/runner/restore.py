@@ -116,7 +116,7 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
 
     RefusedError when the stack is not any more what it was when that was foreseen.
     """
-    async with _opened(saga, plan.step, settings) as (prepared, session, last):
+    async with _opened(saga, plan.step, settings, write=True) as (prepared, session, last):
         definition = prepared.definition
         facts = await session.check()
         with settings.open(write=True) as journal:
@@ -157,7 +157,7 @@ async def _refuse_changed(session: StackSession, plan: Plan) -> None:
 
 @asynccontextmanager
 async def _opened(
-    saga: Saga, name: str, settings: Settings
+    saga: Saga, name: str, settings: Settings, *, write: bool = False
 ) -> AsyncIterator[tuple[BoundSaga, StackSession, RunStatus | None]]:
     """The saga's one step as a definition of its own, which waits for no other; the last run."""
     refuse_another_journal(saga, settings)
@@ -172,7 +172,9 @@ async def _opened(
         )
     alone = replace(step, dependencies=(), inputs={}, compensation="restore", pivot=False)
     defined = replace(defined, steps=(alone,))
-    async with open_sessions(defined, settings, saga, last=last, follow=True) as sessions:
+    async with open_sessions(
+        defined, settings, saga, last=last, follow=True, write=write
+    ) as sessions:
         session = sessions[step.kind]
         assert isinstance(session, StackSession)  # noqa: S101 - only a stack has a project
         yield bind_saga(saga, defined, sessions), session, last

@@ -111,7 +111,7 @@ async def go_on(
     if saga is not None and direction is None:
         require_own_steps(run, wanted, defined)
     both = with_gone(run, defined) if wanted == "back" else defined
-    async with open_sessions(both, settings, saga, last=run, follow=True) as sessions:
+    async with open_sessions(both, settings, saga, last=run, follow=True, write=True) as sessions:
         try:
             prepared, accepted = bind_again(
                 run, wanted, saga, defined, sessions, before, accept_changes=accept_changes

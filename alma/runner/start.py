@@ -145,7 +145,9 @@ async def _start(
     left_out = tuple(step.name for step in whole.steps if step.name not in chosen)
     last = None if settings.accept_backend else last
     follow = kind == "destroy"
-    async with open_sessions(defined, settings, saga, last=last, follow=follow) as sessions:
+    async with open_sessions(
+        defined, settings, saga, last=last, follow=follow, write=True
+    ) as sessions:
         prepared = bind_saga(saga, defined, sessions)
         facts = await check(sessions, prepared.adapters.values())
         saga.freeze()

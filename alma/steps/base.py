@@ -181,8 +181,8 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     state goes. `last` is the run that has made what is there: `follow` it, or refuse what would
     not be where it is. `before` are those that came before it, newest first, back to one that was
     about all steps: `last` may have left some out. `idle`: most steps will be left alone, so
-    nothing is started ahead of what needs it. `skip` are resources, by step and name, that an
-    operator lets an undo go past.
+    nothing is started ahead of what needs it. `write`: it is to change something. `skip` are
+    resources, by step and name, that an operator lets an undo go past.
     """
 
     journal: Path
@@ -195,6 +195,7 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     before: tuple[RunStatus, ...] = ()
     follow: bool = False
     idle: bool = False
+    write: bool = False
     skip: tuple[tuple[str, str], ...] = ()
 
 

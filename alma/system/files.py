@@ -24,6 +24,8 @@ HOME: Final = ".alma"
 """alma's directory, wherever it is: nothing in it is for others, nor for a repository."""
 
 _SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW
+_BLOCK: Final = 4096
+"""Bytes. A full disk may still take the name of a file."""
 
 _made: set[Path] = set()
 """What `make_new_directory` has made: its maker may come back to it."""
@@ -64,13 +66,15 @@ def _make(path: Path) -> None:
 def require_room(path: Path) -> None:
     """Try whether a directory can be made, and be written to; leaves nothing behind.
 
-    Permissions do not tell: a file system may be read-only, or take no files at all.
+    Permissions do not tell: a file system may be read-only, or be full.
     """
     while not path.exists():
         path = path.parent
     tried = path / f".alma-{os.getpid()}.{os.urandom(4).hex()}"
-    tried.mkdir(0o700)
-    tried.rmdir()
+    try:
+        tried.write_bytes(bytes(_BLOCK))
+    finally:
+        tried.unlink(missing_ok=True)
 
 
 def make_empty(path: Path) -> None:

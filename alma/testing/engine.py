@@ -49,7 +49,12 @@ class FakeEngine(FakeWork):
         for name in names:
             self.reality.create(key_of(ref), resource_of(ref, name))
 
-    async def check(self, refs: Sequence[StackRef] = ()) -> Mapping[str, str]:  # noqa: ARG002
+    async def check(
+        self,
+        refs: Sequence[StackRef] = (),  # noqa: ARG002
+        *,
+        write: bool = False,  # noqa: ARG002
+    ) -> Mapping[str, str]:
         """Always fine."""
         return {"backend": "fake://", "pulumi": "fake"}
 
@@ -82,7 +87,7 @@ class FakeEngine(FakeWork):
         """Make what the program names and the state lacks, and delete what it does not name."""
         ref, key, fault = request.ref, key_of(request.ref), self._fault(request.ref, "up")
         if key in self.reality.at_work or key in self._working:
-            return OperationResult(failure=LOCKED)
+            return OperationResult(failure=LOCKED, began=False)
         program = self.programs.get(ref.project, FakeProgram())
         wanted = [resource_of(ref, name) for name in program.resources]
         self.reality.put(key, self.reality.state(key))

@@ -142,3 +142,18 @@ def test_every_field_that_the_contract_names_is_in_the_document(
         for key in re.findall(r"`(\w+)`", line.split(" | ")[0])
     }
     assert named == set(document)
+
+
+def test_what_may_be_given_more_than_once_says_so() -> None:
+    """In the help, which is all that somebody at a terminal has."""
+    options = [
+        (name, option)
+        for name in COMMANDS
+        for option in command(name).params
+        if isinstance(option, click.Option)
+    ]
+    assert [
+        (name, option.name)
+        for name, option in options
+        if option.multiple != ("Repeatable." in (option.help or ""))
+    ] == []

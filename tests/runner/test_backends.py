@@ -32,7 +32,12 @@ class Placed(FakeEngine):
         """A stack's own one goes before it."""
         return ref.backend or self.url
 
-    async def check(self, refs: Sequence[StackRef] = ()) -> Mapping[str, str]:  # noqa: ARG002
+    async def check(
+        self,
+        refs: Sequence[StackRef] = (),  # noqa: ARG002
+        *,
+        write: bool = False,  # noqa: ARG002
+    ) -> Mapping[str, str]:
         """As the real one tells it."""
         return {"backend": self.url}
 

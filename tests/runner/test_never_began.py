@@ -11,12 +11,14 @@ from alma.core import events as ev
 from alma.core.operation import Operation
 from alma.core.state import fold
 from alma.errors import BackendError, RunNotFoundError, ToolError
+from alma.pulumi.engine import OperationResult, UpRequest
 from alma.runner import up
 from alma.steps.base import Outcome, Session, StepContext, StepHandler
 from alma.steps.step import Step
 from alma.testing import FakeEngine
+from alma.testing.faults import LOCKED
 from tests.core.histories import History, chain, intended
-from tests.runner.helpers import ended, history, settings
+from tests.runner.helpers import ended, history, program, settings
 
 
 async def test_a_step_that_lacks_its_input_is_not_undone(journal: Path) -> None:
@@ -55,6 +57,27 @@ def test_what_began_once_is_undone_whatever_came_after() -> None:
     past.add(ev.OperationFailed(step="a", operation="a", kind="up", failure=lacking))
     assert past.run.steps["a"].began
     assert past.add(intended("a", "up", 3), refused).steps["a"].began
+
+
+class _Together(FakeEngine):
+    """Another journal's runner has begun with the same stack in the same moment, and is faster."""
+
+    async def up(self, request: UpRequest, operation: Operation) -> OperationResult:  # noqa: ARG002
+        """Refused by the other's lock, under which the other makes the stack."""
+        self.existing(request.ref.project, request.ref.stack, "theirs")
+        return OperationResult(failure=LOCKED, began=False)
+
+
+async def test_what_anothers_lock_refused_is_not_undone_to_the_other(journal: Path) -> None:
+    """There was no stack when the step started, and what is there now is not this run's."""
+    saga, engine = Saga("s"), _Together()
+    saga.add_stack("a", program=program)
+    result = await ended(up(saga, settings=settings(engine, journal)))
+    assert result.state is SagaState.COMPENSATED
+    assert result.status.steps["a"].how == "nothing"
+    (theirs,) = engine.world.values()
+    assert len(theirs.resources) == 1
+    assert "destroy" not in [name for name, *_ in engine.calls]
 
 
 class _Handler(StepHandler):

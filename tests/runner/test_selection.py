@@ -190,7 +190,7 @@ async def test_a_run_after_a_partial_one_knows_what_the_runs_before_knew(journal
         def where(self, ref: Any) -> str:
             return "s3://elsewhere" if ref.project == self.moved else "s3://here"
 
-        async def check(self, refs: Any = ()) -> Mapping[str, str]:  # noqa: ARG002
+        async def check(self, refs: Any = (), **_: Any) -> Mapping[str, str]:  # noqa: ARG002
             return {"backend": "s3://here"}
 
     engine = Here()

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 @click.command("destroy", cls=LocalStackCommand)
 @target_options
 @selecting
-@click.option("--remove", is_flag=True, help="Remove the stacks' records and history as well.")
+@click.option(
+    "--remove",
+    is_flag=True,
+    help="Remove the stacks' records and history from the backend as well.",
+)
 @yes_option
 @localstack_option
 @accept_backend_option

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--step",
     metavar="NAME",
     shell_complete=completed("step"),
-    help="Of which step the stack is put back.",
+    help="Of which step the stack is put back; not needed where the saga has just one.",
 )
 @click.option(
     "--to",

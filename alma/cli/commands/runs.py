@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 )
 @place_options
 @click.option(
-    "--state", type=click.Choice(STATES, case_sensitive=False), help="Only in this state."
+    "--state",
+    type=click.Choice(STATES, case_sensitive=False),
+    help="Only in this state; interrupted: not over, and nobody is at work on it.",
 )
 @shared_options
 @pass_shared

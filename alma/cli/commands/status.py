@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 @click.command("status")
 @click.argument("run", default="latest", shell_complete=completed("run"))
-@click.option("--all", "every", is_flag=True, help="Each environment in a line: its newest run.")
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Each environment (a saga on a stack) in a line: its newest run.",
+)
 @place_options
 @shared_options
 @pass_shared

@@ -32,7 +32,12 @@ if TYPE_CHECKING:
 @target_options
 @selecting
 @changed_option
-@click.option("--preview", "preview_first", is_flag=True, help="Show the full preview first.")
+@click.option(
+    "--preview",
+    "preview_first",
+    is_flag=True,
+    help="Show the full preview first; if one of a step fails, nothing is begun.",
+)
 @yes_option
 @localstack_option
 @accept_backend_option

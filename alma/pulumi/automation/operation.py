@@ -46,7 +46,8 @@ class Events:
 
     Called on a thread of the SDK's, one event after the other. `tell(urn, op, done)` must not
     block. `complete` says whether this was everything, from the first event to the engine's own
-    end: the SDK passes over an event that it cannot read, of which only its number tells.
+    end: the SDK passes over an event that it cannot read, of which only its number tells. `heard`:
+    there was one at all, so the engine was started, which is after the stack is locked.
     """
 
     def __init__(self, tell: Callable[[str, str, bool], None]) -> None:
@@ -55,11 +56,13 @@ class Events:
         self.lasting: dict[str, str] = {}
         self.touched: dict[tuple[str, str], ResourceChange] = {}
         self.complete = False
+        self.heard = False
         self._next = 0
         self._tell = tell
 
     def __call__(self, event: EngineEvent) -> None:
         """Note one event. Debug diagnostics hold secrets in plaintext: only errors are kept."""
+        self.heard = True
         if summary := event.summary_event:
             changes = summary.resource_changes or {}
             self.changes = {str(op): int(count) for op, count in changes.items()}
@@ -142,6 +145,8 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
         warnings=tuple(map(redact, end.warnings)),
         spent=failure is not None,
         unsettled=(command.exit_code or 0) < 0,
+        # What a program prints may be of locks as well.
+        began=failure is None or failure.kind != "locked" or events.heard,
     )
 
 

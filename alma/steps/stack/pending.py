@@ -131,6 +131,7 @@ def outcome_of(result: OperationResult) -> Outcome:
         resources=result.resources,
         outputs=result.outputs,
         evidence={"warnings": list(result.warnings)} if result.warnings else {},
+        began=result.began,
     )
 
 

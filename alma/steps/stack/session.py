@@ -41,6 +41,7 @@ class StackSession(Session):
         self._journal = asked.journal
         self._runs = asked.runs
         self._last = asked.last
+        self._write = asked.write
         self._others: asyncio.Task[Sequence[Held]] | None = None
         self.stack = definition.stack
         self.modules: tuple[ModuleType, ...] = asked.modules
@@ -121,7 +122,7 @@ class StackSession(Session):
                 where = self.engine.where(self.ref(step))
                 require_organization(self.definition.organization, where)
                 self._places.require(step, where)
-        facts = await self.engine.check(self.refs)
+        facts = await self.engine.check(self.refs, write=self._write)
         refs = {step.name: self.ref(step) for step in self.definition.steps if step.project}
         await require_reached(self.engine, self._last, refs, follow=self._places.follow)
         await self._look_at_python()

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
+from tests.services.states import FileStates, States
+
 ROOT: Final = Path(__file__).parents[3]
 PATIENCE: Final = 600.0
 """Seconds that a runner may take: far more than any does, however busy the machine is."""
@@ -31,6 +33,7 @@ class Bench:
     tools: Path
     zygote: subprocess.Popen[bytes]
     real: bool = False
+    states: States | None = None
     answers: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
     exits: dict[int, int] = field(default_factory=dict)
 
@@ -45,9 +48,19 @@ class Bench:
             "PULUMI_HOME": os.environ.get("PULUMI_HOME", f"{home}/.pulumi"),
             "PULUMI_SKIP_UPDATE_CHECK": "1",
             "STUB_WORLD": str(directory / "world"),
+            **self._backend(directory.name),
             # The real CLI derives a key of one in each process; alma's own will do for it.
             **({} if self.real else {"PULUMI_CONFIG_PASSPHRASE": "stub"}),
         }
+
+    def kept(self, directory: Path) -> dict[str, bytes]:
+        """What the backend of that trial holds, by its path there."""
+        return (self.states or FileStates(self.scratch)).kept(directory.name)
+
+    def _backend(self, name: str) -> dict[str, str]:
+        if self.states is None:
+            return {}
+        return {**self.states.environment(), "PULUMI_BACKEND_URL": self.states.url(name)}
 
     def start(self, directory: Path, operation: str, journal: str = "journal.db") -> int:
         """Start a runner; its pid."""
@@ -78,10 +91,11 @@ class Bench:
 
 
 @contextmanager
-def bench(*, real: bool = False) -> Iterator[Bench]:
+def bench(*, real: bool = False, states: States | None = None) -> Iterator[Bench]:
     """A bench in memory where there is some; everything is gone afterwards.
 
-    With `real` the CLI is the one that PATH gives, not the stub.
+    With `real` the CLI is the one that PATH gives, not the stub. `states` is where stacks keep
+    their state, if that is not each trial's own directory.
     """
     ram = Path("/dev/shm")
     root = tempfile.mkdtemp(prefix="alma-stub-", dir=ram if os.access(ram, os.W_OK) else None)
@@ -97,7 +111,7 @@ def bench(*, real: bool = False) -> Iterator[Bench]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    made = Bench(scratch, tools, zygote, real)
+    made = Bench(scratch, tools, zygote, real, states)
     listener = threading.Thread(target=made.listen, args=(zygote.stdout,), daemon=True)
     listener.start()
     try:

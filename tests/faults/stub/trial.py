@@ -7,7 +7,7 @@ import random
 import shutil
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 from alma import SagaState
@@ -83,8 +83,9 @@ def conclude(bench: Bench, directory: Path, plan: dict[str, Any], trial: Trial) 
     """Go on to the end without kills, and look; the directory stays if something is wrong."""
     _finish(bench, directory, trial)
     if not trial.violations:
-        _look(directory, plan, trial)
-        _look_for_remains(directory, plan, trial)
+        kept = bench.kept(directory)
+        _look(directory, kept, plan, trial)
+        _look_for_remains(directory, kept, plan, trial)
     if not trial.violations:
         shutil.rmtree(directory)
 
@@ -152,7 +153,7 @@ def _status(directory: Path) -> RunStatus | None:
         return fold(reader.events(runs[0].run)) if runs else None
 
 
-def _look(directory: Path, plan: dict[str, Any], trial: Trial) -> None:
+def _look(directory: Path, kept: dict[str, bytes], plan: dict[str, Any], trial: Trial) -> None:
     """What is there, against what the journal says."""
     fail = trial.violations.append
     status = _status(directory)
@@ -162,7 +163,11 @@ def _look(directory: Path, plan: dict[str, Any], trial: Trial) -> None:
         if broken := reader.verify().first_break:
             fail(f"the journal is broken: {broken}")
     things = {_short(path.name) for path in (directory / "world" / "things").iterdir()}
-    states = {path.parent.name: _state(path) for path in _files(directory, "stacks/*/*.json")}
+    states = {
+        PurePath(path).parent.name: _state(content)
+        for path, content in kept.items()
+        if PurePath(path).match("stacks/*/*.json")
+    }
     pending = {thing for _, operations in states.values() for thing in operations}
     if status.state is SagaState.COMPLETED:
         wanted = {f"{p}::{name}" for p, e in plan["projects"].items() for name in e["resources"]}
@@ -171,8 +176,8 @@ def _look(directory: Path, plan: dict[str, Any], trial: Trial) -> None:
             fail(f"COMPLETED: wanted {wanted}, held {held}, there {things}, pending {pending}")
     elif status.state is SagaState.COMPENSATED:
         # An empty record stays where the step asks for its stack to be retained.
-        kept = {p for p, entry in plan["projects"].items() if entry["compensation"] == "retain"}
-        if things or any(p not in kept or any(state) for p, state in states.items()):
+        stays = {p for p, entry in plan["projects"].items() if entry["compensation"] == "retain"}
+        if things or any(p not in stays or any(state) for p, state in states.items()):
             fail(f"COMPENSATED, and there is {things}, {states}")
     else:
         named = {_short(left.urn) for left in status.leftovers if left.urn}
@@ -180,12 +185,14 @@ def _look(directory: Path, plan: dict[str, Any], trial: Trial) -> None:
             fail(f"FAILED, and not named: {missing}; named: {named}")
 
 
-def _look_for_remains(directory: Path, plan: dict[str, Any], trial: Trial) -> None:
+def _look_for_remains(
+    directory: Path, kept: dict[str, bytes], plan: dict[str, Any], trial: Trial
+) -> None:
     """Locks and processes; and that the workers were the harness's own, to be killed at all."""
     fail = trial.violations.append
     if not any((directory / "world" / "pids").glob("worker-*")):
         fail("no worker came from this harness: alma starts them elsewhere now")
-    if locks := _files(directory, "locks/organization/*/*/*.json"):
+    if locks := [path for path in kept if PurePath(path).match("locks/organization/*/*/*.json")]:
         fail(f"locks are left: {locks}")
     deadline = time.monotonic() + 300
     while (
@@ -196,13 +203,9 @@ def _look_for_remains(directory: Path, plan: dict[str, Any], trial: Trial) -> No
         fail(f"processes are left: {left}")
 
 
-def _files(directory: Path, pattern: str) -> list[Path]:
-    return list((directory / ".alma" / "state" / ".pulumi").glob(pattern))
-
-
-def _state(path: Path) -> tuple[set[str], set[str]]:
+def _state(content: bytes) -> tuple[set[str], set[str]]:
     """Resources and pending operations, providers and the root left out."""
-    latest = json.loads(path.read_text())["checkpoint"].get("latest") or {}
+    latest = json.loads(content)["checkpoint"].get("latest") or {}
     entries = latest.get("resources") or []
     resources = {_short(e["urn"]) for e in entries if not e["type"].startswith("pulumi:p")}
     operations = latest.get("pending_operations") or []

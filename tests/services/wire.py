@@ -1,0 +1,132 @@
+"""A proxy for any protocol over TCP, in front of a service: it cuts, loses answers, delays.
+
+wire = Wire("127.0.0.1", port)
+wire.cut(match=b"INSERT INTO")                 # the connection goes, the service sees nothing
+wire.cut(match=b"INSERT INTO", done=True)      # it is done, and the answer is lost
+wire.delay(0.5, match=b"INSERT INTO")
+wire.down(); wire.up()                         # the service is away for a while
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+LOOPBACK = "127.0.0.1"
+CHUNK = 65536
+Sent = bytes | Callable[[bytes], bool]
+
+
+@dataclass
+class Strike:
+    """Done to what a client sends and that matches, until its times are used up."""
+
+    match: Sent
+    times: int
+    done: bool = False
+    seconds: float = 0.0
+    hits: int = 0
+
+    def strikes(self, sent: bytes) -> bool:
+        """Tell whether it is this one's turn, and count it."""
+        found = self.match in sent if isinstance(self.match, bytes) else self.match(sent)
+        if not found or self.hits >= self.times:
+            return False
+        self.hits += 1
+        return True
+
+
+class Wire:
+    """Listens on a port of its own of this machine, and stays there when it is down."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._there = (host, port)
+        self._strikes: list[Strike] = []
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._is_up = True
+        self._listener = socket.create_server((LOOPBACK, 0), backlog=64)
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self, match: Sent, *, times: int = 1, done: bool = False) -> Strike:
+        """Close the connection that sends this; with `done`, after the service has answered it."""
+        return self._add(Strike(match, times, done))
+
+    def delay(self, seconds: float, match: Sent, *, times: int = 1) -> Strike:
+        """Pass it on only then."""
+        return self._add(Strike(match, times, seconds=seconds))
+
+    def down(self) -> None:
+        """Close what is open, and what is opened."""
+        with self._lock:
+            self._is_up = False
+            broken, self._open = self._open, set()
+        for each in broken:
+            _shut(each)
+
+    def up(self) -> None:
+        """Let through again."""
+        with self._lock:
+            self._is_up = True
+
+    def close(self) -> None:
+        """Go for good."""
+        self.down()
+        _shut(self._listener)
+        self._listener.close()
+
+    def _add(self, strike: Strike) -> Strike:
+        with self._lock:
+            self._strikes.append(strike)
+        return strike
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        # Either side may go at any time: that is what this is for.
+        with client, suppress(OSError), socket.create_connection(self._there) as server:
+            with self._lock:
+                if not self._is_up:
+                    return
+                self._open |= {client, server}
+            silent = threading.Event()
+            threading.Thread(target=_answer, args=(server, client, silent), daemon=True).start()
+            while sent := client.recv(CHUNK):
+                with self._lock:
+                    strike = next((one for one in self._strikes if one.strikes(sent)), None)
+                if strike is not None and strike.seconds:
+                    time.sleep(strike.seconds)
+                elif strike is not None and not strike.done:
+                    break
+                elif strike is not None:
+                    silent.set()  # The next answer ends it, unseen.
+                server.sendall(sent)
+            if not silent.is_set():
+                _shut(server)
+            _shut(client)
+        with self._lock:
+            self._open -= {client, server}
+
+
+def _answer(server: socket.socket, client: socket.socket, silent: threading.Event) -> None:
+    with suppress(OSError):
+        while answer := server.recv(CHUNK):
+            if silent.is_set():
+                break
+            client.sendall(answer)
+    _shut(client)
+    _shut(server)
+
+
+def _shut(one: socket.socket) -> None:
+    with suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
