@@ -23,6 +23,7 @@ from alma.pulumi.login import current_login
 from alma.system import files
 from alma.system.environment import PULUMI, PYTHON, SAFE_PATH, without_flags
 from alma.system.own import require_own
+from alma.system.trace_context import traceparent
 
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _VARIABLE: Final = "PULUMI_BACKEND_URL"
@@ -184,6 +185,7 @@ class Backend(Struct, frozen=True, kw_only=True):
             from alma.system.processes import MARKER
 
             env[MARKER] = operation
+            env |= traceparent(operation, environ)
         return env
 
     def passphrase(self, environ: Mapping[str, str]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import traceback
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from msgspec.structs import replace
@@ -26,12 +26,13 @@ from alma.runner.binding import BoundSaga, bind_to_name, open_sessions
 from alma.runner.changed import earlier_of
 from alma.runner.executor import Executor
 from alma.runner.logs import log_of
-from alma.runner.recorder import Recorder
+from alma.runner.recorder import Recorder, Reporter
 from alma.runner.runner import Runner
 from alma.runner.settings import Settings, actor
 from alma.steps.base import StepHandler
 from alma.steps.registry import sees_alone
 from alma.system.environment import secrets_in_environment
+from alma.system.trace_context import is_configured
 
 
 async def execute_run(
@@ -48,6 +49,32 @@ async def execute_run(
 
     `known` is what earlier processes have left to be used.
     """
+    with _reporting(run, settings.reporter) as reporter:
+        told = replace(settings, reporter=reporter)
+        return await _drive(run, journal, lease, prepared, told, known, resumed)
+
+
+@contextmanager
+def _reporting(run: RunStatus, shown: Reporter | None) -> Iterator[Reporter | None]:
+    """Who is told of the run: also its trace, where the environment asks for one."""
+    if not (is_configured(os.environ) or is_configured(os.environ, "METRICS")):
+        yield shown
+        return
+    from alma.runner.tracing import traced  # OpenTelemetry's SDK: for who asks for it alone
+
+    with traced(run, shown) as reporter:
+        yield reporter
+
+
+async def _drive(
+    run: RunStatus,
+    journal: Journal,
+    lease: Lease,
+    prepared: BoundSaga,
+    settings: Settings,
+    known: Known,
+    resumed: ev.RunResumed | None,
+) -> Result:
     recorder = Recorder(run, journal, lease, prepared.redactor, settings.reporter)
     for step in run.steps.values():
         if step.open is not None:

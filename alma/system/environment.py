@@ -14,12 +14,12 @@ from typing import Final
 from alma.core.secret import Secret
 
 PULUMI: Final = (
-    r"PULUMI_(OPTION_.*|RUN_PROGRAM|CONTINUE_ON_ERROR|PARALLEL(_\w+)?|STACK|SKIP_CHECKPOINTS"
-    r"|CONFIG(?!_PASSPHRASE(_FILE)?$).*|K8S_(DELETE|SKIP_UPDATE)_UNREACHABLE)"
+    r"PULUMI_(OPTION_(?!OTEL_TRACES$|TRACING$).*|RUN_PROGRAM|CONTINUE_ON_ERROR|PARALLEL(_\w+)?"
+    r"|STACK|SKIP_CHECKPOINTS|CONFIG(?!_PASSPHRASE(_FILE)?$).*|K8S_(DELETE|SKIP_UPDATE)_UNREACHABLE)"
 )
 """The CLI's (`cmd/pulumi/pulumi.go` binds each flag to an option of its name; the others are of
 `sdk/go/common/env`), what a language runtime takes a program's config from, and what has a provider
-call it a success that it could not reach its cluster."""
+call it a success that it could not reach its cluster. Where traces go changes no operation."""
 PYTHON: Final = (
     r"PYTHON(INSPECT|OPTIMIZE|WARNINGS|STARTUP|VERBOSE|DEBUG|PROFILEIMPORTTIME|DUMPREFS\w*"
     r"|MALLOCSTATS|SAFEPATH|NOUSERSITE|IOENCODING|BREAKPOINT)"

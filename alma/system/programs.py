@@ -25,6 +25,7 @@ from alma.core.run import OpenOperation
 from alma.errors import RefusedError
 from alma.system import processes as live
 from alma.system.files import open_log
+from alma.system.trace_context import traceparent
 
 _PATIENCE: Final = 3600.0
 """Seconds that a program gets to end by itself after its caller died, as a Pulumi CLI does."""
@@ -158,7 +159,11 @@ def _start(command: Command, operation: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             list(command.argv),
             cwd=command.cwd,
-            env={**command.environment, live.MARKER: operation},
+            env={
+                **command.environment,
+                live.MARKER: operation,
+                **traceparent(operation, command.environment),
+            },
             stdin=stdin,
             stdout=output,
             stderr=subprocess.STDOUT,
