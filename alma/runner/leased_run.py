@@ -51,7 +51,7 @@ async def execute_run(
     """
     with _reporting(run, settings.reporter) as reporter:
         told = replace(settings, reporter=reporter)
-        return await _drive(run, journal, lease, prepared, told, known, resumed)
+        return await _drive(run, journal, lease, prepared, told, known, resumed, gone)
 
 
 @contextmanager
@@ -74,6 +74,7 @@ async def _drive(
     settings: Settings,
     known: Known,
     resumed: ev.RunResumed | None,
+    gone: Sequence[ev.HostDeclaredGone],
 ) -> Result:
     recorder = Recorder(run, journal, lease, prepared.redactor, settings.reporter)
     for step in run.steps.values():

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 import pulumi
+
 from alma import Saga
 from alma.system.trace_context import span_id, trace_id
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_the_spans_of_the_cli_are_below_the_one_of_their_operation(
