@@ -32,7 +32,8 @@ class Failure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=
 
     `kind`: program, provider, action, locked, cancelled, timeout, worker, passphrase, backend,
     pending (a create was cut off, and nobody could say what became of it), refused (a service
-    said no, and would again), unverified, or unknown. `log` is the file of all that was said.
+    said no, and would again), unverified, unready (it is done, and what must hold then does
+    not), or unknown. `log` is the file of all that was said.
     """
 
     kind: str

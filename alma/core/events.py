@@ -34,7 +34,7 @@ from alma.core.event_parts import ResourceChange as ResourceChange
 
 Direction = Literal["forward", "back"]
 RunKind = Literal["up", "destroy", "restore"]
-NOT_RETRIED: Final = ("cancelled", "passphrase", "pending", "refused")
+NOT_RETRIED: Final = ("cancelled", "passphrase", "pending", "refused", "unready")
 """Kinds of failure that another attempt cannot mend: we asked for it, or a person must act."""
 
 OperationKind = Literal["up", "destroy", "restore", "action", "compensation", "mend", "remove"]
@@ -160,6 +160,26 @@ class SignalSent(Event, frozen=True, kw_only=True, gc=False):
     operation: str
     signal: str
     why: str
+
+
+class ReadyAwaited(Event, frozen=True, kw_only=True, gc=False):
+    """The work of a step is done, and whether it is `ready` is asked from here.
+
+    It is as OperationSucceeded, which follows where that holds; where it does not, OperationFailed.
+    A run that goes on from here asks again, and does not do the work again.
+    """
+
+    step: str
+    operation: str
+    kind: OperationKind
+    seconds: float = 0.0
+    changes: Mapping[str, int] = field(default_factory=dict)
+    resources: tuple[ResourceChange, ...] = ()
+    hidden: str | UnsetType = UNSET
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    sealed: str | UnsetType = UNSET
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    given: str | UnsetType = UNSET
 
 
 class OperationSucceeded(Event, frozen=True, kw_only=True, gc=False):

@@ -23,6 +23,7 @@ from alma.core.events import (
     Leftover,
     OperationKind,
     Process,
+    ReadyAwaited,
     ResourceChange,
     RunKind,
     StepStarted,
@@ -95,6 +96,10 @@ class StepStatus(Struct, kw_only=True, gc=False):
     open: OpenOperation | None = None
     began: bool = False
     """An operation of it was intended, and nobody knows that nothing of it was begun."""
+    acted: bool = False
+    """Its work has succeeded in this run, whatever came after that."""
+    awaiting: ReadyAwaited | None = None
+    """What that came to, as long as nobody knows whether it is ready."""
     cut_off: tuple[Process, ...] = ()
     """Of operations that nobody saw end, or that were ended: what they held may be held still."""
     hosts: tuple[str, ...] = ()

@@ -102,20 +102,33 @@ def _succeeded(run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded)
     if _only_reveals(run, event.kind):
         return
     if event.kind in FORWARD:
-        step.state, step.failure = COMPLETED, None
-        step.outputs, step.sealed = event.outputs, event.sealed or ""
-        step.given = event.given or ""
-        step.unchanged_since = str(event.evidence.get("unchanged_since", ""))
-        step.warnings = tuple(map(str, event.evidence.get("warnings", ())))
-        step.changes = event.changes
-        kept = (*ev.DOUBTFUL, ev.UPDATING, ev.DELETING)
-        doubtful = tuple(change for change in step.resources if change.op in kept)
-        step.resources = (*doubtful, *event.resources)
+        if step.awaiting is None:
+            _done(step, event)
+        step.state, step.failure, step.awaiting = COMPLETED, None, None
         return
     step.destroyed = step.destroyed or event.kind == "destroy"
     step.resources = (*step.resources, *_doubts(event))
     if run.backward_only and event.changes:
         step.changes = event.changes
+
+
+def _done(step: StepStatus, event: ev.OperationSucceeded | ev.ReadyAwaited) -> None:
+    step.acted = True
+    step.outputs, step.sealed = event.outputs, event.sealed or ""
+    step.given = event.given or ""
+    step.unchanged_since = str(event.evidence.get("unchanged_since", ""))
+    step.warnings = tuple(map(str, event.evidence.get("warnings", ())))
+    step.changes = event.changes
+    kept = (*ev.DOUBTFUL, ev.UPDATING, ev.DELETING)
+    doubtful = tuple(change for change in step.resources if change.op in kept)
+    step.resources = (*doubtful, *event.resources)
+
+
+def _awaited(run: RunStatus, _entry: ev.Recorded, event: ev.ReadyAwaited) -> None:
+    step = run.steps[event.step]
+    _done(step, event)
+    step.hidden = (*step.hidden, event.hidden) if event.hidden else step.hidden
+    step.awaiting = event
 
 
 def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> None:
@@ -131,6 +144,7 @@ def _failed(run: RunStatus, entry: ev.Recorded, event: ev.OperationFailed) -> No
         step.unobserved = step.unobserved or event.failure.kind == "worker" or step.in_doubt
         step.failure, step.changes = event.failure, event.changes
         step.resources = (*step.resources, *event.resources)
+        step.awaiting = None
         if not _may_retry(step.definition.retry.attempts, step.attempts, event.failure):
             step.state = FAILED
             run.failed_step = run.failed_step or event.step
@@ -171,7 +185,8 @@ def _reconciled(run: RunStatus, _entry: ev.Recorded, event: ev.OperationReconcil
     step = run.steps[event.step]
     if step.open is not None:
         step.cut_off = (*step.cut_off, *step.open.processes)
-    step.open, step.unobserved = None, True
+    # Of work that was seen to succeed nothing went on unseen.
+    step.open, step.unobserved = None, step.unobserved or step.awaiting is None
     step.resources = (*step.resources, *found_again(event.evidence))
     step.hidden = (*step.hidden, event.hidden) if event.hidden else step.hidden
     step.fingerprint = str(event.evidence.get("fingerprint", ""))
@@ -206,6 +221,7 @@ STEP_HANDLERS: Final[dict[type[ev.Event], Callable[[RunStatus, ev.Recorded, Any]
     ev.ApprovalAnswered: _answered,
     ev.OperationIntended: _intended,
     ev.ProcessSpawned: _spawned,
+    ev.ReadyAwaited: _awaited,
     ev.OperationSucceeded: _succeeded,
     ev.OperationFailed: _failed,
     ev.OperationLeftInDoubt: _left_in_doubt,

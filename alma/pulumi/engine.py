@@ -128,7 +128,8 @@ class UpRequest(Struct, frozen=True, kw_only=True):
 
     `config` maps a key (with or without namespace) to a JSON value or a `Secret`. `defaults` are
     JSON values by full key, for what neither `config` nor the user's project says. `create`
-    says that the record was not there when last looked at: the engine makes it first.
+    says that the record was not there when last looked at: the engine makes it first. A preview
+    with `refresh` looks at what is there by now, and not only at the state.
     """
 
     ref: StackRef
@@ -136,6 +137,7 @@ class UpRequest(Struct, frozen=True, kw_only=True):
     config: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     create: bool = False
+    refresh: bool = False
     log_dir: str
 
 

@@ -63,6 +63,8 @@ class Task(Struct, frozen=True, kw_only=True, tag="task"):
     """What a restore registers again."""
     targets: tuple[str, ...] = ()
     """URNs of the resources that a `look` is for."""
+    refresh: bool = False
+    """Whether a preview looks at what is there by now."""
     exclude: tuple[str, ...] = ()
     """URNs of what a destroy leaves in the state."""
 

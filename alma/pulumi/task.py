@@ -119,6 +119,7 @@ def build_task(
         search=tuple(search),
         environment=environment,
         create=request.create if request else False,
+        refresh=request.refresh if request else False,
         program=request.program if request else None,
         run_program=kind in ("up", "preview") or (kind == "destroy" and request is not None),
         plain=config.plain,

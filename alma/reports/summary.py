@@ -104,6 +104,8 @@ def summarize(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an even
             return f"{event.role} is pid {event.process.pid} on {event.process.machine}"
         case ev.SignalSent():
             return f"{event.signal} sent, because of the {event.why}"
+        case ev.ReadyAwaited():
+            return f"{_ENDED[event.kind]}; asking whether it is ready"
         case ev.OperationSucceeded():
             if since := event.evidence.get("unchanged_since"):
                 return f"left alone: unchanged since run {since}"

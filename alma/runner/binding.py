@@ -19,6 +19,7 @@ from alma.errors import DefinitionError
 from alma.journal.known import Given
 from alma.runner.directory import followed
 from alma.runner.known_runs import known_runs, runs_before
+from alma.runner.ready import Gate, gate_of
 from alma.runner.settings import Settings
 from alma.saga.saga import Saga
 from alma.steps.base import Session, SessionOptions, StepHandler
@@ -40,6 +41,7 @@ class BoundSaga(Struct, frozen=True, kw_only=True):
     redactor: Redactor
     given: Given = field(default_factory=Given)
     """What of the definition the journal keeps sealed."""
+    gates: Mapping[str, Gate] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, str] = field(default_factory=dict)
     """As of `Saga`; the parameters masked."""
@@ -92,11 +94,15 @@ async def open_sessions(
         yield sessions
 
 
-async def check(sessions: Sessions, handlers: Iterable[StepHandler]) -> dict[str, str]:
-    """Have each kind, and each step that may act, refuse what cannot end well.
+async def check(
+    sessions: Sessions, handlers: Iterable[StepHandler], gates: Iterable[Gate] = ()
+) -> dict[str, str]:
+    """Have each kind, each step that may act, and what is asked of it refuse what cannot end well.
 
     Nothing was touched yet. Returns facts for the journal.
     """
+    for gate in gates:
+        gate.require()
     facts: dict[str, str] = {}
     for session in sessions.values():
         facts |= await session.check()
@@ -126,6 +132,9 @@ def bind_saga(saga: Saga, definition: Definition, sessions: Sessions) -> BoundSa
     redactor = Redactor()
     redactor.learn(given.secrets)
     adapters, steps = {}, []
+    gates = {step.name: gate for step in saga.steps if (gate := gate_of(step)) is not None}
+    given.secrets.extend(secret for gate in gates.values() for secret in gate.secrets())
+    redactor.learn(given.secrets)
     made = {step.name: step for step in saga.steps}
     for step in definition.steps:
         made[step.name].load()
@@ -134,7 +143,11 @@ def bind_saga(saga: Saga, definition: Definition, sessions: Sessions) -> BoundSa
         # Taken once: what a function has closed over may change while it runs.
         if step.name not in saga.digests:
             watched = watched_digest(made[step.name].where, made[step.name].watch)
-            mine = digest_of(adapter.digest, watched) if watched else adapter.digest
+            parts = [watched] if watched else []
+            if gate := gates.get(step.name):
+                gate.require_seen(adapter)
+                parts.append(gate.digest)
+            mine = digest_of(adapter.digest, *parts) if parts else adapter.digest
             saga.digests[step.name] = mine
         digest = saga.digests[step.name]
         settings, secret = without_secrets(step.settings, redactor)
@@ -151,6 +164,7 @@ def bind_saga(saga: Saga, definition: Definition, sessions: Sessions) -> BoundSa
         adapters=adapters,
         redactor=redactor,
         given=given,
+        gates=gates,
         parameters=shown,
         overrides=saga.overrides,
     )

@@ -27,9 +27,10 @@ from alma.runner.asking import Foresight
 from alma.runner.changed import Earlier, digests_of, unlike
 from alma.runner.inputs import MissingOutputError, resolve
 from alma.runner.logs import log_of
+from alma.runner.outcomes import outcome_of, unkept
+from alma.runner.ready import Gate
 from alma.runner.recorder import UNTIL_ITS_CLI, Recorder
 from alma.steps.base import IncomparableError, Outcome, StepContext, StepHandler, Work
-from alma.system import descriptors
 
 
 class Executor(Struct, kw_only=True):
@@ -46,6 +47,8 @@ class Executor(Struct, kw_only=True):
     drain: asyncio.Event = field(default_factory=asyncio.Event)
     outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     exceptions: dict[str, BaseException] = field(default_factory=dict)
+    gates: Mapping[str, Gate] = field(default_factory=dict)
+    """What is asked of each step that has a `ready`."""
     earlier: Mapping[str, Earlier] = field(default_factory=dict)
     """Of a run with `changed`: each step as its last run has left it."""
     _given: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -141,23 +144,68 @@ class Executor(Struct, kw_only=True):
         )
         began = time.monotonic()
         outcome = await self._lacking(command.step) if kind in FORWARD else None
-        outcome = outcome or await _outcome(work, self._operation(command, operation), kind)
-        common = {
-            "step": command.step,
-            "operation": operation,
-            "kind": kind,
-            "seconds": round(time.monotonic() - began, 3),
-        }
+        common: dict[str, Any] = {"step": command.step, "operation": operation, "kind": kind}
+        if outcome is None:
+            asked = self._operation(command, operation)
+            outcome = await self._work(command, work, asked, common, log)
+        common["seconds"] = round(time.monotonic() - began, 3)
         try:
             self._keep(outcome, common, log)
         except RefusedError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is that a step has given
-            outcome = _unkept(outcome, error)
+            outcome = unkept(outcome, error)
             self._keep(outcome, common, log)
         return outcome
 
-    def _keep(self, outcome: Outcome, common: Mapping[str, Any], log: Path) -> None:
+    async def _work(
+        self,
+        command: Execute | Compensate,
+        work: Work,
+        operation: Operation,
+        common: Mapping[str, Any],
+        log: Path,
+    ) -> Outcome:
+        """Its work; of a step with `ready`, whether that holds. What is done is not repeated."""
+        step, kind = command.step, common["kind"]
+        gate, known = self.gates.get(step), self.recorder.run.steps[step].awaiting
+        if kind not in FORWARD or (gate is None and known is None):
+            return await outcome_of(work, operation, kind)
+        if known is not None:
+            outcome = Outcome(
+                changes=known.changes,
+                resources=known.resources,
+                outputs=self.outputs.get(step, {}),
+                evidence=known.evidence,
+            )
+        else:
+            outcome = await outcome_of(work, operation, kind)
+            if outcome.failure is not None:
+                return outcome
+            try:
+                self._keep(outcome, common, log, awaits=True)
+            except RefusedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - as of what is kept at its end
+                return unkept(outcome, error)
+        return outcome if gate is None else await self._asked(gate, command, operation, outcome)
+
+    async def _asked(
+        self, gate: Gate, command: Execute | Compensate, operation: Operation, outcome: Outcome
+    ) -> Outcome:
+        async def ask(operation: Operation) -> Outcome:
+            handler = self.adapters[command.step]
+            times, failure = await gate.ask(handler, self.call(command), operation)
+            evidence = {**outcome.evidence, "ready": times}
+            if failure is None:
+                return replace(outcome, evidence=evidence)
+            return Outcome(failure=failure, changes=outcome.changes, evidence=evidence)
+
+        return await outcome_of(ask, operation, "action")
+
+    def _keep(
+        self, outcome: Outcome, common: Mapping[str, Any], log: Path, *, awaits: bool = False
+    ) -> None:
         """Record it; and keep what the journal must not hold: secrets, tracebacks, exceptions."""
         check_json(outcome.outputs, "its outputs")
         step = common["step"]
@@ -166,14 +214,24 @@ class Executor(Struct, kw_only=True):
             self.recorder.write_trace(log, outcome.trace)
         hidden = self.recorder.hide(outcome.resources)
         common = {**common, "hidden": self.recorder.seal_hidden(hidden)}
-        self.recorder.defer(self._event(outcome, common, log))
+        event = self._event(outcome, common, log, ev.ReadyAwaited if awaits else None)
+        if awaits:
+            self.recorder.record(event)  # before it is asked: what is done is not done again
+        else:
+            self.recorder.defer(event)
         uncover(self.recorder.run.steps[step], hidden)
         if outcome.cause is not None:
             self.exceptions.setdefault(step, outcome.cause)
         if outcome.failure is None and common["kind"] in FORWARD:
             self.outputs[step] = outcome.outputs
 
-    def _event(self, outcome: Outcome, common: Mapping[str, Any], log: Path) -> ev.Event:
+    def _event(
+        self,
+        outcome: Outcome,
+        common: Mapping[str, Any],
+        log: Path,
+        done: type[ev.ReadyAwaited] | None = None,
+    ) -> ev.Event:
         changed = self.recorder.clean_resources(outcome.resources)
         common = {**common, "changes": outcome.changes, "resources": changed}
         evidence = self.recorder.redact.clean(outcome.evidence)
@@ -183,7 +241,7 @@ class Executor(Struct, kw_only=True):
         if outcome.failure is None:
             outputs = self.recorder.redact.clean(for_journal(outcome.outputs))
             sealed = self.recorder.seal(outcome.outputs, outputs)
-            event: ev.Event = ev.OperationSucceeded(
+            event: ev.Event = (done or ev.OperationSucceeded)(
                 **common,
                 outputs=outputs,
                 sealed=sealed or UNSET,
@@ -283,38 +341,3 @@ class Executor(Struct, kw_only=True):
                 call = self.call(Execute(step, attempt))
                 self._revealed[step] = await self.adapters[step].reveal_outputs(call)
             return self._revealed[step]
-
-
-async def _outcome(work: Work, operation: Operation, kind: ev.OperationKind) -> Outcome:
-    try:
-        return await work(operation)
-    except MissingOutputError as error:
-        return Outcome(failure=ev.Failure(kind="program", message=str(error)))
-    except BaseException as error:  # whatever a step raises is its failure
-        if isinstance(error, RefusedError) or not is_its_own(error):
-            raise
-        if descriptors.are_used_up(error) and kind not in ("action", "compensation"):
-            raise  # it says nothing of the step, and an undo could not do more
-        return Outcome.raised(error)
-
-
-def is_its_own(error: BaseException) -> bool:
-    """Whether a step's code has raised it by itself, and nobody wants the run to end."""
-    if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        return task is not None and not task.cancelling()
-    return isinstance(error, Exception | SystemExit)
-
-
-def _unkept(outcome: Outcome, error: Exception) -> Outcome:
-    """Of work whose outcome cannot be journaled: it failed, whatever it has done."""
-    words = f"what it gave cannot be kept: {error}"
-    if isinstance(outcome.failure, ev.Failure):
-        words = f"{outcome.failure.message}; {words}"
-    return Outcome(
-        failure=ev.Failure(kind="action", message=words),
-        resources=outcome.resources,
-        leftovers=outcome.leftovers,
-        trace=outcome.trace,
-        cause=outcome.cause,
-    )

@@ -86,6 +86,7 @@ async def _drive(
         logs=recorder.logs,
         grace=settings.grace,
         outputs=known.outputs,
+        gates=prepared.gates,
         earlier=earlier_of(journal, run.definition) if run.changed else {},
     )
     recorder.redact.learn(known.outputs)

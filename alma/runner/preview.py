@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from msgspec.structs import replace
+
 from alma.core.definition import Definition, target_of
 from alma.core.selection import part_of
 from alma.errors import AlmaError
@@ -123,7 +125,8 @@ async def preview(
     last = None if settings.accept_backend else last
     async with open_sessions(defined, settings, saga, last=last, follow=follow) as sessions:
         prepared = bind_saga(saga, defined, sessions)
-        facts = await check(sessions, prepared.adapters.values())
+        gates = () if follow else prepared.gates.values()
+        facts = await check(sessions, prepared.adapters.values(), gates)
         given = {} if follow else await outputs_outside(saga, whole, defined, settings, last)
         order = prepared.definition.order
         earlier: Mapping[str, Earlier] = {}
@@ -182,6 +185,8 @@ async def _look(name: str, now: _Now, *, deep: bool) -> PreviewedStep:
     except Exception as error:  # noqa: BLE001 - a kind's own may raise anything
         failure = Outcome.raised(error).failure
         foreseen = StepPreview(what="", undo="", undoable=False, failure=failure)
+    if gate := prepared.gates.get(name):
+        foreseen = replace(foreseen, what=f"{foreseen.what}; ready when {gate.words}")
     return PreviewedStep(
         name=name,
         kind=prepared.definition.step(name).kind,

@@ -122,7 +122,8 @@ async def go_on(
             raise
         prepared.redactor.learn(before.secrets)
         acting = _acting(run, wanted, prepared)
-        await check(sessions, (prepared.adapters[name] for name in acting))
+        gates = prepared.gates.values() if wanted == "forward" else ()
+        await check(sessions, (prepared.adapters[name] for name in acting), gates)
         with (
             settings.open(write=True) as journal,
             journal.acquire(run.definition.target, run_id, actor=actor()) as lease,

@@ -31,8 +31,9 @@ from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.core.state import uncover
 from alma.core.step_state import FORWARD, found_again
 from alma.errors import RefusedError
-from alma.runner.executor import Executor, is_its_own
+from alma.runner.executor import Executor
 from alma.runner.leftovers import name_leftovers
+from alma.runner.outcomes import is_its_own
 from alma.runner.signals import catch_signals
 from alma.steps.base import Compensated, Outcome, Retained, StepHandler
 from alma.system import descriptors

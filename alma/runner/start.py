@@ -149,7 +149,8 @@ async def _start(
         defined, settings, saga, last=last, follow=follow, write=True
     ) as sessions:
         prepared = bind_saga(saga, defined, sessions)
-        facts = await check(sessions, prepared.adapters.values())
+        gates = prepared.gates.values() if kind == "up" else ()
+        facts = await check(sessions, prepared.adapters.values(), gates)
         saga.freeze()
         with settings.open(write=True) as journal:
             run_id = new_run_id(utc_now())

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, Unpack, overload
 from alma.core.operation import Resolver
 from alma.errors import DefinitionError
 from alma.saga.arguments import chosen, claim, pair_of
+from alma.saga.ready import check_ready
 from alma.steps.action import ActionStep
 from alma.steps.stack.options import LocalWorkspaceOptions, Workspace
 from alma.steps.stack.step import StackCompensation, StackStep
@@ -45,6 +46,7 @@ class Steps:
             )
         if step.name in self._steps:
             raise DefinitionError(f'Saga "{self.name}" has two steps named "{step.name}".')
+        check_ready(step)
         claim(step, self._owned)
         step.join(self)
         self._steps[step.name] = step

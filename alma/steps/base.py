@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct, field
 
@@ -250,6 +250,17 @@ class DoctorOptions(Struct, frozen=True, kw_only=True):
     journal: Path
     runs: tuple[RunStatus, ...] = ()
     remote: bool = False
+
+
+@runtime_checkable
+class SeesDrift(Protocol):
+    """A handler of a kind that can tell what is not as its step wants it."""
+
+    async def drift(
+        self, call: StepContext, operation: Operation
+    ) -> tuple[tuple[ResourceChange, ...], Failure | None]:
+        """What would be changed, seen after a refresh; or why that cannot be told."""
+        ...
 
 
 class StepHandler(Protocol):

@@ -39,7 +39,9 @@ class Step:
     `inputs`: outputs of other steps, JSON values or `Secret`s. `after`: steps to wait for, beside
     those whose outputs are consumed; empty starts at once. `retry` is for the action,
     `compensation_retry` for its undo. `pivot`: once it has completed, nothing is undone any more.
-    `watch`: files, directories and globs that it is made of as well, for its digest.
+    `watch`: files, directories and globs that it is made of as well, for its digest. `ready` is
+    what must hold once it is done, else it has failed: a callable, a `Request`, a command as a list
+    of arguments, or "no-drift". It is asked each `ready_interval` seconds, for `ready_timeout`.
 
     A kind is a subclass, a frozen dataclass as this one. It says in `kind_fields` what the journal
     keeps of it, makes what does and undoes it in `bind`, and, where that can be undone without
@@ -62,6 +64,9 @@ class Step:
     compensation_timeout: float | None = None
     pivot: bool = False
     watch: Iterable[str | Path] = ()
+    ready: Any = None
+    ready_timeout: float = 300.0
+    ready_interval: float = 2.0
     owner: object = field(default=None, init=False, repr=False, compare=False)
     """The saga that it is a step of: to a step no more than a token, the same one or another."""
 
@@ -86,7 +91,7 @@ class Step:
             named = (one if isinstance(one, Step) else check_name("step", one) for one in after)
             self._set("after", tuple(named))
         self._set("inputs", inputs)
-        for what in ("timeout", "compensation_timeout"):
+        for what in ("timeout", "compensation_timeout", "ready_timeout", "ready_interval"):
             self._set(what, check_seconds(f"{self.where}: {what}", getattr(self, what)))
         self._set("pivot", bool(self.pivot))
         watch = [self.watch] if isinstance(self.watch, str | Path) else self.watch
@@ -230,6 +235,9 @@ class StepOptions(TypedDict, total=False):
     compensation_timeout: float | None
     pivot: bool
     watch: Iterable[str | Path] | None
+    ready: Any
+    ready_timeout: float | None
+    ready_interval: float | None
 
 
 @contextmanager

@@ -110,8 +110,10 @@ class FakeEngine(FakeWork):
         self._check()
         program = self.programs.get(request.ref.project, FakeProgram())
         held = self.reality.state(key_of(request.ref)).resources
-        new = [name for name in program.resources if resource_of(request.ref, name) not in held]
-        return OperationResult(changes={"create": len(new)} if new else {})
+        made = (resource_of(request.ref, name) for name in program.resources)
+        there = [one for one in held if not request.refresh or one.urn in self.reality.things]
+        new = tuple(ResourceChange(urn=one.urn, op="create") for one in made if one not in there)
+        return OperationResult(changes={"create": len(new)} if new else {}, resources=new)
 
     async def destroy(
         self,

@@ -187,7 +187,7 @@ def _operate(task: Task, stack: Stack, settings: str, events: Events) -> None:
     if task.kind == "destroy":
         stack.destroy(run_program=task.run_program, **options)
     elif task.kind in ("preview", "foresee"):
-        stack.preview(**options)
+        stack.preview(refresh=task.refresh, **options)
     elif task.kind == "look":
         stack.preview_refresh(target=list(task.targets), **options)
     else:

@@ -291,7 +291,8 @@ async def _called(function: Callable[..., Any], context: Context) -> Request:
 def _had_no_effect(status: StepStatus) -> bool:
     """Every attempt was refused, or never arrived; and none went on unseen."""
     doubtful = any(change.op == IN_DOUBT for change in status.resources)
-    return status.failure is not None and not status.unobserved and not doubtful
+    failed = status.failure is not None and not status.acted
+    return failed and not status.unobserved and not doubtful
 
 
 def _needs_outputs(asked: Asked) -> bool:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from msgspec import field
 from msgspec.structs import replace
 
 from alma.core.events import Failure, Leftover, StepStarted
-from alma.core.operation import Operation, Reconciled, Resolver, aside
+from alma.core.operation import Operation, Reconciled, Resolver
 from alma.core.run import OpenOperation, StepStatus
 from alma.errors import BackendError, RefusedError
-from alma.pulumi.engine import Checkpoint, UpRequest
+from alma.pulumi.engine import Checkpoint
 from alma.pulumi.snapshots import Snapshots
 from alma.pulumi.taken import digest_of
-from alma.steps.base import Compensated, Outcome, Retained, StepContext, StepPreview
+from alma.steps.base import Compensated, Outcome, Retained, StepContext
 from alma.steps.callables import ask_existed, call_compensation
-from alma.steps.stack.config import config_value
-from alma.steps.stack.given import SeenStack
+from alma.steps.stack.foreseen import ForeseenStack
 from alma.steps.stack.leftovers import StackLeftovers, unverified
 from alma.steps.stack.pending import (
     clear_pending,
@@ -28,19 +25,15 @@ from alma.steps.stack.pending import (
     recorded,
     unresolved,
 )
-from alma.steps.stack.preview import at_risk, held_by, undo_of, what_of, without_program
+from alma.steps.stack.preview import without_program
 from alma.steps.stack.reach import kept_elsewhere
 from alma.steps.stack.restoring import Restoring
 from alma.steps.stack.taking import Others, Taking, nobody
 
 
-class StackHandler(SeenStack, kw_only=True):
+class StackHandler(ForeseenStack, kw_only=True):
     """`program` is already shipped; None for a `work_dir` project, or when only undoing."""
 
-    name: str
-    program: bytes | None = None
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    compensation: str | Callable[..., Any] = "destroy"
     resolver: Resolver | None = None
     sees: Callable[..., Any] | None = None
     """The step's `existed`."""
@@ -151,49 +144,6 @@ class StackHandler(SeenStack, kw_only=True):
         """Every resource and pending operation in the state, and what it is silent about."""
         checkpoint = await self.engine.inspect(self.ref)
         return (*self._left.all(checkpoint, reason), *status.keeps, *await self._left.lost(status))
-
-    async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:
-        """`pulumi preview`, and what a failure would mean for what is there now."""
-        now = await self.engine.inspect(self.ref)
-        undo, way = undo_of(self.compensation, now)
-        if inputs is None:
-            return StepPreview(
-                what=what_of(now),
-                undo=undo,
-                undoable=way != "retain",
-                way=way,
-                later=True,
-                held=held_by(now),
-            )
-        operation = aside(asyncio.Event())
-        result = await self.engine.preview(self._request(inputs, now, ""), operation)
-        return StepPreview(
-            what=what_of(now),
-            undo=undo,
-            undoable=way != "retain",
-            changes=result.changes,
-            resources=result.resources,
-            failure=result.failure,
-            way=way,
-            at_risk=at_risk(result, now) if way != "retain" else (),
-            warnings=result.warnings,
-        )
-
-    def _request(self, inputs: Mapping[str, Any], now: Checkpoint, log_dir: str) -> UpRequest:
-        # What another step gave can be null: to a program that is a key that is not there.
-        given = {
-            key: config_value(f'Step "{self.name}": input {key!r}', value, null=True)
-            for key, value in inputs.items()
-            if value is not None
-        }
-        return UpRequest(
-            ref=self.ref,
-            program=self.program,
-            config={**self.config, **given},
-            defaults=self.defaults,
-            create=not now.exists,
-            log_dir=log_dir,
-        )
 
     async def reconcile(self, operation: OpenOperation) -> Reconciled:
         """Wait for the CLI, mend a lock whose holder is dead, and note what it has left."""

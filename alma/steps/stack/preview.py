@@ -21,6 +21,11 @@ def what_of(now: Checkpoint) -> str:
     return f"update a stack of {count} resources" if count else "update a stack of outputs alone"
 
 
+def planned(foreseen: OperationResult) -> tuple[ResourceChange, ...]:
+    """What an update would change."""
+    return tuple(one for one in foreseen.resources if one.op not in ("same", "read", "refresh"))
+
+
 def held_by(now: Checkpoint) -> tuple[ResourceChange, ...]:
     """What stands in the state, and what was cut off while it was worked on."""
     return (

@@ -173,6 +173,19 @@ class TerraformHandler(SeenModule):
             at_risk=to_import(account.imported) if undoable else (),
         )
 
+    async def drift(
+        self, call: StepContext, operation: Operation
+    ) -> tuple[tuple[ResourceChange, ...], Failure | None]:
+        """By `terraform plan`, which refreshes."""
+        account = await self.terraform.plan(await call.inputs(), Path(call.logs(operation)))
+        if account is None:
+            return (), Failure(kind="backend", message="its directory is not initialised")
+        if account.errors:
+            return (), account.failure("plan", 1)
+        words = {address: _word(action) for address, action in account.planned.items()}
+        changed = (one for one in words.items() if one[1] not in ("same", "read"))
+        return tuple(ResourceChange(urn=address, op=op) for address, op in changed), None
+
     async def reconcile(self, operation: OpenOperation) -> Reconciled:
         """Wait for the CLI; what it had begun to create and did not end is in doubt."""
         words = await wait_for(operation, PROGRAMS)
