@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -97,9 +96,10 @@ class Gate(Struct, frozen=True, kw_only=True):
         self, handler: StepHandler, call: StepContext, operation: Operation
     ) -> tuple[int, Failure | None]:
         """How often it was asked; and why the step has failed, if it has."""
-        began, asked, said = time.monotonic(), 0, "it was never asked"
+        now = asyncio.get_running_loop().time
+        ends, asked, said = now() + self.timeout, 0, "it was never asked"
         inputs = await call.inputs()
-        while (left := self.timeout - (time.monotonic() - began)) > 0:
+        while (left := ends - now()) > 0:
             if operation.interrupt.is_set():
                 words = "it was interrupted before it was known whether it is ready"
                 return asked, Failure(kind="cancelled", message=words)
@@ -115,7 +115,7 @@ class Gate(Struct, frozen=True, kw_only=True):
                 return asked, Failure(kind="unready", message=f"it is not ready: {error}")
             if not answer:
                 return asked, None
-            left = self.timeout - (time.monotonic() - began)
+            left = ends - now()
             if left > 0 or asked == 1:
                 said = answer  # one that was cut off at the end says less
             pause = min(self.interval, left)

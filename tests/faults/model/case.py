@@ -25,14 +25,19 @@ class Step:
     tries: int = 1
     undo_tries: int = 1
     secret: bool = False
+    ready: bool = False
+    """Whether something must hold after it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ActionFault:
-    """What goes wrong in the nth call of an action or a compensation of a runner's life."""
+    """What goes wrong in the nth call of an action or a compensation of a runner's life.
+
+    A `ready` that fails does so to the end of that life: it is asked again and again.
+    """
 
     step: int
-    what: Literal["action", "compensation"] = "action"
+    what: Literal["action", "compensation", "ready"] = "action"
     nth: int = 1
     effect: Literal["fail_before", "fail_after", "crash_before", "crash_after", "hang", "no_json"]
 

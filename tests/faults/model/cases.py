@@ -58,6 +58,7 @@ def _step(pick: Any, number: Any, index: int) -> Step:
         tries=1 if plain else pick(1, 2, 3),
         undo_tries=1 if plain else pick(1, 2),
         secret=pick(False, True),
+        ready=False if plain else pick(False, True),
     )
 
 
@@ -74,7 +75,7 @@ def _turn(pick: Any, number: Any, index: int, count: int) -> Turn:
     actions = tuple(
         ActionFault(
             step=number(0, count - 1),
-            what=pick("action", "compensation"),
+            what=pick("action", "compensation", "ready"),
             nth=pick(1, 1, 2),
             effect=pick(*ACTION),
         )

@@ -36,6 +36,9 @@ LONG = 600.0
 """Virtual seconds: so that nothing that hangs hangs for ever."""
 
 
+READY: dict[str, Any] = {"ready": stages.ready, "ready_timeout": 20.0, "ready_interval": 5.0}
+
+
 def play(case: Case) -> list[str]:
     """The violations of a case; empty when all invariants held."""
     return perform(case).violations
@@ -155,6 +158,7 @@ def saga_of(case: Case) -> Saga:
             "compensation_retry": Retry(attempts=step.undo_tries, delay=5.0),
             "timeout": LONG,
             "compensation_timeout": LONG,
+            **(READY if step.ready else {}),
         }
         name = case.name(index)
         if step.kind == "stack":

@@ -170,6 +170,10 @@ class Stage:
         closed = ("OperationSucceeded", "OperationFailed")
         if any(row[3] > last[3] and row[2] in closed for row in mine):
             self.fail(f"{kinds[0]} of {name} after its outcome was journaled")
+        done = [row[3] for row in mine if row[2] == "ReadyAwaited"]
+        failed = [row[3] for row in mine if row[2] == "OperationFailed"]
+        if kinds[0] in ("up", "action") and done and max(done) > max(failed, default=0):
+            self.fail(f"{kinds[0]} of {name} again, although its work is done")
         if last[5]["kind"] == "up" and any(
             row[2] == "OperationSucceeded" and row[5]["kind"] == "up" for row in mine
         ):
@@ -282,6 +286,23 @@ class Stage:
         value = Secret(f"{CANARY}-{index}") if step.secret else f"plain-{index}"
         return {"value": value, "deep": {"list": [value]}}
 
+    async def ask(self, context: Context) -> None:
+        """What must hold after a step, asked with its faults."""
+        index = int(context.step[1:])
+        self.life.check()
+        self.called["ready", index] += 1
+        if not any(row[4] == context.step and row[2] == "ReadyAwaited" for row in self.rows()):
+            self.fail(f"{context.step} was asked whether it is ready before its work is journaled")
+        for fault in self.turn.actions:
+            if (fault.what, fault.step) != ("ready", index):
+                continue
+            if fault.effect.startswith("crash") and fault.nth == self.called["ready", index]:
+                self.life.end()
+            if fault.effect == "hang":
+                await asyncio.Event().wait()
+            if fault.effect in ("fail_before", "fail_after", "no_json"):
+                raise RuntimeError("not yet")
+
     def _die_or_fail(self, effects: set[str], when: str) -> None:
         if f"crash_{when}" in effects:
             self.life.end()
@@ -343,6 +364,11 @@ ON_STAGE: list[Stage] = []
 async def act(context: Context) -> Any:
     """Every action step's action."""
     return await ON_STAGE[-1].call("action", context)
+
+
+async def ready(context: Context) -> None:
+    """What must hold after a step."""
+    await ON_STAGE[-1].ask(context)
 
 
 async def undo(context: Context) -> Any:

@@ -155,3 +155,21 @@ def test_a_stack_that_existed_before(before: int, fails: bool) -> None:
     assert stage.violations == []
     untouched = before in (0, 2)
     assert stage.ends[0] == ("FAILED" if fails and not untouched else "COMPENSATED")
+
+
+READY = (Step(size=2, ready=True), Step(kind="action", after=(0,), consumes=True, ready=True))
+READY_ENDS = {
+    "fail_before": ["COMPENSATED"],
+    "hang": ["COMPENSATED"],
+    "crash_before": ["died", "COMPLETED"],
+}
+
+
+@pytest.mark.parametrize("step", [0, 1])
+@pytest.mark.parametrize("effect", READY_ENDS)
+def test_ready(effect: Any, step: int) -> None:
+    """Done, and not ready: undone as well. Killed while it is asked: nothing is done twice."""
+    turns = (Turn(actions=(ActionFault(step=step, what="ready", effect=effect),)), AGAIN)
+    stage = perform(Case(steps=READY, turns=turns))
+    assert stage.violations == []
+    assert stage.ends[: len(READY_ENDS[effect])] == READY_ENDS[effect]
