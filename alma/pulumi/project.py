@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from msgspec.structs import replace
 
 from alma.errors import BackendError, DefinitionError
 from alma.pulumi.engine import StackRef
@@ -140,6 +141,14 @@ def secrets_provider_of(ref: StackRef) -> str:
     node = users.get("secretsprovider")
     said = node.value if isinstance(node, yaml.ScalarNode) else ""
     return ref.options.secrets_provider or str(said)
+
+
+def encrypted_by(ref: StackRef, provider: str) -> StackRef:
+    """The stack with this provider of secrets, where neither step nor settings have their own."""
+    users = _over(_compose(_users_settings(ref)), ref.options.settings)
+    if not provider or ref.options.secrets_provider or any(key in users for key in _ENCRYPTION):
+        return ref
+    return replace(ref, options=replace(ref.options, secrets_provider=provider))
 
 
 def runtime_of(ref: StackRef) -> str:

@@ -75,6 +75,7 @@ async def open_sessions(
         runs=known_runs(settings),
         directory=followed(last if follow else None),
         backend=saga.backend if saga else "",
+        secrets_provider=saga.secrets_provider if saga else "",
         last=last,
         before=runs_before(settings, last),
         follow=follow,

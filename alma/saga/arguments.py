@@ -124,6 +124,20 @@ def claim(step: Step, owned: dict[tuple[str, str], str]) -> None:
     owned.update(dict.fromkeys(step.owns, step.name))
 
 
+def checked_secrets_provider(said: str | None) -> str:
+    """By which secrets of new stacks are encrypted; empty: as Pulumi does it by itself."""
+    if said is None:
+        return ""
+    names, urls = ("default", "passphrase"), ("awskms", "azurekeyvault", "gcpkms", "hashivault")
+    scheme = str(said).partition("://")[0]
+    if said in names or (scheme in urls and scheme != said):
+        return str(said)
+    raise DefinitionError(
+        f"A saga's secrets_provider cannot be {said!r}.",
+        hint=f"It is {', '.join(names)}, or a URL of {', '.join(f'{one}://' for one in urls)}.",
+    )
+
+
 def checked_url(backend: str | None) -> str:
     """The URL of a state backend; empty for none. DefinitionError for what is no URL."""
     if backend is not None and "://" not in str(backend):

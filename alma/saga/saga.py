@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Unpack
 from alma.core.definition import Definition, FailurePolicy, LocalStack, check_dag, target_of
 from alma.core.validation import check_name
 from alma.errors import DefinitionError
-from alma.saga.arguments import RunOptions, called_in, check_settings, checked_url, made_in
+from alma.saga.arguments import (
+    RunOptions,
+    called_in,
+    check_settings,
+    checked_secrets_provider,
+    checked_url,
+    made_in,
+)
 from alma.saga.flow import FlowSteps
 from alma.saga.overrides import placed
 from alma.steps.step import prewarmed
@@ -25,8 +32,9 @@ class Saga(FlowSteps):
     `stack` is the Pulumi stack name that the steps share (dev, staging, ...); `parallelism` is how
     many operations may be under way at once; `on_failure` is "compensate" (undo everything that
     started) or "stop" (leave it all as it is, to look at). `backend` is the URL of Pulumi's state,
-    for stacks whose project does not say its own (docs/backends.md). With `aws=LocalStack(...)` AWS
-    steps go there; what a step, its project or its program says itself of the AWS provider wins.
+    for stacks whose project does not say its own (docs/backends.md); `secrets_provider` encrypts
+    the secrets of stacks that are made anew ("awskms://..."). With `aws=LocalStack(...)` AWS steps
+    go there; what a step, its project or its program says itself of the AWS provider wins.
     `organization` is Pulumi Cloud's: the stacks are `organization/project/stack`.
 
     Raises DefinitionError, here and in every `add_*`, for what can be seen to be wrong.
@@ -41,6 +49,7 @@ class Saga(FlowSteps):
         on_failure: FailurePolicy = "compensate",
         aws: LocalStack | None = None,
         backend: str | None = None,
+        secrets_provider: str | None = None,
         organization: str | None = None,
     ) -> None:
         super().__init__()
@@ -51,6 +60,7 @@ class Saga(FlowSteps):
         self.parallelism = parallelism
         self.aws = aws
         self.backend = checked_url(backend)
+        self.secrets_provider = checked_secrets_provider(secrets_provider)
         self.on_failure: FailurePolicy = on_failure
         self.digests: dict[str, str] = {}
         """Of what each step does, as it was when the saga first ran; by step name."""

@@ -178,11 +178,12 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     `runs` gives what the journal knows of others when it is called, newest first: runs of other
     targets, and runs of this one, the one under way among them.
     `directory` is where plain files are meant from. `backend` is where the saga says that Pulumi's
-    state goes. `last` is the run that has made what is there: `follow` it, or refuse what would
-    not be where it is. `before` are those that came before it, newest first, back to one that was
-    about all steps: `last` may have left some out. `idle`: most steps will be left alone, so
-    nothing is started ahead of what needs it. `write`: it is to change something. `skip` are
-    resources, by step and name, that an operator lets an undo go past.
+    state goes, `secrets_provider` what encrypts the secrets in it. `last` is the run that has made
+    what is there: `follow` it, or refuse what would not be where it is. `before` are those that
+    came before it, newest first, back to one that was about all steps: `last` may have left some
+    out. `idle`: most steps will be left alone, so nothing is started ahead of what needs it.
+    `write`: it is to change something. `skip` are resources, by step and name, that an operator
+    lets an undo go past.
     """
 
     journal: Path
@@ -191,6 +192,7 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     runs: Callable[[], Sequence[RunStatus]] = tuple
     directory: str = "."
     backend: str = ""
+    secrets_provider: str = ""
     last: RunStatus | None = None
     before: tuple[RunStatus, ...] = ()
     follow: bool = False

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from alma import Saga, SagaState, Secret
 from alma.core.redaction import without_credentials
 from alma.errors import ToolError
 from alma.pulumi.cli import find_cli
-from alma.pulumi.engine import StackRef
-from alma.pulumi.project import secrets_provider_of, write_project
+from alma.pulumi.engine import StackRef, WorkspaceOptions
+from alma.pulumi.project import encrypted_by, secrets_provider_of, write_project
 from alma.runner.preview import preview
 from alma.runner.settings import Settings
 from alma.runner.start import up
@@ -81,6 +82,17 @@ def test_what_a_step_says_of_its_secrets_counts_more(directory: Path) -> None:
     assert secrets_provider_of(ref) == ""
     (directory / "net" / "Pulumi.dev.yaml").write_text("secretsprovider: awskms://alias/x\n")
     assert secrets_provider_of(ref) == "awskms://alias/x"
+    assert encrypted_by(ref, "hashivault://saga") == ref
+
+
+@pytest.mark.parametrize("own", ["", "encryptionsalt: v1:salt\n", "config: {}\n"])
+def test_a_sagas_secrets_provider_is_for_who_has_none(directory: Path, own: str) -> None:
+    """A salt in the settings is a passphrase's: that is a provider, too."""
+    ref = StackRef(project="net", stack="dev", work_dir=str(project(directory, settings=own)))
+    found = secrets_provider_of(encrypted_by(ref, "hashivault://saga"))
+    assert found == ("" if "salt" in own else "hashivault://saga")
+    said = replace(ref, options=WorkspaceOptions(secrets_provider="passphrase"))
+    assert secrets_provider_of(encrypted_by(said, "hashivault://saga")) == "passphrase"
 
 
 async def test_packages_beside_a_project_are_found_by_its_undo(directory: Path) -> None:

@@ -30,6 +30,7 @@ organization: acme
 parallelism: 2
 on_failure: stop
 backend: file:///tmp/state
+secrets_provider: hashivault://shop
 aws: {url: "http://localhost:4566", region: eu-west-1}
 
 params:
@@ -127,6 +128,7 @@ def in_python(folder: Path, parts: Any) -> Saga:
         parallelism=2,
         on_failure="stop",
         backend="file:///tmp/state",
+        secrets_provider="hashivault://shop",
         aws=LocalStack("http://localhost:4566", "eu-west-1"),
     )
     database = saga.add_stack(

@@ -22,6 +22,7 @@ SAGA: Final[Mapping[str, Key]] = {
     "backend": Key(
         Text(), "The URL of Pulumi's state, where neither a project nor the environment says it."
     ),
+    "secrets_provider": Key(Text(), "What encrypts the secrets of stacks that are made anew."),
     "parallelism": Key(Whole(), "How many steps may be under way at once."),
     "on_failure": Key(
         Text(choices=("compensate", "stop")), "Undo all that has started, or leave it to look at."

@@ -42,6 +42,7 @@ class StackSession(Session):
         self._runs = asked.runs
         self._last = asked.last
         self._write = asked.write
+        self._secrets_provider = asked.secrets_provider
         self._others: asyncio.Task[Sequence[Held]] | None = None
         self.stack = definition.stack
         self.modules: tuple[ModuleType, ...] = asked.modules
@@ -84,7 +85,9 @@ class StackSession(Session):
 
     def bind(self, name: str, said: StackRef) -> StackRef:
         """The stack of a step, with what the saga's file says of it, which is noted."""
-        self._bound[name] = said
+        from alma.pulumi.project import encrypted_by
+
+        self._bound[name] = encrypted_by(said, self._secrets_provider)
         own = (name, said.project)
         step = next(one for one in self.definition.steps if (one.name, one.project) == own)
         return self.ref(step)
@@ -112,6 +115,7 @@ class StackSession(Session):
 
         Before that: the stacks are where the last run has left them.
         """
+        from alma.steps.stack.encryption import otherwise_encrypted
         from alma.steps.stack.localstack import require_localstack
         from alma.steps.stack.reach import require_reached
 
@@ -126,6 +130,9 @@ class StackSession(Session):
         refs = {step.name: self.ref(step) for step in self.definition.steps if step.project}
         await require_reached(self.engine, self._last, refs, follow=self._places.follow)
         await self._look_at_python()
+        if self._secrets_provider and self._write:
+            others = await otherwise_encrypted(self.engine, self.refs, self._secrets_provider)
+            self.notes = (*self.notes, *others)
         return {**facts, **localstack}
 
     async def _localstack(self) -> dict[str, str]:

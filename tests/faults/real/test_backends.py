@@ -112,3 +112,30 @@ def test_an_answer_that_is_lost_is_of_a_state_that_is_kept(place: Place) -> None
     conclude(place.bench, directory, plan, trial)
     assert trial.violations == []
     assert (code, trial.state) in ((0, "COMPLETED"), (4, "COMPENSATED"))
+
+
+@pytest.mark.parametrize("moment", [CREATE_LATER, DELETE])
+def test_a_backend_that_goes_away_is_never_called_clean(place: Place, moment: str) -> None:
+    """It is away from then on until the runner has given up: what is left is named, or undone."""
+    plan = _plan(fails=moment == DELETE)
+    directory = place.prepare(plan)
+    runner = place.bench.start(directory, "up")
+    _until(lambda: _begun(directory, moment))
+    place.proxy.down()
+    code = place.bench.wait(runner)
+    place.proxy.up()
+    assert code not in (0, 4), "nobody could see that"
+    trial = Trial(0)
+    conclude(place.bench, directory, plan, trial)
+    assert trial.violations == []
+
+
+def test_writes_that_are_cut_off_are_repeated(place: Place) -> None:
+    """The CLI does that, and what it could not write is not what is believed."""
+    plan = _plan(fails=True)
+    directory = place.prepare(plan)
+    place.lose("k-s1", 3, done=False)
+    assert place.bench.wait(place.bench.start(directory, "up")) in (4, 10)
+    trial = Trial(0)
+    conclude(place.bench, directory, plan, trial)
+    assert trial.violations == []
