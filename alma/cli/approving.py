@@ -74,7 +74,7 @@ def _take(shared: Invocation, run: RunStatus, asked: Approval, *, approved: bool
 
 def _has_moved(shared: Invocation, before: RunStatus) -> bool:
     """Whether there is something to go on with, and nobody is at work on the run."""
-    with open_journal(shared.journal_path, write=False) as journal:
+    with open_journal(shared.where, write=False) as journal:
         view = view_run(journal, before.run)
         if view.runner is not None or journal.is_held(before.definition.target):
             return False

@@ -127,10 +127,11 @@ def _from_journal(
     context: click.Context, read: Callable[[Journal], Iterable[tuple[str, str]]]
 ) -> list[tuple[str, str]]:
     from alma.journal import open_journal
+    from alma.journal.address import may_be_there
 
-    where: Path = context.obj.journal_path
     try:
-        if not where.exists():
+        where = context.obj.where
+        if not may_be_there(where):
             return []
         with open_journal(where, write=False) as journal:
             return list(read(journal))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import IO, Any, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from alma.cli import output
 
-DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
-"""As in `alma.runner.start`, which only commands that run something load."""
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from alma.journal.address import Address
 
 _LOCALSTACK: Final = "--localstack"
 
@@ -25,7 +26,8 @@ class Invocation:
     def __init__(
         self, *, json: bool = False, debug: bool = False, stream: IO[str] | None = None
     ) -> None:
-        self.journal: Path | None = None
+        self.journal: Address | None = None
+        """As the option says it."""
         self.trust = False
         self.json = json
         self.debug = debug
@@ -41,9 +43,22 @@ class Invocation:
         self.reason = ""
 
     @property
-    def journal_path(self) -> Path:
-        """The journal's path."""
-        return self.journal or DEFAULT_JOURNAL
+    def where(self) -> Address:
+        """Where the journal is."""
+        from alma.journal.address import DEFAULT, chosen
+
+        return chosen(self.journal) or DEFAULT
+
+    def require_journal(self) -> Address:
+        """Where the journal is; RunNotFoundError for a file that is not there."""
+        from alma.errors import RunNotFoundError
+        from alma.journal.address import may_be_there
+
+        where = self.where
+        if not may_be_there(where):
+            hint = "Give its path with --journal."
+            raise RunNotFoundError(f"There is no journal {where}.", hint=hint)
+        return where
 
     def print_json(self, document: Any) -> None:
         """Print the one document of `--json`."""
@@ -62,14 +77,21 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Non
         setattr(context.ensure_object(Invocation), str(parameter.name), value)
 
 
+def _keep_journal(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value:
+        from alma.journal.address import address_of
+
+        _keep(context, parameter, address_of(value))
+
+
 _SHARED: Final = (
     click.option(
         "--journal",
-        type=click.Path(path_type=Path),
-        help="The journal's file.  [default: .alma/journal.db]",
-        metavar="PATH",
+        help="The journal's file, or its postgresql: URL.  [default: $ALMA_JOURNAL, or "
+        ".alma/journal.db]",
+        metavar="PATH|URL",
         expose_value=False,
-        callback=_keep,
+        callback=_keep_journal,
     ),
     click.option(
         "--json",

@@ -91,7 +91,7 @@ def read_report(shared: Invocation, run: str) -> tuple[Report, Definition]:
     from alma.reports.report import next_commands
     from alma.reports.run_report import make_report
 
-    with open_journal(shared.journal_path, write=False) as journal:
+    with open_journal(shared.where, write=False) as journal:
         run = journal.resolve(run)
         view, events = view_run(journal, run), journal.events(run)
         gone = proven_gone(journal, view.run) if view.run.leftovers else {}

@@ -173,6 +173,11 @@ class Keys:
         )
 
 
+def make_one() -> str:
+    """How a key is made by hand, for a hint."""
+    return "To make one: openssl rand -base64 32 | tr '+/' '-_'"
+
+
 def new_key() -> str:
     """A random key, as Fernet has them."""
     return base64.urlsafe_b64encode(os.urandom(_KEY_BYTES)).decode("ascii")

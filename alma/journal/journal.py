@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 from msgspec.structs import replace
 
 from alma.core.events import Event, Process, Recorded, RunCreated
-from alma.errors import JournalError, RunNotFoundError, StaleEpochError
+from alma.errors import AuthenticationError, JournalError, RunNotFoundError, StaleEpochError
 from alma.journal import lease as leases
 from alma.journal.chain import (
     GENESIS,
@@ -68,8 +68,13 @@ class Journal:
 
     @property
     def path(self) -> Path:
-        """The store's file, absolute: what else a run keeps is beside it."""
+        """The store's file, absolute: what else a run keeps is beside it. See `Store.path`."""
         return self._store.path
+
+    @property
+    def name(self) -> str:
+        """What it is called in sentences: see `Store.name`."""
+        return self._store.name
 
     @property
     def is_shared(self) -> bool:
@@ -89,7 +94,21 @@ class Journal:
         from alma.journal.ownership import Ownership  # as above
         from alma.journal.seals import Seals
 
-        return Ownership(self.path, Seals(self.keys, os.environ))
+        return Ownership(self.name, Seals(self.keys, os.environ))
+
+    def require_key(self) -> None:
+        """Raise AuthenticationError for a shared journal whose key would be this host's alone.
+
+        Another host could neither open what is sealed, nor know what was written for its own.
+        """
+        from alma.journal.encryption import KEY, KEY_FILE, make_one
+
+        if self.is_shared and not self.keys.chosen:
+            raise AuthenticationError(
+                f"The journal {self.name} is shared, and there is no key for it: one that this "
+                "host made by itself would be known on no other.",
+                hint=f"Set {KEY} or {KEY_FILE}, the same on each host. {make_one()}",
+            )
 
     def close(self) -> None:
         """Close it; the second time does nothing."""
@@ -193,7 +212,7 @@ class Journal:
     def _add_run(self, writer: Writer, place: Place, first: Recorded, create: RunCreated) -> Place:
         """List a run; where its first event goes."""
         if place.target is not None:
-            raise JournalError(f"There is a run {first.run} in {self.path} already.")
+            raise JournalError(f"There is a run {first.run} in {self.name} already.")
         row = RunRow(
             position=place.position + 1,
             run=first.run,
@@ -210,13 +229,13 @@ class Journal:
         self, place: Place, run: str, lease: Lease, drafts: Sequence[Recorded]
     ) -> None:
         if place.target is None:
-            raise RunNotFoundError(f"There is no run {run} in {self.path}.")
+            raise RunNotFoundError(f"There is no run {run} in {self.name}.")
         if place.target != lease.target:
             raise JournalError(f"Run {run} is of {place.target}, its lease of {lease.target}.")
         for seq, draft in enumerate(drafts, start=place.seq + 1):
             if draft.seq not in (0, seq):
                 raise JournalError(
-                    f"Run {run} holds {seq - 1} events in {self.path}, not the "
+                    f"Run {run} holds {seq - 1} events in {self.name}, not the "
                     f"{draft.seq - 1} that its runner knows: somebody else has written into it."
                 )
 
@@ -237,7 +256,7 @@ class Journal:
         for seq, row in enumerate(found, start=after + 1):
             if problem := row_problem(row, seq):
                 raise JournalError(
-                    f"The journal {self.path} cannot be trusted: run {run}, seq {row.seq}: "
+                    f"The journal {self.name} cannot be trusted: run {run}, seq {row.seq}: "
                     f"{problem}.",
                     hint="alma-pulumi verify names the first break.",
                 )
@@ -251,7 +270,7 @@ class Journal:
         """The run with exactly that id; RunNotFoundError when there is none."""
         row = self._store.read(f"find run {run}", lambda reader: reader.run(run))
         if row is None:
-            raise RunNotFoundError(f"There is no run {run} in {self.path}.")
+            raise RunNotFoundError(f"There is no run {run} in {self.name}.")
         return row
 
     def resolve(self, reference: str) -> str:
@@ -261,7 +280,7 @@ class Journal:
         """
         newest = [row.run for row in self.runs(limit=SHOWN)]
         if not newest:
-            raise RunNotFoundError(f"There are no runs in {self.path} yet.")
+            raise RunNotFoundError(f"There are no runs in {self.name} yet.")
         if reference == "latest":
             return newest[0]
         found = self._matching(reference) if reference else []
@@ -269,7 +288,7 @@ class Journal:
             return found[0]
         if not found:
             raise RunNotFoundError(
-                f"There is no run {reference!r} in {self.path}.",
+                f"There is no run {reference!r} in {self.name}.",
                 hint=f"The newest are: {', '.join(newest)}.",
             )
         more = ", ..." if len(found) > SHOWN else ""
@@ -297,6 +316,7 @@ class Journal:
 
         Its last event must be this user's own, and so must be each run that is read from now on.
         """
+        self.require_key()
         self._store.read("find out whose it is", self._ownership.check_end)
         self._acts = True
         return self
@@ -313,7 +333,7 @@ class Journal:
         broken = self.verify().first_break
         if broken is not None:
             raise JournalError(
-                f"The journal {self.path} is not what was written: {broken}.",
+                f"The journal {self.name} is not what was written: {broken}.",
                 hint="Nothing makes it trustworthy. Compare it with a backup.",
             )
         self.seal_again()

@@ -106,7 +106,7 @@ def holder(store: Store, target: str) -> Holder | None:
         return None
     if problem := lease_problem(row):
         raise JournalError(
-            f"The journal {store.path} cannot be trusted: lease {row.number}: {problem}.",
+            f"The journal {store.name} cannot be trusted: lease {row.number}: {problem}.",
             hint="alma-pulumi verify names the first break.",
         )
     return Holder(

@@ -7,7 +7,6 @@ run's own, when it is read, or that of the last event, when the journal is opene
 from __future__ import annotations
 
 from functools import reduce
-from pathlib import Path
 
 from alma.errors import UntrustedJournalError
 from alma.journal.chain import add_to_digest
@@ -18,8 +17,8 @@ from alma.journal.store import EventRow, Reader, Writer
 class Ownership:
     """Of one journal, for whoever acts on it."""
 
-    def __init__(self, path: Path, seals: Seals) -> None:
-        self._path, self._seals = path, seals
+    def __init__(self, name: str, seals: Seals) -> None:
+        self._name, self._seals = name, seals
 
     def check_end(self, reader: Reader) -> None:
         """Raise UntrustedJournalError unless this user has written the last event."""
@@ -70,7 +69,7 @@ class Ownership:
 
     def _untrusted(self, run: str) -> UntrustedJournalError:
         return UntrustedJournalError(
-            f"The journal {self._path} was not written with a key of yours (run {run}): "
+            f"The journal {self._name} was not written with a key of yours (run {run}): "
             "it can be looked at, and is not acted on.",
             hint="Give --trust, once, if you know whose it is: an older alma's, or your own from "
             "another machine. Where each run has a machine of its own (CI), set ALMA_JOURNAL_KEY.",

@@ -18,6 +18,7 @@ from alma.core.state import fold
 from alma.core.transitions import IllegalTransitionError
 from alma.errors import DefinitionError, JournalError
 from alma.journal import Journal, open_journal
+from alma.journal.address import PostgresUrl
 from alma.journal.lease import Holder
 
 PROOFS: Final = frozenset({"destroyed", "nothing", "called"})
@@ -48,7 +49,7 @@ def load_run(journal: Journal, run_id: str) -> RunStatus:
     run = fold_events(journal, journal.events(run_id))
     if (listed := journal.run(run_id).target) != run.definition.target:
         raise JournalError(
-            f"The journal {journal.path} cannot be trusted: run {run_id} is of "
+            f"The journal {journal.name} cannot be trusted: run {run_id} is of "
             f"{run.definition.target}, and listed as one of {listed}.",
             hint="alma-pulumi verify names the first break.",
         )
@@ -76,13 +77,13 @@ def fold_events(journal: Journal, events: Iterable[Recorded]) -> RunStatus:
         ValueError,
     ) as error:
         raise JournalError(
-            f"The journal {journal.path} cannot be trusted: {error}.",
+            f"The journal {journal.name} cannot be trusted: {error}.",
             hint="alma-pulumi verify names the first break.",
         ) from error
     return run
 
 
-def find_run(where: str | Path, reference: str) -> RunView:
+def find_run(where: str | Path | PostgresUrl, reference: str) -> RunView:
     """The run that RUN means in a journal; raises RunNotFoundError, JournalError."""
     with open_journal(where, write=False) as journal:
         return view_run(journal, journal.resolve(reference))

@@ -24,8 +24,8 @@ _PURPOSE: Final = b"alma: whose journal it is"
 """What the key is used for, so that a seal is no use for anything else under the same key."""
 
 
-def own_key_file(environ: Mapping[str, str]) -> Path:
-    """Where this user's key is, for journals for which no other was chosen."""
+def state_directory(environ: Mapping[str, str]) -> Path:
+    """alma's, for what is this user's own; JournalError where there is no home directory."""
     state = Path(environ.get("XDG_STATE_HOME", ""))
     if not state.is_absolute():  # the specification: such a one is ignored
         try:
@@ -35,7 +35,12 @@ def own_key_file(environ: Mapping[str, str]) -> Path:
                 "There is no home directory for the key that journals are known by.",
                 hint=f"Set HOME, XDG_STATE_HOME or {KEY}.",
             ) from error
-    return state / "alma" / "journal.key"
+    return state / "alma"
+
+
+def own_key_file(environ: Mapping[str, str]) -> Path:
+    """Where this user's key is, for journals for which no other was chosen."""
+    return state_directory(environ) / "journal.key"
 
 
 class Seals:

@@ -234,13 +234,21 @@ class Store(Protocol):
     """
 
     @property
+    def name(self) -> str:
+        """What it is called in sentences: its path, or its URL without credentials."""
+        ...
+
+    @property
     def is_shared(self) -> bool:
         """Whether hosts share it that share nothing else: then nothing beside it is known there."""
         ...
 
     @property
     def path(self) -> Path:
-        """The file, absolute; of a store that is none, the place for what is kept beside it."""
+        """The file, absolute; of a store that is none, a path beside which things are kept.
+
+        They are kept in its directory, which is private and on this host alone.
+        """
         ...
 
     def read(self, what: str, work: Callable[[Reader], T]) -> T:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alma.core.approval import Approval, Planned, either
 from alma.core.run import RunStatus
 from alma.reports import text
+
+if TYPE_CHECKING:
+    from alma.journal.address import Address
 
 
 def remark(approval: Approval) -> str:
@@ -18,7 +21,7 @@ def remark(approval: Approval) -> str:
     return f"waits for {_approvers(approval)}{until}"
 
 
-def commands(run: RunStatus, journal: Path | None) -> list[str]:
+def commands(run: RunStatus, journal: Address | None) -> list[str]:
     """What whoever may approve has to type, for each approval that the run waits for."""
     return [
         text.command_line(f"{word} {run.word} {text.quoted(step.name)} --reason ...", journal)

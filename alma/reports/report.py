@@ -6,12 +6,15 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alma.core.definition import Definition
 from alma.core.events import Event, Failure, Leftover, OperationFailed
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.reports import approvals, text
+
+if TYPE_CHECKING:
+    from alma.journal.address import Address
 
 _WAY = {
     "destroyed": "destroyed",
@@ -264,7 +267,7 @@ def leftovers(left: tuple[Leftover, ...], gone: Mapping[Leftover, str] | None = 
 
 
 def next_commands(
-    run: RunStatus, journal: Path | None, *, interrupted: bool, elsewhere: str = ""
+    run: RunStatus, journal: Address | None, *, interrupted: bool, elsewhere: str = ""
 ) -> list[str]:
     """The commands that go on from here; empty when there is nothing to do.
 
@@ -306,7 +309,7 @@ def _as_before(run: RunStatus) -> str:
     return f" with the same {' and '.join(same)}" if same else ""
 
 
-def next_hint(run: RunStatus, journal: Path | None, *, interrupted: bool) -> str:
+def next_hint(run: RunStatus, journal: Address | None, *, interrupted: bool) -> str:
     """The way out as a hint, in one sentence."""
     commands = next_commands(run, journal, interrupted=interrupted)
     on = " or ".join(f"`{command}`" for command in commands)

@@ -6,8 +6,10 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from alma.journal.address import Address
 
 _CODES: Final = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours and cursor movement (ECMA-48, 5.4)
@@ -108,7 +110,7 @@ def resource(urn: str) -> str:
     return name(f"{parts[2].rsplit('$', 1)[-1]} {parts[3]}")
 
 
-def command_line(words: str, journal: Path | None) -> str:
+def command_line(words: str, journal: Address | None) -> str:
     """A command to be copied from a report: with the `--journal` that this report is from."""
     chosen = f" --journal {quoted(str(journal))}" if journal else ""
     return f"alma-pulumi {words}{chosen}"

@@ -69,7 +69,7 @@ async def open_sessions(
     to make them a second time. `write`: the run is to change something.
     """
     asked = SessionOptions(
-        journal=settings.journal_path,
+        journal=settings.kept_beside,
         modules=settings.modules,
         engine=settings.engine,
         runs=known_runs(settings),

@@ -11,7 +11,8 @@ from alma.core.definition import StepDefinition
 from alma.core.events import Direction
 from alma.core.run import RunStatus
 from alma.errors import AlmaError, DefinitionError, RefusedError
-from alma.runner.settings import DEFAULT_JOURNAL, Settings
+from alma.journal.address import DEFAULT, chosen
+from alma.runner.settings import Settings
 from alma.saga.saga import Saga
 from alma.steps.registry import rebind
 
@@ -79,13 +80,13 @@ def refuse_another_journal(saga: Saga, settings: Settings) -> None:
     From another directory everything would be made a second time, and a destroy would find
     nothing to take down.
     """
-    if settings.journal is not None or not saga.file:
+    if chosen(settings.journal) is not None or not saga.file:
         return
-    beside = Path(saga.file).resolve().parent / DEFAULT_JOURNAL
+    beside = Path(saga.file).resolve().parent / DEFAULT
     target = saga.target
-    if beside == settings.journal_path.resolve() or not beside.is_file():
+    if beside == DEFAULT.resolve() or not beside.is_file():
         return
-    with suppress(AlmaError), settings.open_journal(settings.journal_path, write=False) as reader:
+    with suppress(AlmaError), settings.open_journal(DEFAULT, write=False) as reader:
         if reader.runs(limit=1, target=target):
             return
     runs = []
@@ -93,6 +94,6 @@ def refuse_another_journal(saga: Saga, settings: Settings) -> None:
         runs = list(reader.runs(limit=1, target=target))
     if runs:
         raise RefusedError(
-            f"The runs of {target} are in {beside}, and none is in {settings.journal_path} here.",
+            f"The runs of {target} are in {beside}, and none is in {DEFAULT} here.",
             hint=f"Change to {beside.parent.parent}, or say which journal it is: --journal PATH.",
         )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError, ToolError, UntrustedJournalError
-from alma.journal import open_journal
+from alma.journal import kept_beside, open_journal
+from alma.journal.address import DEFAULT, Address, may_be_there
 from alma.journal.reading import RunView, view_run
 from alma.runner.hosts import machines_unseen
 from alma.steps.base import Check, DoctorOptions
@@ -21,7 +23,7 @@ __all__ = ["Check", "examine"]
 
 
 async def examine(
-    journal: Path,
+    journal: Address,
     *,
     cwd: Path | None = None,
     environ: Mapping[str, str] | None = None,
@@ -44,7 +46,7 @@ async def examine(
     asked = DoctorOptions(
         environ=os.environ if environ is None else environ,
         cwd=(cwd or Path.cwd()).absolute(),
-        journal=journal,
+        journal=_kept_beside(journal),
         runs=tuple(seen.run for seen in last if seen.runner is None),
         remote=remote,
     )
@@ -74,9 +76,9 @@ def _has(run: RunStatus, kind: str) -> bool:
     return any(step.kind == kind for step in run.definition.steps)
 
 
-def _journal(path: Path, last: list[RunView]) -> Iterator[Check]:
+def _journal(path: Address, last: list[RunView]) -> Iterator[Check]:
     """The journal. `last` becomes the last run of each target: none before can be unfinished."""
-    if not os.path.lexists(path):
+    if not may_be_there(path):
         yield Check(name="journal", level="ok", message=f"{path} (made by the first run)")
         return
     try:
@@ -98,6 +100,13 @@ def _journal(path: Path, last: list[RunView]) -> Iterator[Check]:
         yield Check(name="journal", level="warn", message=error.message, mend=error.hint)
     except AlmaError as error:
         yield Check(name="journal", level="fail", message=error.message, mend=error.hint)
+
+
+def _kept_beside(journal: Address) -> Path:
+    """Of one that cannot be reached, which was said already, nothing is known here."""
+    with suppress(AlmaError):
+        return kept_beside(journal)
+    return DEFAULT
 
 
 def _run(found: RunView) -> Iterator[Check]:

@@ -21,7 +21,7 @@ def runs_before(settings: Settings, last: RunStatus | None) -> tuple[RunStatus, 
     found: list[RunStatus] = []
     if last is None or last.is_whole:
         return ()
-    with settings.open_journal(settings.journal_path, write=False) as kept:
+    with settings.open_journal(settings.where, write=False) as kept:
         rows = kept.runs(limit=None, target=last.definition.target)
         older = (row.run for row in rows if row.position < kept.run(last.run).position)
         for run_id in older:
@@ -37,7 +37,7 @@ def known_runs(settings: Settings) -> Callable[[], Sequence[RunStatus]]:
     def read() -> Sequence[RunStatus]:
         found: list[RunStatus] = []
         seen: Counter[str] = Counter()
-        with suppress(AlmaError), settings.open_journal(settings.journal_path, write=False) as kept:
+        with suppress(AlmaError), settings.open_journal(settings.where, write=False) as kept:
             for row in kept.runs(limit=None):
                 seen[row.target] += 1
                 if seen[row.target] <= MOST:

@@ -10,19 +10,19 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Final, Protocol
+from typing import Protocol
 
 from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 from alma.__about__ import __version__
 from alma.core.definition import LocalStack
 from alma.core.selection import Selection
 from alma.errors import UntrustedJournalError
-from alma.journal import Journal, open_journal
+from alma.journal import Journal, kept_beside, open_journal
+from alma.journal.address import DEFAULT, Address, PostgresUrl, address_of, chosen
 from alma.pulumi.engine import Engine
 from alma.runner.recorder import Reporter
-
-DEFAULT_JOURNAL: Final = Path(".alma") / "journal.db"
 
 
 def new_run_id(now: datetime) -> str:
@@ -48,7 +48,7 @@ def versions() -> dict[str, str]:
 class OpenJournal(Protocol):
     """How a journal is opened: `open_journal`, or a test's wrapper around it."""
 
-    def __call__(self, where: str | Path, /, *, write: bool) -> Journal:
+    def __call__(self, where: str | Path | PostgresUrl, /, *, write: bool) -> Journal:
         """See `alma.journal.open_journal`."""
         ...
 
@@ -56,6 +56,7 @@ class OpenJournal(Protocol):
 class Settings(Struct, frozen=True, kw_only=True):
     """Where and with what a run is made; all optional.
 
+    `journal` is the path of a file, or a `postgresql:` URL, where it is not what ALMA_JOURNAL says;
     `trust` makes the journal this user's own, as it is, where it was not (`Journal.adopt`);
     `aws` is where AWS steps go, whatever the saga says; `origin` is `file.py:name`, for `resume`;
     `modules` travel to workers by value; `grace` is how many seconds an operation may drain after
@@ -68,7 +69,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     faults between a run and its journal.
     """
 
-    journal: str | Path | None = None
+    journal: str | Path | PostgresUrl | None = None
     trust: bool = False
     reporter: Reporter | None = None
     engine: Engine | None = None
@@ -85,24 +86,34 @@ class Settings(Struct, frozen=True, kw_only=True):
     open_journal: OpenJournal = open_journal
     versions: Mapping[str, str] = field(default_factory=versions)
 
+    def __post_init__(self) -> None:
+        """A URL is kept as one that is not shown with its credentials, whoever shows this."""
+        if self.journal is not None:
+            force_setattr(self, "journal", address_of(self.journal))
+
     @property
-    def journal_path(self) -> Path:
-        """The journal's path."""
-        return Path(self.journal or DEFAULT_JOURNAL)
+    def where(self) -> Address:
+        """Where the journal is; JournalError for a URL of anything that keeps none."""
+        return chosen(self.journal) or DEFAULT
+
+    @property
+    def kept_beside(self) -> Path:
+        """The path beside which things are kept that are this host's: see `Store.path`."""
+        return kept_beside(self.where)
 
     def open(self, *, write: bool) -> Journal:
         """The journal, to act on what it says.
 
         Raises UntrustedJournalError, before anything is written, where it is another's.
         """
-        reader = self.open_journal(self.journal_path, write=False)
+        reader = self.open_journal(self.where, write=False)
         try:
             try:
                 reader.act()
             except UntrustedJournalError:
                 if not self.trust:
                     raise
-                with self.open_journal(self.journal_path, write=True) as journal:
+                with self.open_journal(self.where, write=True) as journal:
                     journal.adopt()
                 reader.act()
             if not write:
@@ -111,4 +122,4 @@ class Settings(Struct, frozen=True, kw_only=True):
             reader.close()
             raise
         reader.close()
-        return self.open_journal(self.journal_path, write=True).act()
+        return self.open_journal(self.where, write=True).act()

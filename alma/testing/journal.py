@@ -84,6 +84,11 @@ class FaultyStore:
         self._faults = faults
 
     @property
+    def name(self) -> str:
+        """See `Store`."""
+        return self._store.name
+
+    @property
     def is_shared(self) -> bool:
         """See `Store`."""
         return self._store.is_shared

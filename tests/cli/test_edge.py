@@ -110,7 +110,7 @@ def bug(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     def broken(_shared: options.Invocation) -> Path:
         raise KeyError("a bug \x1b[31mof ours")
 
-    monkeypatch.setattr(options.Invocation, "journal_path", property(broken))
+    monkeypatch.setattr(options.Invocation, "where", property(broken))
     return tmp_path / "traces"
 
 

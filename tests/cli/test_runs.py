@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from alma.cli import options
 from alma.journal import open_journal
 from tests.cli.tools import WAITING, wait_for
 
@@ -25,12 +24,6 @@ Spawn = Callable[..., "subprocess.Popen[str]"]
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return lambda how: monkeypatch.setenv("BREAK", how)
-
-
-def test_the_default_journal_is_the_librarys() -> None:
-    from alma.runner.settings import DEFAULT_JOURNAL
-
-    assert options.DEFAULT_JOURNAL == DEFAULT_JOURNAL
 
 
 def test_a_completed_run_prints_lines_outputs_and_0(write: Write, cli: Call) -> None:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from alma.journal.chain import Head
+from alma.journal.encryption import KEY, new_key
+from tests.journal.postgres import POSTGRES, within
 from tests.journal.tools import MEMORY, copy_to, fill, open_at
 
 
-@pytest.fixture(scope="module", params=[".db", MEMORY])
-def suffix(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(scope="module", params=[".db", MEMORY, POSTGRES])
+def suffix(request: pytest.FixtureRequest) -> Iterator[str]:
     """Which store: what is the journal's own behaviour is so over any."""
-    return str(request.param)
+    if request.param != POSTGRES:
+        yield str(request.param)
+        return
+    server = request.getfixturevalue("postgres")
+    with server.database() as url, within(url), pytest.MonkeyPatch.context() as patch:
+        patch.setenv(KEY, new_key())
+        yield POSTGRES
 
 
 @pytest.fixture

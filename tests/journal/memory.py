@@ -54,8 +54,7 @@ class MemoryStore:
     """See `alma.journal.store.Store`."""
 
     def __init__(self, path: Path, *, write: bool) -> None:
-        self.path = path
-        self.is_shared = False
+        self.path, self.name, self.is_shared = path, str(path), False
         self._write = write
         self._closed = False
         if write:

@@ -53,7 +53,7 @@ def test_a_reader_at_rest_sees_what_comes_later(path: Path) -> None:
         assert [row.run for row in reader.runs(limit=1)] == ["r4"]
 
 
-@pytest.mark.parametrize("where", ["postgres://db/alma", "s3://bucket/journal.db"])
+@pytest.mark.parametrize("where", ["mysql://db/alma", "s3://bucket/journal.db"])
 def test_a_url_of_a_store_that_alma_has_not_is_refused(where: str) -> None:
     """One sentence, whether it comes as text or as a path; no directory is made of it."""
     for given in (where, Path(where)):

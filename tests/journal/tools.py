@@ -21,7 +21,9 @@ from alma.journal.lease import Lease
 from alma.journal.sqlite.schema import SEALS, TABLES
 from alma.journal.sqlite.store import SqliteStore
 from alma.journal.store import EventRow, LeaseRow, RunRow, SealRow
+from tests.journal import postgres
 from tests.journal.memory import KEPT, open_in_memory
+from tests.journal.postgres import POSTGRES
 
 ROOT = Path(__file__).parents[2]
 MEMORY = ".memory"
@@ -49,8 +51,10 @@ def open_at(
     path: Path, *, write: bool, clock: Callable[[], datetime] = utc_now, wait: float | None = None
 ) -> Journal:
     """A journal of the store that the path's ending says."""
-    opened = open_in_memory if path.suffix == MEMORY else open_journal
-    return opened(path, write=write, clock=clock, wait=wait)
+    if path.suffix == MEMORY:
+        return open_in_memory(path, write=write, clock=clock, wait=wait)
+    where = postgres.url_of(path) if path.suffix == POSTGRES else path
+    return open_journal(where, write=write, clock=clock, wait=wait)
 
 
 def definition(saga: str = "shop", stack: str = "dev") -> Definition:
@@ -111,6 +115,8 @@ def content(path: Path) -> list[list[tuple[object, ...]]]:
     """All rows of all tables, read without alma."""
     if path.suffix == MEMORY:
         return [[*map(tuple, rows)] for rows in KEPT[path].all_rows]
+    if path.suffix == POSTGRES:
+        return [[*map(tuple, rows)] for rows in postgres.all_rows(path)]
     connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
     try:
         return [
@@ -124,22 +130,27 @@ def content(path: Path) -> list[list[tuple[object, ...]]]:
 @contextmanager
 def sqlite_of(path: Path) -> Iterator[sqlite3.Connection]:
     """The journal as an SQLite database, whatever keeps it."""
-    if path.suffix != MEMORY:
+    if path.suffix not in (MEMORY, POSTGRES):
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             yield connection
         return
-    kept = KEPT[path]
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         for statement in (*TABLES, SEALS):
             connection.execute(statement)
-        for kind, rows in zip(ROWS, kept.all_rows, strict=True):
+        before = KEPT[path].all_rows if path.suffix == MEMORY else postgres.all_rows(path)
+        for kind, rows in zip(ROWS, before, strict=True):
             marks = ", ".join("?" * len(kind._fields))
             connection.executemany(f"INSERT INTO {ROWS[kind]} VALUES ({marks})", rows)  # noqa: S608
         yield connection
-        kept.events, kept.runs, kept.leases, kept.seals = (
+        events, runs, leases, seals = (
             [*map(kind._make, connection.execute(f"SELECT * FROM {table} ORDER BY 1"))]  # noqa: S608
             for kind, table in ROWS.items()
         )
+    if path.suffix == POSTGRES:
+        postgres.put_rows(path, (events, runs, leases, seals))
+        return
+    kept = KEPT[path]
+    kept.events, kept.runs, kept.leases, kept.seals = events, runs, leases, seals
 
 
 def connection_of(journal: Journal) -> sqlite3.Connection:
@@ -151,7 +162,9 @@ def connection_of(journal: Journal) -> sqlite3.Connection:
 
 def copy_to(path: Path, other: Path) -> None:
     """The same journal at another place."""
-    if path.suffix == MEMORY:
+    if path.suffix == POSTGRES:
+        postgres.put_rows(other, postgres.all_rows(path))
+    elif path.suffix == MEMORY:
         KEPT[other] = copy(KEPT[path])
     else:
         other.write_bytes(path.read_bytes())
@@ -159,6 +172,8 @@ def copy_to(path: Path, other: Path) -> None:
 
 def forget(path: Path) -> None:
     """No journal is there any more."""
+    if path.suffix == POSTGRES:
+        postgres.forget(path)
     KEPT.pop(path, None)
     path.unlink(missing_ok=True)
 

@@ -224,7 +224,7 @@ async def test_a_project_of_another_language(lab: Lab) -> None:
 
 
 def _history() -> list[Any]:
-    with open_journal(Settings().journal_path, write=False) as journal:
+    with open_journal(Settings().where, write=False) as journal:
         return journal.events(journal.resolve("latest"))
 
 

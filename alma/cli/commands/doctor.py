@@ -26,7 +26,7 @@ def command(shared: Invocation, *, remote: bool) -> int:
     from alma.reports.text import plain
     from alma.runner.doctor import examine
 
-    checks = asyncio.run(examine(shared.journal_path, remote=remote))
+    checks = asyncio.run(examine(shared.where, remote=remote))
     code = 1 if any(check.level == "fail" for check in checks) else 0
     if shared.json:
         from alma.reports import documents

@@ -18,7 +18,7 @@ def command(shared: Invocation, run: str) -> None:
     from alma.reports import report, text
     from alma.reports.summary import summarize
 
-    with open_journal(shared.journal_path, write=False) as journal:
+    with open_journal(shared.where, write=False) as journal:
         entries = journal.events(journal.resolve(run))
     if shared.json:
         from alma.reports import documents

@@ -35,7 +35,7 @@ def command(shared: Invocation, run: str, step: str, *, follow: bool) -> int:
 
     if follow and shared.json:
         raise DefinitionError("--json prints one document at the end, and --follow has none.")
-    with open_journal(shared.journal_path, write=False) as journal:
+    with open_journal(shared.where, write=False) as journal:
         run_id = journal.resolve(run)
         lines = operation_logs(journal, run_id, step, follow=follow)
         if shared.json:

@@ -25,15 +25,12 @@ def command(shared: Invocation, keep: int) -> None:
 
     A run that is not over needs its own, and so does a FAILED one: it can still be rolled back.
     """
-    from alma.errors import RunNotFoundError
     from alma.reports.text import count
     from alma.runner.restore_points import prune
     from alma.runner.settings import Settings
 
-    path = shared.journal_path
-    if not path.exists():
-        raise RunNotFoundError(f"There is no journal {path}.", hint="Give its path with --journal.")
-    with Settings(journal=path, trust=shared.trust).open(write=False) as journal:
+    where = shared.require_journal()
+    with Settings(journal=where, trust=shared.trust).open(write=False) as journal:
         removed = prune(journal, keep=keep)
     if shared.json:
         from alma.reports import documents

@@ -18,15 +18,12 @@ def command(shared: Invocation) -> None:
     The key is a new one of alma's own; where ALMA_JOURNAL_KEY or ALMA_JOURNAL_KEY_FILE give
     keys, the first of them. The old one is needed for it, after the new one, and never again.
     """
-    from alma.errors import RunNotFoundError
     from alma.reports.text import count
     from alma.runner.rekey import rekey
     from alma.runner.settings import Settings
 
-    path = shared.journal_path
-    if not path.exists():
-        raise RunNotFoundError(f"There is no journal {path}.", hint="Give its path with --journal.")
-    done = rekey(Settings(journal=path, trust=shared.trust))
+    where = shared.require_journal()
+    done = rekey(Settings(journal=where, trust=shared.trust))
     if shared.json:
         from alma.reports import documents
 

@@ -121,6 +121,7 @@ def _saga_for(
 ) -> tuple[LoadedSaga | None, str]:
     """The run's saga, None where it cannot be had; and the directory in which it goes on."""
     from alma.core.run import SagaState
+    from alma.journal.address import absolute_address
     from alma.journal.reading import view_run
     from alma.reports.text import plain
     from alma.runner.directory import elsewhere, working_directory
@@ -136,7 +137,7 @@ def _saga_for(
     if target is not None:
         target = absolute(target)
     if there := elsewhere(run):
-        shared.journal = shared.journal_path.absolute()
+        shared.journal = absolute_address(shared.where)
         say(f"note: Run {run.run} goes on in {plain(there)}, where it was started.", err=True)
     directory = there or working_directory()
     said = arguments(shared, known, run.overrides)

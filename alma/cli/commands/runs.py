@@ -36,7 +36,7 @@ def command(
     from alma.journal.reading import view_run
     from alma.reports.text import table
 
-    with open_journal(shared.journal_path, write=False) as journal:
+    with open_journal(shared.where, write=False) as journal:
         found = (view_run(journal, row.run) for row in rows_of(journal, saga, stack))
         views = list(islice((view for view in found if is_in(view, state)), limit))
     if shared.json:
@@ -48,9 +48,9 @@ def command(
         for line in table(header, [_row(view) for view in views]):
             say(line)
     elif saga or stack or state:
-        say(f"No such runs in {shared.journal_path}.")
+        say(f"No such runs in {shared.where}.")
     else:
-        say(f"No runs in {shared.journal_path} yet.")
+        say(f"No runs in {shared.where} yet.")
 
 
 def _row(view: RunView) -> tuple[str, ...]:

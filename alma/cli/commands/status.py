@@ -43,7 +43,7 @@ def command(
     from alma.journal.reading import find_run
     from alma.reports import report
 
-    view = find_run(shared.journal_path, run)
+    view = find_run(shared.where, run)
     gone = _gone(view, shared)
     following = []
     if not view.runner:
@@ -76,7 +76,7 @@ def _list(shared: Invocation, saga: str | None, stack: str | None) -> None:
     from alma.reports.text import table
 
     newest: dict[str, str] = {}
-    with open_journal(shared.journal_path, write=False) as journal:
+    with open_journal(shared.where, write=False) as journal:
         for row in rows_of(journal, saga, stack):
             newest.setdefault(row.target, row.run)
         views = [view_run(journal, run) for _, run in sorted(newest.items())]
@@ -89,7 +89,7 @@ def _list(shared: Invocation, saga: str | None, stack: str | None) -> None:
         for line in table(header, [_row(view) for view in views]):
             say(line)
     else:
-        say(f"No such runs in {shared.journal_path}.")
+        say(f"No such runs in {shared.where}.")
 
 
 def _row(view: RunView) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ def _gone(view: RunView, shared: Invocation) -> dict[Leftover, str]:
     from alma.journal import open_journal
     from alma.journal.reading import proven_gone
 
-    with open_journal(shared.journal_path, write=False) as journal:
+    with open_journal(shared.where, write=False) as journal:
         return proven_gone(journal, view.run)
 
 

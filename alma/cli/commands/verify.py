@@ -40,13 +40,11 @@ def command(shared: Invocation, head: Head | None) -> int:
 
     Exit codes: 0 whole (another's too), 11 broken (the first break is named), 6 no journal.
     """
-    from alma.errors import JournalError, RunNotFoundError
+    from alma.errors import JournalError
     from alma.journal import open_journal
 
-    path = shared.journal_path
-    if not path.exists() and not path.is_symlink():
-        raise RunNotFoundError(f"There is no journal {path}.", hint="Give its path with --journal.")
-    with open_journal(path, write=False) as journal:
+    where = shared.require_journal()
+    with open_journal(where, write=False) as journal:
         verdict = journal.verify(head)
         others = [] if verdict.first_break else journal.others()
     end = f"{verdict.head.position}:{verdict.head.hash}"
@@ -61,7 +59,7 @@ def command(shared: Invocation, head: Head | None) -> int:
             say(f"head: {end}")
             say(_whose(others))
         return 0
-    say(f"error: The journal {path} is not what was written: {broken}.", err=True)
+    say(f"error: The journal {where} is not what was written: {broken}.", err=True)
     say(f"hint: The {verdict.events} events before it are whole. Compare with a backup.", err=True)
     return JournalError.exit_code
 

@@ -60,6 +60,11 @@ class SqliteStore:
         self._database = Database(path.absolute(), write=write, wait=wait)
 
     @property
+    def name(self) -> str:
+        """See `Store`."""
+        return str(self.path)
+
+    @property
     def is_shared(self) -> bool:
         """See `Store`."""
         return False
