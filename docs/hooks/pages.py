@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from mkdocs.structure.files import File, Files, InclusionLevel
 
+from alma.reports.formats import schema as report_schema
 from alma.saga.yaml.schema import VERSION, saga_schema
 
 if TYPE_CHECKING:
@@ -60,8 +61,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 page.inclusion = InclusionLevel.NOT_IN_NAV
             files.append(page)
     files.append(File.generated(config, "api.md", content="\n".join(api())))
-    schema = json.dumps(saga_schema(), indent=2)
-    files.append(File.generated(config, f"schema/saga-{VERSION}.json", content=schema))
+    for name, schema in ((f"saga-{VERSION}", saga_schema()), ("report-1", report_schema())):
+        text = json.dumps(schema, indent=2)
+        files.append(File.generated(config, f"schema/{name}.json", content=text))
     return files
 
 

@@ -9,7 +9,10 @@ import click
 
 from alma.cli.options import Invocation, pass_shared, shared_options
 
-SCHEMAS: Final = {"saga": "alma.saga.yaml.schema:saga_schema"}
+SCHEMAS: Final = {
+    "saga": "alma.saga.yaml.schema:saga_schema",
+    "report": "alma.reports.formats:schema",
+}
 """By what it is of, where it is made."""
 
 
@@ -18,7 +21,7 @@ SCHEMAS: Final = {"saga": "alma.saga.yaml.schema:saga_schema"}
 @shared_options
 @pass_shared
 def command(shared: Invocation, of: str) -> None:
-    r"""Print a JSON Schema, for editors and checks: of a saga in YAML (saga).
+    r"""Print a JSON Schema, for editors and checks: of a saga in YAML (saga), of a run's report (report).
 
     \b
     alma-pulumi schema saga > saga.schema.json
