@@ -162,7 +162,8 @@ def skip_option(function: F) -> F:
         "--skip-resource",
         multiple=True,
         metavar="STEP:NAME",
-        help="Let an undo go past a resource of a CloudFormation stack that it is stuck at.",
+        help="Let an undo go past a resource of a CloudFormation stack that it is stuck at. "
+        "Repeatable.",
         expose_value=False,
         callback=_keep_skips,
     )(function)

@@ -21,7 +21,7 @@ SCHEMAS: Final = {
 @shared_options
 @pass_shared
 def command(shared: Invocation, of: str) -> None:
-    r"""Print a JSON Schema, for editors and checks: of a saga in YAML (saga), of a run's report (report).
+    r"""Print a JSON Schema, for editors and checks: of a saga in YAML (saga) or a report (report).
 
     \b
     alma-pulumi schema saga > saga.schema.json
