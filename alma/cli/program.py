@@ -16,6 +16,7 @@ from alma.cli.options import Invocation, shared_options
 from alma.cli.output import answer_stream
 
 COMMANDS: Final = {
+    "init": "init:command",
     "up": "up:command",
     "preview": "preview:command",
     "destroy": "destroy:command",

@@ -34,6 +34,14 @@ def is_text(node: Node) -> bool:
     return isinstance(node, Scalar) and node.style is not None
 
 
+def is_plain_text(text: str) -> bool:
+    """Whether it is that text without quotes, too, as far as numbers and words go."""
+    return not (
+        text in _NULL | _TRUE | _FALSE
+        or any(one.fullmatch(text) for one in (_WORDS, _WHOLE, _HEX, _NUMBER, _OTHER))
+    )
+
+
 def scalar(source: Source, node: Scalar) -> Any:
     """None, a boolean, a number or a text."""
     word: str = node.value
