@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
@@ -323,6 +322,6 @@ def rekey(done: Rekeyed) -> Document:
     return {"runs": done.runs, "values": done.values, "key": done.key}
 
 
-def prune(removed: Iterable[Path]) -> Document:
+def prune(removed: Iterable[str]) -> Document:
     """Of `prune`."""
-    return {"removed": [str(path) for path in removed]}
+    return {"removed": list(removed)}

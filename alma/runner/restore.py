@@ -125,7 +125,7 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
                 refuse_unfinished(journal, definition)
                 journal.keys.prepare()
                 prepared.redactor.learn(secrets_of_earlier_runs(journal, definition.target))
-                session.snapshots.need(plan.point.snapshot)
+                session.snapshots.place.need(plan.point.snapshot)
                 await _refuse_changed(session, plan)
                 created = ev.RunCreated(
                     saga=definition.saga,

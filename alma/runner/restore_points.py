@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -16,7 +15,8 @@ from alma.journal import Journal
 from alma.journal.reading import fold_events
 from alma.pulumi.backend import is_same
 from alma.pulumi.engine import StackRef
-from alma.pulumi.snapshots import Snapshots, directory_of
+from alma.pulumi.snapshots import Snapshots
+from alma.runner.snapshots import snapshots_of
 from alma.steps.stack.places import backends_of
 
 Moment = Literal["before", "after"]
@@ -69,7 +69,7 @@ def restore_points(known: Sequence[StackRun], snapshots: Snapshots) -> tuple[Res
     What a stack was before a run is that run's own snapshot. What it was after a run is the
     snapshot of the next one, if that one found just what the run had left.
     """
-    kept = snapshots.digests()
+    kept = snapshots.place.digests()
     found = []
     for index, run_over in enumerate(known):
         if _has(run_over, kept):
@@ -148,8 +148,8 @@ def _why(known: Sequence[StackRun], run: str, moment: Moment) -> str:
     return f"run {after.run.run} came next, and has left none"
 
 
-def prune(journal: Journal, *, keep: int = 20) -> tuple[Path, ...]:
-    """Remove the snapshots that no run needs any more; the files removed.
+def prune(journal: Journal, *, keep: int = 20) -> tuple[str, ...]:
+    """Remove the snapshots that no run needs any more; where each was.
 
     A run that is not over needs its own, and so does a FAILED one, which can still be rolled
     back; of the others the newest `keep` runs keep theirs. One that was written just now may
@@ -164,6 +164,6 @@ def prune(journal: Journal, *, keep: int = 20) -> tuple[Path, ...]:
             needed.update(
                 event.snapshot for event in happened if isinstance(event, RunCreated | StepStarted)
             )
-    snapshots = Snapshots(directory_of(journal.path))
-    unneeded = sorted(snapshots.digests(older=JUST_NOW) - needed)
-    return tuple(snapshots.remove(digest) for digest in unneeded)
+    kept_in = snapshots_of(journal).place
+    unneeded = sorted(kept_in.digests(older=JUST_NOW) - needed)
+    return tuple(kept_in.remove(digest) for digest in unneeded)

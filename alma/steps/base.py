@@ -24,6 +24,7 @@ from alma.system.environment import flags_in
 
 if TYPE_CHECKING:
     from alma.pulumi.engine import Engine
+    from alma.pulumi.snapshots import SnapshotPlace
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -173,7 +174,8 @@ class IncomparableError(Exception):
 class SessionOptions(Struct, frozen=True, kw_only=True):
     """What a run gives the kinds of its steps.
 
-    `journal` is its path: a kind may keep beside it what it needs to undo. `modules` are those
+    `journal` is its path: a kind may keep beside it what it needs to undo. `snapshots` is where
+    deployments go instead, of a journal that several hosts reach. `modules` are those
     that no other process can import. `engine` drives Pulumi, where a test brings its own.
     `runs` gives what the journal knows of others when it is called, newest first: runs of other
     targets, and runs of this one, the one under way among them.
@@ -187,6 +189,7 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     """
 
     journal: Path
+    snapshots: SnapshotPlace | None = None
     modules: tuple[ModuleType, ...] = ()
     engine: Engine | None = None
     runs: Callable[[], Sequence[RunStatus]] = tuple

@@ -20,6 +20,7 @@ from alma.pulumi.backend import Backend
 from alma.pulumi.checkpoint import load
 from alma.pulumi.cli import Cli, PulumiCli, find_cli
 from alma.pulumi.engine import StackRef
+from alma.pulumi.snapshot_files import SnapshotFiles
 from alma.pulumi.snapshots import SnapshotError, Snapshots
 from alma.pulumi.task import build_task
 from alma.steps.terraform.cli import Terraform
@@ -168,7 +169,7 @@ def test_no_log_and_no_snapshot_is_reached_through_a_link(tmp_path: Path) -> Non
         files.open_log(link)
     with pytest.raises(OSError, match="symbolic links"):
         files.open_own(link)
-    kept = Snapshots(tmp_path / "snapshots")
+    kept = Snapshots(SnapshotFiles(tmp_path / "snapshots"))
     digest = kept.keep("p", "s", {"deployment": {}})
     path = tmp_path / "snapshots" / f"{digest}.json.gz"
     path.rename(tmp_path / "moved")

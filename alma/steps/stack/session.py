@@ -33,7 +33,8 @@ class StackSession(Session):
         self, definition: Definition, asked: SessionOptions, engine: Engine, places: Places
     ) -> None:
         # Here, as in the rest of this file: whoever only defines a saga loads none of it.
-        from alma.pulumi.snapshots import Snapshots, directory_of
+        from alma.pulumi.snapshot_files import snapshots_beside
+        from alma.pulumi.snapshots import Snapshots
         from alma.steps.stack.localstack import provider_config
 
         self.definition = definition
@@ -46,7 +47,9 @@ class StackSession(Session):
         self._others: asyncio.Task[Sequence[Held]] | None = None
         self.stack = definition.stack
         self.modules: tuple[ModuleType, ...] = asked.modules
-        self.snapshots = Snapshots(directory_of(asked.journal))
+        self.snapshots = (
+            Snapshots(asked.snapshots) if asked.snapshots else snapshots_beside(asked.journal)
+        )
         self.defaults: Mapping[str, Any] = (
             provider_config(definition.aws) if definition.aws is not None else {}
         )
