@@ -30,6 +30,7 @@ from alma.journal.chain import (
     verify,
 )
 from alma.journal.lease import Holder, Lease
+from alma.journal.snapshots import SnapshotRows
 from alma.journal.store import (
     EventRow,
     Place,
@@ -80,6 +81,11 @@ class Journal:
     def is_shared(self) -> bool:
         """Whether other hosts work with it: see `Store.is_shared`."""
         return self._store.is_shared
+
+    @property
+    def snapshots(self) -> SnapshotRows | None:
+        """See `Store.snapshots`."""
+        return self._store.snapshots
 
     @cached_property
     def keys(self) -> Keys:

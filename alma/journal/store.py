@@ -16,6 +16,7 @@ from alma.core.codec import decode, own_fields, said_fields
 from alma.core.definition import target_of
 from alma.core.events import Event, Recorded
 from alma.errors import JournalError
+from alma.journal.snapshots import SnapshotRows
 
 T = TypeVar("T")
 
@@ -241,6 +242,11 @@ class Store(Protocol):
     @property
     def is_shared(self) -> bool:
         """Whether hosts share it that share nothing else: then nothing beside it is known there."""
+        ...
+
+    @property
+    def snapshots(self) -> SnapshotRows | None:
+        """Where a shared store keeps deployments; None: they are files beside it."""
         ...
 
     @property

@@ -9,13 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from alma.pulumi.snapshots import DIGEST, SnapshotError, Snapshots, is_whole
+from alma.pulumi.snapshots import DIGEST, SnapshotError, SnapshotPlace, Snapshots, is_whole
 from alma.system.files import make_directory, open_own, replace
 
 
-def snapshots_beside(journal: Path) -> Snapshots:
-    """Those of this journal's runs."""
-    return Snapshots(SnapshotFiles((journal.parent / "snapshots").absolute()))
+def snapshots_of(journal: Path, place: SnapshotPlace | None) -> Snapshots:
+    """Those of this journal's runs: in a place of its own, else files beside it."""
+    return Snapshots(place or SnapshotFiles((journal.parent / "snapshots").absolute()))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from alma.runner.directory import followed
 from alma.runner.known_runs import known_runs, runs_before
 from alma.runner.ready import Gate, gate_of
 from alma.runner.settings import Settings
+from alma.runner.snapshots import shared_snapshots
 from alma.saga.saga import Saga
 from alma.steps.base import Session, SessionOptions, StepHandler
 from alma.steps.registry import UnknownKindError, find_kind, rebind, sees_alone
@@ -68,23 +69,24 @@ async def open_sessions(
     `last` is the run that has made what is there: `follow` it to where its stacks are, or refuse
     to make them a second time. `write`: the run is to change something.
     """
-    asked = SessionOptions(
-        journal=settings.kept_beside,
-        modules=settings.modules,
-        engine=settings.engine,
-        runs=known_runs(settings),
-        directory=followed(last if follow else None),
-        backend=saga.backend if saga else "",
-        secrets_provider=saga.secrets_provider if saga else "",
-        last=last,
-        before=runs_before(settings, last),
-        follow=follow,
-        idle=settings.changed,
-        write=write,
-        skip=settings.skip,
-    )
     kinds = {step.kind: type(step) for step in saga.steps} if saga else {}
     async with AsyncExitStack() as opened:
+        asked = SessionOptions(
+            journal=settings.kept_beside,
+            snapshots=opened.enter_context(shared_snapshots(settings)),
+            modules=settings.modules,
+            engine=settings.engine,
+            runs=known_runs(settings),
+            directory=followed(last if follow else None),
+            backend=saga.backend if saga else "",
+            secrets_provider=saga.secrets_provider if saga else "",
+            last=last,
+            before=runs_before(settings, last),
+            follow=follow,
+            idle=settings.changed,
+            write=write,
+            skip=settings.skip,
+        )
         sessions = {}
         for name in dict.fromkeys(step.kind for step in definition.steps):
             try:

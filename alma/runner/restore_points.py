@@ -15,8 +15,8 @@ from alma.journal import Journal
 from alma.journal.reading import fold_events
 from alma.pulumi.backend import is_same
 from alma.pulumi.engine import StackRef
+from alma.pulumi.snapshot_files import snapshots_of
 from alma.pulumi.snapshots import Snapshots
-from alma.runner.snapshots import snapshots_of
 from alma.steps.stack.places import backends_of
 
 Moment = Literal["before", "after"]
@@ -164,6 +164,6 @@ def prune(journal: Journal, *, keep: int = 20) -> tuple[str, ...]:
             needed.update(
                 event.snapshot for event in happened if isinstance(event, RunCreated | StepStarted)
             )
-    kept_in = snapshots_of(journal).place
+    kept_in = snapshots_of(journal.path, journal.snapshots).place
     unneeded = sorted(kept_in.digests(older=JUST_NOW) - needed)
     return tuple(kept_in.remove(digest) for digest in unneeded)

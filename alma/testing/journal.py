@@ -13,6 +13,7 @@ from typing import TypeVar
 from alma.errors import AlmaError
 from alma.journal import Journal
 from alma.journal.journal import utc_now
+from alma.journal.snapshots import SnapshotRows
 from alma.journal.sqlite.store import SqliteStore
 from alma.journal.store import (
     EventRow,
@@ -92,6 +93,11 @@ class FaultyStore:
     def is_shared(self) -> bool:
         """See `Store`."""
         return self._store.is_shared
+
+    @property
+    def snapshots(self) -> SnapshotRows | None:
+        """See `Store`."""
+        return self._store.snapshots
 
     @property
     def path(self) -> Path:

@@ -55,6 +55,7 @@ class MemoryStore:
 
     def __init__(self, path: Path, *, write: bool) -> None:
         self.path, self.name, self.is_shared = path, str(path), False
+        self.snapshots = None
         self._write = write
         self._closed = False
         if write:

@@ -25,12 +25,14 @@ def command(shared: Invocation, keep: int) -> None:
 
     A run that is not over needs its own, and so does a FAILED one: it can still be rolled back.
     """
+    from alma.journal.address import PostgresUrl
     from alma.reports.text import count
     from alma.runner.restore_points import prune
     from alma.runner.settings import Settings
 
     where = shared.require_journal()
-    with Settings(journal=where, trust=shared.trust).open(write=False) as journal:
+    in_it = isinstance(where, PostgresUrl)  # else files beside it: nothing is written to it
+    with Settings(journal=where, trust=shared.trust).open(write=in_it) as journal:
         removed = prune(journal, keep=keep)
     if shared.json:
         from alma.reports import documents

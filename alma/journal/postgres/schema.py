@@ -73,7 +73,8 @@ CREATE TABLE seals (
     """
 CREATE TABLE snapshots (
     digest text COLLATE "C" PRIMARY KEY,
-    content bytea NOT NULL
+    content bytea NOT NULL,
+    needed_at timestamptz NOT NULL DEFAULT now()
 )""",
 )
 
@@ -113,6 +114,7 @@ _KEPT: Final = {
     "runs": "UPDATE OR DELETE",
     "leases": "UPDATE OR DELETE",
     "seals": "DELETE",  # of which each is replaced by the next
+    "snapshots": "UPDATE OF digest, content",
 }
 """What no row of a table can be made to undergo. A snapshot goes when nothing needs it any more."""
 

@@ -12,6 +12,7 @@ from alma.errors import JournalError
 from alma.journal.address import PostgresUrl
 from alma.journal.postgres.connection import LOST_SECONDS, Database
 from alma.journal.postgres.locks import HeldLock, is_taken
+from alma.journal.postgres.snapshots import SnapshotTable
 from alma.journal.seals import state_directory
 from alma.journal.store import Reader, Writer
 
@@ -39,6 +40,7 @@ class PostgresStore:
         it is a journal without runs.
         """
         self._database = Database(url, write=write, wait=wait, lost=lost)
+        self._snapshots = SnapshotTable(self._database)
         self._path = _path(self._database.facts.identity)
 
     @property
@@ -50,6 +52,11 @@ class PostgresStore:
     def is_shared(self) -> bool:
         """See `Store`."""
         return True
+
+    @property
+    def snapshots(self) -> SnapshotTable:
+        """See `Store`."""
+        return self._snapshots
 
     @property
     def path(self) -> Path:

@@ -70,6 +70,10 @@ class SqliteStore:
         return False
 
     @property
+    def snapshots(self) -> None:
+        """See `Store`."""
+
+    @property
     def path(self) -> Path:
         """The file, absolute."""
         return self._database.path

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from alma.core.definition import Definition, StepDefinition
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.errors import DefinitionError, RefusedError, UnreachableError
-from alma.pulumi.snapshots import Snapshots, directory_of
+from alma.pulumi.snapshot_files import snapshots_of
 from alma.steps.base import Session, SessionOptions
 from alma.steps.cloudformation.service import Place, Service, ServiceError
 from alma.steps.cloudformation.stacks import id_of
@@ -23,7 +23,7 @@ class CloudFormationSession(Session):
 
     def __init__(self, definition: Definition, asked: SessionOptions) -> None:
         self.definition = definition
-        self.snapshots = Snapshots(directory_of(asked.journal))
+        self.snapshots = snapshots_of(asked.journal, asked.snapshots)
         self.forward = not asked.follow
         self._runs = asked.runs
         self._skip = asked.skip

@@ -33,8 +33,7 @@ class StackSession(Session):
         self, definition: Definition, asked: SessionOptions, engine: Engine, places: Places
     ) -> None:
         # Here, as in the rest of this file: whoever only defines a saga loads none of it.
-        from alma.pulumi.snapshot_files import snapshots_beside
-        from alma.pulumi.snapshots import Snapshots
+        from alma.pulumi.snapshot_files import snapshots_of
         from alma.steps.stack.localstack import provider_config
 
         self.definition = definition
@@ -47,9 +46,7 @@ class StackSession(Session):
         self._others: asyncio.Task[Sequence[Held]] | None = None
         self.stack = definition.stack
         self.modules: tuple[ModuleType, ...] = asked.modules
-        self.snapshots = (
-            Snapshots(asked.snapshots) if asked.snapshots else snapshots_beside(asked.journal)
-        )
+        self.snapshots = snapshots_of(asked.journal, asked.snapshots)
         self.defaults: Mapping[str, Any] = (
             provider_config(definition.aws) if definition.aws is not None else {}
         )
