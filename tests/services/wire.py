@@ -4,6 +4,8 @@ wire = Wire("127.0.0.1", port)
 wire.cut(match=b"INSERT INTO")                 # the connection goes, the service sees nothing
 wire.cut(match=b"INSERT INTO", done=True)      # it is done, and the answer is lost
 wire.delay(0.5, match=b"INSERT INTO")
+wire.sever()                                   # all that is open goes, here and now
+wire.sever(half=True)                          # ... and the service does not hear of it
 wire.down(); wire.up()                         # the service is away for a while
 """
 
@@ -43,11 +45,16 @@ class Strike:
 class Wire:
     """Listens on a port of its own of this machine, and stays there when it is down."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._there = (host, port)
+    def __init__(
+        self, host: str, port: int, *, answer: Callable[[bytes], bytes] = lambda said: said
+    ) -> None:
+        """`answer` may change what the service says."""
+        self.there = (host, port)
+        self._answer = answer
         self._strikes: list[Strike] = []
         self._lock = threading.Lock()
-        self._open: set[socket.socket] = set()
+        self._open: set[tuple[socket.socket, socket.socket]] = set()
+        self._held: list[socket.socket] = []
         self._is_up = True
         self._listener = socket.create_server((LOOPBACK, 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
@@ -65,9 +72,19 @@ class Wire:
         """Close what is open, and what is opened."""
         with self._lock:
             self._is_up = False
+        self.sever()
+
+    def sever(self, *, half: bool = False) -> None:
+        """Close what is open; `half`: towards the clients alone."""
+        with self._lock:
             broken, self._open = self._open, set()
-        for each in broken:
-            _shut(each)
+            if half:
+                # What is held is open to the service, whoever closes his end of it.
+                self._held += [server.dup() for _, server in broken]
+        for client, server in broken:
+            _shut(client)
+            if not half:
+                _shut(server)
 
     def up(self) -> None:
         """Let through again."""
@@ -77,6 +94,8 @@ class Wire:
     def close(self) -> None:
         """Go for good."""
         self.down()
+        for each in self._held:
+            each.close()
         _shut(self._listener)
         self._listener.close()
 
@@ -93,13 +112,14 @@ class Wire:
 
     def _serve(self, client: socket.socket) -> None:
         # Either side may go at any time: that is what this is for.
-        with client, suppress(OSError), socket.create_connection(self._there) as server:
+        with client, suppress(OSError), socket.create_connection(self.there) as server:
             with self._lock:
                 if not self._is_up:
                     return
-                self._open |= {client, server}
+                self._open.add((client, server))
             silent = threading.Event()
-            threading.Thread(target=_answer, args=(server, client, silent), daemon=True).start()
+            arguments = (server, client, silent)
+            threading.Thread(target=self._tell, args=arguments, daemon=True).start()
             while sent := client.recv(CHUNK):
                 with self._lock:
                     strike = next((one for one in self._strikes if one.strikes(sent)), None)
@@ -111,20 +131,25 @@ class Wire:
                     silent.set()  # The next answer ends it, unseen.
                 server.sendall(sent)
             if not silent.is_set():
-                _shut(server)
+                self._end(client, server)
             _shut(client)
+
+    def _tell(self, server: socket.socket, client: socket.socket, silent: threading.Event) -> None:
+        with suppress(OSError):
+            while said := server.recv(CHUNK):
+                if silent.is_set():
+                    break
+                client.sendall(self._answer(said))
+        _shut(client)
+        self._end(client, server)
+
+    def _end(self, client: socket.socket, server: socket.socket) -> None:
+        """Once for each pair: a shutdown would be heard through what is held, too."""
         with self._lock:
-            self._open -= {client, server}
-
-
-def _answer(server: socket.socket, client: socket.socket, silent: threading.Event) -> None:
-    with suppress(OSError):
-        while answer := server.recv(CHUNK):
-            if silent.is_set():
-                break
-            client.sendall(answer)
-    _shut(client)
-    _shut(server)
+            if (client, server) not in self._open:
+                return
+            self._open.discard((client, server))
+        _shut(server)
 
 
 def _shut(one: socket.socket) -> None:
