@@ -101,11 +101,12 @@ def passphrase_salt(root: Path, ref: StackRef) -> str:
     return str((provider.get("state") or {}).get("salt", ""))
 
 
-def parse_export(text: str, ref: StackRef) -> Checkpoint:
-    """What `pulumi stack export` prints. Raises `BackendError` when it is not that."""
+def checkpoint_of(document: Mapping[str, Any] | None, ref: StackRef) -> Checkpoint:
+    """Of what `pulumi stack export` prints. Raises `BackendError` when it is not that."""
+    if document is None:
+        return Checkpoint(exists=False)
     try:
-        document = json.loads(text)
-        return parse(document.get("deployment") or {}, version=document.get("version", 0))
+        return parse(document["deployment"], version=document["version"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BackendError(
             f"The exported state of stack {ref.project}/{ref.stack} cannot be read: {error}."

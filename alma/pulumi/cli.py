@@ -21,8 +21,7 @@ from msgspec import Struct
 
 from alma.core.redaction import without_credentials
 from alma.errors import AlmaError, AuthenticationError, BackendError, ToolError
-from alma.pulumi.checkpoint import parse_export
-from alma.pulumi.engine import Checkpoint, StackRef
+from alma.pulumi.engine import StackRef
 from alma.pulumi.failures import AUTHENTICATION, translate
 from alma.pulumi.project import settings_path, write_project
 from alma.system import files
@@ -167,17 +166,8 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"PulumiCli({self.cli!r})"  # the environment has passphrases in it
 
-    async def export(self, ref: StackRef) -> Checkpoint:
-        """`pulumi stack export`, secrets still encrypted."""
-        code, out, err = await self._run(ref, "stack", "export", "--stack", ref.qualified)
-        if code == _NOT_FOUND or "no stack named" in err:
-            return Checkpoint(exists=False)
-        if code != 0:
-            raise _error(err)
-        return parse_export(out, ref)
-
     async def deployment(self, ref: StackRef, *, show_secrets: bool) -> dict[str, Any] | None:
-        """The same as a document; secrets in plaintext come through a pipe, into memory only."""
+        """`pulumi stack export`; secrets in plaintext come through a pipe, into memory only."""
         arguments = ["stack", "export", "--stack", ref.qualified]
         if show_secrets:
             arguments.append("--show-secrets")

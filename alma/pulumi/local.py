@@ -23,6 +23,7 @@ from alma.pulumi import plugins
 from alma.pulumi.backend import Backend
 from alma.pulumi.cli import Cli, PulumiCli, find_cli
 from alma.pulumi.deployment import let_go, take_deployment, write_state
+from alma.pulumi.direct import DirectReads
 from alma.pulumi.engine import (
     Checkpoint,
     OperationResult,
@@ -72,6 +73,7 @@ class PulumiEngine:
         self._workers = Workers(parallelism, self._environ)
         self._idle = idle
         self._cli: Cli | None = None
+        self._reads: dict[str, DirectReads] = {}
         self._proof: asyncio.Task[None] | None = None
 
     async def check(
@@ -109,10 +111,8 @@ class PulumiEngine:
     async def holder(self, ref: StackRef) -> str:
         """See `Engine.holder`; one CLI process where the backend has no directory."""
         locks = await self._locks(ref)
-        if locks is None:
-            return ""
-        found = await locks.look()
-        return next((lock.holder for lock in found if not locks.is_dead(lock, ())), "")
+        found = await locks.look() if locks is not None else ()
+        return next((one.holder for one in found if locks and not locks.is_dead(one, ())), "")
 
     async def inspect(self, ref: StackRef) -> Checkpoint:
         """See `Engine.inspect`; no process on a file backend."""
@@ -124,7 +124,7 @@ class PulumiEngine:
                 return await asyncio.to_thread(checkpoints.read, root, ref)
             except checkpoints.NeedsCli:
                 pass
-        return await (await self._reader(self._of(ref))).export(ref)
+        return checkpoints.checkpoint_of(await self.export(ref), ref)
 
     async def reveal(self, ref: StackRef) -> Mapping[str, Any]:
         """See `Engine.reveal`; no process when nothing is encrypted."""
@@ -213,8 +213,13 @@ class PulumiEngine:
         return await self._perform(task, operation, ref)
 
     async def export(self, ref: StackRef) -> Mapping[str, Any] | None:
-        """See `Engine.export`; no process on a file backend."""
-        return await take_deployment(await self._reader(self._of(ref)), self._of(ref).root, ref)
+        """See `Engine.export`; no process on a file backend, nor where `DirectReads` can do it."""
+        backend = self._of(ref)
+        reader = await self._reader(backend)
+        if backend.root is not None:
+            return await take_deployment(reader, backend.root, ref)
+        reads = self._reads.setdefault(backend.url, DirectReads(backend.url, self._environ))
+        return await reads.take(reader, ref)
 
     async def restore(self, request: RestoreRequest, operation: Operation) -> RestoreResult:
         """See `Engine.restore`; four CLI processes where there are secrets, else one."""

@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.real.test_moments import CREATE_LATER, DELETE, _begun, _plan, _until
 from tests.faults.stub.bench import Bench, bench, kill, living
-from tests.faults.stub.trial import Trial, conclude, prepare
+from tests.faults.stub.trial import Trial, _status, conclude, prepare
 from tests.services.localstack import LocalStack
 from tests.services.postgres import Postgres
 from tests.services.proxy import Proxy
@@ -124,7 +124,13 @@ def test_a_backend_that_goes_away_is_never_called_clean(place: Place, moment: st
     place.proxy.down()
     code = place.bench.wait(runner)
     place.proxy.up()
-    assert code not in (0, 4), "nobody could see that"
+    assert code in (8, 10), "nobody could see what is there"
+    status = _status(directory)
+    assert status is not None
+    if code == 10:
+        left = {one.step for one in status.leftovers}
+        assert left == {step.definition.name for step in status.started()}
+    assert place.bench.wait(place.bench.start(directory, "resume")) in (0, 4)
     trial = Trial(0)
     conclude(place.bench, directory, plan, trial)
     assert trial.violations == []
