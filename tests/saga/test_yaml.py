@@ -107,6 +107,8 @@ steps:
     kind: action
     action: parts:tell
     compensation: none
+    ready: {method: GET, url: "https://shop.example.com/health", expect: 200}
+    ready_timeout: 20
 """
 
 PARTS = """
@@ -195,7 +197,13 @@ def in_python(folder: Path, parts: Any) -> Saga:
         inputs={"address": web.output("address")},
         compensation_retry=Retry(attempts=2),
     )
-    saga.add_step("notice", action=parts.tell, compensation="none")
+    saga.add_step(
+        "notice",
+        action=parts.tell,
+        compensation="none",
+        ready=Request("GET", "https://shop.example.com/health", expect=200),
+        ready_timeout=20,
+    )
     return saga
 
 

@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from typing import Final
 
 from alma.core.definition import LocalStack
-from alma.steps.form import COMMON, Form, Key, Record, Text, Whole
+from alma.steps.form import (
+    COMMON,
+    Either,
+    Form,
+    Key,
+    Named,
+    Number,
+    Record,
+    Several,
+    Text,
+    Whole,
+)
+from alma.steps.http.form import REQUEST
 from alma.steps.registry import KINDS, find_kind
 
 STEPS: Final = "steps"
@@ -47,6 +59,17 @@ STEP: Final[Mapping[str, Key]] = {
 }
 """Beside those of every kind, and of its own."""
 
+READY: Final[Mapping[str, Key]] = {
+    "ready": Key(
+        Either((REQUEST, Several(Text()), Text(choices=("no-drift",)), Named())),
+        "What must hold once it is done, else it has failed: a request, a command, a function, or "
+        "no-drift.",
+    ),
+    "ready_timeout": Key(Number(), "Seconds until it must hold."),
+    "ready_interval": Key(Number(), "Seconds between two questions."),
+}
+"""Of every kind: here, as a request is another kind's."""
+
 
 def forms() -> dict[str, Form]:
     """By kind, how its steps are written; loads all kinds."""
@@ -56,5 +79,5 @@ def forms() -> dict[str, Form]:
 
 def keys_of(form: Form) -> dict[str, Key]:
     """All keys of a step of this form."""
-    common = {name: COMMON[name] for name in form.common or COMMON}
-    return {**STEP, **form.keys, **common}
+    common = {**COMMON, **READY}
+    return {**STEP, **form.keys, **{name: common[name] for name in form.common or common}}

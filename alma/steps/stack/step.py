@@ -60,7 +60,7 @@ class StackStep(Step):
             raise DefinitionError(
                 f"{self.where}: the program must be callable, not {self.program!r}."
             )
-        _check_program(self.where, self.program)
+        self.check_functions()
         if not callable(self.compensation):
             choices = ("destroy", "restore", "retain")
             check_choice(f"{self.where}: compensation", self.compensation, choices)
@@ -88,6 +88,10 @@ class StackStep(Step):
             self._set("work_dir", Path(self.work_dir).absolute())
             own = find_project(self.where, self.work_dir)
         self._set("project", check_name("project", self.project or own))
+
+    def check_functions(self) -> None:
+        """A program can be one."""
+        _check_program(self.where, self.program)
 
     def ref(self, stack: str) -> StackRef:
         """Its stack, of this name, where its project says that its state is."""
