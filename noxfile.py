@@ -294,6 +294,7 @@ def bench(session: nox.Session) -> None:
     """Measure alma beside its alternatives: `nox -s bench -- --repeats 5 --only chain`."""
     install(session, "bench", editable=False)
     with_pulumi(session)
+    with_parts(session, "postgres")
     with_parts(session, *CONTEXT, needed=False)
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
 

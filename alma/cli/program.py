@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "verify": "verify:command",
     "prune": "prune:command",
     "rekey": "rekey:command",
+    "journal": "journal:group",
     "doctor": "doctor:command",
     "schema": "schema:command",
     "completion": "completion:command",

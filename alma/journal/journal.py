@@ -30,6 +30,7 @@ from alma.journal.chain import (
     verify,
 )
 from alma.journal.lease import Holder, Lease
+from alma.journal.snapshots import SnapshotRows
 from alma.journal.store import (
     EventRow,
     Place,
@@ -45,7 +46,6 @@ from alma.journal.store import (
 if TYPE_CHECKING:
     from alma.journal.encryption import Keys
     from alma.journal.ownership import Ownership
-    from alma.journal.snapshots import SnapshotRows
 
 SHOWN: Final = 5
 """How many ids a RunNotFoundError names."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from alma.core.events import Leftover, Recorded
     from alma.journal.chain import Verdict
     from alma.journal.reading import RunView
+    from alma.runner.copying import Copied
     from alma.runner.doctor import Check
     from alma.runner.operation_logs import LogLine
     from alma.runner.preview import PreviewedStep, SagaPreview
@@ -320,6 +321,11 @@ def verify(verdict: Verdict, others: list[str]) -> Document:
 def rekey(done: Rekeyed) -> Document:
     """Of `rekey`."""
     return {"runs": done.runs, "values": done.values, "key": done.key}
+
+
+def copied(done: Copied) -> Document:
+    """Of `journal copy`."""
+    return {"runs": done.runs, "events": done.events, "snapshots": done.snapshots}
 
 
 def prune(removed: Iterable[str]) -> Document:

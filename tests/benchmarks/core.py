@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import psycopg
 from msgspec.structs import asdict
 
 from alma.core import events as ev
@@ -101,6 +102,40 @@ def append(place: Path, repeats: int) -> dict[str, list[float]]:
             for name, work in random.sample(arms, 2):
                 times[name] += each(work)
     raw.close()
+    return times
+
+
+def append_on_postgres(url: str, repeats: int) -> dict[str, list[float]]:
+    """The same over a server: of each append, and of each bare INSERT with its commit, in turn."""
+    times: dict[str, list[float]] = {"alma": [], "psycopg": []}
+    definition, event = _definition(10), succeeded("s1")
+    text = json.dumps(own_fields(event), default=asdict)
+    stamp, hashes = "2026-01-01T00:00:00.000000+00:00", ("0" * 64, "1" * 64)
+    row = ("r1", 1, stamp, 1, event.type, event.step, text, *hashes)
+    columns = "run text, seq bigint, at text, epoch bigint, type text, step text, data text"
+    with (
+        psycopg.connect(url, autocommit=True) as raw,
+        open_journal(url, write=True) as journal,
+        journal.acquire(definition.target, "r1") as lease,
+    ):
+        key = "position bigserial PRIMARY KEY"
+        raw.execute(f"CREATE TABLE bare ({key}, {columns}, prev text, hash text)".encode())
+        names = b"run, seq, at, epoch, type, step, data, prev, hash"
+        marks = b", ".join([b"%s"] * len(row))
+        insert = b"INSERT INTO bare (" + names + b") VALUES (" + marks + b")"
+
+        def commit() -> None:
+            with raw.transaction():
+                raw.execute(insert, row)
+
+        journal.create_run("r1", created(definition), lease)
+        arms: list[tuple[str, Callable[[], object]]] = [
+            ("alma", lambda: journal.append("r1", event, lease)),
+            ("psycopg", commit),
+        ]
+        for _ in range(repeats):
+            for name, work in random.sample(arms, 2):
+                times[name] += each(work)
     return times
 
 

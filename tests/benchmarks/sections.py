@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from alma.journal.encryption import KEY, new_key
 from tests.benchmarks import core, counts, growth, loads, memory, numbers, stacks, terragrunt
 from tests.benchmarks.results import Results
 from tests.benchmarks.room import House, script
 from tests.benchmarks.stats import middle
 from tests.benchmarks.timeline import Timeline, trace
 from tests.benchmarks.timing import Arm, Times, interleave
+from tests.services.postgres import Server
 
 
 @dataclass
@@ -130,6 +134,24 @@ def journal(session: Session) -> None:
     times = core.append(session.scratch, session.repeats)
     work = "append of an event"
     found.compare(work, "A / raw SQLite commit", times["alma"], times["SQLite"], target=1.5)
+    times = _on_postgres(session)
+    work = "append of an event, on Postgres"
+    found.compare(work, "A / bare INSERT and commit", times["alma"], times["psycopg"], target=3)
+
+
+def _on_postgres(session: Session) -> dict[str, list[float]]:
+    """With a server that waits for its disk, as a server does, on loopback."""
+    with TemporaryDirectory(prefix="alma-bench-") as directory:
+        server = Server(Path(directory), {"fsync": "on", "full_page_writes": "on"})
+        server.start()
+        before = os.environ.get(KEY)
+        os.environ[KEY] = new_key()
+        try:
+            return core.append_on_postgres(server.address.url, session.repeats)
+        finally:
+            server.stop()
+            del os.environ[KEY]
+            os.environ.update({} if before is None else {KEY: before})
 
 
 def steps(session: Session) -> None:

@@ -16,7 +16,13 @@ from alma.errors import JournalError
 from alma.journal.chain import Head, Verdict, row_hash
 from alma.journal.store import EventRow
 from tests.journal.tampering import COLUMNS, EVENTS, first_break, rehashed, resealed, verified
-from tests.journal.tools import content, copy_to, open_at, sqlite_of, tampered
+from tests.journal.tools import MEMORY, content, copy_to, open_at, sqlite_of, tampered
+
+
+@pytest.fixture(scope="module", params=[".db", MEMORY])
+def suffix(request: pytest.FixtureRequest) -> str:
+    """The walk is one for all stores; what Postgres lets be changed is in test_postgres.py."""
+    return str(request.param)
 
 
 def test_a_sound_journal_is_whole(sound: Path, head: Head) -> None:

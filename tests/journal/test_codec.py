@@ -11,9 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from alma.core.events import Event, RunCreated
-from tests.journal.tools import a_run, forget, open_at
+from alma.journal.encryption import KEY, new_key
+from tests.journal.postgres import POSTGRES, within
+from tests.journal.tools import MEMORY, a_run, forget, open_at
+from tests.services.postgres import Postgres
 
 JSON = st.recursive(
     st.none()
@@ -56,6 +60,34 @@ def instances(cls: type[Any]) -> st.SearchStrategy[Any]:
 
 
 EVENTS = sorted(set(Event.__subclasses__()) - {RunCreated}, key=lambda cls: cls.__name__)
+
+
+@pytest.fixture(scope="module", params=[".db", MEMORY])
+def suffix(request: pytest.FixtureRequest) -> str:
+    """Over Postgres one journal for all types has to do: to make one takes a while."""
+    return str(request.param)
+
+
+@settings(max_examples=2, derandomize=True, database=None, deadline=None)
+@given(data=st.data())
+def test_every_type_comes_back_equal_from_postgres(
+    data: st.DataObject, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    drawn = [replace(data.draw(instances(cls)), step="database") for cls in EVENTS]
+    path = tmp_path_factory.mktemp("codec") / f"journal{POSTGRES}"
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        postgres.database() as url,
+        within(url),
+    ):
+        patch.setenv(KEY, new_key())
+        with a_run(path) as (journal, lease):
+            drafts = [journal.draft("r1", 0, event, lease) for event in drawn]
+            appended = journal.commit(drafts, lease)
+        with open_at(path, write=False) as reader:
+            assert reader.events("r1")[1:] == appended
+            assert [entry.event for entry in reader.events("r1")[1:]] == drawn
+            assert reader.verify().ok
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,8 +63,9 @@ class Postgres:
 class Server:
     """One server with its data in a directory, for a test that ends and restarts it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, settings: Mapping[str, str] = OPTIONS) -> None:
         """Make its data; Postgres runs as a user that is not root."""
+        self._settings = settings
         (self._tools,) = toolchain.directories()
         self._directory = directory
         self._user = "nobody" if os.geteuid() == 0 else None
@@ -85,7 +86,7 @@ class Server:
         """Start it, and wait until it answers."""
         directory = self._directory / "own"
         settings = {
-            **OPTIONS,
+            **self._settings,
             "listen_addresses": self.address.host,
             "port": self.address.port,
             "unix_socket_directories": directory,
