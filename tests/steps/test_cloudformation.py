@@ -17,6 +17,8 @@ from alma import Context, Retry, Saga, SagaFailed, Secret, destroy, rollback
 from alma.core.result import Result
 from alma.errors import DefinitionError
 from alma.runner.preview import preview
+from alma.saga.given_values import Arguments
+from alma.saga.target import load_saga
 from alma.steps.cloudformation import following
 from alma.steps.cloudformation.gone import left_of
 from alma.steps.cloudformation.service import Place as Where
@@ -302,6 +304,19 @@ async def test_a_hidden_value_cannot_be_put_back() -> None:
     assert [one.urn for one in seen.foreseen.at_risk] == ["parameter Password"]
 
 
+async def test_a_hidden_parameter_that_is_removed_is_at_risk(aws: FakeCloudFormation) -> None:
+    await saga_of("A", parameters={"Password": "the first"}).execute()
+    saga = Saga("shop", stack="dev")
+    saga.add_cloudformation("data", {"Resources": {"A": {"Type": THING}}})
+    saga.add_step(broken, "none")
+    [seen, _] = (await preview(saga)).steps
+    assert [one.urn for one in seen.foreseen.at_risk] == ["parameter Password"]
+    result = await failing(saga)
+    assert result.state.name == "FAILED"
+    assert "removed the NoEcho parameter" in result.leftovers[0].reason
+    assert len(aws.world) == 1
+
+
 async def test_what_is_as_it_was_is_left_alone(aws: FakeCloudFormation) -> None:
     await saga_of("A").execute()
     result = await failing(saga_of("A", fails=True))
@@ -545,6 +560,31 @@ async def test_at_the_deadline_an_update_turns_back(aws: FakeCloudFormation) -> 
     assert result.error is not None
     assert (result.error.kind, result.state.name) == ("timeout", "COMPENSATED")
     assert "CancelUpdateStack" in [action for action, _ in aws.asked]
+
+
+def test_the_same_in_yaml(place: Place) -> None:
+    """A saga in YAML has the same definition as one in Python."""
+    (place.root / "data.json").write_text(json.dumps(template("A")))
+    (place.root / "saga.yaml").write_text(
+        "name: shop\nsteps:\n"
+        "- {name: first, kind: cloudformation, template: data.json, stack_name: one}\n"
+        "- {name: data, kind: cloudformation, template: data.json, region: eu-test-1,\n"
+        "   capabilities: [CAPABILITY_IAM], parameters: {Mode: '${first.Mode}',\n"
+        "   Password: {secret: {plain: x}}}}\n"
+    )
+    there = load_saga("saga.yaml", Arguments()).saga
+    here = Saga("shop")
+    first = here.add_cloudformation("first", "data.json", stack_name="one")
+    here.add_cloudformation(
+        "data",
+        Path("data.json"),
+        region="eu-test-1",
+        capabilities=["CAPABILITY_IAM"],
+        parameters={"Mode": first.output("Mode"), "Password": Secret("x")},
+    )
+    assert there.definition() == here.definition()
+    assert there.steps[1].inputs == here.steps[1].inputs
+    assert there.steps[1].parameters == here.steps[1].parameters  # type: ignore[attr-defined]
 
 
 # -- before anything starts ------------------------------------------------------------------------

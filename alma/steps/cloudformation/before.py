@@ -114,6 +114,11 @@ async def put_back(change: Change, now: Stack, before: Before, step: str) -> Out
     if len(before.template.encode()) > LARGEST:
         words = f"its template then had more than the {LARGEST} bytes that an update can be given"
         return _failed(Failure(kind="refused", message=words), step, now)
+    if gone := sorted(set(before.hidden) - now.parameters.keys()):
+        words = (
+            f'this run has removed the NoEcho parameter "{gone[0]}", whose value nobody can read'
+        )
+        return _failed(Failure(kind="refused", message=words), step, now)
     found = await change.propose(
         now.id, new=False, **request_of(before.template, before.given(), before.options)
     )

@@ -20,7 +20,7 @@ from alma.steps.cloudformation.before import REWRITTEN, changed_hidden
 from alma.steps.cloudformation.changing import Change, counted, request_of
 from alma.steps.cloudformation.drift import drifted
 from alma.steps.cloudformation.service import Service, ServiceError
-from alma.steps.cloudformation.stacks import STANDING, Stack, id_of
+from alma.steps.cloudformation.stacks import HIDDEN, STANDING, Stack, id_of
 from alma.steps.cloudformation.template import Template, as_secrets, as_text, parse
 from alma.steps.step import Output
 
@@ -160,6 +160,8 @@ class SeenStack(StepHandler):
         lost = []
         if now is not None and found.failure is None:
             lost = await changed_hidden(change, now, given)
+            shown = {key for key, value in now.parameters.items() if value != HIDDEN}
+            lost += sorted(now.parameters.keys() - shown - self._declared.parameters.keys())
         return replace(
             foreseen,
             changes=counted(found.changes) or ({"same": held} if held else {}),
