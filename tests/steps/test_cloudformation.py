@@ -220,24 +220,29 @@ async def test_termination_protection_is_nobodys_to_take_off(aws: FakeCloudForma
     assert len(aws.world) == 1
 
 
+def make_theirs(aws: FakeCloudFormation) -> None:
+    """Somebody else makes a stack of the same name."""
+    made = aws.on_CreateChangeSet(
+        {
+            "StackName": STACK,
+            "ChangeSetName": "theirs",
+            "ChangeSetType": "CREATE",
+            "ClientToken": "theirs",
+            "TemplateBody": json.dumps(template("A")),
+        }
+    )
+    aws.on_ExecuteChangeSet({"ChangeSetName": made["Id"], "ClientRequestToken": "theirs"})
+    aws.on_DescribeStacks({"StackName": STACK})
+
+
 async def test_a_stack_of_the_same_name_is_not_ours(aws: FakeCloudFormation) -> None:
     """Somebody deletes the run's own, and makes another one: that stays, at the undo and later."""
-    saga = saga_of("A", compensation_retry=Retry())
+    saga = saga_of("A")
 
     def swap() -> None:
         aws.on_DeleteStack({"StackName": STACK})
         aws.on_DescribeStacks({"StackName": aws.stacks[0].id})
-        made = aws.on_CreateChangeSet(
-            {
-                "StackName": STACK,
-                "ChangeSetName": "theirs",
-                "ChangeSetType": "CREATE",
-                "ClientToken": "theirs",
-                "TemplateBody": json.dumps(template("A")),
-            }
-        )
-        aws.on_ExecuteChangeSet({"ChangeSetName": made["Id"], "ClientRequestToken": "theirs"})
-        aws.on_DescribeStacks({"StackName": STACK})
+        make_theirs(aws)
         raise RuntimeError("asked to")
 
     saga.add_step(swap, "none")
@@ -246,6 +251,21 @@ async def test_a_stack_of_the_same_name_is_not_ours(aws: FakeCloudFormation) -> 
     assert aws.stacks[1].status == "CREATE_COMPLETE"
     await destroy(saga)
     assert aws.stacks[1].status == "CREATE_COMPLETE"
+    assert len(aws.world) == 1
+
+
+async def test_who_was_faster_keeps_what_is_theirs(aws: FakeCloudFormation) -> None:
+    """Between the look and the change set: the run has made nothing, and deletes nothing."""
+
+    def hurry(action: str, _given: dict[str, str]) -> None:
+        if action == "CreateChangeSet":
+            aws.before = lambda _action, _given: None
+            make_theirs(aws)
+
+    aws.before = hurry
+    result = await failing(saga_of("A", retry=Retry(attempts=2, delay=0)))
+    assert result.state.name == "COMPENSATED"
+    assert [one.status for one in aws.stacks] == ["CREATE_COMPLETE"]
     assert len(aws.world) == 1
 
 
