@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from alma.cli import github
 from alma.cli.options import Invocation
 from alma.cli.output import say
 from alma.errors import AlmaError
-from alma.system.files import replace
 
 if TYPE_CHECKING:
     from alma.core.definition import Definition
@@ -68,6 +66,8 @@ def write_reports(shared: Invocation, run: str) -> None:
     The run has ended as it has: a report that cannot be made or written is a warning.
     """
     wanted = [(path, False) for path in shared.reports]
+    from alma.cli import github
+
     summary = github.summary_file()
     wanted += [(summary, True)] if summary is not None else []
     if not wanted:
@@ -108,4 +108,6 @@ def _write(path: Path, content: str, *, append: bool) -> None:
     elif path.exists() and not path.is_file():  # a pipe, or `/dev/stdout`: nothing to put there
         path.write_text(content, encoding="utf-8")
     else:
+        from alma.system.files import replace
+
         replace(path, content)
