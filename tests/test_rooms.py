@@ -58,6 +58,11 @@ def imports(path: Path) -> frozenset[str]:
 SELECT = ("alma.core.result", "alma.pulumi.automation.select")
 UPWARDS = {("alma.saga.saga", "alma.runner.start"), SELECT}
 """Inside functions: `saga.run()` and `result.stack()` are the convenience of whoever calls them."""
+ROUND = {
+    ("alma.runner.children", f"alma.runner.{name}")
+    for name in ("binding", "preview", "resume", "start")
+}
+"""Inside functions: a run makes runs, in this one place."""
 
 
 def arrows() -> Iterator[tuple[str, str]]:
@@ -89,7 +94,7 @@ def test_slices_and_the_worker_are_seen_by_nobody() -> None:
 def test_no_files_import_each_other_in_a_circle() -> None:
     graph: dict[str, set[str]] = {}
     for name, imported in arrows():
-        if (name, imported) not in UPWARDS:
+        if (name, imported) not in UPWARDS | ROUND:
             graph.setdefault(name, set()).add(imported)
     try:
         TopologicalSorter(graph).prepare()

@@ -183,6 +183,10 @@ def completed(what: str) -> Callable[..., Any]:
     return complete
 
 
+unfold_option = click.option(
+    "--unfold", is_flag=True, help="With the steps of the sagas that are steps of it."
+)
+
 run_argument = click.argument("run", shell_complete=completed("run"))
 
 

@@ -131,8 +131,11 @@ def _starts(run: RunStatus, ready_set: ReadySet, busy: frozenset[str]) -> tuple[
 
 
 def _wait(run: RunStatus) -> tuple[Command, ...]:
-    waited = [f'"{step.name}" by {either(step.definition.approvers or ())}' for step in run.waiting]
-    return (Suspend(f"waiting for approval of {', of '.join(waited)}"),) if waited else ()
+    asked = ((step.name, either(step.definition.approvers or ())) for step in run.waiting)
+    waited = [f'of "{name}" by {names}' for name, names in asked]
+    inside = [step.name for step in run.steps.values() if step.waits and step.open is not None]
+    waited += [f'within "{name}"' for name in inside]
+    return (Suspend(f"waiting for approval {', '.join(waited)}"),) if waited else ()
 
 
 def _opaque(step: StepStatus) -> bool:

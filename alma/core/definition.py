@@ -83,6 +83,10 @@ class LocalStack(Struct, frozen=True, forbid_unknown_fields=True):
             )
 
 
+INPUTS: Final = ".inputs"
+"""As if a step had given it: what a saga is given by the one that it is a step of."""
+
+
 class StepDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One step as data. `dependencies` are the names of the steps it waits for, resolved."""
 
@@ -108,7 +112,8 @@ class StepDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     digest: str = ""
     """Of what the step does: its code, config and project file; secrets left out."""
     outside: tuple[str, ...] | UnsetType = UNSET
-    """Steps whose outputs it consumes and that are not in this definition: see `selection`."""
+    """Steps whose outputs it consumes and that are not in this definition: see `selection`.
+    `INPUTS` is among them where it is given what the whole saga is given."""
     approvers: tuple[str, ...] | UnsetType = UNSET
     """Whom the run waits for at this step: it goes on once one of them has approved."""
 
@@ -134,7 +139,7 @@ class StepDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def has_state(self) -> bool:
         """Whether what it made stands in a state of its own, and not only in the journal."""
-        return bool(self.project or self.work_dir or self.settings.get("cloudformation"))
+        return bool(self.project or self.work_dir)
 
 
 class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):

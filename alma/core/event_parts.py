@@ -66,6 +66,14 @@ class ResourceChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     id: str = ""
 
 
+class Parent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """The run of which another one is a part: at which step, and for which item of it."""
+
+    run: str
+    step: str
+    item: str = ""
+
+
 class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A process for good: host (after `#` its boot and namespace), pid, start (seconds, epoch)."""
 

@@ -29,6 +29,7 @@ from alma.core.event_parts import UPDATING as UPDATING
 from alma.core.event_parts import Failure as Failure
 from alma.core.event_parts import Leftover as Leftover
 from alma.core.event_parts import LogEnd as LogEnd
+from alma.core.event_parts import Parent as Parent
 from alma.core.event_parts import Process as Process
 from alma.core.event_parts import ResourceChange as ResourceChange
 
@@ -72,6 +73,8 @@ class RunCreated(Event, frozen=True, kw_only=True, gc=False):
     """Whether steps are left alone that are as their last run has left them."""
     left_out: tuple[str, ...] | UnsetType = UNSET
     """Steps of the saga that were not selected: they are not in `definition`, nor in this run."""
+    parent: Parent | UnsetType = UNSET
+    """The run that has begun this one, and undoes it when it turns back."""
     step: str = ""
 
 
@@ -130,6 +133,15 @@ class StepStarted(Event, frozen=True, kw_only=True, gc=False):
     """Digests of the ids that the step's `existed` saw there already."""
     why: str | UnsetType = UNSET
     """Of a run with `changed`: what is not as it was."""
+
+
+class ChildStarted(Event, frozen=True, kw_only=True, gc=False):
+    """A run of another saga is about to begin as this step, or as one `item` of it."""
+
+    step: str
+    run: str
+    target: str
+    item: str = ""
 
 
 class OperationIntended(Event, frozen=True, kw_only=True, gc=False):
@@ -242,6 +254,8 @@ class OperationLeftInDoubt(Event, frozen=True, kw_only=True, gc=False):
     step: str
     operation: str
     reason: str
+    waits: bool | UnsetType = UNSET
+    """Nothing is under way: a run that is a part of it waits for an approval."""
 
 
 class OperationReconciled(Event, frozen=True, kw_only=True, gc=False):

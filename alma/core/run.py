@@ -22,6 +22,7 @@ from alma.core.events import (
     Failure,
     Leftover,
     OperationKind,
+    Parent,
     Process,
     ReadyAwaited,
     ResourceChange,
@@ -82,6 +83,13 @@ class OpenOperation(Struct, kw_only=True, gc=False):
         return tuple(dict.fromkeys(host for host in known if host))
 
 
+class Child(Struct, frozen=True, kw_only=True, gc=False):
+    """A run that is a part of a step."""
+
+    run: str
+    target: str
+
+
 class StepStatus(Struct, kw_only=True, gc=False):
     """One step of a run. Times are aware; `seconds` adds up its operations."""
 
@@ -139,6 +147,8 @@ class StepStatus(Struct, kw_only=True, gc=False):
     """Of an approval: what was asked last, and the answer, where there is one."""
     waits: bool = False
     """This runner has asked for the approval: it has nothing more to do at this step."""
+    children: Mapping[str, Child] = field(default_factory=dict)
+    """By item: the last run of each saga that is this step; the item is empty where it is one."""
     retained: bool = False
     skipped: bool = False
     """An operator let the undo go past it."""
@@ -185,6 +195,8 @@ class RunStatus(Struct, kw_only=True):
     overrides: Mapping[str, str] = field(default_factory=dict)
     python: str = ""
     """The version that it was started under; empty if unknown."""
+    parent: Parent | None = None
+    """The run that it is a part of."""
     localstack: str = ""
     """The session of the LocalStack that it was started on, if there was one that told."""
     notes: tuple[str, ...] = ()
@@ -274,7 +286,7 @@ class ReadySet:
         if completed is not (name in self._completed):
             self._turn(name, completed=completed)
         _keep(self.failed, name, so=step.state is SagaState.FAILED)
-        _keep(self.doubtful, name, so=step.in_doubt and step.open is not None)
+        _keep(self.doubtful, name, so=step.in_doubt and step.open is not None and not step.waits)
 
     def _turn(self, name: str, *, completed: bool) -> None:
         _keep(self._completed, name, so=completed)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from alma.core import events as ev
 from alma.core.approval import Approval
-from alma.core.run import OpenOperation, RunStatus, StepStatus
+from alma.core.run import Child, OpenOperation, RunStatus, StepStatus
 from alma.core.transitions import (
     COMPENSATED,
     COMPENSATING,
@@ -51,6 +51,11 @@ def _answered(run: RunStatus, _entry: ev.Recorded, event: ev.ApprovalAnswered) -
     if step.approval is None:
         raise IllegalTransitionError(f'run {run.run}: nobody was asked about step "{event.step}"')
     step.approval = replace(step.approval, answer=event)
+
+
+def _child(run: RunStatus, _entry: ev.Recorded, event: ev.ChildStarted) -> None:
+    step = run.steps[event.step]
+    step.children = {**step.children, event.item: Child(run=event.run, target=event.target)}
 
 
 def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -> None:
@@ -177,7 +182,7 @@ def _may_retry(attempts: int, made: int, failure: ev.Failure) -> bool:
 
 def _left_in_doubt(run: RunStatus, entry: ev.Recorded, event: ev.OperationLeftInDoubt) -> None:
     step = run.steps[event.step]
-    step.in_doubt, step.ended_at = True, entry.at
+    step.in_doubt, step.ended_at, step.waits = True, entry.at, event.waits is True
 
 
 def _reconciled(run: RunStatus, _entry: ev.Recorded, event: ev.OperationReconciled) -> None:
@@ -218,6 +223,7 @@ def _skipped(run: RunStatus, _entry: ev.Recorded, event: ev.StepSkipped) -> None
 STEP_HANDLERS: Final[dict[type[ev.Event], Callable[[RunStatus, ev.Recorded, Any], None]]] = {
     ev.StepStarted: _started,
     ev.ApprovalAsked: _asked,
+    ev.ChildStarted: _child,
     ev.ApprovalAnswered: _answered,
     ev.OperationIntended: _intended,
     ev.ProcessSpawned: _spawned,

@@ -14,7 +14,7 @@ TRANSITIONS: Final = {
     RUNNING: {COMPENSATING, COMPLETED, FAILED},
     COMPENSATING: {COMPENSATED, FAILED},
     FAILED: {RUNNING, COMPENSATING},
-    COMPLETED: frozenset[SagaState](),
+    COMPLETED: {COMPENSATING},
     COMPENSATED: frozenset[SagaState](),
 }
 
@@ -24,10 +24,14 @@ class IllegalTransitionError(Exception):
 
 
 def move(run: RunStatus, state: SagaState) -> None:
-    """Take the run to another state; IllegalTransitionError where no way leads there."""
+    """Take the run to another state; IllegalTransitionError where no way leads there.
+
+    COMPLETED is left by a run alone that is a part of another one, when that turns back.
+    """
     if state is run.state:
         return
-    if state not in TRANSITIONS[run.state]:
+    final = run.state is COMPLETED and (run.parent is None or run.backward_only)
+    if final or state not in TRANSITIONS[run.state]:
         raise IllegalTransitionError(
             f"run {run.run}: no way from {run.state.name} to {state.name} (event {run.seq})"
         )

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
@@ -30,6 +30,7 @@ from alma.journal.chain import (
     verify,
 )
 from alma.journal.lease import Holder, Lease
+from alma.journal.references import SHOWN, is_part, not_found
 from alma.journal.snapshots import SnapshotRows
 from alma.journal.store import (
     EventRow,
@@ -46,9 +47,6 @@ from alma.journal.store import (
 if TYPE_CHECKING:
     from alma.journal.encryption import Keys
     from alma.journal.ownership import Ownership
-
-SHOWN: Final = 5
-"""How many ids a RunNotFoundError names."""
 
 
 def utc_now() -> datetime:
@@ -282,26 +280,20 @@ class Journal:
     def resolve(self, reference: str) -> str:
         """The id of the run that `latest`, an id or a unique prefix of one means.
 
+        `latest` is never a run that is a part of another one.
+
         Raises RunNotFoundError, with the ids that come into question.
         """
         newest = [row.run for row in self.runs(limit=SHOWN)]
         if not newest:
             raise RunNotFoundError(f"There are no runs in {self.name} yet.")
         if reference == "latest":
-            return newest[0]
+            every = (row.run for row in self.runs(limit=None))
+            return next((run for run in every if not is_part(self.events(run))), newest[0])
         found = self._matching(reference) if reference else []
         if reference in found or len(found) == 1:
             return found[0]
-        if not found:
-            raise RunNotFoundError(
-                f"There is no run {reference!r} in {self.name}.",
-                hint=f"The newest are: {', '.join(newest)}.",
-            )
-        more = ", ..." if len(found) > SHOWN else ""
-        raise RunNotFoundError(
-            f"{reference!r} fits several runs: {', '.join(found[:SHOWN])}{more}.",
-            hint="Give more of the id.",
-        )
+        raise not_found(str(self.name), reference, found, newest)
 
     def _matching(self, prefix: str) -> list[str]:
         return self._store.read("list the runs", lambda reader: reader.matching(prefix, SHOWN + 1))

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
-from alma.core.definition import Definition
+from alma.core.definition import INPUTS, Definition
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.core.secret import Secret
 from alma.core.selection import outside_of
@@ -60,6 +60,8 @@ def known_of_earlier_runs(journal: Journal, definition: Definition) -> Known:
         before = load_run(journal, row.run)
         if before.kind != "up":
             continue
+        if INPUTS in names and INPUTS not in known.outputs:
+            known.outputs[INPUTS] = given(journal, before).outputs.get(INPUTS, {})
         for step in before.steps.values():
             left = bool(step.outputs) and not step.how  # made, and its undo failed
             wanted = step.name in names and step.name not in known.outputs

@@ -50,6 +50,7 @@ def run(status: RunStatus, *, interrupted: bool) -> Document:
         "exit_code": result.exit_code,
         "created_at": status.created_at.isoformat() if status.created_at else None,
         "ended_at": status.ended_at.isoformat() if status.ended_at else None,
+        "parent": to_builtins(status.parent) if status.parent else None,
         "waiting": [step.name for step in status.waiting],
         "steps": [_step(step) for step in status.steps.values()],
         "parameters": dict(status.parameters),
@@ -81,6 +82,10 @@ def _step(step: StepStatus) -> Document:
         "log": failure.log if failure else "",
         "warnings": list(step.warnings),
         "approval": _approval(step.approval) if step.approval else None,
+        "parts": [
+            {"item": item, "run": child.run, "target": child.target}
+            for item, child in step.children.items()
+        ],
     }
 
 
@@ -128,6 +133,11 @@ def status(view: RunView, following: list[str], gone: Mapping[Leftover, str]) ->
         "last_heard_at": view.run.heard_at.isoformat() if view.run.heard_at else None,
         "next": following,
     }
+
+
+def part(view: RunView, name: str) -> Document:
+    """Of `status --unfold`: a run that is a part of it; `name` is the step, with its item."""
+    return {"name": name, **run(view.run, interrupted=view.interrupted)}
 
 
 def _ran_on(status: RunStatus) -> Document | None:
@@ -248,6 +258,7 @@ def _previewed(step: PreviewedStep) -> Document:
         "at_risk": [to_builtins(one) for one in foreseen.at_risk],
         "undoable": foreseen.undoable or step.changes_nothing,
         "warnings": list(foreseen.warnings),
+        "within": list(foreseen.within),
         "error": foreseen.failure.message if foreseen.failure else None,
     }
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LATER: Final = "known only during up"
 
 
-def preview(found: SagaPreview) -> list[str]:
+def preview(found: SagaPreview, *, unfold: bool = False) -> list[str]:
     """What every step would do, then what a failure would undo and in which order."""
     lines = [f"Preview of {found.target}: nothing is changed."]
     if found.left_out:
@@ -23,6 +23,8 @@ def preview(found: SagaPreview) -> list[str]:
     lines.append("")
     for step in found.steps:
         lines += _would_do(step)
+        if unfold:
+            lines += [text.cut(f"  {text.name(line)}", 400) for line in step.foreseen.within]
     if found.policy == "stop":
         return [*lines, "", "A failure would undo nothing: on_failure is stop."]
     lines += ["", "A failure would undo what has started by then, in this order:"]

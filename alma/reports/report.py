@@ -22,6 +22,7 @@ _WAY = {
     "called": "its compensation was called",
     "nothing": "nothing to undo",
     "restored": "put back to the state it was in",
+    "undone": "undone as a whole",
 }
 
 
@@ -112,11 +113,19 @@ def _remark(step: StepStatus) -> str:
         return _WAY.get(step.how, step.how)
     if step.approval is not None:
         return approvals.remark(step.approval)
+    if step.children and not failure:
+        targets = dict.fromkeys(text.name(child.target) for child in step.children.values())
+        return text.cut(", ".join(targets), 80)
     if step.unchanged_since:
         return f"left alone: unchanged since run {step.unchanged_since}"
     if step.in_doubt:
         return "in doubt: its last operation was cut off"
     return text.one_line(failure.message, 80) if failure else ""
+
+
+def part(run: RunStatus, name: str, state: str) -> list[str]:
+    """A run that is a part of another one, as `status --unfold` shows it below that."""
+    return [f"{text.name(name)}: {title(run)}, run {run.run}: {state}", *steps(run)]
 
 
 def outputs(run: RunStatus) -> list[str]:

@@ -91,6 +91,9 @@ def summarize(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an even
             record = f" on stack {event.project}/{event.stack}{held}" if event.project else ""
             why = f": {text.one_line(event.why)}" if event.why else ""
             return f"started{record}{why}"
+        case ev.ChildStarted():
+            item = f" for {text.name(event.item)}" if event.item else ""
+            return f"run {event.run} of {text.name(event.target)}{item} begins as a part of it"
         case ev.ApprovalAsked():
             names = either([text.name(one) for one in event.approvers])
             return f"waiting for approval by {names}, plan {event.digest[:12]}"

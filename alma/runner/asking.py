@@ -19,7 +19,7 @@ from alma.steps.step import Output
 
 
 class Foresight(Struct, kw_only=True):
-    """Of one approval of a run: it looks ahead, and asks."""
+    """Of one step of a run: it looks ahead, asks, and names the runs that are a part of it."""
 
     step: str
     recorder: Recorder
@@ -38,6 +38,11 @@ class Foresight(Struct, kw_only=True):
             steps.append(self._planned(name, foreseen, unknown))
             parts += [to_builtins(plan.step(name)), inputs, unknown, _decided(foreseen)]
         return Plan(digest=self.recorder.digest(parts), steps=tuple(steps))
+
+    def adopt(self, item: str, run: str, target: str) -> None:
+        """Record it: whoever goes on finds the run again, or sees that it never began."""
+        event = ev.ChildStarted(step=self.step, run=run, target=target, item=item)
+        self.recorder.record(event)
 
     def ask(self, approvers: Sequence[str], timeout: float | None, plan: Plan) -> None:
         """Record it: who asks next knows since when, and about what."""

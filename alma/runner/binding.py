@@ -17,6 +17,7 @@ from alma.core.run import RunStatus
 from alma.core.secret import mask, secrets_in
 from alma.errors import DefinitionError
 from alma.journal.known import Given
+from alma.runner.children import Children
 from alma.runner.directory import followed
 from alma.runner.known_runs import known_runs, runs_before
 from alma.runner.ready import Gate, gate_of
@@ -81,6 +82,7 @@ async def open_sessions(
             backend=saga.backend if saga else "",
             secrets_provider=saga.secrets_provider if saga else "",
             last=last,
+            nested=Children(settings),
             before=runs_before(settings, last),
             follow=follow,
             idle=settings.changed,

@@ -17,20 +17,20 @@ from alma.core import events as ev
 from alma.core.decide import Compensate, Execute
 from alma.core.event_parts import Gone
 from alma.core.operation import Context, Operation
-from alma.core.run import OpenOperation, SagaState
-from alma.core.secret import mask
+from alma.core.run import OpenOperation
 from alma.core.state import uncover
 from alma.core.step_state import FORWARD
 from alma.core.validation import check_json, for_journal
 from alma.errors import RefusedError
 from alma.runner.asking import Foresight
 from alma.runner.changed import Earlier, digests_of, unlike
-from alma.runner.inputs import MissingOutputError, resolve
+from alma.runner.inputs import MissingOutputError, resolve, shown
 from alma.runner.logs import log_of
 from alma.runner.outcomes import outcome_of, unkept
 from alma.runner.ready import Gate
 from alma.runner.recorder import UNTIL_ITS_CLI, Recorder
 from alma.steps.base import IncomparableError, Outcome, StepContext, StepHandler, Work
+from alma.steps.nested import WaitsError
 
 
 class Executor(Struct, kw_only=True):
@@ -81,16 +81,7 @@ class Executor(Struct, kw_only=True):
                 attempt=command.attempt,
                 in_doubt=in_doubt,
                 inputs=values,
-                outputs={
-                    step.name: mask(self.outputs.get(step.name, {}))
-                    for step in run.steps.values()
-                    if step.state is SagaState.COMPLETED
-                }
-                | {
-                    name: mask(given)
-                    for name, given in self.outputs.items()
-                    if name not in run.steps
-                },
+                outputs=shown(run, self.outputs),
                 result=self.outputs.get(status.name, {}),
             )
 
@@ -101,6 +92,7 @@ class Executor(Struct, kw_only=True):
             inputs=inputs,
             context=context,
             log_dir=str(self.logs),
+            run=run.run,
             asking=Foresight(
                 step=command.step,
                 recorder=self.recorder,
@@ -147,7 +139,10 @@ class Executor(Struct, kw_only=True):
         common: dict[str, Any] = {"step": command.step, "operation": operation, "kind": kind}
         if outcome is None:
             asked = self._operation(command, operation)
-            outcome = await self._work(command, work, asked, common, log)
+            try:
+                outcome = await self._work(command, work, asked, common, log)
+            except WaitsError as waits:
+                return self._waiting(common, waits)
         common["seconds"] = round(time.monotonic() - began, 3)
         try:
             self._keep(outcome, common, log)
@@ -157,6 +152,14 @@ class Executor(Struct, kw_only=True):
             outcome = unkept(outcome, error)
             self._keep(outcome, common, log)
         return outcome
+
+    def _waiting(self, common: Mapping[str, Any], waits: WaitsError) -> Outcome:
+        words = self.recorder.redact(str(waits))
+        left = ev.OperationLeftInDoubt(
+            step=common["step"], operation=common["operation"], reason=words, waits=True
+        )
+        self.recorder.record(left)
+        return Outcome(failure=ev.Failure(kind="cancelled", message=words))
 
     async def _work(
         self,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from alma.core.run import RunStatus
+from alma.core.run import RunStatus, SagaState
+from alma.core.secret import mask
 from alma.core.validation import as_marked, is_known
 from alma.steps.step import Output
 
@@ -31,6 +32,15 @@ async def resolve(
     for key, source in sources.items():
         values[key] = await _value(source, run, outputs, reveal) if _is_ref(source) else source
     return values
+
+
+def shown(run: RunStatus, outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """What a function is told of the steps that have completed, and of what the run was given."""
+    return {
+        name: mask(outputs.get(name, {}))
+        for name in dict.fromkeys((*run.steps, *outputs))
+        if name not in run.steps or run.steps[name].state is SagaState.COMPLETED
+    }
 
 
 def _is_ref(source: Any) -> bool:

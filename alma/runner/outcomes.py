@@ -9,6 +9,7 @@ from alma.core.operation import Operation
 from alma.errors import RefusedError
 from alma.runner.inputs import MissingOutputError
 from alma.steps.base import Outcome, Work
+from alma.steps.nested import WaitsError
 from alma.system import descriptors
 
 
@@ -19,7 +20,7 @@ async def outcome_of(work: Work, operation: Operation, kind: ev.OperationKind) -
     except MissingOutputError as error:
         return Outcome(failure=ev.Failure(kind="program", message=str(error)))
     except BaseException as error:  # whatever a step raises is its failure
-        if isinstance(error, RefusedError) or not is_its_own(error):
+        if isinstance(error, RefusedError | WaitsError) or not is_its_own(error):
             raise
         if descriptors.are_used_up(error) and kind not in ("action", "compensation"):
             raise  # it says nothing of the step, and an undo could not do more

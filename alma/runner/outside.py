@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from alma.core.definition import Definition
+from alma.core.definition import INPUTS, Definition
 from alma.core.run import RunStatus, SagaState
 from alma.core.selection import outside_of, part_of
 from alma.core.validation import as_marked, is_known
@@ -30,10 +30,15 @@ async def outputs_outside(
     AuthenticationError where it is sealed and there is no key.
     """
     names = outside_of(part)
-    if not names:
-        return {}
     wanted = _wanted(saga, part)
     given: dict[str, Mapping[str, Any]] = {}
+    if INPUTS in names:
+        given[INPUTS] = {
+            name: settings.given[name] for name in wanted[INPUTS] if name in settings.given
+        }
+        names = tuple(name for name in names if name != INPUTS)
+    if not names:
+        return given
     with settings.open(write=False) as journal:
         known = standings(journal, whole.target, names)
         # Sessions of their own: to those of the run these steps are somebody else's.
@@ -47,6 +52,16 @@ async def outputs_outside(
                 else:
                     given[name] = where.in_journal(journal, wanted[name])
     return given
+
+
+def require_given(saga: Saga, part: Definition, settings: Settings) -> None:
+    """Refuse to begin without what the saga is to be given as a whole."""
+    wanted = _wanted(saga, part).get(INPUTS, frozenset())
+    if missing := sorted(wanted - settings.given.keys()):
+        raise DefinitionError(
+            f'Saga "{saga.name}" takes the input "{missing[0]}", and nothing gives it.',
+            hint="It is to be a step of another saga: add_saga(..., inputs={...}).",
+        )
 
 
 def _wanted(saga: Saga, part: Definition) -> dict[str, frozenset[str]]:

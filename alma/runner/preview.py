@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from msgspec.structs import replace
 
-from alma.core.definition import Definition, target_of
+from alma.core.definition import INPUTS, Definition, target_of
 from alma.core.selection import part_of
 from alma.errors import AlmaError
 from alma.runner.binding import BoundSaga, bind_saga, check, define, open_sessions
@@ -127,7 +127,9 @@ async def preview(
         prepared = bind_saga(saga, defined, sessions)
         gates = () if follow else prepared.gates.values()
         facts = await check(sessions, prepared.adapters.values(), gates)
-        given = {} if follow else await outputs_outside(saga, whole, defined, settings, last)
+        given = {INPUTS: settings.given}
+        if not follow:
+            given |= await outputs_outside(saga, whole, defined, settings, last)
         order = prepared.definition.order
         earlier: Mapping[str, Earlier] = {}
         if settings.changed:

@@ -13,7 +13,7 @@ from alma.journal.known import Known
 from alma.steps.base import StepHandler
 from alma.steps.step import Output
 
-_BY_STATE: Final = {"destroy", "retain", "none", "nothing", "playbook"}
+_BY_STATE: Final = {"destroy", "retain", "none", "nothing", "playbook", "saga"}
 """Compensations that are given nothing of what their step said."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from alma.core import events as ev
 from alma.core.result import Result, make_result
@@ -95,7 +96,7 @@ async def go_on(
     with settings.open(write=False) as reader:
         run_id = reader.resolve(reference)
         run = load_run(reader, run_id)
-        if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
+        if _is_over(run, direction, settings):
             if direction == "back" and run.state is SagaState.COMPLETED:
                 raise DefinitionError(
                     f"Run {run_id} is COMPLETED: there is nothing to roll back.",
@@ -111,6 +112,7 @@ async def go_on(
     if saga is not None and direction is None:
         require_own_steps(run, wanted, defined)
     both = with_gone(run, defined) if wanted == "back" else defined
+    settings = replace(settings, accept_changes=accept_changes)
     async with open_sessions(both, settings, saga, last=run, follow=True, write=True) as sessions:
         try:
             prepared, accepted = bind_again(
@@ -129,7 +131,7 @@ async def go_on(
             journal.acquire(run.definition.target, run_id, actor=actor()) as lease,
         ):
             run = load_run(journal, run_id)
-            if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
+            if _is_over(run, direction, settings):
                 return _report(journal, run)
             _refuse_superseded(journal, run)
             gone = declare_gone(run, settings.host_is_gone, shared=journal.is_shared)
@@ -150,6 +152,13 @@ async def go_on(
                 notes=noted(sessions),
             )
             return await execute_run(run, journal, lease, prepared, settings, known, resumed, gone)
+
+
+def _is_over(run: RunStatus, direction: ev.Direction | None, settings: Settings) -> bool:
+    """Whether nothing is to be done. One that has completed is undone by its parent alone."""
+    if run.state is SagaState.COMPLETED and direction == "back":
+        return run.parent is None or run.parent != settings.parent
+    return run.state in (SagaState.COMPLETED, SagaState.COMPENSATED)
 
 
 def _report(journal: Journal, run: RunStatus) -> Result:

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct, field
 from msgspec.structs import force_setattr
 
 from alma.__about__ import __version__
 from alma.core.definition import LocalStack
+from alma.core.event_parts import Parent
 from alma.core.selection import Selection
 from alma.errors import UntrustedJournalError
 from alma.journal import Journal, kept_beside, open_journal
@@ -66,7 +67,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     the last run's; `selection` is which steps a new run is about, and `changed` leaves those of
     them alone that are as their last run has left them; `skip` are resources, by step and name,
     that an undo which is stuck at them may go past; `open_journal` is where a test puts its own
-    faults between a run and its journal.
+    faults between a run and its journal. Of a run that is a part of another one, `parent` is that
+    one, `run_id` was journaled there beforehand, and `given` is what its saga is given.
     """
 
     journal: str | Path | PostgresUrl | None = None
@@ -83,6 +85,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     selection: Selection = Selection()
     changed: bool = False
     skip: tuple[tuple[str, str], ...] = ()
+    parent: Parent | None = None
+    run_id: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    accept_changes: bool = False
+    """Of `resume`: for the runs that are a part of the run."""
     open_journal: OpenJournal = open_journal
     versions: Mapping[str, str] = field(default_factory=versions)
 

@@ -25,7 +25,7 @@ from alma.runner.again import aws_target
 from alma.runner.binding import bind_saga, check, define, noted, open_sessions
 from alma.runner.directory import followed, refuse_another_journal, require_directory
 from alma.runner.leased_run import execute_run, resume_hint
-from alma.runner.outside import outputs_outside
+from alma.runner.outside import outputs_outside, require_given
 from alma.runner.required import require_known
 from alma.runner.resume import go_on
 from alma.runner.settings import Settings, actor, new_run_id
@@ -98,7 +98,7 @@ async def up(
                 raise
         else:
             return result
-    return await _start(saga, "up", settings, last)
+    return await begin(saga, "up", settings, last)
 
 
 async def destroy(
@@ -126,10 +126,10 @@ async def destroy(
     )
     last, _ = last_run(saga, settings)
     settings = as_deployed(last, saga, settings)
-    return await _start(saga, "destroy", settings, last, remove=remove)
+    return await begin(saga, "destroy", settings, last, remove=remove)
 
 
-async def _start(
+async def begin(
     saga: Saga,
     kind: ev.RunKind,
     settings: Settings,
@@ -137,6 +137,7 @@ async def _start(
     *,
     remove: bool = False,
 ) -> Result:
+    """A new run, whatever the last one was; `last` is the one whose stacks are there."""
     capture_if_loading(saga)
     refuse_another_journal(saga, settings)
     whole = define(saga, settings.aws)
@@ -145,6 +146,8 @@ async def _start(
     left_out = tuple(step.name for step in whole.steps if step.name not in chosen)
     last = None if settings.accept_backend else last
     follow = kind == "destroy"
+    if not follow:
+        require_given(saga, defined, settings)
     async with open_sessions(
         defined, settings, saga, last=last, follow=follow, write=True
     ) as sessions:
@@ -153,7 +156,7 @@ async def _start(
         facts = await check(sessions, prepared.adapters.values(), gates)
         saga.freeze()
         with settings.open(write=True) as journal:
-            run_id = new_run_id(utc_now())
+            run_id = settings.run_id or new_run_id(utc_now())
             definition = prepared.definition
             with journal.acquire(definition.target, run_id, actor=actor()) as lease:
                 refuse_unfinished(journal, definition)
@@ -184,6 +187,7 @@ async def _start(
                     notes=noted(sessions),
                     left_out=left_out or UNSET,
                     changed=(kind == "up" and settings.changed) or UNSET,
+                    parent=settings.parent or UNSET,
                 )
                 run = fold([journal.create_run(run_id, created, lease)])
                 return await execute_run(run, journal, lease, prepared, settings, known)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_chec
 
 from msgspec import Struct, field
 
-from alma.core.approval import Plan
 from alma.core.definition import StepDefinition
 from alma.core.events import Failure, Leftover, OperationKind, ResourceChange, RunKind, StepStarted
 from alma.core.operation import Context, Difference, Operation, Reconciled
 from alma.core.run import OpenOperation, RunStatus, StepStatus
 from alma.errors import AlmaError
+from alma.steps.nested import Asking, Nested
 from alma.system.environment import flags_in
 
 if TYPE_CHECKING:
@@ -86,18 +86,6 @@ class Perform(Protocol):
         ...
 
 
-class Asking(Protocol):
-    """How a step that is an approval comes to its question: the runner's."""
-
-    async def foresee(self) -> Plan:
-        """What the steps that come after it would do, as things are now; touches nothing."""
-        ...
-
-    def ask(self, approvers: Sequence[str], timeout: float | None, plan: Plan) -> None:
-        """Put the plan to these people. The run waits then, and may be resumed much later."""
-        ...
-
-
 class StepContext(Struct, frozen=True, kw_only=True):
     """One turn of one step: what the handler needs to do or to undo.
 
@@ -112,6 +100,8 @@ class StepContext(Struct, frozen=True, kw_only=True):
     context: Callable[[str, Mapping[str, Any]], Context]
     log_dir: str
     asking: Asking
+    run: str
+    """The id of the run."""
     remove_record: bool = False
     """destroy runs only: the step's record in the backend goes as well."""
     snapshot: str = ""
@@ -155,6 +145,8 @@ class StepPreview(Struct, frozen=True, kw_only=True):
     """What stands in its state now; None where it has none, or that cannot be seen."""
     warnings: tuple[str, ...] = ()
     """What is hardly meant so, though nothing fails."""
+    within: tuple[str, ...] = ()
+    """Of a step that is a saga: what each step of that would do."""
 
 
 class StateNow(Struct, frozen=True, kw_only=True):
@@ -185,7 +177,7 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     came before it, newest first, back to one that was about all steps: `last` may have left some
     out. `idle`: most steps will be left alone, so nothing is started ahead of what needs it.
     `write`: it is to change something. `skip` are resources, by step and name, that an operator
-    lets an undo go past.
+    lets an undo go past. `nested` makes runs that are a part of this.
     """
 
     journal: Path
@@ -202,6 +194,7 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     idle: bool = False
     write: bool = False
     skip: tuple[tuple[str, str], ...] = ()
+    nested: Nested
 
 
 class Session:

@@ -21,6 +21,7 @@ KINDS: Final = {
     "ansible": "alma.steps.ansible.step:AnsibleStep",
     "http": "alma.steps.http.step:HttpStep",
     "command": "alma.steps.command.step:CommandStep",
+    "saga": "alma.steps.saga.step:SagaStep",
     "approval": "alma.steps.approval.step:ApprovalStep",
     "cloudformation": "alma.steps.cloudformation.step:CloudFormationStep",
 }

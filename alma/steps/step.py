@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self, TypedDict
 
-from alma.core.definition import Definition, Retry, StepDefinition
+from msgspec import UNSET
+
+from alma.core.definition import INPUTS, Definition, Retry, StepDefinition
 from alma.core.secret import Secret, secrets_in
 from alma.core.validation import check_key, check_name, check_seconds, plain_value
 from alma.errors import DefinitionError
@@ -164,9 +166,15 @@ class Step:
         """
         return {"compensation": "callable"}
 
+    def parts(self) -> Mapping[str, Any]:
+        """Of a step that is made of whole sagas: each, by its item."""
+        return {}
+
     def define(self, previous: str | None) -> StepDefinition:
         """The step as data; `previous` is the one that was added before it."""
         inputs = {ref.step for ref in self.inputs.values() if isinstance(ref, Output)}
+        given = INPUTS in inputs
+        inputs.discard(INPUTS)
         if self.after is None and not inputs:
             dependencies = {previous} if previous else set()
         else:
@@ -185,6 +193,7 @@ class Step:
             timeout=self.timeout,
             compensation_timeout=self.compensation_timeout,
             pivot=self.pivot,
+            outside=(INPUTS,) if given else UNSET,
             **self.kind_fields(),
         )
 

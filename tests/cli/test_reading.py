@@ -39,6 +39,7 @@ SAMPLES: tuple[ev.Event, ...] = (
     ev.CompensationStarted(reason='step "a" failed'),
     ev.StepCompensated(step="a", how="destroyed"),
     ev.StepRetained(step="a", reason="it asks for it"),
+    ev.ChildStarted(step="a", run="r-2", target="region/eu", item="eu"),
     ev.ApprovalAsked(step="a", digest="d" * 64, approvers=("jane", "joe")),
     ev.ApprovalAnswered(
         step="a", digest="d", approved=False, name="jane", actor="me@here", reason="friday"

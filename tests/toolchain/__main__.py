@@ -17,7 +17,6 @@ if not __package__:
 
 from tests.toolchain import (
     docker,
-    docker_plugin,
     kubernetes,
     kubernetes_plugin,
     localstack,
@@ -32,7 +31,6 @@ PARTS = {
     "pulumi": pulumi_cli.directories,
     "localstack": localstack.directories,
     "docker": docker.directories,
-    "docker-plugin": docker_plugin.directories,
     "kubernetes": kubernetes.directories,
     "kubernetes-plugin": kubernetes_plugin.directories,
     "postgres": postgres.directories,

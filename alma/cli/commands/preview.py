@@ -13,6 +13,7 @@ from alma.cli.options import (
     localstack_option,
     pass_shared,
     shared_options,
+    unfold_option,
 )
 from alma.cli.output import say
 from alma.cli.selection import changed_option, selecting
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @changed_option
 @localstack_option
 @accept_backend_option
+@unfold_option
 @shared_options
 @pass_shared
 def command(
@@ -39,6 +41,7 @@ def command(
     selection: Selection,
     changed: bool,
     accept_backend: bool,
+    unfold: bool,
 ) -> int:
     """Show what `up` would do, and what a failure would undo. Changes and writes nothing.
 
@@ -65,7 +68,7 @@ def command(
     if shared.json:
         shared.print_json(documents.preview(found))
     else:
-        for line in report.preview(found):
+        for line in report.preview(found, unfold=unfold):
             say(line)
     for line in report.failures(found):
         say(line, err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alma.cli.environments import place_options, rows_of
-from alma.cli.options import Invocation, completed, pass_shared, shared_options
+from alma.cli.options import Invocation, completed, pass_shared, shared_options, unfold_option
 from alma.cli.output import say, state
 
 if TYPE_CHECKING:
@@ -24,11 +24,18 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Each environment (a saga on a stack) in a line: its newest run.",
 )
+@unfold_option
 @place_options
 @shared_options
 @pass_shared
 def command(
-    shared: Invocation, run: str, *, every: bool, saga: str | None, stack: str | None
+    shared: Invocation,
+    run: str,
+    *,
+    every: bool,
+    unfold: bool,
+    saga: str | None,
+    stack: str | None,
 ) -> None:
     """Show how a run stands: its steps, outputs, leftovers, and how to go on.
 
@@ -53,10 +60,16 @@ def command(
     if shared.json:
         from alma.reports import documents
 
-        shared.print_json(documents.status(view, following, gone))
+        described = documents.status(view, following, gone)
+        if unfold:
+            described["within"] = [documents.part(one, item) for one, item in _parts(view, shared)]
+        shared.print_json(described)
         return
     for line in _lines(view, following, gone):
         say(line)
+    for one, item in _parts(view, shared) if unfold else ():
+        for line in ["", *report.part(one.run, item, one.state)]:
+            say(line)
 
 
 def _elsewhere(view: RunView) -> str:
@@ -67,6 +80,25 @@ def _elsewhere(view: RunView) -> str:
     from alma.runner.hosts import machines_unseen  # psutil: only where it is in doubt
 
     return machines_unseen(view.run)
+
+
+def _parts(view: RunView, shared: Invocation) -> list[tuple[RunView, str]]:
+    """The runs that are a part of it, however deep, each after the one that it is a part of."""
+    from alma.errors import RunNotFoundError
+    from alma.journal import open_journal
+    from alma.journal.reading import view_run
+
+    found: list[tuple[RunView, str]] = []
+    with open_journal(shared.where, write=False) as journal:
+        for step in view.run.steps.values():
+            for item, child in step.children.items():
+                try:
+                    part = view_run(journal, journal.run(child.run).run)
+                except RunNotFoundError:
+                    continue  # it was named, and never began
+                name = f"{step.name}[{item}]" if item else step.name
+                found += [(part, name), *_parts(part, shared)]
+    return found
 
 
 def _list(shared: Invocation, saga: str | None, stack: str | None) -> None:
@@ -139,6 +171,9 @@ def _lines(view: RunView, following: list[str], gone: dict[Leftover, str]) -> li
         )
     elif run.runner is not None:
         lines.append(f"Ran on   {report.ran_on(run)}")
+    if run.parent is not None:
+        of = text.name(run.parent.step) + (f"[{run.parent.item}]" if run.parent.item else "")
+        lines.append(f"Part of  {run.parent.run}, step {of}")
     if run.left_out:
         lines.append(f"Steps    {report.how_many(run)}; not selected: {report.not_selected(run)}")
     lines += ["", *report.steps(run)]
