@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
-LANGUAGES = {".py": "python", ".yaml": "yaml"}
 PUBLIC = ("alma", "alma.steps", "alma.testing")
+SHOWN = {".py": "python", ".yaml": "yaml", ".yml": "yaml"}
+"""What is shown of the examples, by the ends of their names, and its language."""
 LINK = re.compile(r"(\[[^\]]*\]\()([^)\s#]+)(#[^)\s]*)?\)")
 
 
@@ -42,10 +43,10 @@ def places() -> dict[str, str]:
     for path in (ROOT / "docs").rglob("*.*"):
         name = path.relative_to(ROOT).as_posix()
         found[name] = name.removeprefix("docs/")
-    examples = ROOT / "examples"
-    for path in (*examples.rglob("*.py"), *(examples / "yaml").glob("*.yaml")):
-        name = path.relative_to(ROOT).as_posix()
-        found[name] = Path(name).with_suffix(".md").as_posix()
+    for path in (ROOT / "examples").rglob("*"):
+        if path.suffix in SHOWN:
+            name = path.relative_to(ROOT).as_posix()
+            found[name] = f"{name.removesuffix('.py')}.md"
     for path in (ROOT / "stacks").glob("*/README.md"):
         found[path.relative_to(ROOT).as_posix()] = f"stacks/{path.parent.name}.md"
     return found
@@ -56,7 +57,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, uri in places().items():
         if not name.startswith("docs/"):
             text = (ROOT / name).read_text()
-            if language := LANGUAGES.get(Path(name).suffix):
+            if language := SHOWN.get(Path(name).suffix):
                 text = f"# {name}\n\n```{language}\n{text}```\n"
             page = File.generated(config, uri, content=text)
             if "/" in uri:  # the pages that tell of them lead there
