@@ -137,12 +137,13 @@ def bind_saga(saga: Saga, definition: Definition, sessions: Sessions) -> BoundSa
     redactor = Redactor()
     redactor.learn(given.secrets)
     adapters, steps = {}, []
-    gates = {step.name: gate for step in saga.steps if (gate := gate_of(step)) is not None}
-    given.secrets.extend(secret for gate in gates.values() for secret in gate.secrets())
-    redactor.learn(given.secrets)
     made = {step.name: step for step in saga.steps}
     for step in definition.steps:
         made[step.name].load()
+    gates = {step.name: gate for step in saga.steps if (gate := gate_of(step)) is not None}
+    given.secrets.extend(secret for gate in gates.values() for secret in gate.secrets())
+    redactor.learn(given.secrets)
+    for step in definition.steps:
         adapter = made[step.name].bind(sessions[step.kind])
         step = sessions[step.kind].settled(step)  # noqa: PLW2901
         # Taken once: what a function has closed over may change while it runs.

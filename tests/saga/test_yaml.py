@@ -59,6 +59,7 @@ steps:
     compensation: parts:drain
     resolver: parts:find
     existed: parts:look
+    ready: parts:look
     depends_on: []
   - <<: *patient
     name: network
@@ -149,6 +150,7 @@ def in_python(folder: Path, parts: Any) -> Saga:
         compensation=parts.drain,
         resolver=parts.find,
         existed=parts.look,
+        ready=parts.look,
         after=[],
     )
     saga.add_terraform(
