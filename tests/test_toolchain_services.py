@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_toolchain import ROOT, assert_one_sentence
-from tests.toolchain import docker, kubernetes, kubernetes_plugin, localstack
+from tests.toolchain import docker, docker_plugin, kubernetes, kubernetes_plugin, localstack
 from tests.toolchain.fakes import add_apt, add_go, add_uv, executable
 
 Run = Callable[[str], tuple[int, str, str]]
@@ -63,6 +63,7 @@ def output_of(program: Path, *arguments: str) -> str:
         ("docker", ["dockerd", "busybox"]),
         ("kubernetes", KUBERNETES),
         ("kubernetes-plugin", [kubernetes_plugin.PIN.name]),
+        ("docker-plugin", [docker_plugin.PIN.name]),
         ("tofu", ["terraform"]),
         ("tofu", ["tofu"]),
         ("terragrunt", ["terragrunt"]),
@@ -84,6 +85,7 @@ def test_what_is_on_path_is_taken(
         ("docker", "install Docker Engine"),
         ("kubernetes", "install Go"),
         ("kubernetes-plugin", "pulumi plugin install resource kubernetes"),
+        ("docker-plugin", "pulumi plugin install resource docker"),
         ("tofu", "install Terraform or OpenTofu"),
         ("terragrunt", "install Terragrunt"),
     ],
@@ -189,3 +191,15 @@ def test_terragrunt_is_built_with_the_version_that_it_says(toolchain: Run, progr
     built = calls.read_text()
     assert "go-commons/version.Version=v0.55.0" in built
     assert built.endswith(" github.com/gruntwork-io/terragrunt\n")
+
+
+def test_the_plugin_for_docker_is_built_where_pulumi_has_none(
+    toolchain: Run, programs: Path, tmp_path: Path
+) -> None:
+    calls = add_go(programs)
+    code, stdout, _ = toolchain("docker-plugin")
+    assert code == 0
+    assert [p.name for p in Path(stdout.strip()).iterdir()] == ["pulumi-resource-docker"]
+    assert "main.version=5.2.0" in calls.read_text()
+    (tmp_path / ".pulumi/plugins/resource-docker-v5.2.0").mkdir(parents=True)
+    assert toolchain("docker-plugin") == (0, "\n", "")

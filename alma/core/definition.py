@@ -139,7 +139,7 @@ class StepDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def has_state(self) -> bool:
         """Whether what it made stands in a state of its own, and not only in the journal."""
-        return bool(self.project or self.work_dir)
+        return bool(self.project or self.work_dir or self.settings.get("cloudformation"))
 
 
 class Definition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):

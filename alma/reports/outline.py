@@ -138,6 +138,6 @@ def _undone_by(step: StepStatus, run: RunStatus) -> str:
     if definition.compensation == "retain":
         return "nothing: compensation is retain"
     there = text.count(held, "resource")
-    if held and definition.project:
+    if held and not (definition.work_dir and not definition.project):
         return f"restore: put back to the {there} that it held"
     return f"nothing: the {there} that it held are never destroyed" if held else "destroy"

@@ -55,7 +55,8 @@ class Cloud:
             if key.endswith("prod.json"):
                 state = self.s3.get_object(Bucket=self.state, Key=key)["Body"].read()
                 latest = json.loads(state)["checkpoint"].get("latest") or {}
-                return bool(latest.get("pending_operations"))
+                begun = latest.get("pending_operations") or ()
+                return any("dynamic" in one["resource"]["type"] for one in begun)
         return False
 
     def releases(self) -> list[str]:

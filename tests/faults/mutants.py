@@ -288,9 +288,32 @@ MUTANTS: Final = (
     _one(
         "a lock of another namespace is broken",
         "pulumi/recovery.py",
-        "if self._evidence.elsewhere or not self._locks.is_dead(lock, self._journaled):",
-        "if not self._locks.is_dead(lock, self._journaled):",
+        "proven = not self._unseen and self._locks.is_dead(lock, self._journaled)",
+        "proven = self._locks.is_dead(lock, self._journaled)",
         "tests/pulumi/test_crashes.py::test_a_lock_of_another_namespace_is_not_broken",
+    ),
+    _one(
+        "a word about one host breaks any lock",
+        "pulumi/locks.py",
+        "named = self.host in gone.machines",
+        "named = bool(gone.machines)",
+        "tests/pulumi/test_crashes.py::test_a_lock_of_a_host_that_is_gone_is_broken_and_no_other",
+    ),
+    _one(
+        "what another host has begun is taken for dead",
+        "runner/hosts.py",
+        "if found and shared:",
+        "if found and not shared:",
+        "tests/runner/test_other_hosts.py"
+        "::test_without_a_word_nothing_is_begun_and_with_it_the_run_ends",
+    ),
+    _one(
+        "state in a directory of another host is called destroyed",
+        "steps/stack/reach.py",
+        "if elsewhere and not (await engine.inspect(ref)).exists:",
+        "if False and elsewhere and not (await engine.inspect(ref)).exists:",
+        "tests/runner/test_other_hosts.py"
+        "::test_a_destroy_does_not_call_gone_what_is_on_another_host",
     ),
     _one(
         "what hangs in the state is not named",

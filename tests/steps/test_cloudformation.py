@@ -6,6 +6,7 @@ What LocalStack does as AWS is in tests/integration/aws/test_cloudformation.py.
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ from alma.runner.preview import preview
 from alma.saga.given_values import Arguments
 from alma.saga.target import load_saga
 from alma.steps.cloudformation import following
-from tests.steps.cloudformation_api import FakeCloudFormation, LostError, RefusalError, serve
+from alma.steps.cloudformation.gone import left_of
+from alma.steps.cloudformation.service import Place as Where
+from alma.steps.cloudformation.service import Service
+from tests.steps.cloudformation_api import FakeCloudFormation, LostError, Made, RefusalError, serve
 from tests.steps.conftest import CANARY, Place, until
 
 THING = "Test::Made::Thing"
@@ -154,7 +158,9 @@ async def test_a_second_attempt_deletes_what_the_first_has_left(
     assert len(aws.world) == 2
 
 
-async def test_what_a_delete_cannot_take_away_is_named(aws: FakeCloudFormation) -> None:
+async def test_what_a_delete_cannot_take_away_is_named(
+    aws: FakeCloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """DELETE_FAILED: a leftover with its reason, and gone once it can go."""
     aws.broken = {("delete", "B")}
     result = await failing(saga_of("A", "B", fails=True))
@@ -164,8 +170,10 @@ async def test_what_a_delete_cannot_take_away_is_named(aws: FakeCloudFormation) 
     [held] = aws.world
     assert result.leftovers[0].id == held
     aws.broken.clear()
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "elsewhere-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", "http://127.0.0.1:9")
     with pytest.raises(SagaFailed) as failed:
-        await rollback()  # by the journal alone
+        await rollback()  # by the journal alone, where the run went
     assert failed.value.result.state.name == "COMPENSATED"
     assert aws.world == set()
 
@@ -273,6 +281,19 @@ async def test_a_destroy_leaves_what_no_run_has_made(
     assert len(aws.world) == 1
 
 
+async def test_a_nested_stack_is_looked_into(aws: FakeCloudFormation) -> None:
+    """Its parent says that it is deleted; what it has retained is left all the same."""
+    inner = Made(name="inner", id="arn:aws:x:y:z:stack/inner/1", status="DELETE_COMPLETE")
+    inner.resources = {"Disk": {"id": "disk-1", "type": THING}}
+    aws.told(inner, "DELETE_SKIPPED", "Disk")
+    outer = Made(name="outer", id="arn:aws:x:y:z:stack/outer/1", status="DELETE_COMPLETE")
+    outer.resources = {"Inner": {"id": inner.id, "type": "AWS::CloudFormation::Stack"}}
+    aws.told(outer, "DELETE_COMPLETE", "Inner")
+    aws.stacks += [inner, outer]
+    left = await left_of(Service(Where(region="eu-test-1", endpoint=aws.url)), outer.id)
+    assert [(one.name, one.id, one.retained) for one in left] == [("inner/Disk", "disk-1", True)]
+
+
 # -- what was there before -----------------------------------------------------------------------
 
 
@@ -374,6 +395,27 @@ async def test_another_sagas_stack_is_refused(aws: FakeCloudFormation) -> None:
         await other.execute()
     assert "is that of shop/dev" in str(failed.value.result.error)
     assert {name[0] for name in aws.world} == {"A"}
+
+
+async def test_what_nobody_has_changed_is_left_alone(aws: FakeCloudFormation) -> None:
+    """With `changed`: not a request beside the look; who has changed it is seen."""
+    await saga_of("A").execute()
+    result = await saga_of("A").execute(changed=True)
+    assert result.status.steps["data"].unchanged_since
+    aws.stacks[0].updated = 40
+    result = await saga_of("A").execute(changed=True)
+    started = result.status.steps["data"].started
+    assert started is not None
+    assert "changed by somebody else" in str(started.why)
+
+
+async def test_drift_is_what_no_drift_asks_for(aws: FakeCloudFormation) -> None:
+    aws.drifted = {"A": "DELETED"}
+    result = await failing(saga_of("A", ready="no-drift", ready_timeout=0.2))
+    assert result.state.name == "COMPENSATED"
+    assert "A" in str(result.error)
+    aws.drifted = {}
+    await saga_of("A", ready="no-drift").execute()
 
 
 # -- faults on the way -----------------------------------------------------------------------------
@@ -482,6 +524,47 @@ def test_an_undo_that_was_killed(place: Place, aws: FakeCloudFormation) -> None:
     assert code == 10, said
     assert "retained" in said
     assert len(aws.world) == 1
+
+
+@pytest.mark.parametrize("forward", [True, False], ids=["resume", "rollback"])
+def test_a_change_set_that_nobody_has_executed(
+    place: Place, aws: FakeCloudFormation, *, forward: bool
+) -> None:
+    """The runner was killed in between: an empty stack in REVIEW_IN_PROGRESS is this run's own."""
+    (place.root / "saga.py").write_text(SAGA)
+
+    def lose(action: str, _given: dict[str, str]) -> None:
+        if action == "ExecuteChangeSet":
+            raise LostError
+
+    aws.before = lose
+    runner = place.start("up", "saga.py", "--yes")
+    until(lambda: "ExecuteChangeSet" in [action for action, _ in aws.asked])
+    place.kill(runner)
+    aws.before = lambda _action, _given: None
+    assert [one.status for one in aws.stacks] == ["REVIEW_IN_PROGRESS"]
+    code, said = place.alma("resume" if forward else "rollback", "latest", *(["--yes"][forward:]))
+    assert code == (0 if forward else 4), said
+    assert [one.status for one in aws.stacks] == [
+        "CREATE_COMPLETE" if forward else "DELETE_COMPLETE"
+    ]
+    assert len(aws.world) == (2 if forward else 0)
+
+
+def test_one_signal_ends_a_create_by_deleting_it(place: Place, aws: FakeCloudFormation) -> None:
+    (place.root / "saga.py").write_text(SAGA)
+    aws.frozen = True
+
+    def thaw(action: str, _given: dict[str, str]) -> None:
+        if action == "DeleteStack":
+            aws.frozen = False
+
+    aws.after = thaw
+    runner = place.start("up", "saga.py", "--yes")
+    until(lambda: aws.stacks and aws.stacks[0].status == "CREATE_IN_PROGRESS")
+    runner.send_signal(signal.SIGINT)
+    assert runner.wait(timeout=300) == 4
+    assert [one.status for one in aws.stacks] == ["DELETE_COMPLETE"]
 
 
 async def test_at_the_deadline_an_update_turns_back(aws: FakeCloudFormation) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from alma.core.definition import StepDefinition
 from alma.core.events import IN_DOUBT, Process, ResourceChange
 from alma.core.run import OpenOperation, StepStatus
 from alma.steps.terraform.doubts import lost, unlogged
-from alma.steps.terraform.state import State
+from alma.steps.terraform.output import Lock
+from alma.steps.terraform.state import CutOff, State, is_of_gone
 from alma.system import processes
 
 
@@ -38,3 +40,19 @@ def test_where_its_log_is_or_it_could_create_nothing_there_is_no_such_doubt(
     assert unlogged(_operation("ci-1#boot-1", tmp_path)) == ()
     assert unlogged(_operation("ci-1#boot-1", tmp_path / "gone", "destroy")) == ()
     assert unlogged(_operation(processes.PLACE, tmp_path / "gone")) == ()
+
+
+def test_the_lock_of_a_terraform_that_was_cut_off_on_a_host_that_is_gone_is_of_nobody() -> None:
+    """By the host's name, and the time at which that Terraform began: by one clock."""
+    began = 1_700_000_000.0
+    known = CutOff([Process(host="ci-1#boot-1", pid=7, started=began)], frozenset({"ci-1#boot-1"}))
+
+    def lock(who: str = "root@ci-1", after: float = 3.0) -> Lock:
+        return Lock(id="1", who=who, created=datetime.fromtimestamp(began + after, UTC))
+
+    assert is_of_gone(lock(), known)
+    assert not is_of_gone(lock("root@ci-2"), known)
+    assert not is_of_gone(lock(after=-60), known)
+    assert not is_of_gone(lock(after=3600), known)
+    assert not is_of_gone(lock(), known._replace(gone=frozenset()))
+    assert not is_of_gone(lock(), known._replace(processes=()))

@@ -17,6 +17,7 @@ if not __package__:
 
 from tests.toolchain import (
     docker,
+    docker_plugin,
     kubernetes,
     kubernetes_plugin,
     localstack,
@@ -31,6 +32,7 @@ PARTS = {
     "pulumi": pulumi_cli.directories,
     "localstack": localstack.directories,
     "docker": docker.directories,
+    "docker-plugin": docker_plugin.directories,
     "kubernetes": kubernetes.directories,
     "kubernetes-plugin": kubernetes_plugin.directories,
     "postgres": postgres.directories,

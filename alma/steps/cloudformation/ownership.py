@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -15,7 +16,8 @@ from alma.steps.base import Session, SessionOptions
 from alma.steps.cloudformation.service import Place, Service, ServiceError
 from alma.steps.cloudformation.stacks import id_of
 
-KIND = "cloudformation"
+KIND: Final = "cloudformation"
+PLACE: Final = ("region", "profile", "endpoint")
 
 
 class CloudFormationSession(Session):
@@ -27,11 +29,13 @@ class CloudFormationSession(Session):
         self.forward = not asked.follow
         self._runs = asked.runs
         self._skip = asked.skip
+        self._last = asked.last
         self._services: dict[Place, Service] = {}
 
-    def service(self, settings: Mapping[str, str]) -> Service:
-        """The API that a step asks; steps of one place share a client."""
-        place = self.place(settings)
+    def service(self, step: str, settings: Mapping[str, str]) -> Service:
+        """The API that a step asks, at an undo that which its run has asked; shared by a place."""
+        there = {} if self.forward or self._last is None else _settings(self._last, step)
+        place = self.place({**there, **{key: settings[key] for key in PLACE if key in settings}})
         return self._services.setdefault(place, Service(place))
 
     def place(self, settings: Mapping[str, str]) -> Place:
@@ -46,7 +50,7 @@ class CloudFormationSession(Session):
 
     def settled(self, step: StepDefinition) -> StepDefinition:
         """With the region and the endpoint that only this environment says."""
-        place = self.service(step.settings).settled()
+        place = self.service(step.name, step.settings).settled()
         there = {"region": place.region, "endpoint": place.endpoint}
         return replace(step, settings={**step.settings, **there})
 
@@ -103,6 +107,14 @@ def stack_of(step: StepStatus) -> str:
     """The id of the stack that a step's run has worked on; empty where nobody has told."""
     started = id_of(step.started.fingerprint) if step.started else ""
     return id_of(step.fingerprint) or (started if step.began else "")
+
+
+def _settings(run: RunStatus, name: str) -> dict[str, str]:
+    """Where a run has had the stack of a step."""
+    step = run.steps.get(name)
+    if step is None or step.definition.kind != KIND:
+        return {}
+    return {key: step.definition.settings[key] for key in PLACE if key in step.definition.settings}
 
 
 def _stacks(run: RunStatus) -> Sequence[StepStatus]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -11,22 +10,22 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from alma.core.events import Failure, Leftover, ResourceChange
-from alma.core.operation import Difference, aside
+from alma.core.operation import Difference, Operation, aside
 from alma.core.run import StepStatus
 from alma.errors import DefinitionError
 from alma.pulumi.snapshots import Snapshots
-from alma.steps.base import StateNow, StepHandler, StepPreview, Way
+from alma.steps.base import StateNow, StepContext, StepHandler, StepPreview, Way
 from alma.steps.cloudformation import stacks
 from alma.steps.cloudformation.before import REWRITTEN, changed_hidden
 from alma.steps.cloudformation.changing import Change, counted, request_of
+from alma.steps.cloudformation.drift import drifted
 from alma.steps.cloudformation.service import Service, ServiceError
 from alma.steps.cloudformation.stacks import HIDDEN, STANDING, Stack, id_of
 from alma.steps.cloudformation.template import Template, as_secrets, as_text, parse
 from alma.steps.step import Output
 
 _SHELL: Final = "ROLLBACK_COMPLETE"
-_DRIFT: Final = 120.0
-"""Seconds after which a preview does without what drift detection has not told yet."""
+"""What a create that failed has left."""
 
 
 @dataclass(kw_only=True)
@@ -202,34 +201,27 @@ class SeenStack(StepHandler):
         policy = about.get("DeletionPolicy", "") if isinstance(about, Mapping) else ""
         return policy if policy in ("Retain", "Snapshot") else ""
 
-    async def _drifted(self, now: Stack) -> tuple[str, ...]:
-        """What is not as the stack has it, by CloudFormation's own detection, where it has one."""
+    async def drift(
+        self,
+        call: StepContext,
+        operation: Operation,  # noqa: ARG002 - one Protocol
+    ) -> tuple[tuple[ResourceChange, ...], Failure | None]:
+        """By CloudFormation's own detection."""
         try:
-            answer = await self.service.call("detect_stack_drift", StackName=now.id)
-            began, detection = time.monotonic(), answer["StackDriftDetectionId"]
-            while True:
-                answer = await self.service.call(
-                    "describe_stack_drift_detection_status", StackDriftDetectionId=detection
-                )
-                if answer["DetectionStatus"] != "DETECTION_IN_PROGRESS":
-                    break
-                if time.monotonic() - began > _DRIFT:
-                    return ("CloudFormation has not ended its drift detection yet",)
-                await asyncio.sleep(1)
-            if answer.get("StackDriftStatus") != "DRIFTED":
-                return ()
-            drifted = await self.service.pages(
-                "describe_stack_resource_drifts",
-                "StackResourceDrifts",
-                StackName=now.id,
-                StackResourceDriftStatusFilters=["MODIFIED", "DELETED"],
-            )
+            return await drifted(self.service, self.id_in(call.status) or self.stack), None
+        except ServiceError as error:
+            return (), error.failure()
+
+    async def _drifted(self, now: Stack) -> tuple[str, ...]:
+        """As warnings, where it can be told."""
+        try:
+            found = await drifted(self.service, now.id)
         except ServiceError as error:
             if error.is_unavailable:
                 return ()
             return (f"CloudFormation could not look for drift: {error.said}",)
+        words = "by somebody since the stack was changed last"
         return tuple(
-            f"{one['LogicalResourceId']} was {one['StackResourceDriftStatus'].lower()} by somebody "
-            "since the stack was changed last"
-            for one in drifted
+            f"{one.urn} was {'deleted' if one.op == 'delete' else 'modified'} {words}"
+            for one in found
         )

@@ -99,7 +99,7 @@ class Service:
     def open(self) -> Any:
         """boto3's client; AlmaErrors for a profile or a region that is not there."""
         if self._client is None:
-            self._client = self._made("cloudformation", self.place.endpoint)
+            self._client = self._made()
         return self._client
 
     def settled(self) -> Place:
@@ -112,7 +112,7 @@ class Service:
             localstack=self.place.localstack,
         )
 
-    def _made(self, service: str, endpoint: str) -> Any:
+    def _made(self) -> Any:
         require()
         import boto3
         from botocore.config import Config
@@ -126,8 +126,8 @@ class Service:
                 profile_name=self.place.profile or None, region_name=self.place.region or None
             )
             return session.client(
-                service,
-                endpoint_url=endpoint or None,
+                "cloudformation",
+                endpoint_url=self.place.endpoint or None,
                 config=Config(
                     connect_timeout=10,
                     read_timeout=60,
@@ -144,18 +144,6 @@ class Service:
             raise DefinitionError(f"CloudFormation: {error}.") from error
         except (BotoCoreError, ValueError) as error:
             raise DefinitionError(f"CloudFormation cannot be asked: {error}.") from error
-
-    async def account(self) -> str:
-        """The number of the account that the credentials are of; empty where nobody says."""
-
-        def ask() -> str:
-            endpoint = self.place.endpoint if self.place.localstack else ""
-            return str(self._made("sts", endpoint).get_caller_identity()["Account"])
-
-        try:
-            return await asyncio.to_thread(_asked, "GetCallerIdentity", ask, {})
-        except ServiceError:
-            return ""
 
     async def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """One call, by its name in boto3. Raises ServiceError."""

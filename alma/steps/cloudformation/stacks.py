@@ -91,12 +91,6 @@ def id_of(fingerprint: str) -> str:
     return fingerprint.partition(" ")[0]
 
 
-def account_of(arn: str) -> str:
-    """The account's number in an ARN."""
-    parts = arn.split(":")
-    return parts[4] if len(parts) > 5 else ""  # noqa: PLR2004 - arn:aws:service:region:account:it
-
-
 async def look(service: Service, name: str) -> Stack | None:
     """The stack of this name, or with this id; None where there is none.
 

@@ -12,6 +12,7 @@ from alma.core.definition import Definition, StepDefinition
 from alma.core.validation import check_choice
 from alma.errors import DefinitionError
 from alma.steps.base import Check, DoctorOptions, SessionOptions
+from alma.steps.cloudformation.form import FORM
 from alma.steps.step import Output, Step, plain_variables
 from alma.steps.values import code, digest, lacking, plain
 
@@ -31,6 +32,7 @@ class CloudFormationStep(Step):
     """A stack, by its template. `region`, `profile` and `endpoint`: empty for boto3's own."""
 
     kind = "cloudformation"
+    form = FORM
     sees_alone = False  # `endpoint` may be anybody's
     template: Any
     stack_name: str
@@ -99,7 +101,7 @@ class CloudFormationStep(Step):
     def kind_fields(self) -> dict[str, Any]:
         """Which stack it is, and where: what it was before is kept beside the journal."""
         said = {
-            "stack": self.stack_name,
+            "cloudformation": self.stack_name,
             "region": self.region,
             "profile": self.profile,
             "endpoint": self.endpoint,
@@ -132,7 +134,7 @@ class CloudFormationStep(Step):
             takes_context(undo, f'The compensation of step "{self.name}"')
         return CloudFormationHandler(
             name=self.name,
-            service=session.service(self.kind_fields()["settings"]),
+            service=session.service(self.name, self.kind_fields()["settings"]),
             stack=self.stack_name,
             template=self.parsed,
             capabilities=tuple(self.capabilities),
@@ -167,8 +169,10 @@ class CloudFormationStep(Step):
         settings = definition.settings
         return CloudFormationHandler(
             name=definition.name,
-            service=session.service(settings) if session is not None else Service(Place()),
-            stack=settings["stack"],
+            service=session.service(definition.name, settings)
+            if session is not None
+            else Service(Place()),
+            stack=settings["cloudformation"],
             hidden=tuple(settings.get("hidden", ())),
             snapshots=session.snapshots if session is not None else None,
             known=session.known if session is not None else lambda _name: "",

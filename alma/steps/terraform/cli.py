@@ -11,13 +11,12 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from alma.core.definition import StepDefinition
-from alma.core.events import Process
 from alma.core.redaction import Redactor
 from alma.core.secret import Secret, unwrap
 from alma.errors import BackendError, ToolError
@@ -179,7 +178,7 @@ class Terraform:
         values: Mapping[str, Any],
         logs: Path,
         programs: ProgramRunner,
-        cut_off: Callable[[], Iterable[Process]],
+        cut_off: Callable[[], tfstate.CutOff],
     ) -> CommandResult:
         """`init`, then `apply` or `destroy`; once more when a dead holder's lock was broken.
 
@@ -200,8 +199,7 @@ class Terraform:
             if ended is None:
                 return _not_started(command)
             lock = ended.account.lock
-            known = await asyncio.to_thread(cut_off) if lock is not None else ()
-            if lock is None or lock.who in broken or not tfstate.is_proven_dead(lock, began, known):
+            if lock is None or lock.who in broken or not await _is_dead(lock, began, cut_off):
                 return CommandResult(
                     account=ended.account, code=ended.code, command=command, broken=broken
                 )
@@ -240,6 +238,11 @@ class Terraform:
             return None
         account = clean(logs, redact)
         return CommandResult(account=account, code=code, command=arguments[0])
+
+
+async def _is_dead(lock: tfui.Lock, began: float, cut_off: Callable[[], tfstate.CutOff]) -> bool:
+    known = await asyncio.to_thread(cut_off)
+    return tfstate.is_of_gone(lock, known) or tfstate.is_proven_dead(lock, began, known.processes)
 
 
 RAW: Final = "terraform.jsonl"

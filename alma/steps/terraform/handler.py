@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from alma.steps.callables import call_compensation
 from alma.steps.terraform.cli import PROGRAMS, CommandResult, UninitialisedError, clean
 from alma.steps.terraform.doubts import cut_off, lost, unlogged, unresolved, unseen
 from alma.steps.terraform.seen import SeenModule
-from alma.steps.terraform.state import State
+from alma.steps.terraform.state import CutOff, State, no_cut_off
 from alma.steps.terraform.taking import imported, let_go, to_import
 from alma.system.programs import ProgramRunner, wait_for
 from alma.system.scratch import scratch
@@ -30,7 +30,7 @@ class TerraformHandler(SeenModule):
     name: str
     owned: Callable[[State], Awaitable[None]] | None = None
     """Raises RefusedError where the state is another saga's."""
-    cut_off: Callable[[], Sequence[Process]] = tuple
+    cut_off: Callable[[], CutOff] = no_cut_off
     """The processes of Terraform that the journal saw no end of, when it is called."""
     compensation: str | Callable[..., Any] = "destroy"
     digest: str = ""
@@ -212,12 +212,14 @@ class TerraformHandler(SeenModule):
         self, command: str, call: StepContext, operation: Operation, programs: ProgramRunner
     ) -> CommandResult:
         values, logs = await call.inputs(), Path(call.logs(operation))
-        ended = await self.terraform.operate(
-            command, values, logs, programs, lambda: (*self.cut_off(), *self._killed)
-        )
+        ended = await self.terraform.operate(command, values, logs, programs, self._cut_off)
         if ended.code < 0 and programs.process is not None:
             self._killed.append(programs.process)
         return ended
+
+    def _cut_off(self) -> CutOff:
+        known = self.cut_off()
+        return known._replace(processes=(*known.processes, *self._killed))
 
     async def _refused(self, call: StepContext, failure: Failure, state: State) -> None:
         async def refused(_operation: Operation) -> Outcome:

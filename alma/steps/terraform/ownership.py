@@ -14,11 +14,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from alma.core.definition import Definition, StepDefinition
-from alma.core.events import Process
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.errors import RefusedError
 from alma.steps.base import Session, SessionOptions
-from alma.steps.terraform.state import State
+from alma.steps.terraform.state import CutOff, State
 
 
 class Place(Struct, frozen=True):
@@ -66,10 +65,12 @@ class TerraformSession(Session):
                         refuse_another_owner(target, Place.of(step), state, runs)
         return {}
 
-    def cut_off(self) -> list[Process]:
-        """What ran Terraform here in operations that nobody saw end: it may have left a lock."""
-        steps = (step for run in self._runs() for step in _modules(run))
-        return [process for step in steps for process in step.cut_off]
+    def cut_off(self) -> CutOff:
+        """What ran Terraform in operations that nobody saw end: it may have left a lock."""
+        runs = self._runs()
+        steps = (step for run in runs for step in _modules(run))
+        gone = frozenset[str]().union(*(run.gone for run in runs))
+        return CutOff([process for step in steps for process in step.cut_off], gone)
 
     async def require_own(self, step: StepDefinition, state: State) -> None:
         """The same of one module as its step starts: another run may have begun meanwhile."""

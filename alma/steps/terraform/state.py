@@ -7,9 +7,9 @@ OpenTofu writes as well.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psutil
 
@@ -82,6 +82,31 @@ _CLOCK: Final = 2.0
 
 _SOON: Final = 60.0
 """Seconds after its start within which a Terraform takes its lock."""
+
+
+class CutOff(NamedTuple):
+    """What ran Terraform in operations that nobody saw end, and hosts that are known to be gone."""
+
+    processes: Sequence[Process]
+    gone: frozenset[str] = frozenset()
+
+
+def no_cut_off() -> CutOff:
+    """Where no journal tells of any."""
+    return CutOff(())
+
+
+def is_of_gone(lock: Lock, known: CutOff) -> bool:
+    """Whether a Terraform took it that was cut off on a host that is gone, by that host's clock."""
+    if lock.created is None:
+        return False
+    created, machine = lock.created.timestamp(), lock.who.rpartition("@")[2]
+    return any(
+        one.host in known.gone
+        and one.machine == machine
+        and one.started - _CLOCK <= created <= one.started + _SOON
+        for one in known.processes
+    )
 
 
 def is_proven_dead(lock: Lock, before: float, cut_off: Iterable[Process]) -> bool:

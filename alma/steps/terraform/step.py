@@ -134,11 +134,12 @@ class TerraformStep(Step):
         """It can destroy what the module's state holds."""
         from alma.steps.terraform.cli import module_of
         from alma.steps.terraform.handler import TerraformHandler
+        from alma.steps.terraform.state import no_cut_off
 
         return TerraformHandler(
             name=definition.name,
             terraform=module_of(definition),
-            cut_off=session.cut_off if session is not None else tuple,
+            cut_off=session.cut_off if session is not None else no_cut_off,
             inputs=inputs_of(definition),
             compensation=definition.compensation,
             lacks=lacking(definition),
