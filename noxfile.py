@@ -208,7 +208,7 @@ def lock(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Run the release volume of faults: `nox -s faults -- --seed 7 --budget 30` (minutes)."""
     install(session, "checks")
-    with_pulumi(session)
+    with_pulumi(session, *LIGHT)
     session.run("python", "-m", "tests.faults", *session.posargs)
 
 

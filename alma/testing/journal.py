@@ -1,8 +1,9 @@
-"""Fault points around a journal: a real SQLite file, opened through `Settings.open_journal`."""
+"""Fault points around a journal, opened through `Settings.open_journal`: a file or a server."""
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from alma.errors import AlmaError
-from alma.journal import Journal
+from alma.journal import Journal, open_store
+from alma.journal.address import PostgresUrl
 from alma.journal.journal import utc_now
 from alma.journal.snapshots import SnapshotRows
-from alma.journal.sqlite.store import SqliteStore
 from alma.journal.store import (
     EventRow,
     LeaseRow,
@@ -48,11 +49,11 @@ class JournalFaults:
     """Seconds that a writer waits for another one."""
     appends: int = 0
 
-    def __call__(self, where: str | Path, /, *, write: bool) -> Journal:
+    def __call__(self, where: str | Path | PostgresUrl, /, *, write: bool) -> Journal:
         """See `alma.journal.open_journal`."""
         self.life.check()
-        store = SqliteStore(Path(where), write=write, wait=self.wait)
-        return Journal(FaultyStore(store, self), self._now)
+        store = open_store(where, write=write, wait=self.wait)
+        return Journal(FaultyStore(store, self, where), self._now)
 
     def _now(self) -> datetime:
         steps = (f.seconds for f in self.faults if f.effect == "clock" and f.nth <= self.appends)
@@ -80,8 +81,10 @@ class JournalFaults:
 class FaultyStore:
     """A store around another one: what it adds goes wrong as the faults say."""
 
-    def __init__(self, store: Store, faults: JournalFaults) -> None:
-        self._store = store
+    def __init__(
+        self, store: Store, faults: JournalFaults, where: str | Path | PostgresUrl
+    ) -> None:
+        self._store, self._where = store, where
         self._faults = faults
 
     @property
@@ -129,9 +132,13 @@ class FaultyStore:
         self._store.close()
 
     def fail_as_on_a_full_disk(self) -> None:
-        """Fail inside a transaction, as SQLite does."""
+        """Fail inside a transaction, as SQLite or Postgres does."""
 
         def full(_: Writer) -> None:
+            if self.is_shared:
+                from psycopg.errors import DiskFull
+
+                raise DiskFull("No space left on device")
             error = sqlite3.OperationalError("database or disk is full")
             error.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise error
@@ -141,9 +148,22 @@ class FaultyStore:
     @contextmanager
     def locked_by_another(self) -> Iterator[None]:
         """Another connection writes and does not end."""
-        with closing(sqlite3.connect(self.path, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            yield
+        begun, enough = threading.Event(), threading.Event()
+
+        def hold(writer: Writer) -> None:
+            writer.last_lease()
+            begun.set()
+            enough.wait()
+
+        with closing(open_store(self._where, write=True)) as other:
+            holding = threading.Thread(target=other.write, args=("write at length", hold))
+            holding.start()
+            begun.wait()
+            try:
+                yield
+            finally:
+                enough.set()
+                holding.join()
 
 
 class _Counting:

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.faults import mutants
 from tests.faults.matrix import MATRIX
+from tests.faults.model import stores
 from tests.faults.stub.volume import Volume, run_volume
+from tests.services.postgres import running
 
 
 @dataclass
@@ -89,7 +94,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--real", type=int, default=400, help="kills with the real CLI")
     parser.add_argument("--restore", type=int, default=1_000, help="restores by the real engine")
     parser.add_argument("--no-mutants", action="store_true")
+    parser.add_argument(
+        "--store", choices=["sqlite", "postgres"], default="sqlite", help="of the model's journals"
+    )
     options = parser.parse_args(arguments)
+    if options.store == "postgres":
+        with (
+            tempfile.TemporaryDirectory(prefix="alma-faults-") as directory,
+            running(Path(directory)) as server,
+        ):
+            os.environ[stores.VARIABLE] = server.url
+            return _tiers(options)
+    return _tiers(options)
+
+
+def _tiers(options: argparse.Namespace) -> int:
     began, missed = time.monotonic(), 0
     if not options.no_mutants:
         missed = mutants.main([])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from contextlib import AbstractContextManager, nullcontext
@@ -13,6 +14,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from alma.errors import JournalError
 from alma.journal.address import PostgresUrl
+
+# What it says of a connection that is lost alma says itself; whoever wants it adds a handler.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 OLDEST: Final = 14
 """The oldest major version of the server."""

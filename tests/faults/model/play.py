@@ -26,6 +26,7 @@ from alma.runner.settings import Settings
 from alma.testing import Crash, JournalFaults
 from alma.testing.world import resource_of
 from tests.faults.model import stage as stages
+from tests.faults.model import stores
 from tests.faults.model.case import SAGA, STACK, Case, Turn
 from tests.faults.model.checks import check_journal, check_quiet, check_state
 from tests.faults.model.clock import VirtualLoop
@@ -46,8 +47,8 @@ def play(case: Case) -> list[str]:
 
 def perform(case: Case) -> Stage:
     """Play it; `ends` of the stage are those of the case's turns, and after them of more."""
-    with _place() as journal:
-        stage = Stage(case, journal)
+    with _place() as journal, stores.place(journal) as where:
+        stage = Stage(case, journal, where)
         _prepare(stage)
         stages.ON_STAGE.append(stage)
         try:
@@ -66,7 +67,7 @@ def one_turn(stage: Stage, turn: Turn) -> Result | None:
     stage.begin(turn)
     earlier = stage.seen
     ended, result, error = _run(stage, turn)
-    with open_journal(stage.journal, write=False) as reader:
+    with open_journal(stage.where, write=False) as reader:
         runs = reader.runs(limit=None)
         recorded = {row.run: reader.events(row.run) for row in runs}
         check_journal(stage, reader, earlier, recorded)
@@ -115,7 +116,7 @@ def _asked(stage: Stage, turn: Turn) -> Coroutine[Any, Any, Result]:
     if turn.takeover:
         before[turn.takeover] = lambda: _take_over(stage)
     settings = Settings(
-        journal=stage.journal,
+        journal=stage.where,
         engine=stage.engine,
         open_journal=JournalFaults(turn.journal, life=stage.life, before=before),
         grace=1.0,
@@ -207,7 +208,7 @@ def _signal() -> None:
 
 def _rival(stage: Stage) -> None:
     """Somebody else tries to run the target at this moment."""
-    with open_journal(stage.journal, write=True) as journal:
+    with open_journal(stage.where, write=True) as journal:
         try:
             with journal.acquire(TARGET, "rival"):
                 stage.fail("a second runner got the lease")
@@ -218,9 +219,8 @@ def _rival(stage: Stage) -> None:
 def _take_over(stage: Stage) -> None:
     """The lock is lost (as it can be on a network drive), and somebody else takes the lease."""
     latest = stage.rows()[-1][0]
-    for lock in (stage.journal.parent / "leases").iterdir():
-        lock.unlink()
-    with open_journal(stage.journal, write=True) as journal:
+    stores.lose_locks(stage.where)
+    with open_journal(stage.where, write=True) as journal:
         journal.acquire(TARGET, latest).release()
     stage.frozen = len(stage.rows())
 

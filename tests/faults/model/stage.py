@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 from alma import Context, Secret
 from alma.core.operation import Operation
 from alma.core.run import RunStatus
+from alma.journal.address import Address
 from alma.pulumi.engine import (
     Checkpoint,
     OperationResult,
@@ -25,6 +24,7 @@ from alma.pulumi.engine import (
 )
 from alma.testing import FakeEngine, FakeProgram, Life
 from alma.testing.world import FakeWorld, resource_of
+from tests.faults.model import stores
 from tests.faults.model.case import CANARY, STACK, Case, Turn
 
 Row = tuple[str, int, str, int, str, dict[str, Any]]
@@ -46,6 +46,9 @@ class Stage:
 
     case: Case
     journal: Path
+    """What is kept beside the journal is beside this."""
+    where: Address
+    """The journal itself."""
     reality: FakeWorld = field(default_factory=FakeWorld)
     present: set[tuple[str, str]] = field(default_factory=set)
     before: dict[str, Before] = field(default_factory=dict)
@@ -140,12 +143,7 @@ class Stage:
 
         Only what is new is read: that the rest stays as it was is held by `check_journal`.
         """
-        query = (
-            "SELECT run, epoch, type, seq, step, data FROM events WHERE position > ? "
-            "ORDER BY position"
-        )
-        with closing(sqlite3.connect(f"{self.journal.as_uri()}?mode=ro", uri=True)) as connection:
-            found = connection.execute(query, (len(self.durable),)).fetchall()
+        found = stores.events_after(self.where, len(self.durable))
         self.durable += [(*row[:5], json.loads(row[5])) for row in found]
         return self.durable
 
