@@ -140,7 +140,8 @@ def bind_saga(saga: Saga, definition: Definition, sessions: Sessions) -> BoundSa
     made = {step.name: step for step in saga.steps}
     for step in definition.steps:
         made[step.name].load()
-    gates = {step.name: gate for step in saga.steps if (gate := gate_of(step)) is not None}
+    found = {step.name: gate_of(made[step.name]) for step in definition.steps}
+    gates = {name: gate for name, gate in found.items() if gate is not None}
     given.secrets.extend(secret for gate in gates.values() for secret in gate.secrets())
     redactor.learn(given.secrets)
     for step in definition.steps:

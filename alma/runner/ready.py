@@ -20,7 +20,7 @@ from alma.core.operation import Operation
 from alma.core.secret import Secret, mask, secrets_in
 from alma.errors import AlmaError, DefinitionError
 from alma.steps.base import SeesDrift, StepContext, StepHandler
-from alma.steps.callables import call_function
+from alma.steps.callables import call_function, takes_context
 from alma.steps.step import Step
 from alma.steps.values import code, digest
 
@@ -72,6 +72,8 @@ class Gate(Struct, frozen=True, kw_only=True):
 
     def require_seen(self, handler: StepHandler) -> None:
         """Refuse what a step of this kind cannot be asked."""
+        if callable(self.asked):
+            takes_context(self.asked, f"{self.where}: ready")
         if self.asked == NO_DRIFT and not isinstance(handler, SeesDrift):
             raise DefinitionError(
                 f'{self.where}: ready="{NO_DRIFT}" is for steps whose drift can be seen.',
@@ -223,5 +225,5 @@ def gate_of(step: Step) -> Gate | None:
         asked=step.ready,
         timeout=step.ready_timeout,
         interval=step.ready_interval,
-        directory=Path.cwd(),
+        directory=Path(getattr(step, "work_dir", None) or "").absolute(),
     )

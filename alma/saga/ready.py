@@ -12,13 +12,9 @@ NO_DRIFT = "no-drift"
 def check_ready(step: Step) -> None:
     """Refuse what nobody could ask."""
     asked, where = step.ready, f"{step.where}: ready"
-    if asked is None or asked == NO_DRIFT:
+    if asked is None or asked == NO_DRIFT or callable(asked):
         return
-    if callable(asked):
-        from alma.steps.callables import takes_context
-
-        takes_context(asked, f'The ready of step "{step.name}"')
-    elif isinstance(asked, list | tuple):
+    if isinstance(asked, list | tuple):
         from alma.steps.command.argv import plain_command, require_plain
 
         command = plain_command(where, asked, shell=False)
