@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from alma import Context, Saga, SagaFailed, Secret, destroy, rollback
+from tests.runner.helpers import ended
 from tests.steps.conftest import CANARY, Place, until
 from tests.steps.modules import SAGA, broken, cut_off, module, saga_of
 
@@ -295,3 +296,19 @@ def test_preview_tells_the_plan_and_writes_nothing(place: Place) -> None:
     [first, _] = place.document("preview")["steps"]
     assert first["changes"] == {"create": 1}
     assert not first["undoable"]
+
+
+@pytest.mark.parametrize(("value", "state"), [('"a"', "COMPLETED"), ("timestamp()", "COMPENSATED")])
+async def test_no_drift_is_what_terraform_would_not_change(
+    place: Place, value: str, state: str
+) -> None:
+    """A module that wants something else each time is not ready, and destroyed."""
+    directory = place.root / "module"
+    directory.mkdir()
+    (directory / "main.tf").write_text(f'resource "terraform_data" "now" {{ input = {value} }}\n')
+    saga = Saga("shop", stack="dev")
+    saga.add_terraform("now", directory, ready="no-drift", ready_timeout=1)
+    result = await ended(saga.execute())
+    assert result.state.name == state
+    if result.error is not None:
+        assert "a preview plans update terraform_data.now" in result.error.message
