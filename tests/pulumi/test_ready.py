@@ -24,17 +24,17 @@ def _path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
 
 
-class Counted(ResourceProvider):
-    """A group of as many as a file says; somebody else writes to that too."""
+class Files(ResourceProvider):
+    """A group is a file; somebody else may take that away."""
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        """As it was asked to be, or as it is made to be."""
-        Path(props["file"]).write_text(props["made"])
+        """The file."""
+        Path(props["file"]).touch()
         return CreateResult("group", props)
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        """As it is."""
-        return ReadResult(id_, {**props, "size": Path(props["file"]).read_text()})
+        """None where the file is gone."""
+        return ReadResult(id_, props) if Path(props["file"]).exists() else ReadResult("", {})
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Gone."""
@@ -45,10 +45,10 @@ class Group(Resource):
     pass
 
 
-def group(file: Path, made: str) -> Callable[[], None]:
+def group(file: Path) -> Callable[[], None]:
     def program() -> None:
-        pulumi.export("size", "2")
-        Group(Counted(), "group", {"file": str(file), "size": "2", "made": made})
+        pulumi.export("file", str(file))
+        Group(Files(), "group", {"file": str(file)})
 
     return program
 
@@ -56,17 +56,18 @@ def group(file: Path, made: str) -> Callable[[], None]:
 async def test_a_stack_that_is_as_its_program_has_it_is_ready(directory: Path) -> None:
     """Its preview with refresh is a worker's, as any."""
     saga = Saga("ready")
-    saga.add_stack("one", program=group(directory / "group", "2"), ready="no-drift")
+    saga.add_stack("one", program=group(directory / "group"), ready="no-drift")
     result = await ended(up(saga))
     assert result.state is SagaState.COMPLETED, result.error
 
 
 async def test_what_is_not_as_its_program_has_it_is_planned(place: Place) -> None:
     """By the state alone there is nothing to do."""
-    request = place.request(group(place.root / "group", "1"))
+    request = place.request(group(place.root / "group"), create=True)
     assert (await place.engine.up(request, place.operation())).failure is None
+    (place.root / "group").unlink()
     request = replace(request, create=False)
     by_state = await place.engine.preview(request, place.operation())
     assert planned(by_state) == ()
     looked = await place.engine.preview(replace(request, refresh=True), place.operation())
-    assert [one.op for one in planned(looked)] == ["update"]
+    assert [one.op for one in planned(looked)] == ["create"]
