@@ -27,6 +27,7 @@ CUT = [Fault(project="s-b", operation="up", effect="crash", after=1)]
 def on(monkeypatch: pytest.MonkeyPatch) -> On:
     """From here on this process is on another host, with a journal that all of them reach."""
     monkeypatch.setattr(Journal, "is_shared", True)
+    monkeypatch.setenv("ALMA_JOURNAL_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
 
     def move(name: str) -> None:
         monkeypatch.setattr(processes, "HOST", name)
@@ -136,8 +137,10 @@ async def test_a_variable_that_says_neither_is_refused(
 class OnFiles(FakeEngine):
     """State in a directory of the host."""
 
-    async def check(self, refs: Sequence[StackRef] = ()) -> Mapping[str, str]:
-        return {**await super().check(refs), "backend": "file:///srv/.alma/state"}
+    async def check(
+        self, refs: Sequence[StackRef] = (), *, write: bool = False
+    ) -> Mapping[str, str]:
+        return {**await super().check(refs, write=write), "backend": "file:///srv/.alma/state"}
 
     def where(self, ref: StackRef) -> str:  # noqa: ARG002
         return "file:///srv/.alma/state"
