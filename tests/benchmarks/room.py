@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ class Room:
     """Where one arm works: its directory, and the environment of its processes."""
 
     path: Path
-    environment: Mapping[str, str]
+    environment: dict[str, str]
 
     def journal(self) -> Path:
         """alma's journal, by default."""

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from alma.journal.encryption import KEY, new_key
 from tests.benchmarks import core, counts, growth, loads, memory, numbers, stacks, terragrunt
+from tests.benchmarks import shared as shared_services
 from tests.benchmarks.results import Results
 from tests.benchmarks.room import House, script
 from tests.benchmarks.stats import middle
@@ -75,6 +76,19 @@ def chain(session: Session) -> None:
         works["changed"], "A / C", times["A", "changed"], times["C", "no-op"], target=0.15
     )
     session.beside_terragrunt(times, works)
+
+
+def shared(session: Session) -> None:
+    """The same chain over S3, and alma's journal in Postgres."""
+    over = "S3 and Postgres"
+    works = {"fresh": f"chain of 5 over {over}, fresh", "no-op": f"chain of 5 over {over}, no-op"}
+    with TemporaryDirectory(prefix="bench-shared-") as directory:
+        path = Path(directory)
+        with shared_services.chain(path) as arms:
+            times = session.interleave(arms, "shared", works)
+    for phase, target in (("fresh", None), ("no-op", 1.15)):
+        ours, bare = times["A", phase], times["C", phase]
+        session.results.compare(works[phase], "A / C", ours, bare, target=target)
 
 
 def wide(session: Session) -> None:
@@ -228,6 +242,7 @@ def timelines(session: Session) -> None:
 
 SECTIONS: dict[str, Callable[[Session], None]] = {
     "chain": chain,
+    "shared": shared,
     "wide": wide,
     "failure": failure,
     "single": single,
