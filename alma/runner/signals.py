@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -25,6 +26,8 @@ _by_signal: set[object] = set()
 _holders: set[object] = set()
 """The runs of the main thread: the handlers are ours as long as there are any."""
 _before: dict[signal.Signals, Any] = {}
+_woken: list[tuple[asyncio.AbstractEventLoop, socket.socket, socket.socket]] = []
+"""The loop that each signal wakes, and by what."""
 _raised: list[BaseException] = []
 """What handlers of the host have raised meanwhile, to be raised when the runs have ended."""
 
@@ -42,6 +45,8 @@ def catch_signals(on_signal: Tell, *, handle: bool = True) -> Iterator[None]:
         _by_signal.add(run)
         if threading.current_thread() is threading.main_thread():
             _catch()
+            if not _holders:
+                _wake(_runs[run][0])
             _holders.add(run)
     try:
         yield
@@ -51,6 +56,7 @@ def catch_signals(on_signal: Tell, *, handle: bool = True) -> Iterator[None]:
         if run in _holders:
             _holders.discard(run)
             if not _holders:
+                _let_sleep()
                 _put_back()
 
 
@@ -100,6 +106,42 @@ def _catch() -> None:
         if old is not signal.SIG_IGN and old is not None and old is not _caught:
             _before[caught] = old
             signal.signal(caught, _caught)
+
+
+def _wake(loop: asyncio.AbstractEventLoop) -> None:
+    """Have signals wake the loop: Python's handler runs in the main thread once that goes on.
+
+    A signal that comes right before the loop begins to wait, or that another thread is given,
+    would be seen when something else happens, which may be when the step has ended.
+    """
+    inner, outer = socket.socketpair()
+    inner.settimeout(0)
+    outer.settimeout(0)
+    host = signal.set_wakeup_fd(outer.fileno(), warn_on_full_buffer=False)
+    if host != -1:  # it is woken already, by `add_signal_handler`
+        signal.set_wakeup_fd(host)
+        inner.close()
+        outer.close()
+        return
+    loop.add_reader(inner, _drain, inner)
+    _woken.append((loop, inner, outer))
+
+
+def _drain(inner: socket.socket) -> None:
+    with contextlib.suppress(BlockingIOError, InterruptedError):
+        inner.recv(4096)
+
+
+def _let_sleep() -> None:
+    while _woken:
+        loop, inner, outer = _woken.pop()
+        now = signal.set_wakeup_fd(-1)
+        if now not in (outer.fileno(), -1):  # the host's, from meanwhile
+            signal.set_wakeup_fd(now)
+        if not loop.is_closed():
+            loop.remove_reader(inner)
+        inner.close()
+        outer.close()
 
 
 def _put_back() -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from alma import Saga, SagaState
 from alma.core.result import Result
 from alma.runner import interrupt, up
+from alma.runner.signals import catch_signals
 from tests.runner.helpers import ended, types, until
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -59,6 +61,33 @@ async def interrupted(one: Waiting, journal: Path, number: signal.Signals) -> Re
     await until(lambda: "InterruptReceived" in types(journal))
     one.go.set()
     return await run
+
+
+async def test_a_signal_that_another_thread_is_given_wakes_the_loop() -> None:
+    """So does one that comes right before the loop begins to wait. Nothing else would for long."""
+    told, late = asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().call_later(60, late.set)
+
+    def kill() -> None:
+        time.sleep(0.5)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    with catch_signals(lambda _name: told.set()):
+        threading.Thread(target=kill).start()
+        await told.wait()
+    assert not late.is_set()
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+async def test_what_wakes_the_host_stays_as_it_was() -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, lambda: None)
+    before = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(before)
+    with catch_signals(lambda _name: None):
+        pass
+    assert signal.set_wakeup_fd(before) == before != -1
+    loop.remove_signal_handler(signal.SIGTERM)
 
 
 async def test_a_handler_of_the_hosts_loop_is_told_during_a_run_and_after_it(journal: Path) -> None:
