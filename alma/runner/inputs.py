@@ -51,6 +51,12 @@ async def _value(
     source: Output, run: RunStatus, outputs: dict[str, Mapping[str, Any]], reveal: Reveal
 ) -> Any:
     known = outputs.get(source.step, {})
+    if run.kind == "destroy" and source.step not in outputs:
+        raise MissingOutputError(
+            f'it needs the output "{source.name}" of step "{source.step}", which no run of this '
+            "journal has left; where there is nothing to undo, destroy the other steps by name, "
+            "with --exclusive"
+        )
     if source.name not in known:
         have = ", ".join(sorted(known)) or "none"
         message = f'step "{source.step}" has no output "{source.name}"; it has: {have}'

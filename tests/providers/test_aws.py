@@ -9,8 +9,14 @@ from typing import Any
 
 import grpc
 import pytest
+from pulumi.provider.experimental.provider import PropertyDiffKind as Diff
 from pulumi.runtime.proto import provider_pb2 as pb
 
+from tests.providers.aws.api import Api
+from tests.providers.aws.sqs import Queue
+from tests.providers.aws.ssm import Parameter
+from tests.providers.differences import detailed
+from tests.providers.kind import Kind
 from tests.providers.speaking import properties, started
 from tests.services.localstack import LocalStack
 
@@ -72,3 +78,35 @@ def test_what_it_lacks_is_refused_by_name(plugin: Any) -> None:
         "requestPayer": "aws:s3/bucket:Bucket of the stand-in for aws has no such input",
         "bucket": "must be of 3 to 63 characters and lowercase",
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "old", "new", "how"),
+    [
+        (Queue(), "contentBasedDeduplication", False, True, Diff.UPDATE),
+        (Queue(), "fifoQueue", False, True, Diff.UPDATE_REPLACE),
+        (Parameter(), "dataType", "text", "aws:ec2:image", Diff.UPDATE_REPLACE),
+        (Parameter(), "type", "String", "SecureString", Diff.UPDATE),
+    ],
+)
+def test_what_replaces(kind: Kind, key: str, old: object, new: object, how: Diff) -> None:
+    """As in the official provider's schema."""
+    [found] = detailed(kind, {key: old}, {key: new}).values()
+    assert found.kind is how
+
+
+def test_a_fifo_queue_is_changed_in_place(localstack: LocalStack) -> None:
+    keys = {"accessKey": "123456789012", "secretKey": "test", "region": "us-east-1"}
+    api = Api({**keys, "endpoints": json.dumps([dict.fromkeys(("sqs", "sts"), localstack.url)])})
+    inputs = {**Queue.defaults, "name": "in-place.fifo", "fifoQueue": True}
+    made = Queue().create(api, inputs)
+    state = {**inputs, **made.outputs}
+    try:
+        Queue().update(api, made.id, state, {**inputs, "contentBasedDeduplication": True})
+        found = Queue().read(api, made.id, state)
+        assert found is not None
+        assert found["contentBasedDeduplication"] is True
+    finally:
+        Queue().delete(api, made.id, state)
+    plain = {**inputs, "fifoQueue": False, "contentBasedDeduplication": True}
+    assert [key for key, _why in Queue().check(plain)] == ["contentBasedDeduplication"]

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alma import Context, Saga
+import pytest
+from msgspec.structs import replace
+
+from alma import Context, Saga, SagaFailed
 from alma.core.run import SagaState
+from alma.core.selection import Selection
 from alma.runner import destroy, up
 from alma.testing import FakeEngine
 from tests.runner.helpers import program, settings
@@ -36,3 +40,19 @@ async def test_a_destroy_gives_compensations_what_the_run_before_gave_the_action
         result = await destroy(saga(), settings=settings(engine, journal))
         assert result.state is SagaState.COMPLETED
     assert seen == [("http://a", {"id": 7})] * 2
+
+
+async def test_what_no_run_has_left_is_said_and_the_way_past_it(tmp_path: Path) -> None:
+    """The action may have been done by a run of another journal: it is not taken for undone."""
+    journal, engine = tmp_path / "journal.db", FakeEngine()
+    saga = Saga("s")
+    made = saga.add_stack("a", program=program)
+    inputs = {"url": made.output("url")}
+    saga.add_step("record", action=print, compensation=print, inputs=inputs)
+    with pytest.raises(SagaFailed) as failed:
+        await destroy(saga, settings=settings(engine, journal))
+    [left] = failed.value.result.leftovers
+    assert left.step == "record"
+    assert 'it needs the output "url" of step "a", which no run of this journal' in left.reason
+    others = replace(settings(engine, journal), selection=Selection(steps=("a",), exclusive=True))
+    assert (await destroy(saga, settings=others)).state is SagaState.COMPLETED

@@ -167,16 +167,25 @@ def check_quiet(stage: Stage, status: RunStatus) -> SagaState | None:
     if any(state.pending for state in stage.reality.states.values()):
         return None
     if status.kind == "destroy":
-        return (
-            SagaState.COMPLETED
-            if not any(s.state is SagaState.FAILED for s in status.steps.values())
-            else None
-        )
+        failed = any(step.state is SagaState.FAILED for step in status.steps.values())
+        return None if failed or not _inputs_known(stage) else SagaState.COMPLETED
     if status.direction == "forward" and not any(
         step.state is SagaState.FAILED for step in status.steps.values()
     ):
         return SagaState.COMPLETED
     return None
+
+
+def _inputs_known(stage: Stage) -> bool:
+    """Whether every compensation can be given what it consumes: of a step never brought up none."""
+    every = {stage.case.name(index) for index in range(len(stage.case.steps))}
+    consumers = [s for s in stage.case.steps if s.consumes and s.after and s.undo != "none"]
+    return not any(step.kind == "action" for step in consumers) or any(
+        row[2] == "RunCompleted"
+        and stage.kinds.get(row[0]) == "up"
+        and stage.scope[row[0]] == every
+        for row in stage.rows()
+    )
 
 
 def describe(violations: list[str]) -> Any:

@@ -67,6 +67,13 @@ FOUND = {
         ),
         on_failure="stop",
     ),
+    "what an undo needs of a step that was never brought up is known to nobody: it is named": Case(
+        steps=(Step(), Step(kind="action", after=(0,), consumes=True)),
+        turns=(
+            Turn(only=(0,), alone=True, engine=(Fault(project="m-s0", operation="up"),)),
+            Turn(op="destroy", journal=(JournalFault(nth=3, effect="crash_before"),)),
+        ),
+    ),
     "a run whose runner died before it began can be abandoned": Case(
         steps=(Step(),),
         turns=(

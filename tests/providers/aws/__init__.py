@@ -11,6 +11,8 @@ One module a service, with its `KINDS`. What is known to differ from the officia
 - Other than there, a subnet gets another route table by replacement of the association, the old one
   deleted first, and the type of a record changes by replacement; instances take user data only with
   `userDataReplaceOnChange`, and records only values and a TTL.
+- A parameter's `tier` that goes back to Standard is an update, which AWS refuses; there another
+  parameter. A VPC whose `instanceTenancy` goes from dedicated to default is another one here.
 - It waits for a minute for AWS to have made or deleted something, there it is up to 20.
 - As there, a create whose answer is lost, and that AWS refuses the second time, is not kept in the
   state: the parameters of Systems Manager, and on LocalStack, which does not know a repeated

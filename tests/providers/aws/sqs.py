@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tests.providers.aws.kind import AwsKind, retag, text
@@ -35,9 +36,14 @@ class Queue(AwsKind):
     inputs = frozenset({"name", "region", "tags", *defaults, *TEXTS})
     outputs = frozenset({"arn", "name", "region", "tagsAll", "url", *defaults, *TEXTS})
     volatile = frozenset({"tagsAll"})
-    immutable = frozenset({"contentBasedDeduplication", "fifoQueue", "name", "region"})
+    immutable = frozenset({"fifoQueue", "name", "region"})
     documents = TEXTS
     autoname = "name"
+
+    def check(self, inputs: Props) -> Iterator[tuple[str, str]]:
+        """What only a FIFO queue can have."""
+        if inputs.get("contentBasedDeduplication") is True and not inputs.get("fifoQueue"):
+            yield "contentBasedDeduplication", "it can only be set for a FIFO queue"
 
     def make_name(self, candidate: str, inputs: Props) -> str:
         """As long as SQS takes it, and with the suffix that it wants."""
@@ -67,7 +73,9 @@ class Queue(AwsKind):
         """Set the attributes; a policy that is no longer given stays, as it may be another's."""
         client, tags = self.client(api, old), api.tags(new)
         attributes = _attributes(new)
-        del attributes["FifoQueue"], attributes["ContentBasedDeduplication"]
+        del attributes["FifoQueue"]  # Even a "false" is refused.
+        if not new["fifoQueue"]:
+            del attributes["ContentBasedDeduplication"]
         client.set_queue_attributes(QueueUrl=id_, Attributes=attributes)
         added, removed = retag(old.get("tagsAll") or {}, tags)
         if removed:

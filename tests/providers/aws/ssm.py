@@ -28,7 +28,7 @@ class Parameter(AwsKind):
         {"arn", "dataType", "hasValueWo", "name", "region", "tagsAll", "tier", "version"}
     )
     volatile = frozenset({"tagsAll", "version"})
-    immutable = frozenset({"name", "region"})
+    immutable = frozenset({"dataType", "name", "region"})
     secret = frozenset({"value"})
     defaults: ClassVar = {"allowedPattern": "", "description": "", "overwrite": False}
     autoname = "name"
