@@ -26,6 +26,7 @@ FOREIGN = (
     "PULUMI_CONFIG_PASSPHRASE",
     "PULUMI_CONFIG_PASSPHRASE_FILE",
     "PULUMI_STACK",
+    "ALMA_JOURNAL",
     "GITHUB_ACTIONS",  # how lines are printed in a pipe
 )
 # Of the names that lead to somebody's account, daemon or cluster.
