@@ -9,11 +9,12 @@ import pytest
 
 from alma.errors import AuthenticationError, JournalError, RunnerBusyError, UntrustedJournalError
 from alma.journal import open_journal
+from alma.journal.address import PostgresUrl
 from alma.journal.encryption import KEY, new_key
 from alma.journal.reading import load_run
 from alma.runner.copying import Copied, copy_journal
-from tests.journal.postgres import POSTGRES, url_of, within
-from tests.journal.tools import content, created, fill, intended, open_at
+from tests.journal.postgres import POSTGRES, connected, url_of, within
+from tests.journal.tools import content, created, fill, intended, open_at, sqlite_of
 
 
 @pytest.fixture(params=["file to server", "server to file", "file to file"])
@@ -151,3 +152,22 @@ def test_what_only_this_host_can_open_is_not_taken_to_a_server(
     (tmp_path / "journal.db.key").unlink()
     with open_journal(database, write=False) as journal:
         assert journal.keys.unseal(load_run(journal.act(), "r1").sealed) == {"secrets": []}
+
+
+@pytest.mark.parametrize("view", ["history", "run_states", "operations", "steps", "leftovers"])
+def test_the_views_of_both_stores_say_the_same(
+    view: str, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's are held to what alma makes of the events; Postgres' to SQLite's."""
+    monkeypatch.setenv(KEY, new_key())
+    source = tmp_path / "journal.db"
+    fill(source)
+    copy_journal(source, PostgresUrl(database))
+    query = f"SELECT * FROM {view} ORDER BY 1, 2, 3, 4"  # noqa: S608 - of the list above
+    with sqlite_of(source) as file, connected(database) as server:
+        theirs = server.execute(query.encode())
+        ours = file.execute(query)
+        assert [one.name for one in theirs.description or ()] == [
+            one[0] for one in ours.description
+        ]
+        assert theirs.fetchall() == ours.fetchall()
