@@ -10,13 +10,15 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar, get_type_hints
 
 from alma.core.codec import decode, own_fields, said_fields
 from alma.core.definition import target_of
 from alma.core.events import Event, Recorded
 from alma.errors import JournalError
-from alma.journal.snapshots import SnapshotRows
+
+if TYPE_CHECKING:
+    from alma.journal.snapshots import SnapshotRows
 
 T = TypeVar("T")
 

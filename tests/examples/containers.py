@@ -17,14 +17,16 @@ from pathlib import Path
 import psutil
 
 START = r"""
-set -em  # m: else what is started in the background is deaf to SIGINT
+set -e
 hostname "$1"
 mount --make-rprivate /
 mount -t tmpfs none "$2"
 mkdir -p "$2/home" "$2/tmp"
 cp -r "$3" "$2/checkout"
 cd "$2/checkout"
+set -m  # else what is started in the background is deaf to SIGINT
 bash -e "$4" < /dev/null &
+set +m
 echo begun > "$5"
 wait $!
 """
