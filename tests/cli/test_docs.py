@@ -26,9 +26,22 @@ Call = Callable[..., Result]
 
 
 def command(name: str) -> click.Command:
-    found = program.get_command(CONTEXT, name)
+    found: click.Command | None = program
+    for word in name.split():
+        assert isinstance(found, click.Group)
+        found = found.get_command(CONTEXT, word)
     assert found is not None
     return found
+
+
+def leaves() -> list[str]:
+    """Every command by all of its words, those of a group in the order of its help."""
+    names = []
+    for name in COMMANDS:
+        found = command(name)
+        group = found.list_commands(CONTEXT) if isinstance(found, click.Group) else [""]
+        names += [f"{name} {one}".strip() for one in group]
+    return names
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -42,9 +55,10 @@ def rows(heading: str) -> list[list[str]]:
 
 def test_every_command_is_documented_with_its_arguments() -> None:
     documented = [re.findall(r"`([^`]+)`", row[0])[0] for row in rows("Commands")]
-    assert [words.split()[0] for words in documented] == list(COMMANDS)
-    for words in documented:
-        name, *arguments = words.split()
+    names = [re.split(r" \[?[A-Z]", words)[0] for words in documented]
+    assert names == leaves()
+    for name, words in zip(names, documented, strict=True):
+        arguments = words.removeprefix(name).split()
         parameters = [p for p in command(name).params if isinstance(p, click.Argument)]
         wanted = [p.make_metavar(CONTEXT).strip("[]") for p in parameters]
         assert [argument.strip("[]") for argument in arguments] == wanted
@@ -67,15 +81,15 @@ def test_every_option_is_documented_with_its_commands() -> None:
     documented: dict[str, set[str]] = {}
     for row in rows("Options"):
         names = {words.split()[0] for words in re.findall(r"`(-[^`]+)`", row[0])}
-        commands = set(re.findall(r"`([a-z-]+)`", row[1])) if len(row) == 3 else {*COMMANDS}
+        commands = set(re.findall(r"`([a-z -]+)`", row[1])) if len(row) == 3 else {*leaves()}
         for name in names:
             documented[name] = commands
-    assert {name for name, commands in documented.items() if commands == {*COMMANDS}} == {
+    assert {name for name, commands in documented.items() if commands == {*leaves()}} == {
         *shared,
         "-h",
         "--help",
     }
-    for name in COMMANDS:
+    for name in leaves():
         assert options(command(name)) == {
             option
             for option, commands in documented.items()
@@ -148,7 +162,7 @@ def test_what_may_be_given_more_than_once_says_so() -> None:
     """In the help, which is all that somebody at a terminal has."""
     options = [
         (name, option)
-        for name in COMMANDS
+        for name in leaves()
         for option in command(name).params
         if isinstance(option, click.Option)
     ]

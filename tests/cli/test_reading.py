@@ -34,6 +34,7 @@ SAMPLES: tuple[ev.Event, ...] = (
         step="a", operation="o", kind="up", failure=ev.Failure(kind="provider", message="no\nmore")
     ),
     ev.ValuesResealed(sealed="x"),
+    ev.ReadyAwaited(step="a", operation="o", kind="up"),
     ev.OperationLeftInDoubt(step="a", operation="o", reason="stopped"),
     ev.OperationReconciled(step="a", operation="o", found="nothing"),
     ev.CompensationStarted(reason='step "a" failed'),

@@ -415,8 +415,8 @@ MUTANTS: Final = (
     _one(
         "the first run to end takes the handlers of the others",
         "runner/signals.py",
-        "            if not _holders:\n",
-        "            if True:\n",
+        "            if not _holders:\n                _let_sleep()\n",
+        "            if True:\n                _let_sleep()\n",
         SIGNALS,
     ),
     _one(

@@ -82,9 +82,11 @@ class Wire:
                 # What is held is open to the service, whoever closes his end of it.
                 self._held += [server.dup() for _, server in broken]
         for client, server in broken:
-            _shut(client)
+            # First of all towards the service: once the client's end is shut, its thread closes
+            # both, and what is closed while another thread reads from it is never shut.
             if not half:
                 _shut(server)
+            _shut(client)
 
     def up(self) -> None:
         """Let through again."""

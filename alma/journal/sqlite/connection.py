@@ -248,6 +248,12 @@ def _migrate(connection: sqlite3.Connection) -> None:
         database.conn.execute(schema.SEALS.strip())
         database.conn.execute("PRAGMA user_version = 2")
 
+    @migrations()
+    def version_3(database: sqlite_utils.Database) -> None:
+        for statement in schema.renewed_views(3):
+            database.conn.execute(statement)
+        database.conn.execute("PRAGMA user_version = 3")
+
     connection.execute("BEGIN IMMEDIATE")
     try:
         migrations.apply(sqlite_utils.Database(connection, execute_plugins=False))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from alma.core.events import NOT_RETRIED
 
-VERSION: Final = 2
+VERSION: Final = 3
 """The schema version that this alma writes, in `PRAGMA user_version`.
 
 Once released, a change to a table, guard or view needs the next number and a migration of its
@@ -102,7 +102,8 @@ BEGIN SELECT RAISE(ABORT, 'leases: rows are only ever added at the end'); END"""
 
 # What docs/journal.md tells other tools. They say what `alma.core.state.fold` says of the same
 # events; the tests hold the two together.
-_KINDS: Final = ", ".join(f"'{kind}'" for kind in NOT_RETRIED)
+_NOT_RETRIED: Final = {2: ("cancelled", "passphrase", "pending", "refused"), 3: NOT_RETRIED}
+"""Which failures end a step at once, by the version from which on the views say so."""
 
 _VIEWS: Final = (
     """
@@ -256,7 +257,18 @@ JOIN json_each(e.data, '$.leftovers') l
 WHERE e.type = 'RunFailed'""",
 )
 
-VIEWS: Final = tuple(view.replace("NOT_RETRIED", _KINDS) for view in _VIEWS)
+
+def views(version: int) -> tuple[str, ...]:
+    """The views of a version."""
+    kinds = ", ".join(f"'{kind}'" for kind in _NOT_RETRIED[max(version, min(_NOT_RETRIED))])
+    return tuple(view.replace("NOT_RETRIED", kinds) for view in _VIEWS)
+
+
+def renewed_views(version: int) -> Iterator[str]:
+    """What brings the views of any earlier version to this one."""
+    for view in views(version):
+        yield f"DROP VIEW {view.split(maxsplit=3)[2]}"
+        yield view.strip()
 
 
 _MADE_BY_OTHERS: Final = {
@@ -270,7 +282,7 @@ _MADE_BY_OTHERS: Final = {
 
 def statements(version: int) -> tuple[str, ...]:
     """What makes an empty journal of a version."""
-    made = (*TABLES, *GUARDS, *VIEWS)
+    made = (*TABLES, *GUARDS, *views(version))
     return tuple(one.strip() for one in (made if version < SEALED_SINCE else (*made, SEALS)))
 
 
