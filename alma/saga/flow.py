@@ -9,6 +9,7 @@ from alma.core.definition import INPUTS, Retry
 from alma.core.validation import check_key
 from alma.errors import DefinitionError
 from alma.saga.tools import ToolSteps
+from alma.steps.by_path import ByPath
 from alma.steps.step import Output, Step
 
 if TYPE_CHECKING:
@@ -42,18 +43,22 @@ class FlowSteps(ToolSteps):
         from alma.steps.saga.items import EACH, items_of
         from alma.steps.saga.step import SagaStep
 
-        values, make, where = dict(inputs or {}), None, f'Step "{name}"'
+        values, where = dict(inputs or {}), f'Step "{name}"'
+        by_path = saga if isinstance(saga, ByPath) else None  # not imported before the run
+        make: Callable[..., Any] | None = by_path
         if EACH in values:
             raise DefinitionError(f'{where}: an input cannot be called "{EACH}".')
         sagas: dict[str, Any] = {}
         if for_each is None:
-            sagas[""] = saga
+            sagas = {} if by_path else {"": saga}
         elif not callable(saga):
             raise DefinitionError(
                 f"{where}: with for_each, give a function that takes an item and returns its Saga."
             )
         elif isinstance(for_each, Output):
             values[EACH], make = for_each, saga
+        elif by_path:
+            values[EACH] = list(items_of(where, for_each))
         else:
             make = saga
             sagas = {item: saga(item) for item in items_of(where, for_each)}
@@ -63,6 +68,7 @@ class FlowSteps(ToolSteps):
                 sagas=sagas,
                 make=make,
                 at_once=at_once,
+                alone=by_path is not None and for_each is None,
                 inputs=values,
                 after=after,
                 pivot=pivot,

@@ -119,10 +119,11 @@ class Values(Struct, frozen=True, kw_only=True):
 
 
 class Several(Struct, frozen=True):
-    """A list."""
+    """A list; with `outputs` an output of another step may stand in its place."""
 
     words: ClassVar[str] = "a list"
     of: Shape
+    outputs: bool = False
 
     def fits(self, value: Any) -> bool:
         """With each of its entries."""

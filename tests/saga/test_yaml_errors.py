@@ -90,7 +90,8 @@ CASES = {
         (given("[${a.b}]"), "no YAML", "stands in quotes"),
         (given('["${a.b}"]'), "column 12: ${a.b} is an output of a step", "inputs.name"),
         (step("timeout: ${a.b}"), "column 14: ${a.b} is an output of a step", ""),
-        (given("${inputs.b}"), "no step is named inputs.", "{inputs.b}, without the $"),
+        (step("timeout: ${inputs.b}"), "no step is named inputs.", "{inputs.b}, without the $"),
+        (given("is ${inputs.b}"), "column 13: ${inputs.b} is what the saga is given", "of its own"),
         (given("{secret: hunter22}"), "column 19: a secret stands here in plain", "secret: true"),
     ],
     "parameters": [

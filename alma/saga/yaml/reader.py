@@ -25,6 +25,7 @@ from alma.steps.form import (
     StepName,
     Values,
 )
+from alma.steps.step import Output
 
 SECRET: Final = "secret"  # noqa: S105 - a key
 PLAIN: Final = "plain"
@@ -76,7 +77,8 @@ class Reader:
             return self.anything(node, level)
         if not isinstance(node, Scalar):
             raise self._refused(node, f"{what} must be {shape.words}")
-        return self._checked(shape, self.scope.value(node), node, what)
+        outputs = isinstance(shape, Several) and shape.outputs
+        return self._checked(shape, self.scope.value(node, outputs=outputs), node, what)
 
     def made(self, node: Node, make: Callable[[], Any]) -> Any:
         """What `make` makes; where it refuses, the place is said."""
@@ -145,6 +147,8 @@ class Reader:
         if isinstance(shape, StepName) and value not in self.scope.steps:
             hint = nearest(str(value), self.scope.steps)
             raise self.source.error(node, f"no step is named {value}.", hint)
+        if isinstance(value, Output):
+            return value
         if isinstance(shape, Several) and isinstance(value, list):
             return [self._checked(shape.of, one, node, what) for one in value]
         if not shape.fits(value):

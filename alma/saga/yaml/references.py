@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
+from alma.core.definition import INPUTS as GIVEN
 from alma.core.secret import Secret, unwrap
 from alma.errors import DefinitionError
 from alma.saga.yaml.nodes import Scalar, Source, nearest
@@ -17,6 +18,8 @@ from alma.steps.step import Output
 
 PARAMS: Final = "params"
 ENV: Final = "env"
+INPUTS: Final = "inputs"
+"""What the saga is given by the one that it is a step of, unless a step is named so."""
 RESERVED: Final = (PARAMS, ENV)
 """What a step cannot be named: a reference to it would mean another thing."""
 
@@ -82,6 +85,8 @@ class Scope(Struct, kw_only=True):
             default="",
         )
         name = reference.path.removeprefix(f"{step}.")
+        if not step and root == INPUTS and rest and outputs:
+            step, name = GIVEN, rest
         if not step or not name:
             raise self._unknown(reference, node, root)
         if not outputs:
@@ -93,10 +98,11 @@ class Scope(Struct, kw_only=True):
                 "A request takes it from there as {inputs.name}, a program as config.",
             )
         if not alone:
+            told = "what the saga is given" if step == GIVEN else "an output of a step"
             raise self.error(
                 reference,
                 node,
-                f"{reference} is an output of a step, which only a run knows: it stands alone.",
+                f"{reference} is {told}, which only a run knows: it stands alone.",
                 "Give it as an input of its own, and put the text together in the step.",
             )
         return Output(step, name, self.owner)
@@ -105,7 +111,7 @@ class Scope(Struct, kw_only=True):
         if root in self.steps:
             message = f"{reference} names no output."
             return self.error(reference, node, message, f"Write ${{{root}.NAME}}.")
-        if root in ("inputs", "outputs"):
+        if root in (INPUTS, "outputs"):
             return self.error(
                 reference,
                 node,

@@ -17,6 +17,8 @@ from alma.errors import DefinitionError
 from alma.saga.arguments import place_of
 from alma.saga.parameters import Parameter, as_json
 from alma.saga.saga import Saga
+from alma.saga.yaml.inner import SAGA as INNER
+from alma.saga.yaml.inner import add_inner
 from alma.saga.yaml.mappings import entries
 from alma.saga.yaml.nodes import (
     Mapping,
@@ -44,9 +46,15 @@ class SagaFile(Struct, frozen=True, kw_only=True):
     node: Mapping
     keys: Map[str, tuple[Node, Node]]
     parameters: tuple[Parameter, ...]
+    within: tuple[str, ...] = ()
+    """The files that it is a part of, the outermost first."""
 
-    def saga(self, values: Map[str, Any], redact: Redactor) -> Saga:
-        """The saga; DefinitionError, without a secret, in the line that is wrong."""
+    def saga(self, values: Map[str, Any], redact: Redactor, read: int = 0) -> Saga:
+        """The saga; DefinitionError, without a secret, in the line that is wrong.
+
+        `read` are the values that the files around it have.
+        """
+        self.source.read = read
         given = {one.name: as_json(values.get(one.name, one.default)) for one in self.parameters}
         scope = Scope(source=self.source, parameters=given)
         try:
@@ -56,7 +64,7 @@ class SagaFile(Struct, frozen=True, kw_only=True):
             raise DefinitionError(redact(error.message), hint=redact(error.hint)) from error
 
 
-def open_file(where: str) -> SagaFile:
+def open_file(where: str, within: tuple[str, ...] = ()) -> SagaFile:
     """What the file says of itself; DefinitionError, in one sentence, for what is wrong with it."""
     path = place_of(where)
     source = Source(name=where, directory=path.parent)
@@ -74,12 +82,13 @@ def open_file(where: str) -> SagaFile:
         raise source.error(key_node, f"a saga has no key {name}.", nearest(name, known))
     said = keys.get(PARAMS)
     parameters = read_params(source, said[1] if said else None)
-    return SagaFile(source=source, path=path, node=node, keys=keys, parameters=parameters)
+    return SagaFile(
+        source=source, path=path, node=node, keys=keys, parameters=parameters, within=within
+    )
 
 
 def _made(file: SagaFile, scope: Scope) -> Saga:
     source = file.source
-    source.read = 0
     steps = file.keys.get(STEPS)
     if steps is None:
         raise source.error(file.node, "a saga needs steps.", "Write it as a list of steps.")
@@ -97,7 +106,7 @@ def _made(file: SagaFile, scope: Scope) -> Saga:
     saga.file = str(file.path)
     scope.owner = saga
     for one in _list(source, steps[1]):
-        _add(saga, reader, one)
+        _add(file, saga, reader, one)
     reader.made(steps[1], saga.definition)
     return saga
 
@@ -126,9 +135,11 @@ def _name(scope: Scope, node: Node) -> str:
     return str(name)
 
 
-def _add(saga: Saga, reader: Reader, node: Node) -> None:
+def _add(file: SagaFile, saga: Saga, reader: Reader, node: Node) -> None:
     """One step, by the method of `Saga` that its kind's form names."""
     form, keys, arguments = read_step(reader, node)
+    if INNER in arguments:
+        add_inner(file, reader, keys, arguments, open_file)
     try:
         getattr(saga, form.add)(**arguments)
     except DefinitionError as error:

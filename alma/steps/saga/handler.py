@@ -33,6 +33,7 @@ from alma.steps.saga.ends import (
     undone,
 )
 from alma.steps.saga.items import EACH, items_of, require_saga
+from alma.steps.step import Output
 
 
 @dataclass(kw_only=True)
@@ -42,8 +43,9 @@ class SagaHandler(StepHandler):
     name: str
     nested: Nested | None = None
     sagas: Mapping[str, Any] = field(default_factory=dict)
-    make: Callable[[str], Any] | None = None
+    make: Callable[..., Any] | None = None
     at_once: int = 4
+    alone: bool = False
     inputs: Mapping[str, Any] = field(default_factory=dict)
     target: str = ""
     digest: str = ""
@@ -108,7 +110,7 @@ class SagaHandler(StepHandler):
 
     async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:
         """As of each saga; what it is given may be known only during `up`."""
-        if EACH in self.inputs and inputs is None:
+        if isinstance(self.inputs.get(EACH), Output) and inputs is None:
             return StepPreview(
                 what="a saga for each item that another step gives",
                 undo="undone as a whole",
@@ -168,7 +170,8 @@ class SagaHandler(StepHandler):
 
     async def _take_down(self, call: StepContext) -> Compensated | None:
         async def work(_operation: Operation) -> Outcome:
-            values = await call.inputs() if EACH in self.inputs else {}
+            asked = isinstance(self.inputs.get(EACH), Output)
+            values = await call.inputs() if asked else {}
             sagas = self._items(values)
             for run in self._nested.known(self.target, self.name):
                 item = run.parent.item if run.parent else ""
@@ -252,17 +255,22 @@ class SagaHandler(StepHandler):
     def _saga(self, item: str) -> Any:
         if item in self.sagas or self.make is None:
             return self.sagas.get(item)
+        if self.alone:
+            return None if item else self.make()
         return self.make(item)
 
     def _items(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The sagas by item. Raises DefinitionError for items that another step gives amiss."""
-        if EACH not in self.inputs:
+        if self.make is None or (EACH not in self.inputs and not self.alone):
             return dict(self.sagas)
         where = f'Step "{self.name}"'
-        if any(secrets_in([values[EACH]])):
+        names = values.get(EACH, self.inputs.get(EACH))
+        if any(secrets_in([names])):
             raise DefinitionError(f"{where}: what for_each goes over must not be secret.")
-        assert self.make is not None  # noqa: S101 - with it alone there are items of another step
-        sagas = {item: self.make(item) for item in items_of(where, values[EACH])}
+        if self.alone:
+            sagas = {"": self.make()}
+        else:
+            sagas = {item: self.make(item) for item in items_of(where, names)}
         for saga in sagas.values():
             require_saga(where, saga)
         return sagas

@@ -12,6 +12,7 @@ from alma.core.secret import Secret
 from alma.errors import DefinitionError
 from alma.steps.base import Session, SessionOptions
 from alma.steps.nested import Defined, Nested
+from alma.steps.saga.form import FORM
 from alma.steps.saga.items import EACH, require_saga
 from alma.steps.step import Output, Step
 from alma.steps.values import code, digest, plain
@@ -31,13 +32,15 @@ class SagaSession(Session):
 class SagaStep(Step):
     """`make` gives the saga of an item; `sagas` are those that are known by now, by item.
 
-    Where it is one saga, its item is empty.
+    Where it is one saga, its item is empty; `alone`: `make` is called for it, with nothing.
     """
 
     kind = "saga"
+    form = FORM
     sagas: Mapping[str, Any]
-    make: Callable[[str], Any] | None = None
+    make: Callable[..., Any] | None = None
     at_once: int = 4
+    alone: bool = False
 
     def validate(self) -> None:
         """Sagas that are no other's target, and are given what they take."""
@@ -117,6 +120,7 @@ class SagaStep(Step):
             sagas=self.sagas,
             make=self.make,
             at_once=self.at_once,
+            alone=self.alone,
             inputs=self.inputs,
             target=getattr(self.owner, "target", ""),
             digest=digest(parts, code(self.make), self.at_once, plain(self.inputs)),
