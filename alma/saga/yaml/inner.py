@@ -12,7 +12,7 @@ from collections.abc import Callable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import yaml
 
@@ -22,16 +22,13 @@ from alma.saga.given_values import convert
 from alma.saga.parameters import Parameter
 from alma.saga.saga import Saga
 from alma.saga.yaml.mappings import entries
-from alma.saga.yaml.nodes import Mapping, Node, Scalar, nearest
+from alma.saga.yaml.nodes import Mapping, Node, Scalar, Source, nearest
 from alma.saga.yaml.reader import Reader
 from alma.saga.yaml.references import Scope
 from alma.saga.yaml.tables import PARAMS, STEPS
 from alma.steps.by_path import ByPath
 from alma.steps.saga.items import items_of
 from alma.steps.step import Output
-
-if TYPE_CHECKING:
-    from alma.saga.yaml.saga_file import SagaFile
 
 SUFFIXES: Final = (".yaml", ".yml")
 DEEPEST: Final = 10
@@ -43,6 +40,44 @@ _PLAIN: Final = "Give it by a parameter with secret: true, or as {secret: ...}."
 Found = Map[str, tuple[Node, Node]]
 
 
+class OpenFile(Protocol):
+    """A file that was read: `alma.saga.yaml.saga_file.SagaFile`, which this one is a part of."""
+
+    @property
+    def source(self) -> Source:
+        """Its text."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        ...
+
+    @property
+    def node(self) -> Mapping:
+        """All of it."""
+        ...
+
+    @property
+    def keys(self) -> Found:
+        """What stands at its top level."""
+        ...
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Its own."""
+        ...
+
+    @property
+    def within(self) -> tuple[str, ...]:
+        """The files that it is a part of, the outermost first."""
+        ...
+
+    def saga(self, values: Map[str, Any], redact: Redactor, read: int = 0) -> Saga:
+        """See there."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class EachFile:
     """Makes the saga of a file for a name, which its parameter `item` is.
@@ -51,7 +86,7 @@ class EachFile:
     this is another one when it changes, as with a function.
     """
 
-    file: SagaFile
+    file: OpenFile
     given: Map[str, Any]
     item: str = ""
     written: str = ""
@@ -72,11 +107,11 @@ class EachFile:
 
 
 def add_inner(
-    file: SagaFile,
+    file: OpenFile,
     reader: Reader,
     found: Found,
     arguments: dict[str, Any],
-    opened: Callable[..., SagaFile],
+    opened: Callable[..., OpenFile],
 ) -> None:
     """Put what `Saga.add_saga` takes in the place of what the file names."""
     of, error = arguments[SAGA], reader.source.error
@@ -123,8 +158,8 @@ def _made(maker: EachFile, name: str, reader: Reader) -> Saga:
 
 
 def _opened(
-    file: SagaFile, reader: Reader, node: Node, of: Path, opened: Callable[..., SagaFile]
-) -> SagaFile:
+    file: OpenFile, reader: Reader, node: Node, of: Path, opened: Callable[..., OpenFile]
+) -> OpenFile:
     error, source = reader.source.error, reader.source
     if not of.name.endswith(SUFFIXES):
         raise error(
@@ -147,7 +182,7 @@ def _opened(
         raise error(node, refused.message) from refused
 
 
-def _look_below(file: SagaFile, opened: Callable[..., SagaFile], seen: set[str]) -> None:
+def _look_below(file: OpenFile, opened: Callable[..., OpenFile], seen: set[str]) -> None:
     """Open what a file names as well that only a run makes: a circle is refused before it."""
     reader = Reader(Scope(source=file.source))
     steps = file.keys[STEPS][1].value if STEPS in file.keys else ()
@@ -163,7 +198,7 @@ def _look_below(file: SagaFile, opened: Callable[..., SagaFile], seen: set[str])
 
 
 def _given(
-    inner: SagaFile, reader: Reader, found: Found, params: Map[str, Any], item: str | None
+    inner: OpenFile, reader: Reader, found: Found, params: Map[str, Any], item: str | None
 ) -> dict[str, Any]:
     """The parameters, as they are there; DefinitionError for what is missing, unknown, mistyped."""
     error, name = reader.source.error, inner.source.name
