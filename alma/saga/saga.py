@@ -18,6 +18,7 @@ from alma.saga.arguments import (
     made_in,
 )
 from alma.saga.flow import FlowSteps
+from alma.saga.order import in_order
 from alma.saga.overrides import placed
 from alma.steps.step import prewarmed
 
@@ -81,13 +82,11 @@ class Saga(FlowSteps):
         """
         if not self._steps:
             raise DefinitionError(f'Saga "{self.name}" has no steps.')
-        before = (None, *self._steps)
-        steps = (step.define(name) for name, step in zip(before, self.steps, strict=False))
         definition = Definition(
             saga=self.name,
             stack=self.stack,
             organization=self.organization,
-            steps=tuple(steps),
+            steps=in_order(self.steps),
             parallelism=self.parallelism,
             on_failure=self.on_failure,
             aws=self.aws,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from alma import DefinitionError, Saga, SagaState, Secret
+from alma import DefinitionError, Saga, SagaInterrupted, SagaState, Secret
 from alma.core.approval import Approval, ApprovalAsked
 from alma.core.result import Result
 from alma.errors import RefusedError, RunnerBusyError
@@ -198,7 +198,8 @@ async def test_people_are_asked_last_and_not_where_something_has_failed(journal:
         made = Saga("s", stack=f"f{fails}")
         made.add_approval("release", [ME], after=[])
         other = made.add_stack("other", program=program, after=[])
-        made.add_stack("third", program=program, inputs={"url": other.output("url")})
+        given = {"url": other.output("url")}
+        made.add_stack("third", program=program, inputs=given, after=["other"])
         made.add_stack("live", program=program, after=["release", "third"])
         engine.programs = {"s-other": FakeProgram(outputs={"url": "u"})}
         result = await ended(up(made, settings=settings(engine, journal)))
@@ -327,3 +328,44 @@ async def test_no_selection_goes_past_it(journal: Path, selected: dict[str, Any]
 def test_somebody_must_be_able_to_approve(approvers: list[str], message: str) -> None:
     with pytest.raises(DefinitionError, match=message):
         Saga("s").add_approval("release", approvers)
+
+
+def test_what_is_added_after_it_waits_for_it_whatever_it_consumes() -> None:
+    """Else it would be done before anybody was asked."""
+    saga = Saga("s")
+    first = saga.add_step("first", lambda: {"url": "x"}, "none")
+    saga.add_approval("release", [ME])
+    saga.add_step("user", lambda: None, "none", inputs={"url": first.output("url")})
+    saga.add_step("aside", lambda: None, "none", after=[])
+    saga.add_step("next", lambda: None, "none")
+    saga.add_approval("last", [ME], after=["user"])
+    saga.add_step("end", lambda: None, "none", inputs={"url": first.output("url")})
+    assert {one.name: one.dependencies for one in saga.definition().steps} == {
+        "first": (),
+        "release": ("first",),
+        "user": ("first", "release"),
+        "aside": (),
+        "next": ("aside", "release"),
+        "last": ("user",),
+        "end": ("first", "last"),
+    }
+
+
+def test_what_it_waits_for_itself_does_not_wait_for_it() -> None:
+    """A step may be named before it is added."""
+    saga = Saga("s")
+    first = saga.add_step("first", lambda: {"url": "x"}, "none")
+    saga.add_approval("release", [ME], after=["tests"])
+    saga.add_step("tests", lambda: None, "none", inputs={"url": first.output("url")})
+    assert [one.dependencies for one in saga.definition().steps] == [(), ("tests",), ("first",)]
+
+
+async def test_nothing_of_it_begins_before_somebody_has_agreed(journal: Path) -> None:
+    done: list[str] = []
+    saga = Saga("s")
+    first = saga.add_step("first", lambda: {"url": "x"}, "none")
+    saga.add_approval("release", [ME])
+    saga.add_step("user", lambda: done.append("user"), "none", inputs={"url": first.output("url")})
+    with pytest.raises(SagaInterrupted):
+        await saga.execute(journal=journal)
+    assert done == []

@@ -23,6 +23,7 @@ class ApprovalStep(Step):
 
     kind = "approval"
     form = FORM
+    holds = True
     approvers: Iterable[str]
 
     def validate(self) -> None:
