@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from alma.core.events import Failure, Leftover, StepStarted
+from alma.core.events import Failure, Leftover
 from alma.core.operation import Operation, Reconciled
 from alma.core.redaction import mark_secrets
 from alma.core.run import OpenOperation, StepStatus
@@ -16,12 +16,19 @@ from alma.core.secret import Secret, secrets_in
 from alma.core.validation import NotJsonError, check_json
 from alma.steps.ansible.playbook import PROGRAMS, clean, play, require_start
 from alma.steps.ansible.recap import PlaybookResult
-from alma.steps.base import Compensated, Outcome, Retained, StateNow, StepContext, StepPreview
+from alma.steps.base import (
+    Compensated,
+    Outcome,
+    Retained,
+    StepContext,
+    StepHandler,
+    StepPreview,
+)
 from alma.system.programs import ProgramRunner, wait_for
 
 
 @dataclass(kw_only=True)
-class AnsibleHandler:
+class AnsibleHandler(StepHandler):
     """`playbook` is None when only the undo can be needed. `inputs` are all extra variables."""
 
     name: str
@@ -33,15 +40,6 @@ class AnsibleHandler:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
     lacks: str = ""
-    keeps_outputs: ClassVar[bool] = False
-
-    async def inspect(self) -> StepStarted:
-        """Nothing can be seen of a playbook from outside."""
-        return StepStarted(step=self.name)
-
-    async def existed(self, call: StepContext) -> tuple[str, ...]:  # noqa: ARG002 - one Protocol
-        """A play says for itself what it finds."""
-        return ()
 
     async def require(self) -> None:
         """Ansible is here, and starts in the directories of its playbooks."""
@@ -80,20 +78,9 @@ class AnsibleHandler:
             return None
         return Compensated(how="called", evidence={"playbook": undo.name, **outcome.evidence})
 
-    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:  # noqa: ARG002
-        """They are in the journal alone."""
-        return {}
-
     async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Whatever the playbook made, as far as alma can know."""
         return status.leftovers or self._leftover(reason)
-
-    async def state_now(self) -> StateNow:
-        """It has no state."""
-        return StateNow()
-
-    def given(self, inputs: Mapping[str, Any]) -> None:
-        """It has no state that could be compared."""
 
     async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """A playbook is opaque: it is played, and that is all that can be said."""
@@ -101,10 +88,6 @@ class AnsibleHandler:
         if self.undo_playbook is None:
             return StepPreview(what=what, undo="nothing: it has no undo_playbook", undoable=False)
         return StepPreview(what=what, undo=f"play {self.undo_playbook.name}", undoable=True)
-
-    async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
-        """Only a run knows what a playbook said."""
-        return {}
 
     async def reconcile(self, operation: OpenOperation) -> Reconciled:
         """Wait for Ansible, then remove what it was given; the playbook is played again."""

@@ -8,15 +8,22 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
 
-from alma.core.events import Failure, Leftover, StepStarted
+from alma.core.events import Failure, Leftover
 from alma.core.operation import Context, Operation, Reconciled
 from alma.core.redaction import mark_secrets
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.errors import AlmaError, ToolError
-from alma.steps.base import Compensated, Outcome, Retained, StateNow, StepContext, StepPreview
+from alma.steps.base import (
+    Compensated,
+    Outcome,
+    Retained,
+    StepContext,
+    StepHandler,
+    StepPreview,
+)
 from alma.steps.command.argv import name_of
 from alma.steps.command.calling import GONE, Calling, Ended, Place, clean, look, output_in
 from alma.steps.command.outputs import NoOutputsError, read_outputs
@@ -32,7 +39,7 @@ _SAME: Final = "same"
 
 
 @dataclass(kw_only=True)
-class CommandHandler:
+class CommandHandler(StepHandler):
     """`do` is None when only the undo can be needed."""
 
     name: str
@@ -46,7 +53,6 @@ class CommandHandler:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
     lacks: str = ""
-    keeps_outputs: ClassVar[bool] = False
     _said: Mapping[str, Any] | None = None
     """What `do` has written in an attempt whose success is in no journal."""
     _cut_off: Path | None = None
@@ -62,10 +68,6 @@ class CommandHandler:
         for command in (self.do, self.undone_by, self.check):
             if command is not None and command != "none":
                 self.place.argv(command)
-
-    async def inspect(self) -> StepStarted:
-        """The check is given the inputs: `existed` asks it."""
-        return StepStarted(step=self.name)
 
     async def existed(self, call: StepContext) -> tuple[str, ...]:
         """Whether it is there already, as the check says."""
@@ -99,22 +101,11 @@ class CommandHandler:
             return None
         return Compensated(how="called", evidence=outcome.evidence)
 
-    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:  # noqa: ARG002
-        """They are in the journal alone."""
-        return {}
-
     async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Whatever the command made, as far as alma can know."""
         if self.undone_by == "none" or _changed_nothing(status):
             return ()
         return status.leftovers or self._leftover(reason)
-
-    async def state_now(self) -> StateNow:
-        """It has no state."""
-        return StateNow()
-
-    def given(self, inputs: Mapping[str, Any]) -> None:
-        """It has no state that could be compared."""
 
     async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """A command is opaque: it is run, and that is all that can be said."""
@@ -125,10 +116,6 @@ class CommandHandler:
             return StepPreview(what=what, undo="nothing: it has no undo", undoable=False)
         seen = f", then {shown(self.check)} must say that it is gone" if self.check else ""
         return StepPreview(what=what, undo=f"run {shown(self.undone_by)}{seen}", undoable=True)
-
-    async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
-        """Only a run knows what a command has written."""
-        return {}
 
     async def reconcile(self, operation: OpenOperation) -> Reconciled:
         """Wait for the command and what it has started, and see what it has written."""

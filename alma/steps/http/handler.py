@@ -8,16 +8,23 @@ import inspect
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
 
-from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange, StepStarted
+from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange
 from alma.core.operation import Context, Operation, Reconciled
 from alma.core.redaction import Redactor, mark_secrets
 from alma.core.run import OpenOperation, StepStatus
 from alma.core.secret import Secret, secrets_in
 from alma.core.validation import is_whole
 from alma.errors import AlmaError
-from alma.steps.base import Compensated, Outcome, Retained, StateNow, StepContext, StepPreview
+from alma.steps.base import (
+    Compensated,
+    Outcome,
+    Retained,
+    StepContext,
+    StepHandler,
+    StepPreview,
+)
 from alma.steps.callables import takes_context
 from alma.steps.http.client import Answer, UnansweredError, require, send, shown
 from alma.steps.http.filling import UnfilledError, fill
@@ -36,7 +43,7 @@ class _NoRequestError(Exception):
 
 
 @dataclass(kw_only=True)
-class HttpHandler:
+class HttpHandler(StepHandler):
     """`do` is None when only the undo can be needed. `longest` bounds what Retry-After asks for."""
 
     name: str
@@ -52,7 +59,6 @@ class HttpHandler:
     longest: float = 60.0
     digest: str = ""
     lacks: str = ""
-    keeps_outputs: ClassVar[bool] = False
     _not_before: float = 0.0
 
     @property
@@ -63,10 +69,6 @@ class HttpHandler:
     async def require(self) -> None:
         """httpx is here."""
         require()
-
-    async def inspect(self) -> StepStarted:
-        """Nothing can be seen of a request before it is sent."""
-        return StepStarted(step=self.name)
 
     async def existed(self, call: StepContext) -> tuple[str, ...]:
         """Whether it is there already, as the API says."""
@@ -122,22 +124,11 @@ class HttpHandler:
             return None
         return Compensated(how="called", evidence=outcome.evidence)
 
-    async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:  # noqa: ARG002
-        """They are in the journal alone."""
-        return {}
-
     async def leftovers(self, status: StepStatus, reason: str) -> tuple[Leftover, ...]:
         """Whatever the request made, as far as alma can know."""
         if self.undone_by == "none" or _had_no_effect(status):
             return ()
         return status.leftovers or self._leftover(reason, status.outputs)
-
-    async def state_now(self) -> StateNow:
-        """It has no state."""
-        return StateNow()
-
-    def given(self, inputs: Mapping[str, Any]) -> None:
-        """It has no state that could be compared."""
 
     async def preview(self, inputs: Mapping[str, Any] | None) -> StepPreview:  # noqa: ARG002
         """A request is sent, and that is all that can be said."""
@@ -148,10 +139,6 @@ class HttpHandler:
             return StepPreview(what=what, undo="nothing: it has no undo", undoable=False)
         seen = f", then {_pattern(self.check)} must find nothing" if self.check else ""
         return StepPreview(what=what, undo=f"send {_pattern(self.undone_by)}{seen}", undoable=True)
-
-    async def current_outputs(self, names: frozenset[str]) -> Mapping[str, Any]:  # noqa: ARG002
-        """Only a run knows what was answered."""
-        return {}
 
     async def reconcile(self, operation: OpenOperation) -> Reconciled:  # noqa: ARG002 - one Protocol
         """The request ended with the process that sent it."""
