@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Final
@@ -118,11 +118,13 @@ class Box:
         return self.x + self.width / 2
 
 
-def svg(definition: Definition, selected: Collection[str]) -> str:
-    """The whole picture as one document."""
+def svg(
+    definition: Definition, selected: Collection[str], states: Mapping[str, str] | None = None
+) -> str:
+    """The whole picture as one document; a step of a run that has a state has that as its class."""
     boxes, width, height = _place(definition)
     lines = [
-        f'<svg xmlns="{_SPACE}" width="{width:g}" height="{height:g}" {_FONT}>',
+        f'<svg xmlns="{_SPACE}" width="{width:g}" height="{height:g}" role="img" {_FONT}>',
         f"<title>{escape(definition.saga)}</title>",
         _ARROW,
     ]
@@ -145,11 +147,13 @@ def svg(definition: Definition, selected: Collection[str]) -> str:
         thick = 3 if step.pivot else 1
         dashed = "" if step.name in selected else ' stroke-dasharray="4 3"'
         fill = "#eee" if step.approvers else "white"
+        state = (states or {}).get(step.name, "")
         lines.append(
-            f'<rect x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{_HEIGHT}" '
+            (f'<g class="{escape(state)}">' if state else "")
+            + f'<rect x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{_HEIGHT}" '
             f'rx="{corner:g}" fill="{fill}" stroke="black" stroke-width="{thick}"{dashed}/>'
             f'<text x="{box.middle:g}" y="{box.y + 23:g}" text-anchor="middle">'
-            f"{escape(step.name)}</text>"
+            f"{escape(step.name)}</text>" + ("</g>" if state else "")
         )
     return "\n".join([*lines, "</svg>"])
 

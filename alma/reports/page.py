@@ -1,11 +1,17 @@
-"""A report as a page: one file that needs no network, and no script."""
+"""A report as a page: one file that needs no network, and no script.
+
+Its parts are in `templates/parts.html`, its look in `templates/style.css`: other pages about runs
+are made of them too.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -14,6 +20,9 @@ from alma.errors import AlmaError
 from alma.reports import text
 from alma.reports.graph import svg
 from alma.reports.run_report import Report, ReportOperation
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 class Bar(Struct, frozen=True, kw_only=True):
@@ -27,22 +36,37 @@ class Bar(Struct, frozen=True, kw_only=True):
 
 def page(report: Report, definition: Definition) -> str:
     """The page as HTML; AlmaError where the library that makes it is missing."""
+    return environment().get_template("run.html").render(**parts(report, definition))
+
+
+def parts(report: Report, definition: Definition) -> dict[str, Any]:
+    """What the templates' parts are given of a run."""
+    states = {step.name: step.state for step in report.steps}
+    return {
+        "report": report,
+        "bars": bars(report.operations, report.ended_at),
+        "graph": svg(definition, states.keys(), states),
+    }
+
+
+def environment(*more: str) -> Environment:
+    """What makes pages: of the templates here, and of those in `more` packages before them."""
     try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
+        from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
     except ModuleNotFoundError as error:
         raise AlmaError(
             "A report as a page needs the package jinja2, which is not installed.",
             hint="pip install 'alma-pulumi[html]'",
         ) from error
-    # Whatever a provider has said is data: nothing is markup that the template has not.
-    environment = Environment(
-        loader=PackageLoader("alma.reports"),
+    # Whatever a provider has said is data: nothing is markup that a template has not.
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader(name) for name in (*more, "alma.reports")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    made.filters |= {
         "plain": text.plain,
         "name": text.name,
         "resource": text.resource,
@@ -50,13 +74,9 @@ def page(report: Report, definition: Definition) -> str:
         "moment": text.moment,
         "changes": text.changes,
         "value": _value,
+        "segment": partial(quote, safe=""),
     }
-    names = frozenset(step.name for step in report.steps)
-    return environment.get_template("run.html").render(
-        report=report,
-        bars=bars(report.operations, report.ended_at),
-        graph=svg(definition, names),
-    )
+    return made
 
 
 def bars(operations: Sequence[ReportOperation], over: datetime | None) -> list[Bar]:
