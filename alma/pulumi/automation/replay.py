@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 import grpc
-from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 from pulumi.runtime.proto import language_pb2, resource_pb2, resource_pb2_grpc
 
 from alma.pulumi.automation import sdk_faults
@@ -249,7 +249,7 @@ def to_value(value: Any) -> Value:
         fields = {SIGNATURE: Value(string_value=SECRET_SIGNATURE), "value": content}
         return Value(struct_value=Struct(fields=fields))
     if value is None:
-        return Value(null_value="NULL_VALUE")
+        return Value(null_value=NULL_VALUE)
     if isinstance(value, bool):
         return Value(bool_value=value)
     if isinstance(value, int | float):
