@@ -87,18 +87,11 @@ def write_reports(shared: Invocation, run: str) -> None:
 def read_report(shared: Invocation, run: str) -> tuple[Report, Definition]:
     """A run's report as it stands now, and what the run is a run of."""
     from alma.journal import open_journal
-    from alma.journal.reading import proven_gone, view_run
-    from alma.reports.report import next_commands
-    from alma.reports.run_report import make_report
+    from alma.reports import standing
 
     with open_journal(shared.where, write=False) as journal:
-        run = journal.resolve(run)
-        view, events = view_run(journal, run), journal.events(run)
-        gone = proven_gone(journal, view.run) if view.run.leftovers else {}
-    following = []
-    if not view.runner:
-        following = next_commands(view.run, shared.journal, interrupted=view.interrupted)
-    return make_report(view, events, gone, following), view.run.definition
+        found = standing.look(journal, journal.resolve(run), shared.journal)
+        return standing.read_report(journal, found), found.view.run.definition
 
 
 def _write(path: Path, content: str, *, append: bool) -> None:

@@ -6,7 +6,6 @@ Writes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
@@ -17,8 +16,7 @@ from alma.core.run import RunStatus
 from alma.core.state import fold
 from alma.core.transitions import IllegalTransitionError
 from alma.errors import DefinitionError, JournalError
-from alma.journal import Journal, open_journal
-from alma.journal.address import PostgresUrl
+from alma.journal import Journal
 from alma.journal.lease import Holder
 
 PROOFS: Final = frozenset({"destroyed", "nothing", "called"})
@@ -81,12 +79,6 @@ def fold_events(journal: Journal, events: Iterable[Recorded]) -> RunStatus:
             hint="alma-pulumi verify names the first break.",
         ) from error
     return run
-
-
-def find_run(where: str | Path | PostgresUrl, reference: str) -> RunView:
-    """The run that RUN means in a journal; raises RunNotFoundError, JournalError."""
-    with open_journal(where, write=False) as journal:
-        return view_run(journal, journal.resolve(reference))
 
 
 def view_run(journal: Journal, run_id: str) -> RunView:

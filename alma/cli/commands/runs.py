@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alma.cli.environments import STATES, is_in, place_options, rows_of
+from alma.cli.environments import STATES, place_options
 from alma.cli.options import Invocation, pass_shared, shared_options
 from alma.cli.output import say
 
@@ -33,6 +33,7 @@ def command(
     from itertools import islice
 
     from alma.journal import open_journal
+    from alma.journal.listing import is_in, rows_of
     from alma.journal.reading import view_run
     from alma.reports.text import table
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alma.cli.environments import place_options, rows_of
+from alma.cli.environments import place_options
 from alma.cli.options import Invocation, completed, pass_shared, shared_options, unfold_option
 from alma.cli.output import say, state
 
@@ -47,16 +47,13 @@ def command(
             raise click.UsageError("Give a RUN, or --all, --saga and --stack, not both.")
         _list(shared, saga, stack)
         return
-    from alma.journal.reading import find_run
+    from alma.journal import open_journal
     from alma.reports import report
+    from alma.reports.standing import look
 
-    view = find_run(shared.where, run)
-    gone = _gone(view, shared)
-    following = []
-    if not view.runner:
-        following = report.next_commands(
-            view.run, shared.journal, interrupted=view.interrupted, elsewhere=_elsewhere(view)
-        )
+    with open_journal(shared.where, write=False) as journal:
+        found = look(journal, journal.resolve(run), shared.journal)
+    view, gone, following = found.view, found.gone, found.following
     if shared.json:
         from alma.reports import documents
 
@@ -70,16 +67,6 @@ def command(
     for one, item in _parts(view, shared) if unfold else ():
         for line in ["", *report.part(one.run, item, one.state)]:
             say(line)
-
-
-def _elsewhere(view: RunView) -> str:
-    """The host that may be at work on an interrupted run, as far as anybody can know here."""
-    in_doubt = view.interrupted and any(step.open for step in view.run.steps.values())
-    if not (view.shared and in_doubt):
-        return ""
-    from alma.runner.hosts import machines_unseen  # psutil: only where it is in doubt
-
-    return machines_unseen(view.run)
 
 
 def _parts(view: RunView, shared: Invocation) -> list[tuple[RunView, str]]:
@@ -104,6 +91,7 @@ def _parts(view: RunView, shared: Invocation) -> list[tuple[RunView, str]]:
 def _list(shared: Invocation, saga: str | None, stack: str | None) -> None:
     """The newest run of each environment."""
     from alma.journal import open_journal
+    from alma.journal.listing import rows_of
     from alma.journal.reading import view_run
     from alma.reports.text import table
 
@@ -138,18 +126,7 @@ def _given(parameters: Mapping[str, Any]) -> list[str]:
     return [f"Given    {', '.join(f'{name}={value}' for name, value in parameters.items())}"]
 
 
-def _gone(view: RunView, shared: Invocation) -> dict[Leftover, str]:
-    """Which leftovers a later run has proven gone; only a run that has any is looked into."""
-    if not view.run.leftovers:
-        return {}
-    from alma.journal import open_journal
-    from alma.journal.reading import proven_gone
-
-    with open_journal(shared.where, write=False) as journal:
-        return proven_gone(journal, view.run)
-
-
-def _lines(view: RunView, following: list[str], gone: dict[Leftover, str]) -> list[str]:
+def _lines(view: RunView, following: list[str], gone: Mapping[Leftover, str]) -> list[str]:
     from alma.reports import approvals, report, text
 
     run = view.run
