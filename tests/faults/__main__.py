@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tests.faults import mutants
 from tests.faults.matrix import MATRIX
 from tests.faults.model import stores
 from tests.faults.stub.volume import Volume, run_volume
-from tests.services.postgres import running
 
 
 @dataclass
@@ -40,12 +36,13 @@ class Tier:
     told: list[str] = field(default_factory=list)
 
 
-def model(seed: int, cases: int, deadline: float | None) -> Tier:
+def model(seed: int, cases: int, deadline: float | None, store: str) -> Tier:
     """The chunks' seeds of the two halves do not meet."""
-    return _halves(Tier("model", "cases", cases), "tests.faults.model.explore", seed, deadline)
+    tier, module = Tier("model", "cases", cases), "tests.faults.model.explore"
+    return _halves(tier, module, seed, deadline, f" --store {store}")
 
 
-def kills(seed: int, count: int, deadline: float | None, *, real: bool) -> Tier:
+def kills(seed: int, count: int, deadline: float | None, store: str, *, real: bool) -> Tier:
     """Over the stub or the real CLI."""
     tier = Tier("real" if real else "stub", "kills", count)
     volume = run_volume(seed, count, deadline=deadline, real=real) if count else Volume()
@@ -53,8 +50,8 @@ def kills(seed: int, count: int, deadline: float | None, *, real: bool) -> Tier:
     tier.rows = volume.rows
     for trial in volume.failed:
         what = f"trial {trial.seed}: {trial.violations[0]}; {', '.join(trial.log)}"
-        again = f"python -m tests.faults.stub.volume {trial.seed}{' --real' if real else ''}"
-        tier.told.append(f"{what}\n  {again}")
+        again = f"python -m tests.faults.stub.volume {trial.seed} --store {store}"
+        tier.told.append(f"{what}\n  {again}{' --real' if real else ''}")
     return tier
 
 
@@ -63,7 +60,7 @@ def restores(seed: int, cases: int, deadline: float | None) -> Tier:
     return _halves(Tier("restore", "cases", cases), "tests.restore.bench", seed, deadline)
 
 
-def _halves(tier: Tier, module: str, seed: int, deadline: float | None) -> Tier:
+def _halves(tier: Tier, module: str, seed: int, deadline: float | None, options: str = "") -> Tier:
     """Two processes, each with half of the cases: Hypothesis is a single-threaded thing."""
     if not tier.asked:
         return tier
@@ -80,7 +77,7 @@ def _halves(tier: Tier, module: str, seed: int, deadline: float | None) -> Tier:
         tier.violations += report["violations"]
         tier.rows.update({int(row): count for row, count in report.get("rows", {}).items()})
         again = f"python -m {module} --cases {tier.asked // 2} --seed {seed * 2 + half}"
-        tier.told += [f"{text}\n  {again}" for text in report["told"]]
+        tier.told += [f"{text}\n  {again}{options}" for text in report["told"]]
     return tier
 
 
@@ -94,18 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--real", type=int, default=400, help="kills with the real CLI")
     parser.add_argument("--restore", type=int, default=1_000, help="restores by the real engine")
     parser.add_argument("--no-mutants", action="store_true")
-    parser.add_argument(
-        "--store", choices=["sqlite", "postgres"], default="sqlite", help="of the model's journals"
-    )
+    stores.add_option(parser)
     options = parser.parse_args(arguments)
-    if options.store == "postgres":
-        with (
-            tempfile.TemporaryDirectory(prefix="alma-faults-") as directory,
-            running(Path(directory)) as server,
-        ):
-            os.environ[stores.VARIABLE] = server.url
-            return _tiers(options)
-    return _tiers(options)
+    with stores.chosen(options.store):
+        return _tiers(options)
 
 
 def _tiers(options: argparse.Namespace) -> int:
@@ -114,20 +103,20 @@ def _tiers(options: argparse.Namespace) -> int:
         missed = mutants.main([])
     tiers = []
     for share, run in (
-        (0.35, lambda until: model(options.seed, options.model, until)),
-        (0.6, lambda until: kills(options.seed, options.stub, until, real=False)),
-        (0.8, lambda until: kills(options.seed, options.real, until, real=True)),
+        (0.35, lambda until: model(options.seed, options.model, until, options.store)),
+        (0.6, lambda until: kills(options.seed, options.stub, until, options.store, real=False)),
+        (0.8, lambda until: kills(options.seed, options.real, until, options.store, real=True)),
         (1.0, lambda until: restores(options.seed, options.restore, until)),
     ):
         start = time.monotonic()
         until = None if options.budget is None else began + options.budget * 60 * share
         tiers.append(run(until))
         tiers[-1].seconds = time.monotonic() - start
-    sys.stdout.write(_table(tiers, options.seed))
+    sys.stdout.write(_table(tiers, options.seed, options.store))
     return 1 if missed or any(tier.violations for tier in tiers) else 0
 
 
-def _table(tiers: Sequence[Tier], seed: int) -> str:
+def _table(tiers: Sequence[Tier], seed: int, store: str) -> str:
     names = "".join(f"{tier.name:>8}" for tier in tiers)
     lines = [f"\n{'row':>3}  {'fault':<42}{names}"]
     for row in MATRIX:
@@ -142,7 +131,7 @@ def _table(tiers: Sequence[Tier], seed: int) -> str:
     told = [text for tier in tiers for text in tier.told]
     if told:
         lines += ["", *told]
-    lines.append(f"\nseed {seed}; again: nox -s faults -- --seed {seed}\n")
+    lines.append(f"\nseed {seed}; again: nox -s faults -- --seed {seed} --store {store}\n")
     return "\n".join(lines)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests import hypotheses
+from tests.faults.model import stores
 from tests.faults.model.case import Case, Turn
 from tests.faults.model.cases import cases
 from tests.faults.model.play import play
@@ -98,9 +99,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seconds", type=float)
+    stores.add_option(parser)
     options = parser.parse_args()
     deadline = None if options.seconds is None else time.monotonic() + options.seconds
-    found = explore(options.seed, options.cases, deadline)
+    with stores.chosen(options.store):
+        found = explore(options.seed, options.cases, deadline)
     report = {"cases": found.cases, "rows": found.rows, "told": found.told[:20]}
     sys.stdout.write(json.dumps({**report, "violations": len(found.told)}) + "\n")
     return 1 if found.told else 0

@@ -1,13 +1,15 @@
 """Which store a case's journal is in: a file, or a schema of its own on a server.
 
-`ALMA_MODEL_STORE` is the URL of a server's database: then all cases are on that server.
+`ALMA_FAULTS_STORE` is the URL of a server's database: then all cases are on that server.
 """
 
 from __future__ import annotations
 
+import argparse
 import atexit
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
@@ -20,8 +22,9 @@ import psycopg
 
 from alma.journal.address import Address, PostgresUrl
 from alma.journal.encryption import KEY, new_key
+from tests.services.postgres import running
 
-VARIABLE: Final = "ALMA_MODEL_STORE"
+VARIABLE: Final = "ALMA_FAULTS_STORE"
 
 _NEW: Final = """
 SELECT run, epoch, type, seq, step, data FROM events WHERE position > {mark} ORDER BY position"""
@@ -32,6 +35,31 @@ WHERE locktype = 'advisory' AND pid <> pg_backend_pid()
 
 
 _OPEN: Final[list[psycopg.Connection]] = []
+
+
+def add_option(parser: argparse.ArgumentParser) -> None:
+    """`--store postgres`, for what runs a volume."""
+    parser.add_argument(
+        "--store", choices=["sqlite", "postgres"], default="sqlite", help="of the runs' journals"
+    )
+
+
+@contextmanager
+def chosen(store: str) -> Iterator[None]:
+    """Have all journals there, on a server of our own where none is named."""
+    if store == "sqlite" or os.environ.get(VARIABLE):
+        yield
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="alma-faults-") as directory,
+        running(Path(directory)) as server,
+    ):
+        os.environ[VARIABLE] = server.url
+        try:
+            yield
+        finally:
+            close()
+            del os.environ[VARIABLE]
 
 
 @contextmanager

@@ -125,7 +125,7 @@ def test_a_backend_that_goes_away_is_never_called_clean(place: Place) -> None:
     code = place.bench.wait(runner)
     place.proxy.up()
     assert code in (8, 10), "nobody could see what is there"
-    status = _status(directory)
+    status = _status(place.bench.journal(directory))
     assert status is not None
     if code == 10:
         left = {one.step for one in status.leftovers}

@@ -46,7 +46,7 @@ def test_a_disk_that_fills_up_interrupts_and_resume_goes_on(place: Bench, disk: 
     plan = _plan(fails=False, delay=0.5)
     directory = prepare(place, "full", plan)
     journal = disk / "journal.db"
-    runner = place.start(directory, "up", journal=str(journal))
+    runner = place.start(directory, "up", journal=journal)
     _until(lambda: _begun(directory, CREATE_LATER))
     ballast = disk / "ballast"
     with pytest.raises(OSError, match="space"):
@@ -54,7 +54,7 @@ def test_a_disk_that_fills_up_interrupts_and_resume_goes_on(place: Bench, disk: 
     assert place.wait(runner) == 8
     assert "this could not be written to the journal" in (directory / "runner.log").read_text()
     ballast.unlink()
-    assert place.wait(place.start(directory, "resume", journal=str(journal))) == 0
+    assert place.wait(place.start(directory, "resume", journal=journal)) == 0
     (directory / "journal.db").write_bytes(journal.read_bytes())
     trial = Trial(0)
     conclude(place, directory, plan, trial)

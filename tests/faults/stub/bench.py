@@ -13,11 +13,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
+from alma.journal import open_journal
+from alma.journal.address import Address, PostgresUrl
+from alma.journal.encryption import KEY
+from tests.faults.model import stores
 from tests.services.states import FileStates, States
 
 ROOT: Final = Path(__file__).parents[3]
@@ -36,6 +40,17 @@ class Bench:
     states: States | None = None
     answers: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
     exits: dict[int, int] = field(default_factory=dict)
+    journals: dict[Path, Address] = field(default_factory=dict)
+    opened: ExitStack = field(default_factory=ExitStack)
+
+    def journal(self, directory: Path) -> Address:
+        """Where that trial's journal is: in its directory, or where `stores` says."""
+        if directory not in self.journals:
+            place = self.opened.enter_context(stores.place(directory / "journal.db"))
+            if isinstance(place, PostgresUrl):  # a kill is to hit the run, not the making of tables
+                open_journal(place, write=True).close()
+            self.journals[directory] = place
+        return self.journals[directory]
 
     def environ(self, directory: Path) -> dict[str, str]:
         """What a runner of that trial sees."""
@@ -51,6 +66,8 @@ class Bench:
             **self._backend(directory.name),
             # The real CLI derives a key of one in each process; alma's own will do for it.
             **({} if self.real else {"PULUMI_CONFIG_PASSPHRASE": "stub"}),
+            # Of all hosts, where journals are shared.
+            **({KEY: os.environ[KEY]} if KEY in os.environ else {}),
         }
 
     def kept(self, directory: Path) -> dict[str, bytes]:
@@ -62,9 +79,11 @@ class Bench:
             return {}
         return {**self.states.environment(), "PULUMI_BACKEND_URL": self.states.url(name)}
 
-    def start(self, directory: Path, operation: str, journal: str = "journal.db") -> int:
+    def start(self, directory: Path, operation: str, journal: Path | None = None) -> int:
         """Start a runner; its pid."""
-        task = {"directory": str(directory), "operation": operation, "journal": journal}
+        where = journal or self.journal(directory)
+        whole = where.whole if isinstance(where, PostgresUrl) else str(where)
+        task = {"directory": str(directory), "operation": operation, "journal": whole}
         task["environ"] = self.environ(directory)  # type: ignore[assignment]
         assert self.zygote.stdin is not None
         self.zygote.stdin.write(json.dumps(task).encode() + b"\n")
@@ -117,6 +136,7 @@ def bench(*, real: bool = False, states: States | None = None) -> Iterator[Bench
     try:
         yield made
     finally:
+        made.opened.close()
         assert zygote.stdin is not None
         assert zygote.stdout is not None
         zygote.stdin.close()

@@ -37,8 +37,7 @@ def saga_of(plan: dict[str, Any]) -> Saga:
 def run(task: dict[str, Any]) -> int:
     """Do what the task says; the exit code is alma's."""
     plan = json.loads(Path(task["directory"], "world", "plan.json").read_text())
-    journal = Path(task["directory"]) / task["journal"]
-    settings = Settings(journal=journal, grace=5.0, versions={})
+    settings = Settings(journal=task["journal"], grace=5.0, versions={})
     calls = {
         "up": lambda: up(saga_of(plan), settings=settings),
         "resume": lambda: resume(saga=saga_of(plan), settings=settings),

@@ -14,11 +14,15 @@ from alma import SagaState
 from alma.core.run import RunStatus
 from alma.core.state import fold
 from alma.journal import open_journal
+from alma.journal.address import Address
 from tests.faults.stub.bench import Bench, kill, living
 from tests.faults.stub.runner import SAGA
 
 TRIES: Final = 8
 """Runners without kills in which a run must come to its end."""
+
+AT_WORK: Final = 0.7
+"""Of the kills: those of a runner that is at work, and not only on its way to it."""
 
 
 @dataclass
@@ -84,7 +88,7 @@ def conclude(bench: Bench, directory: Path, plan: dict[str, Any], trial: Trial) 
     _finish(bench, directory, trial)
     if not trial.violations:
         kept = bench.kept(directory)
-        _look(directory, kept, plan, trial)
+        _look(bench.journal(directory), directory, kept, plan, trial)
         _look_for_remains(directory, kept, plan, trial)
     if not trial.violations:
         shutil.rmtree(directory)
@@ -94,6 +98,8 @@ def _disturb(bench: Bench, directory: Path, rng: random.Random, trial: Trial, ki
     runner = bench.start(directory, "up")
     trial.log.append("up")
     for _ in range(kills):
+        if rng.random() < AT_WORK:
+            _wait_for_work(bench, directory, runner)
         code = bench.wait(runner, rng.expovariate(1 / (1.5 if bench.real else 0.2)))
         if code is not None:
             trial.log.append(f"exit {code}")
@@ -109,7 +115,7 @@ def _disturb(bench: Bench, directory: Path, rng: random.Random, trial: Trial, ki
             trial.rows.append({"cli": 6, "worker": 13, "plugin": 9}[victim])
         else:
             bench.wait(runner)
-            trial.rows.append(_row(_status(directory)))
+            trial.rows.append(_row(_status(bench.journal(directory))))
             operation = rng.choice(("resume", "resume", "resume", "rollback"))
             trial.log.append(operation)
             runner = bench.start(directory, operation)
@@ -120,9 +126,23 @@ def _disturb(bench: Bench, directory: Path, rng: random.Random, trial: Trial, ki
         kill(runner)
 
 
+def _wait_for_work(bench: Bench, directory: Path, runner: int) -> None:
+    """Until it has begun something, however slow the machine is; or has ended."""
+    before = _begun(directory)
+    while _begun(directory) == before and bench.wait(runner, 0.005) is None:
+        pass
+
+
+def _begun(directory: Path) -> set[tuple[str, int]]:
+    """What was begun, and when: commands of the stub, resources of the real CLI."""
+    world = directory / "world"
+    paths = [*(world / "pids").glob("cli-*"), *(world / "begun").iterdir()]
+    return {(path.name, path.stat().st_mtime_ns) for path in paths}
+
+
 def _finish(bench: Bench, directory: Path, trial: Trial) -> None:
     for _ in range(TRIES):
-        status = _status(directory)
+        status = _status(bench.journal(directory))
         if status is not None and status.state.is_final:
             return
         operation = "up" if status is None else "resume"
@@ -144,22 +164,21 @@ def _row(status: RunStatus | None) -> int:
     return 3 if any(operation.processes for operation in doubtful) else 2
 
 
-def _status(directory: Path) -> RunStatus | None:
-    journal = directory / "journal.db"
-    if not journal.exists():
-        return None
+def _status(journal: Address) -> RunStatus | None:
     with open_journal(journal, write=False) as reader:
         runs = reader.runs(limit=1)
         return fold(reader.events(runs[0].run)) if runs else None
 
 
-def _look(directory: Path, kept: dict[str, bytes], plan: dict[str, Any], trial: Trial) -> None:
+def _look(
+    journal: Address, directory: Path, kept: dict[str, bytes], plan: dict[str, Any], trial: Trial
+) -> None:
     """What is there, against what the journal says."""
     fail = trial.violations.append
-    status = _status(directory)
+    status = _status(journal)
     assert status is not None
     trial.state = status.state.name
-    with open_journal(directory / "journal.db", write=False) as reader:
+    with open_journal(journal, write=False) as reader:
         if broken := reader.verify().first_break:
             fail(f"the journal is broken: {broken}")
     things = {_short(path.name) for path in (directory / "world" / "things").iterdir()}

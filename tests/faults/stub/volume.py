@@ -1,6 +1,6 @@
 """Trials until so many kills have hit, on two benches at once.
 
-`python -m tests.faults.stub.volume SEED [--real]` runs the trial of one seed again.
+`python -m tests.faults.stub.volume SEED [--real] [--store postgres]` runs one trial again.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from tests.faults.model import stores
 from tests.faults.stub.bench import bench
 from tests.faults.stub.trial import Trial, run_trial
 
@@ -70,8 +71,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.stub.volume")
     parser.add_argument("seed", type=int)
     parser.add_argument("--real", action="store_true")
+    stores.add_option(parser)
     options = parser.parse_args()
-    with bench(real=options.real) as place:
+    with stores.chosen(options.store), bench(real=options.real) as place:
         trial = run_trial(place, options.seed, kills=4)
     sys.stdout.write(f"{trial.log}\n{trial.state}\n" + "\n".join(trial.violations) + "\n")
     return 1 if trial.violations else 0
