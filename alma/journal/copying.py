@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from alma.errors import JournalError
 from alma.journal.chain import GENESIS, row_hash
-from alma.journal.store import EventRow, LeaseRow, Reader, RunRow, Writer
+from alma.journal.store import DeliveryRow, EventRow, LeaseRow, Reader, RunRow, Writer
 
 
 class Content(Struct, frozen=True, kw_only=True):
@@ -25,6 +25,7 @@ class Content(Struct, frozen=True, kw_only=True):
     events: dict[str, list[EventRow]]
     order: list[EventRow]
     """The events of all runs, in the order of the chain."""
+    deliveries: list[DeliveryRow]
 
 
 class Missing(Struct, frozen=True, kw_only=True):
@@ -34,6 +35,8 @@ class Missing(Struct, frozen=True, kw_only=True):
     leases: list[LeaseRow]
     events: list[EventRow]
     epochs: dict[tuple[str, int], int]
+    deliveries: list[DeliveryRow]
+    """What is open in both stays as it is there."""
 
 
 def content(reader: Reader) -> Content:
@@ -43,7 +46,11 @@ def content(reader: Reader) -> Content:
     for row in order:
         events[row.run].append(row)
     return Content(
-        runs=reader.runs()[::-1], leases=reader.leases(), events=dict(events), order=order
+        runs=reader.runs()[::-1],
+        leases=reader.leases(),
+        events=dict(events),
+        order=order,
+        deliveries=reader.deliveries(),
     )
 
 
@@ -74,6 +81,7 @@ def missing(source: Content, there: Content, name: str) -> Missing:
         leases=leases,
         events=[row for row in source.order if row.seq > counts.get(row.run, 0)],
         epochs=epochs,
+        deliveries=_deliveries(source, there),
     )
 
 
@@ -96,6 +104,8 @@ def add(writer: Writer, rows: Missing, targets: Mapping[str, str]) -> dict[str, 
         last = EventRow(*columns, prev, row_hash(prev, columns))
         writer.add_event(last)
         added[row.run].append(last.hash)
+    for delivery in rows.deliveries:
+        writer.put_delivery(delivery)
     return dict(added)
 
 
@@ -129,6 +139,16 @@ def _leases(source: Content, there: Content) -> tuple[list[LeaseRow], dict[tuple
         epochs[row.target, row.epoch] = counts[row.target]
         added.append(row)
     return added, epochs
+
+
+def _deliveries(source: Content, there: Content) -> list[DeliveryRow]:
+    """Those that are not known here, and those that have ended since they were copied."""
+    ended = {row[:4]: row.state != "open" for row in there.deliveries}
+    return [
+        row
+        for row in source.deliveries
+        if row[:4] not in ended or (row.state != "open" and not ended[row[:4]])
+    ]
 
 
 def _taken(one: LeaseRow, other: LeaseRow) -> bool:

@@ -85,6 +85,25 @@ class SealRow(NamedTuple):
     mac: str
 
 
+class DeliveryRow(NamedTuple):
+    """A row of the table `deliveries`: a notice of one event of a run, for one notifier.
+
+    `state` is `open`, `delivered` or `given up`. Nobody tries it before `not_before`: somebody has
+    it in hand, or the last attempt has failed.
+    """
+
+    run: str
+    seq: int
+    notifier: str
+    notice: str
+    due_at: str
+    state: str
+    attempts: int
+    tried_at: str
+    not_before: str
+    error: str
+
+
 class Place(NamedTuple):
     """All that an append has to know: what the next event of a run follows.
 
@@ -104,9 +123,10 @@ class UnreadableError(Exception):
     """A `Reader` raises it where what is kept is damaged; the message says how."""
 
 
-Row = TypeVar("Row", EventRow, LeaseRow, RunRow, SealRow)
+Row = TypeVar("Row", EventRow, LeaseRow, RunRow, SealRow, DeliveryRow)
 _TYPES: Final = {
-    kind: tuple(get_type_hints(kind).values()) for kind in (EventRow, LeaseRow, RunRow, SealRow)
+    kind: tuple(get_type_hints(kind).values())
+    for kind in (EventRow, LeaseRow, RunRow, SealRow, DeliveryRow)
 }
 
 
@@ -176,6 +196,10 @@ class Reader(Protocol):
         """The run's."""
         ...
 
+    def deliveries(self, run: str | None = None, *, still_open: bool = False) -> list[DeliveryRow]:
+        """Every delivery, the first that was due first; of one run, or of those that are open."""
+        ...
+
     def problem(self) -> str:
         """What is wrong with the store itself, its schema or its integrity; or empty."""
         ...
@@ -200,6 +224,10 @@ class Writer(Protocol):
         """See `Reader`."""
         ...
 
+    def deliveries(self, run: str | None = None, *, still_open: bool = False) -> list[DeliveryRow]:
+        """See `Reader`."""
+        ...
+
     def add_run(self, row: RunRow) -> None:
         """List a run; its first event follows."""
         ...
@@ -214,6 +242,10 @@ class Writer(Protocol):
 
     def put_seal(self, row: SealRow) -> None:
         """Seal a run, in the place of its seal before."""
+        ...
+
+    def put_delivery(self, row: DeliveryRow) -> None:
+        """Note how a delivery stands, in the place of how it stood before."""
         ...
 
 

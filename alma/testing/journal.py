@@ -17,6 +17,7 @@ from alma.journal.address import PostgresUrl
 from alma.journal.journal import utc_now
 from alma.journal.snapshots import SnapshotRows
 from alma.journal.store import (
+    DeliveryRow,
     EventRow,
     LeaseRow,
     Lock,
@@ -185,6 +186,9 @@ class _Counting:
     def all_events(self) -> Iterator[EventRow]:
         return self._reader.all_events()
 
+    def deliveries(self, run: str | None = None, *, still_open: bool = False) -> list[DeliveryRow]:
+        return self._reader.deliveries(run, still_open=still_open)
+
     def add_run(self, row: RunRow) -> None:
         pass
 
@@ -195,6 +199,9 @@ class _Counting:
         pass
 
     def put_seal(self, row: SealRow) -> None:
+        pass
+
+    def put_delivery(self, row: DeliveryRow) -> None:
         pass
 
 

@@ -14,10 +14,20 @@ from typing import TypeVar
 from alma.errors import JournalError
 from alma.journal import Journal
 from alma.journal.journal import utc_now
-from alma.journal.store import EventRow, LeaseRow, Lock, Place, Reader, RunRow, SealRow, Writer
+from alma.journal.store import (
+    DeliveryRow,
+    EventRow,
+    LeaseRow,
+    Lock,
+    Place,
+    Reader,
+    RunRow,
+    SealRow,
+    Writer,
+)
 
 T = TypeVar("T")
-AllRows = tuple[list[EventRow], list[RunRow], list[LeaseRow], list[SealRow]]
+AllRows = tuple[list[EventRow], list[RunRow], list[LeaseRow], list[SealRow], list[DeliveryRow]]
 
 
 class Kept:
@@ -28,12 +38,13 @@ class Kept:
         self.runs: list[RunRow] = []
         self.leases: list[LeaseRow] = []
         self.seals: list[SealRow] = []
+        self.deliveries: list[DeliveryRow] = []
         self.locked: set[str] = set()
         self.alone = threading.RLock()
 
     @property
     def all_rows(self) -> AllRows:
-        return self.events, self.runs, self.leases, self.seals
+        return self.events, self.runs, self.leases, self.seals, self.deliveries
 
 
 KEPT: dict[Path, Kept] = {}
@@ -76,9 +87,10 @@ class MemoryStore:
         kept = self._kept
         self._refuse_a_reader()
         with kept.alone:
-            rows = _Rows([*kept.events], [*kept.runs], [*kept.leases], [*kept.seals])
+            events, runs, leases, seals, deliveries = kept.all_rows
+            rows = _Rows([*events], [*runs], [*leases], [*seals], [*deliveries])
             result = work(rows)
-            kept.events, kept.runs, kept.leases, kept.seals = rows.all_rows
+            kept.events, kept.runs, kept.leases, kept.seals, kept.deliveries = rows.all_rows
         return result
 
     def lock(self, target: str) -> Lock | None:
@@ -121,12 +133,14 @@ class _Rows:
         runs: list[RunRow],
         leases: list[LeaseRow],
         seals: list[SealRow],
+        deliveries: list[DeliveryRow],
     ) -> None:
         self._events, self._runs, self._leases, self._seals = events, runs, leases, seals
+        self._deliveries = deliveries
 
     @property
     def all_rows(self) -> AllRows:
-        return self._events, self._runs, self._leases, self._seals
+        return self._events, self._runs, self._leases, self._seals, self._deliveries
 
     def events(self, run: str, after: int = 0) -> list[EventRow]:
         return [row for row in self._events if row.run == run and row.seq > after]
@@ -171,6 +185,14 @@ class _Rows:
     def seal(self, run: str) -> SealRow | None:
         return next((row for row in self._seals if row.run == run), None)
 
+    def deliveries(self, run: str | None = None, *, still_open: bool = False) -> list[DeliveryRow]:
+        found = [
+            row
+            for row in self._deliveries
+            if run in (None, row.run) and not (still_open and row.state != "open")
+        ]
+        return sorted(found, key=lambda row: (row.due_at, row.run, row.seq))
+
     def problem(self) -> str:
         return ""
 
@@ -185,3 +207,6 @@ class _Rows:
 
     def put_seal(self, row: SealRow) -> None:
         self._seals = [*(kept for kept in self._seals if kept.run != row.run), row]
+
+    def put_delivery(self, row: DeliveryRow) -> None:
+        self._deliveries = [*(kept for kept in self._deliveries if kept[:4] != row[:4]), row]

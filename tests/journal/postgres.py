@@ -15,7 +15,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from alma.journal import open_journal
-from alma.journal.store import EventRow, LeaseRow, RunRow, SealRow
+from alma.journal.store import DeliveryRow, EventRow, LeaseRow, RunRow, SealRow
 
 POSTGRES: Final = ".postgres"
 # In the order in which they can be filled: an event is of a run.
@@ -24,10 +24,11 @@ _TABLES: Final[dict[str, Any]] = {
     "events": EventRow,
     "leases": LeaseRow,
     "seals": SealRow,
+    "deliveries": DeliveryRow,
 }
 _DATABASES: list[str] = []
 
-Rows = tuple[Sequence[Any], Sequence[Any], Sequence[Any], Sequence[Any]]
+Rows = tuple[Sequence[Any], Sequence[Any], Sequence[Any], Sequence[Any], Sequence[Any]]
 
 
 @contextmanager
@@ -54,25 +55,25 @@ def connected(url: str, **options: str) -> psycopg.Connection:
 
 
 def all_rows(path: Path) -> Rows:
-    """Of the tables, as `alma.testing`'s other stores have them: events, runs, leases, seals."""
+    """Of the tables, as the other stores have them: events, runs, leases, seals, deliveries."""
     with connected(url_of(path)) as connection:
-        runs, events, leases, seals = (
+        runs, events, leases, seals, deliveries = (
             [*map(kind._make, connection.execute(f"TABLE {table} ORDER BY 1".encode()))]
             for table, kind in _TABLES.items()
         )
-    return events, runs, leases, seals
+    return events, runs, leases, seals, deliveries
 
 
 def put_rows(path: Path, rows: Rows) -> None:
     """Have these in place of what was there, as somebody does whom no guard can stop."""
     url = url_of(path)
     open_journal(url, write=True).close()
-    events, runs, leases, seals = rows
+    events, runs, leases, seals, deliveries = rows
     with connected(url) as connection, connection.transaction():
         connection.execute("SET session_replication_role = replica")
-        connection.execute("TRUNCATE runs, events, leases, seals")
+        connection.execute("TRUNCATE runs, events, leases, seals, deliveries")
         for (table, kind), found in zip(
-            _TABLES.items(), (runs, events, leases, seals), strict=True
+            _TABLES.items(), (runs, events, leases, seals, deliveries), strict=True
         ):
             marks = ", ".join(["%s"] * len(kind._fields))
             with connection.cursor() as cursor:

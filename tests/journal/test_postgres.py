@@ -127,7 +127,7 @@ RIGHTS = """
 CREATE ROLE {role} LOGIN PASSWORD 'right';
 GRANT USAGE ON SCHEMA public TO {role};
 GRANT SELECT, INSERT ON runs, events, leases, alma_journal TO {role};
-GRANT SELECT, INSERT, UPDATE ON seals TO {role};
+GRANT SELECT, INSERT, UPDATE ON seals, deliveries TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON snapshots TO {role};
 GRANT SELECT ON history, run_states, operations, steps, leftovers TO {role};
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from alma.errors import JournalError
 from alma.journal.address import PostgresUrl
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
 
     from alma.journal.postgres.session import Facts
 
-_VERSION: Final = b"SELECT max(version) FROM alma_journal"
-
 
 def prepare(connection: psycopg.Connection, facts: Facts, url: PostgresUrl, *, write: bool) -> bool:
-    """Whether there is a journal that this alma knows; with `write` it is made where there is none.
+    """Whether there is a journal that this alma knows.
 
-    Raises JournalError for what is not alma's, or a newer one's. All of it is made, or nothing.
+    With `write` it is made where there is none, and an older one brought to this version. Raises
+    JournalError for what is not alma's, or a newer one's. All of it is made, or nothing.
     """
-    if _is_known(connection, facts, url):
-        return True
-    if not write:
-        return False
+    version = _version(connection, facts, url)
+    if version == schema.VERSION or not write:
+        return bool(version)
     with connection.transaction():
         # Of two that begin at one moment the second waits, and finds it made.
         lock = b"SELECT pg_advisory_xact_lock(%s::bigint)"
         connection.execute(lock, (key_of(facts, "write"),))
-        if not _is_known(connection, facts, url):
-            for statement in schema.statements(facts.quoted):
-                connection.execute(statement.strip().encode())
+        version = _version(connection, facts, url)
+        made = schema.upgrade(version) if version else schema.statements(facts.quoted)
+        for statement in made:
+            connection.execute(statement.strip().encode())
     return True
 
 
-def _is_known(connection: psycopg.Connection, facts: Facts, url: PostgresUrl) -> bool:
+def _version(connection: psycopg.Connection, facts: Facts, url: PostgresUrl) -> int:
+    """Of the journal that is there; 0 where there is none."""
     here = (facts.quoted,)
     relations = connection.execute(schema.OWNED.encode(), here).fetchall()
     if not schema.is_there(relations):
@@ -46,9 +46,9 @@ def _is_known(connection: psycopg.Connection, facts: Facts, url: PostgresUrl) ->
                 f"{', '.join(names)}.",
                 hint="Give it a schema of its own: ?options=-csearch_path%3DNAME",
             )
-        return False
-    row = connection.execute(_VERSION).fetchone()
-    version = row[0] if row else None
+        return 0
+    row = connection.execute(schema.NEWEST.encode()).fetchone()
+    version: int | None = row[0] if row else None
     if version is None or version > schema.VERSION:
         raise JournalError(
             f"The journal {url} was written by a newer alma: its schema is version {version}, "
@@ -57,10 +57,10 @@ def _is_known(connection: psycopg.Connection, facts: Facts, url: PostgresUrl) ->
         )
     triggers = connection.execute(schema.TRIGGERS.encode(), here).fetchall()
     functions = connection.execute(schema.FUNCTIONS.encode(), here).fetchall()
-    if problem := schema.problem(facts.quoted, relations, triggers, functions):
+    if problem := schema.problem(version, facts.quoted, relations, triggers, functions):
         raise JournalError(
             f"The journal {url} cannot be trusted: {problem}.",
             hint="Compare it with a backup. Views and indexes of your own belong into another "
             "schema.",
         )
-    return True
+    return version

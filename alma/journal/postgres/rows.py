@@ -13,6 +13,7 @@ from alma.journal.postgres import schema
 from alma.journal.postgres.errors import unreadable
 from alma.journal.postgres.session import pipelined
 from alma.journal.store import (
+    DeliveryRow,
     EventRow,
     LeaseRow,
     Place,
@@ -37,6 +38,12 @@ _ADD: Final = {
 _PUT_SEAL: Final = (
     f"INSERT INTO seals VALUES ({', '.join(['%s'] * len(SealRow._fields))}) ON CONFLICT (run) "
     f"DO UPDATE SET {', '.join(f'{name} = EXCLUDED.{name}' for name in SealRow._fields[1:])}"
+)
+_DELIVERIES: Final = f"SELECT {', '.join(DeliveryRow._fields)} FROM deliveries"
+_PUT_DELIVERY: Final = (
+    f"INSERT INTO deliveries VALUES ({', '.join(['%s'] * len(DeliveryRow._fields))}) "
+    "ON CONFLICT (run, seq, notifier, notice) "
+    f"DO UPDATE SET {', '.join(f'{name} = EXCLUDED.{name}' for name in DeliveryRow._fields[4:])}"
 )
 # With the run's seal, which who adds to it asks for next.
 _PLACE: Final = f"""
@@ -130,11 +137,21 @@ class Rows:
             self._seals[run] = self._first(SealRow, f"{_SEALS} WHERE run = %s", (run,))
         return self._seals[run]
 
+    def deliveries(self, run: str | None = None, *, still_open: bool = False) -> list[DeliveryRow]:
+        """See `Reader`."""
+        if self._version() < schema.NOTICED_SINCE:
+            return []
+        wheres = ["state = 'open'"] if still_open else []
+        wheres += ["true"] if run is None else ["run = %s"]
+        query = f"{_DELIVERIES} WHERE {' AND '.join(wheres)} ORDER BY due_at, run, seq"
+        found = self._select(query, () if run is None else (run,))
+        return [to_row(DeliveryRow, row) for row in found]
+
     def problem(self) -> str:
         """See `Reader`: what is wrong with the schema."""
         asked = (schema.OWNED, schema.TRIGGERS, schema.FUNCTIONS)
         found = [self._select(query, (self._quoted,)) for query in asked]
-        return schema.problem(self._quoted, *found)
+        return schema.problem(self._version(), self._quoted, *found)
 
     # -- adding ------------------------------------------------------------------------------
 
@@ -157,6 +174,10 @@ class Rows:
         self._pending.append((_PUT_SEAL, row))
         self._seals[row.run] = row
 
+    def put_delivery(self, row: DeliveryRow) -> None:
+        """See `Writer`."""
+        self._pending.append((_PUT_DELIVERY, row))
+
     def commit(self) -> None:
         """Keep what was added."""
         with pipelined(self._connection):
@@ -170,6 +191,11 @@ class Rows:
             self._connection.execute("ROLLBACK")
 
     # ----------------------------------------------------------------------------------------
+
+    def _version(self) -> int:
+        """Whoever only looks leaves an older one as it is."""
+        found = self._select(schema.NEWEST)
+        return int(found[0][0]) if found else 0
 
     def _send(self) -> None:
         statements, self._pending = self._pending, []

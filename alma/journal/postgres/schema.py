@@ -7,11 +7,16 @@ from typing import Any, Final
 
 from alma.journal.postgres.views import READABLE, VIEWS
 
-VERSION: Final = 1
+VERSION: Final = 2
 """The schema version that this alma writes, the last row of `alma_journal`.
 
 Once released, a change to a table, guard or view needs the next number and a migration of its own.
 """
+
+NOTICED_SINCE: Final = 2
+"""The version of the schema from which on there are deliveries."""
+
+NEWEST: Final = "SELECT max(version) FROM alma_journal"
 
 _TABLES: Final = (
     """
@@ -78,6 +83,25 @@ CREATE TABLE snapshots (
 )""",
 )
 
+_DELIVERIES: Final = (
+    """
+CREATE TABLE deliveries (
+    run text COLLATE "C" NOT NULL,
+    seq bigint NOT NULL,
+    notifier text NOT NULL,
+    notice text NOT NULL,
+    due_at text COLLATE "C" NOT NULL,
+    state text NOT NULL,
+    attempts bigint NOT NULL,
+    tried_at text NOT NULL,
+    not_before text COLLATE "C" NOT NULL,
+    error text NOT NULL,
+    PRIMARY KEY (run, seq, notifier, notice)
+)""",
+    "CREATE INDEX deliveries_open ON deliveries (due_at) WHERE state = 'open'",
+)
+"""As of `alma.journal.sqlite.schema.DELIVERIES`."""
+
 # Each body stands for itself in the catalog, letter by letter, and is held against this. The names
 # in it are whole: whoever adds a row may have any search_path.
 _BODIES: Final = {
@@ -114,6 +138,7 @@ _KEPT: Final = {
     "runs": "UPDATE OR DELETE",
     "leases": "UPDATE OR DELETE",
     "seals": "DELETE",  # of which each is replaced by the next
+    "deliveries": "DELETE",  # likewise
     "snapshots": "UPDATE OF digest, content",
 }
 """What no row of a table can be made to undergo. A snapshot goes when nothing needs it any more."""
@@ -133,10 +158,22 @@ def _guards() -> dict[str, tuple[str, str]]:
     return made
 
 
-_GUARDS: Final = _guards()
+_ALL_GUARDS: Final = _guards()
 _VIEW_NAMES: Final = frozenset(view.split(maxsplit=3)[2] for view in VIEWS)
-_TABLE_NAMES: Final = frozenset(table.split()[2] for table in _TABLES if "CREATE TABLE" in table)
+_ALL_TABLES: Final = frozenset(
+    table.split()[2] for table in (*_TABLES, *_DELIVERIES) if "CREATE TABLE" in table
+)
 _FUNCTIONS: Final = {**_BODIES, "readable": READABLE}
+
+
+def _tables(version: int) -> frozenset[str]:
+    return _ALL_TABLES if version >= NOTICED_SINCE else _ALL_TABLES - {"deliveries"}
+
+
+def _guards_of(version: int) -> dict[str, tuple[str, str]]:
+    tables = _tables(version)
+    return {name: made for name, made in _ALL_GUARDS.items() if made[0] in tables}
+
 
 OWNED: Final = """
 SELECT c.relname, c.relkind::text, c.relrowsecurity, c.relhasrules
@@ -165,9 +202,20 @@ def statements(schema: str) -> tuple[str, ...]:
         "CREATE FUNCTION readable(data text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS "
         f"$alma${READABLE}$alma$"
     )
-    guards = (made for _, made in _GUARDS.values())
-    version = f"INSERT INTO alma_journal (version) VALUES ({VERSION})"
-    return (*_TABLES, *functions, readable, *VIEWS, version, *guards)
+    guards = (made for _, made in _ALL_GUARDS.values())
+    return (*_TABLES, *_DELIVERIES, *functions, readable, *VIEWS, _said(VERSION), *guards)
+
+
+def upgrade(version: int) -> tuple[str, ...]:
+    """What brings a journal of this version to the newest one."""
+    if version >= NOTICED_SINCE:
+        return ()
+    guards = (made for table, made in _ALL_GUARDS.values() if table == "deliveries")
+    return (*_DELIVERIES, *guards, _said(NOTICED_SINCE))
+
+
+def _said(version: int) -> str:
+    return f"INSERT INTO alma_journal (version) VALUES ({version})"
 
 
 def is_there(relations: Iterable[tuple[Any, ...]]) -> bool:
@@ -177,28 +225,29 @@ def is_there(relations: Iterable[tuple[Any, ...]]) -> bool:
 
 def foreign(relations: Iterable[tuple[Any, ...]]) -> list[str]:
     """What stands where a new journal would."""
-    return sorted({str(name) for name, *_ in relations} & (_TABLE_NAMES | _VIEW_NAMES))
+    return sorted({str(name) for name, *_ in relations} & (_ALL_TABLES | _VIEW_NAMES))
 
 
 def problem(
+    version: int,
     schema: str,
     relations: Iterable[tuple[Any, ...]],
     triggers: Iterable[tuple[Any, ...]],
     functions: Iterable[tuple[Any, ...]],
 ) -> str:
-    """What makes this no schema of alma's; empty if nothing.
+    """What makes this no schema of alma's of that version; empty if nothing.
 
     A trigger that alma has not made is code of who made it, and runs with whoever writes.
     """
     return (
-        _relation_problem({name: tuple(rest) for name, *rest in relations})
+        _relation_problem(_tables(version), {name: tuple(rest) for name, *rest in relations})
         or _function_problem(schema, {name: tuple(rest) for name, *rest in functions})
-        or _guard_problem(schema, triggers)
+        or _guard_problem(_guards_of(version), schema, triggers)
     )
 
 
-def _relation_problem(found: dict[str, tuple[Any, ...]]) -> str:
-    for name in sorted(_TABLE_NAMES | _VIEW_NAMES):
+def _relation_problem(tables: frozenset[str], found: dict[str, tuple[Any, ...]]) -> str:
+    for name in sorted(tables | _VIEW_NAMES):
         if name not in found:
             return f"{name} is missing from the schema"
         kind, secured, ruled = found[name]
@@ -218,10 +267,11 @@ def _function_problem(schema: str, found: dict[str, tuple[Any, ...]]) -> str:
     return ""
 
 
-def _guard_problem(schema: str, triggers: Iterable[tuple[Any, ...]]) -> str:
-    missing = dict(_GUARDS)
+def _guard_problem(
+    missing: dict[str, tuple[str, str]], schema: str, triggers: Iterable[tuple[Any, ...]]
+) -> str:
     for name, table, enabled, text in triggers:
-        if table not in _TABLE_NAMES:
+        if table not in _ALL_TABLES:
             continue
         if missing.pop(name, ("", ""))[0] != table:
             return f"the trigger {name} in its schema is not alma's"
@@ -236,7 +286,7 @@ def _is_guard(name: str, schema: str, text: str) -> bool:
     It has the actions in an order of its own, and says of each what it is for.
     """
     words = text.replace(f"{schema}.", "").replace("FOR EACH STATEMENT ", "")
-    made = _GUARDS[name][1]
+    made = _ALL_GUARDS[name][1]
     return words.replace("DELETE OR UPDATE", "UPDATE OR DELETE") == made
 
 

@@ -254,6 +254,12 @@ def _migrate(connection: sqlite3.Connection) -> None:
             database.conn.execute(statement)
         database.conn.execute("PRAGMA user_version = 3")
 
+    @migrations()
+    def version_4(database: sqlite_utils.Database) -> None:
+        for statement in schema.DELIVERIES:
+            database.conn.execute(statement.strip())
+        database.conn.execute("PRAGMA user_version = 4")
+
     connection.execute("BEGIN IMMEDIATE")
     try:
         migrations.apply(sqlite_utils.Database(connection, execute_plugins=False))

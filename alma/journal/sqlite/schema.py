@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from alma.core.events import NOT_RETRIED
 
-VERSION: Final = 3
+VERSION: Final = 4
 """The schema version that this alma writes, in `PRAGMA user_version`.
 
 Once released, a change to a table, guard or view needs the next number and a migration of its
@@ -73,6 +73,29 @@ CREATE TABLE seals (
 ) WITHOUT ROWID"""
 """By which a journal is known as one's own: one row for each run, which changes with each event of
 it. It proves itself, so nothing guards it."""
+
+NOTICED_SINCE: Final = 4
+"""The version of the schema from which on there are deliveries."""
+
+DELIVERIES: Final = (
+    """
+CREATE TABLE deliveries (
+    run TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    notifier TEXT NOT NULL,
+    notice TEXT NOT NULL,
+    due_at TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    tried_at TEXT NOT NULL,
+    not_before TEXT NOT NULL,
+    error TEXT NOT NULL,
+    PRIMARY KEY (run, seq, notifier, notice)
+) WITHOUT ROWID""",
+    "CREATE INDEX deliveries_open ON deliveries (due_at) WHERE state = 'open'",
+)
+"""Who is to be told of an event, and how that went: one row for each notice, which comes with its
+event and changes with each attempt. What is told is made of the events, so nothing guards it."""
 
 # INSERT OR REPLACE deletes without firing a DELETE trigger (unless recursive_triggers is on),
 # so rows are also held to the order of their numbers as they come in.
@@ -260,7 +283,8 @@ WHERE e.type = 'RunFailed'""",
 
 def views(version: int) -> tuple[str, ...]:
     """The views of a version."""
-    kinds = ", ".join(f"'{kind}'" for kind in _NOT_RETRIED[max(version, min(_NOT_RETRIED))])
+    since = max(known for known in _NOT_RETRIED if known <= max(version, min(_NOT_RETRIED)))
+    kinds = ", ".join(f"'{kind}'" for kind in _NOT_RETRIED[since])
     return tuple(view.replace("NOT_RETRIED", kinds) for view in _VIEWS)
 
 
@@ -282,8 +306,12 @@ _MADE_BY_OTHERS: Final = {
 
 def statements(version: int) -> tuple[str, ...]:
     """What makes an empty journal of a version."""
-    made = (*TABLES, *GUARDS, *views(version))
-    return tuple(one.strip() for one in (made if version < SEALED_SINCE else (*made, SEALS)))
+    made = [*TABLES, *GUARDS, *views(version)]
+    if version >= SEALED_SINCE:
+        made.append(SEALS)
+    if version >= NOTICED_SINCE:
+        made += DELIVERIES
+    return tuple(one.strip() for one in made)
 
 
 def problem(found: Iterable[tuple[Any, Any, Any]], version: int) -> str:

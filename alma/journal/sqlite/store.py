@@ -12,6 +12,7 @@ from alma.errors import JournalError
 from alma.journal.sqlite import files, schema
 from alma.journal.sqlite.connection import ERRORS, SCHEMA, Database, is_passing
 from alma.journal.store import (
+    DeliveryRow,
     EventRow,
     LeaseRow,
     Lock,
@@ -40,6 +41,10 @@ _ADD_LEASE: Final = f"INSERT INTO leases VALUES ({', '.join('?' * len(LeaseRow._
 _ADD_RUN: Final = f"INSERT INTO runs VALUES ({', '.join('?' * len(RunRow._fields))})"
 _SEALS: Final = f"SELECT {', '.join(SealRow._fields)} FROM seals"
 _PUT_SEAL: Final = f"INSERT OR REPLACE INTO seals VALUES ({', '.join('?' * len(SealRow._fields))})"
+_DELIVERIES: Final = f"SELECT {', '.join(DeliveryRow._fields)} FROM deliveries"
+_PUT_DELIVERY: Final = (
+    f"INSERT OR REPLACE INTO deliveries VALUES ({', '.join('?' * len(DeliveryRow._fields))})"
+)
 _PLACE: Final = """
 SELECT (SELECT target FROM runs WHERE run = :run),
     (SELECT ifnull(max(epoch), 0) FROM leases WHERE target = :target),
@@ -154,13 +159,22 @@ class _SqliteRows:
         return self._first(LeaseRow, query, values)
 
     def seals(self) -> list[SealRow]:
-        found = self._select(_SEALS) if self._has_seals() else ()
+        found = self._select(_SEALS) if self._has(schema.SEALED_SINCE) else ()
         return [to_row(SealRow, row) for row in found]
 
     def seal(self, run: str) -> SealRow | None:
-        return (
-            self._first(SealRow, f"{_SEALS} WHERE run = ?", (run,)) if self._has_seals() else None
-        )
+        if not self._has(schema.SEALED_SINCE):
+            return None
+        return self._first(SealRow, f"{_SEALS} WHERE run = ?", (run,))
+
+    def deliveries(self, run: str | None = None, *, still_open: bool = False) -> list[DeliveryRow]:
+        if not self._has(schema.NOTICED_SINCE):
+            return []
+        wheres = ["state = 'open'"] if still_open else []
+        wheres += ["true"] if run is None else ["run = ?"]
+        query = f"{_DELIVERIES} WHERE {' AND '.join(wheres)} ORDER BY due_at, run, seq"
+        found = self._select(query, () if run is None else (run,))
+        return [to_row(DeliveryRow, row) for row in found]
 
     def problem(self) -> str:
         """What is wrong with the schema, or what SQLite's own check finds."""
@@ -182,10 +196,13 @@ class _SqliteRows:
     def put_seal(self, row: SealRow) -> None:
         self._connection.execute(_PUT_SEAL, row)
 
-    def _has_seals(self) -> bool:
-        """A file of schema version 1 has none, and whoever only looks leaves it as it is."""
+    def put_delivery(self, row: DeliveryRow) -> None:
+        self._connection.execute(_PUT_DELIVERY, row)
+
+    def _has(self, since: int) -> bool:
+        """What an older file has not; whoever only looks leaves it as it is."""
         ((version,),) = self._select("PRAGMA user_version")
-        return bool(version >= schema.SEALED_SINCE)
+        return bool(version >= since)
 
     def _first(self, kind: type[Row], query: str, values: Any = ()) -> Row | None:
         return next((to_row(kind, row) for row in self._select(query, values)), None)
