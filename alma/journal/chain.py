@@ -18,17 +18,15 @@ from typing import Final
 
 from msgspec import Struct
 
-from alma.journal.store import (
+from alma.journal.rows import (
     EventRow,
     LeaseRow,
-    Reader,
     RunRow,
     SealRow,
     UnreadableError,
-    from_stamp,
     target_in,
-    to_event,
 )
+from alma.journal.store import Reader, from_stamp, to_event
 
 GENESIS: Final = "0" * 64
 """What the first row of a chain names as the hash before it."""

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from alma.errors import JournalError
 from alma.journal.chain import GENESIS, row_hash
-from alma.journal.store import DeliveryRow, EventRow, LeaseRow, Reader, RunRow, Writer
+from alma.journal.rows import DeliveryRow, EventRow, LeaseRow, RunRow
+from alma.journal.store import Reader, Writer
 
 
 class Content(Struct, frozen=True, kw_only=True):

@@ -31,18 +31,9 @@ from alma.journal.chain import (
 )
 from alma.journal.lease import Holder, Lease
 from alma.journal.references import SHOWN, is_part, not_found
+from alma.journal.rows import EventRow, Place, RunRow, target_in
 from alma.journal.snapshots import SnapshotRows
-from alma.journal.store import (
-    EventRow,
-    Place,
-    RunRow,
-    Store,
-    Writer,
-    target_in,
-    to_recorded,
-    to_stamp,
-    to_text,
-)
+from alma.journal.store import Store, Writer, to_recorded, to_stamp, to_text
 
 if TYPE_CHECKING:
     from alma.journal.encryption import Keys

@@ -18,7 +18,8 @@ from msgspec import Struct
 from alma.core.events import Process
 from alma.errors import JournalError, RunnerBusyError, StaleEpochError
 from alma.journal.chain import GENESIS, lease_problem, row_hash
-from alma.journal.store import LeaseRow, Lock, Store, Writer, to_stamp
+from alma.journal.rows import LeaseRow
+from alma.journal.store import Lock, Store, Writer, to_stamp
 
 HOLDER_SECONDS: Final = 1.0
 """How long to wait for the name of a holder that has its lock and not yet its row."""

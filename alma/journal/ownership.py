@@ -10,8 +10,9 @@ from functools import reduce
 
 from alma.errors import UntrustedJournalError
 from alma.journal.chain import add_to_digest
+from alma.journal.rows import EventRow
 from alma.journal.seals import Seals
-from alma.journal.store import EventRow, Reader, Writer
+from alma.journal.store import Reader, Writer
 
 
 class Ownership:

@@ -17,7 +17,7 @@ from typing import Final
 
 from alma.errors import AuthenticationError, JournalError
 from alma.journal.encryption import KEY, Keys, checked_keys, new_key
-from alma.journal.store import SealRow
+from alma.journal.rows import SealRow
 from alma.system import files
 
 _PURPOSE: Final = b"alma: whose journal it is"

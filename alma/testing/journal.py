@@ -15,19 +15,16 @@ from alma.errors import AlmaError
 from alma.journal import Journal, open_store
 from alma.journal.address import PostgresUrl
 from alma.journal.journal import utc_now
-from alma.journal.snapshots import SnapshotRows
-from alma.journal.store import (
+from alma.journal.rows import (
     DeliveryRow,
     EventRow,
     LeaseRow,
-    Lock,
     Place,
-    Reader,
     RunRow,
     SealRow,
-    Store,
-    Writer,
 )
+from alma.journal.snapshots import SnapshotRows
+from alma.journal.store import Lock, Reader, Store, Writer
 from alma.testing.faults import JournalFault, Life
 
 T = TypeVar("T")

@@ -14,17 +14,15 @@ from typing import TypeVar
 from alma.errors import JournalError
 from alma.journal import Journal
 from alma.journal.journal import utc_now
-from alma.journal.store import (
+from alma.journal.rows import (
     DeliveryRow,
     EventRow,
     LeaseRow,
-    Lock,
     Place,
-    Reader,
     RunRow,
     SealRow,
-    Writer,
 )
+from alma.journal.store import Lock, Reader, Writer
 
 T = TypeVar("T")
 AllRows = tuple[list[EventRow], list[RunRow], list[LeaseRow], list[SealRow], list[DeliveryRow]]

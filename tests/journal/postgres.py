@@ -15,7 +15,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from alma.journal import open_journal
-from alma.journal.store import DeliveryRow, EventRow, LeaseRow, RunRow, SealRow
+from alma.journal.rows import DeliveryRow, EventRow, LeaseRow, RunRow, SealRow
 
 POSTGRES: Final = ".postgres"
 # In the order in which they can be filled: an event is of a run.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from alma.journal.chain import GENESIS, Break, Head, Verdict, add_to_digest, row_hash
-from alma.journal.store import EventRow, LeaseRow, RunRow
+from alma.journal.rows import EventRow, LeaseRow, RunRow
 from tests.journal.tools import open_at, sqlite_of
 
 EVENTS = 8

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from alma.errors import JournalError
 from alma.journal.chain import Head, Verdict, row_hash
-from alma.journal.store import EventRow
+from alma.journal.rows import EventRow
 from tests.journal.tampering import COLUMNS, EVENTS, first_break, rehashed, resealed, verified
 from tests.journal.tools import MEMORY, content, copy_to, open_at, sqlite_of, tampered
 

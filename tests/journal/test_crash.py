@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from alma.core import events as ev
 from alma.errors import JournalError
 from alma.journal import open_journal
-from alma.journal.store import LeaseRow, Writer
+from alma.journal.rows import LeaseRow
+from alma.journal.store import Writer
 from tests.journal.tools import Clock, a_run, child, connection_of, created, ended, intended
 
 
@@ -185,7 +186,8 @@ FILL = """
 import resource, sys
 from pathlib import Path
 from alma.errors import JournalError
-from alma.journal.store import LeaseRow, Writer
+from alma.journal.rows import LeaseRow
+from alma.journal.store import Writer
 from alma.journal import open_journal
 from tests.journal.tools import Clock, a_run, intended
 

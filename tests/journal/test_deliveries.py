@@ -12,9 +12,10 @@ from alma.errors import JournalError
 from alma.journal import Journal, open_journal
 from alma.journal.encryption import KEY, new_key
 from alma.journal.postgres import schema as postgres_schema
+from alma.journal.rows import DeliveryRow
 from alma.journal.sqlite import schema
 from alma.journal.sqlite.connection import SCHEMA
-from alma.journal.store import DeliveryRow, Writer
+from alma.journal.store import Writer
 from alma.runner.copying import copy_journal
 from tests.journal.postgres import connected
 from tests.journal.tools import a_run, created, fill, open_at

@@ -18,9 +18,9 @@ from alma.core.events import Leftover, OperationIntended, OperationSucceeded, Ru
 from alma.journal import Journal, open_journal
 from alma.journal.journal import utc_now
 from alma.journal.lease import Lease
+from alma.journal.rows import DeliveryRow, EventRow, LeaseRow, RunRow, SealRow
 from alma.journal.sqlite.schema import DELIVERIES, SEALS, TABLES
 from alma.journal.sqlite.store import SqliteStore
-from alma.journal.store import DeliveryRow, EventRow, LeaseRow, RunRow, SealRow
 from tests.journal import postgres
 from tests.journal.memory import KEPT, open_in_memory
 from tests.journal.postgres import POSTGRES

@@ -16,7 +16,7 @@ from alma.core.definition import StepDefinition
 from alma.errors import UntrustedJournalError
 from alma.journal import open_journal
 from alma.journal.chain import row_hash
-from alma.journal.store import EventRow
+from alma.journal.rows import EventRow
 from tests.security.planting import OWNED, SAGA, files_below, plant, somebody_else
 from tests.steps.api import Api, serve
 

@@ -22,7 +22,7 @@ from alma.journal.postgres.errors import translated
 from alma.journal.postgres.locks import Locks, key_of
 from alma.journal.postgres.rows import NoRows, Rows, Statement
 from alma.journal.postgres.session import Facts, open_session, secret_in
-from alma.journal.store import EventRow, UnreadableError
+from alma.journal.rows import EventRow, UnreadableError
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ import psycopg
 
 from alma.errors import JournalError
 from alma.journal.address import PostgresUrl
-from alma.journal.store import UnreadableError
+from alma.journal.rows import UnreadableError
 
 _RIGHTS: Final = "Which rights alma's role needs is in docs/teams.md."
 

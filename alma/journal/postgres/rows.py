@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from alma.journal.postgres import schema
 from alma.journal.postgres.errors import unreadable
 from alma.journal.postgres.session import pipelined
-from alma.journal.store import (
+from alma.journal.rows import (
     DeliveryRow,
     EventRow,
     LeaseRow,

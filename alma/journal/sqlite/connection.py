@@ -16,8 +16,8 @@ from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from alma.errors import JournalError
+from alma.journal.rows import UnreadableError
 from alma.journal.sqlite import files, schema
-from alma.journal.store import UnreadableError
 from alma.system.files import make_directory, make_empty, publish
 
 ATTEMPTS: Final = 5

@@ -9,22 +9,20 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from alma.errors import JournalError
-from alma.journal.sqlite import files, schema
-from alma.journal.sqlite.connection import ERRORS, SCHEMA, Database, is_passing
-from alma.journal.store import (
+from alma.journal.rows import (
     DeliveryRow,
     EventRow,
     LeaseRow,
-    Lock,
     Place,
-    Reader,
     Row,
     RunRow,
     SealRow,
     UnreadableError,
-    Writer,
     to_row,
 )
+from alma.journal.sqlite import files, schema
+from alma.journal.sqlite.connection import ERRORS, SCHEMA, Database, is_passing
+from alma.journal.store import Lock, Reader, Writer
 from alma.system.files import is_locked, make_directory, try_lock
 
 T = TypeVar("T")
