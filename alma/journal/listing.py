@@ -8,7 +8,7 @@ from typing import Final
 from alma.core.run import SagaState
 from alma.journal import Journal
 from alma.journal.reading import RunView
-from alma.journal.store import RunRow
+from alma.journal.rows import RunRow
 
 INTERRUPTED: Final = "INTERRUPTED"
 STATES: Final = (*SagaState.__members__, INTERRUPTED)
