@@ -42,7 +42,15 @@ FOREIGN = (
 
 
 # Of tests/toolchain: what the tests run against, brought here before any test's time counts.
-SERVICES = ("localstack", "docker", "kubernetes", "kubernetes-plugin", "postgres", "tofu")
+SERVICES = (
+    "localstack",
+    "docker",
+    "kubernetes",
+    "kubernetes-plugin",
+    "postgres",
+    "temporal",
+    "tofu",
+)
 # What tests ask for that are not among those of a service: it starts in two seconds.
 LIGHT = ("postgres",)
 # What `bench` compares with for context only: it goes on without.

@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.services import docker, kubernetes, localstack, postgres
+from tests.services import docker, kubernetes, localstack, postgres, temporal
 from tests.services.process import ServiceError
 from tests.toolchain.process import UnavailableError
 
@@ -31,6 +31,7 @@ SERVICES: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
     "docker": docker.running,
     "kubernetes": kubernetes.running,
     "postgres": postgres.running,
+    "temporal": temporal.running,
 }
 
 

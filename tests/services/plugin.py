@@ -21,8 +21,18 @@ from tests.services.localstack import LocalStack
 from tests.services.postgres import Postgres, Server
 from tests.services.process import ServiceError
 from tests.services.proxy import Proxy
+from tests.services.temporal import Server as TemporalServer
+from tests.services.temporal import Temporal
 
-SERVICES = ("localstack", "docker_daemon", "kubernetes_api", "kubernetes_plugin", "tofu")
+SERVICES = (
+    "localstack",
+    "docker_daemon",
+    "kubernetes_api",
+    "kubernetes_plugin",
+    "temporal",
+    "own_temporal",
+    "tofu",
+)
 """The fixtures for which a part is fetched: `nox -s services` runs the tests that ask for one."""
 
 RUN = pytest.StashKey[obtain.Run]()
@@ -115,6 +125,24 @@ def own_postgres() -> Iterator[Server]:
     """
     with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as directory:
         server = Server(Path(directory))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def temporal(pytestconfig: pytest.Config) -> Temporal:
+    """A Temporal server, one for the run of the tests: each test has task queues of its own."""
+    return Temporal(**service(pytestconfig, "temporal"))
+
+
+@pytest.fixture
+def own_temporal() -> Iterator[TemporalServer]:
+    """A server for this test alone, running: only where the server itself has to end."""
+    with tempfile.TemporaryDirectory(prefix="temporal-", ignore_cleanup_errors=True) as directory:
+        server = TemporalServer(Path(directory))
         server.start()
         try:
             yield server

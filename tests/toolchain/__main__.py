@@ -23,6 +23,7 @@ from tests.toolchain import (
     localstack,
     postgres,
     pulumi_cli,
+    temporal,
     terragrunt,
     tofu,
 )
@@ -36,6 +37,7 @@ PARTS = {
     "kubernetes": kubernetes.directories,
     "kubernetes-plugin": kubernetes_plugin.directories,
     "postgres": postgres.directories,
+    "temporal": temporal.directories,
     "tofu": tofu.directories,
     "terragrunt": terragrunt.directories,
 }
