@@ -121,19 +121,20 @@ class Executor(Struct, kw_only=True):
 
         An operation's id is its run's and the seq of its intent: unique, and found in the logs.
         """
-        run = self.recorder.run
-        operation = f"{run.run}-{run.seq + 1}"
-        log = log_of(self.logs, operation)
-        self.recorder.record(
-            ev.OperationIntended(
+        keeps, run = self.recorder.clean(keeps), self.recorder.run.run
+
+        def intended(seq: int) -> ev.OperationIntended:
+            return ev.OperationIntended(
                 step=command.step,
-                operation=operation,
+                operation=f"{run}-{seq}",
                 kind=kind,
                 attempt=command.attempt,
-                log=str(log),
-                keeps=self.recorder.clean(keeps),
+                log=str(log_of(self.logs, f"{run}-{seq}")),
+                keeps=keeps,
             )
-        )
+
+        operation = self.recorder.record_next(intended).operation
+        log = log_of(self.logs, operation)
         began = time.monotonic()
         outcome = await self._lacking(command.step) if kind in FORWARD else None
         common: dict[str, Any] = {"step": command.step, "operation": operation, "kind": kind}

@@ -7,7 +7,7 @@ import shlex
 import traceback
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -33,6 +33,24 @@ from alma.steps.base import StepHandler
 from alma.steps.registry import sees_alone
 from alma.system.environment import secrets_in_environment
 from alma.system.trace_context import is_configured
+
+
+class Drive(Protocol):
+    """Who has a run go on that has just been created, or taken up: `execute_run`, or another."""
+
+    async def __call__(
+        self,
+        run: RunStatus,
+        journal: Journal,
+        lease: Lease,
+        prepared: BoundSaga,
+        settings: Settings,
+        known: Known,
+        resumed: ev.RunResumed | None = None,
+        gone: Sequence[ev.HostDeclaredGone] = (),
+    ) -> Result:
+        """See `execute_run`."""
+        ...
 
 
 async def execute_run(
@@ -77,23 +95,7 @@ async def _drive(
     gone: Sequence[ev.HostDeclaredGone],
 ) -> Result:
     recorder = Recorder(run, journal, lease, prepared.redactor, settings.reporter)
-    for step in run.steps.values():
-        if step.open is not None:
-            log_of(recorder.logs, step.open.id)  # refused before anything is touched
-    executor = Executor(
-        recorder=recorder,
-        adapters=prepared.adapters,
-        logs=recorder.logs,
-        grace=settings.grace,
-        outputs=known.outputs,
-        gates=prepared.gates,
-        earlier=earlier_of(journal, run.definition) if run.changed else {},
-    )
-    recorder.redact.learn(known.outputs)
-    recorder.redact.learn(secrets_in_environment(os.environ))
-    for step in run.steps.values():
-        for token in step.hidden:
-            uncover(step, journal.keys.unseal(token))
+    executor = executor_of(recorder, journal, prepared, settings, known)
     # Committed with the first intent: until then nothing is done that anybody would look for.
     recorder.defer(ev.RunnerAttached(process=lease.process, actor=lease.actor))
     if resumed is not None:
@@ -122,6 +124,31 @@ async def _drive(
         if not _tells(error, recorder.redact)
     }
     return result_or_raise(run, result, shown)
+
+
+def executor_of(
+    recorder: Recorder, journal: Journal, prepared: BoundSaga, settings: Settings, known: Known
+) -> Executor:
+    """What makes the operations of a run, which knows all that earlier processes have left."""
+    run = recorder.run
+    for step in run.steps.values():
+        if step.open is not None:
+            log_of(recorder.logs, step.open.id)  # refused before anything is touched
+    executor = Executor(
+        recorder=recorder,
+        adapters=prepared.adapters,
+        logs=recorder.logs,
+        grace=settings.grace,
+        outputs=known.outputs,
+        gates=prepared.gates,
+        earlier=earlier_of(journal, run.definition) if run.changed else {},
+    )
+    recorder.redact.learn(known.outputs)
+    recorder.redact.learn(secrets_in_environment(os.environ))
+    for step in run.steps.values():
+        for token in step.hidden:
+            uncover(step, journal.keys.unseal(token))
+    return executor
 
 
 def _tells(error: BaseException, redact: Redactor) -> bool:

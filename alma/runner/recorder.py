@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
@@ -27,6 +27,8 @@ from alma.journal.lease import Lease
 from alma.journal.store import to_text
 from alma.runner.logs import kept_ends, logs_of
 from alma.system import files
+
+E = TypeVar("E", bound=ev.Event)
 
 PATIENCE: Final = 0.005
 """Seconds that what was deferred waits for the next intent: to decide on it, and to read the
@@ -77,6 +79,12 @@ class Recorder:
         """
         self._take(event)
         self.commit()
+
+    def record_next(self, make: Callable[[int], E]) -> E:
+        """The same of the event that `make` makes for its seq; the event."""
+        event = make(self.run.seq + 1)
+        self.record(event)
+        return event
 
     def defer(self, event: ev.Event, patience: float | None = None) -> None:
         """Apply the event now; it is committed with the next one that is recorded.

@@ -32,7 +32,7 @@ from alma.runner.binding import (
 )
 from alma.runner.directory import require_directory
 from alma.runner.hosts import declare_gone
-from alma.runner.leased_run import execute_run, result_or_raise
+from alma.runner.leased_run import Drive, execute_run, result_or_raise
 from alma.runner.required import require_known
 from alma.runner.settings import Settings, actor
 from alma.saga.making import changed
@@ -91,6 +91,7 @@ async def go_on(
     settings: Settings,
     *,
     accept_changes: bool,
+    drive: Drive = execute_run,
 ) -> Result:
     """Take a run up in a direction, or its own; a finished one is only reported."""
     with settings.open(write=False) as reader:
@@ -151,7 +152,7 @@ async def go_on(
                 sealed=prepared.given.and_before(before).seal(journal) or UNSET,
                 notes=noted(sessions),
             )
-            return await execute_run(run, journal, lease, prepared, settings, known, resumed, gone)
+            return await drive(run, journal, lease, prepared, settings, known, resumed, gone)
 
 
 def _is_over(run: RunStatus, direction: ev.Direction | None, settings: Settings) -> bool:

@@ -24,7 +24,7 @@ from alma.journal.reading import load_run, newest_run
 from alma.runner.again import aws_target
 from alma.runner.binding import bind_saga, check, define, noted, open_sessions
 from alma.runner.directory import followed, refuse_another_journal, require_directory
-from alma.runner.leased_run import execute_run, resume_hint
+from alma.runner.leased_run import Drive, execute_run, resume_hint
 from alma.runner.outside import outputs_outside, require_given
 from alma.runner.required import require_known
 from alma.runner.resume import go_on
@@ -136,6 +136,7 @@ async def begin(
     last: RunStatus | None,
     *,
     remove: bool = False,
+    drive: Drive = execute_run,
 ) -> Result:
     """A new run, whatever the last one was; `last` is the one whose stacks are there."""
     capture_if_loading(saga)
@@ -190,7 +191,7 @@ async def begin(
                     parent=settings.parent or UNSET,
                 )
                 run = fold([journal.create_run(run_id, created, lease)])
-                return await execute_run(run, journal, lease, prepared, settings, known)
+                return await drive(run, journal, lease, prepared, settings, known)
 
 
 def as_deployed(last: RunStatus | None, saga: Saga, settings: Settings) -> Settings:

@@ -55,8 +55,8 @@ MUTANTS: Final = (
     _one(
         "the intent is not recorded",
         "runner/executor.py",
-        "        self.recorder.record(\n            ev.OperationIntended(",
-        "        (lambda _event: None)(\n            ev.OperationIntended(",
+        "self.recorder.record_next(intended).operation",
+        "intended(self.recorder.run.seq + 1).operation",
     ),
     _one(
         "commits are not synced to disk",
@@ -89,8 +89,9 @@ MUTANTS: Final = (
     _one(
         "the intent is committed after its effect",
         "runner/executor.py",
-        "        self.recorder.record(\n            ev.OperationIntended(",
-        "        self.recorder.defer(\n            ev.OperationIntended(",
+        "        operation = self.recorder.record_next(intended).operation\n",
+        "        self.recorder.defer(one := intended(self.recorder.run.seq + 1))\n"
+        "        operation = one.operation\n",
     ),
     _one(
         "a start does not wait for its dependencies",
