@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "history": "history:command",
     "logs": "logs:command",
     "report": "report:command",
+    "ui": "ui:command",
     "cancel": "cancel:command",
     "resume": "resume:resume",
     "rollback": "resume:rollback",

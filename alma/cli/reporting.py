@@ -91,7 +91,8 @@ def read_report(shared: Invocation, run: str) -> tuple[Report, Definition]:
 
     with open_journal(shared.where, write=False) as journal:
         found = standing.look(journal, journal.resolve(run), shared.journal)
-        return standing.read_report(journal, found), found.view.run.definition
+        events = journal.events(found.view.run.run)
+    return standing.read_report(found, events), found.view.run.definition
 
 
 def _write(path: Path, content: str, *, append: bool) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from alma.core.events import Leftover
+from alma.core.events import Leftover, Recorded
 from alma.journal import Journal
 from alma.journal.reading import RunView, proven_gone, view_run
 from alma.reports.report import next_commands
@@ -38,11 +38,11 @@ def look(journal: Journal, run: str, told: Address | None) -> Standing:
     return Standing(view=view, gone=gone, following=following)
 
 
-def read_report(journal: Journal, found: Standing) -> Report:
-    """Its report as it stands now."""
+def read_report(found: Standing, events: Sequence[Recorded]) -> Report:
+    """Its report as it stands then, of its events."""
     from alma.reports.run_report import make_report
 
-    return make_report(found.view, journal.events(found.view.run.run), found.gone, found.following)
+    return make_report(found.view, events, found.gone, found.following)
 
 
 def _elsewhere(view: RunView) -> str:

@@ -1,0 +1,151 @@
+"""What the pages show of the runs, and that nothing of it is more than text."""
+
+from __future__ import annotations
+
+import os
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.web.client import TestClient, let_in, make_site
+
+
+class Elements(HTMLParser):
+    """The elements of a page with their attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+@pytest.fixture
+def client(failed: str) -> TestClient:
+    assert failed
+    return let_in(make_site())
+
+
+def listed(page: str) -> list[str]:
+    return re.findall(r'<th scope="row"><a href="/runs/([^"]+)"', page)
+
+
+def test_the_list_has_the_newest_first_and_those_that_are_asked_for(
+    client: TestClient, failed: str
+) -> None:
+    newest, oldest = listed(client.get("/").text)
+    assert newest == failed
+    for query, found in (
+        ("saga=shop", [failed]),
+        ("saga=mail&stack=prod", [oldest]),
+        ("saga=mail&stack=dev", []),
+        ("state=FAILED", [failed]),
+        ("state=completed", [oldest]),
+        ("state=nonsense", [failed, oldest]),
+        ("text=QUOTA", [failed]),
+        ("text=box", [oldest]),
+        (f"text={oldest}", [oldest]),
+        ("text=hunter22", []),
+    ):
+        assert listed(client.get(f"/?{query}").text) == found, query
+    assert 'value="FAILED" selected' in client.get("/?state=FAILED").text
+
+
+def test_a_long_list_goes_on_where_it_has_ended(
+    client: TestClient, failed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alma.web.runs.PAGE", 1)
+    first = client.get("/?text=o").text
+    assert listed(first) == [failed]
+    (link,) = re.findall(r'rel="next" href="([^"]+)"', first)
+    second = client.get(link.replace("&amp;", "&")).text
+    assert len(listed(second)) == 1
+    assert listed(second) != [failed]
+    assert 'rel="next"' not in second
+
+
+def test_a_run_is_told_with_its_graph_its_times_and_what_is_left(
+    client: TestClient, failed: str
+) -> None:
+    page = client.get(f"/runs/{failed}").text
+    for words in (
+        "shop/dev: ",
+        "It failed at step &#34;servers&#34;, with 2 leftovers.",
+        "Left behind",
+        f"alma-pulumi rollback {failed}",
+        "Time line",
+        '<g class="FAILED">',
+        "compensation failed: RuntimeError: it is still in use",
+        f'href="/runs/{failed}/logs/servers"',
+    ):
+        assert words in page, words
+    log = client.get(f"/runs/{failed}/logs/servers").text
+    assert "RuntimeError: it is still in use" in log
+    assert "Nothing was begun" not in log
+    assert "it is still in use" not in client.get(f"/runs/{failed}/logs/database").text
+
+
+def test_a_page_has_headings_in_order_one_main_part_and_no_script_or_style_within(
+    client: TestClient, failed: str
+) -> None:
+    for path in ("/", f"/runs/{failed}", f"/runs/{failed}/logs", "/runs/none"):
+        elements = Elements(client.get(path).text).found
+        levels = [int(tag[1]) for tag, _ in elements if re.fullmatch(r"h[1-6]", tag)]
+        assert levels[0] == 1
+        assert levels.count(1) == 1
+        assert all(after - before < 2 for before, after in pairwise(levels))
+        assert [tag for tag, _ in elements].count("main") == 1
+        assert "style" not in [tag for tag, _ in elements]
+        for tag, attributes in elements:
+            assert "style" not in attributes
+            assert not [name for name in attributes if name.startswith("on")]
+            assert tag != "script" or attributes["src"] == "/static/live.js"
+            for name in ("src", "href", "action"):
+                assert (attributes.get(name) or "/").startswith(("/", "#")), attributes
+
+
+def test_whatever_a_program_said_is_text_and_no_secret_is_in_it(
+    client: TestClient, failed: str
+) -> None:
+    for path in (f"/runs/{failed}", f"/runs/{failed}/logs", "/?text=quota"):
+        page = client.get(path).text
+        assert "<script>alert" not in page
+        assert "<img" not in page
+        assert "hunter22" not in page
+    assert "&lt;script&gt;alert(1)" in client.get(f"/runs/{failed}").text
+    said = client.get("/", params={"text": '"><script>alert(2)</script>'}).text
+    assert "<script>alert" not in said
+
+
+def test_a_beginning_of_an_id_leads_to_its_run(client: TestClient, failed: str) -> None:
+    found = client.get("/runs/latest?events=all")
+    assert (found.status_code, found.headers["location"]) == (303, f"/runs/{failed}?events=all")
+
+
+@pytest.mark.parametrize(
+    "path", ["/runs/nothing", "/runs/nothing/logs", "/runs/nothing/events", "/runs/..%2f..%2fetc"]
+)
+def test_what_is_not_there_is_said_to_be_so(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "Traceback" not in answer.text
+
+
+def test_looking_writes_nothing_and_asks_for_no_key(
+    client: TestClient, failed: str, tmp_path: Path
+) -> None:
+    key = Path(os.environ["XDG_STATE_HOME"], "alma", "journal.key")
+    key.unlink()
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    for path in ("/", f"/runs/{failed}", f"/runs/{failed}/logs"):
+        assert client.get(path).status_code == 200
+    assert not key.exists()
+    after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    assert {path for path in after if after[path] != files.get(path)} <= {
+        path for path in after if path.name.endswith("-shm")
+    }
