@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from alma.journal import Journal
     from alma.journal.reading import RunView
-    from alma.journal.store import RunRow
+    from alma.journal.rows import RunRow
 
 PAGE: Final = 50
 LOOKED_AT: Final = 500
