@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from alma.errors import AlmaError, DefinitionError
     from alma.pulumi.automation.select import select
     from alma.runner import destroy, resume, rollback
+    from alma.runner.drift import drift
     from alma.saga.saga import Saga
     from alma.steps.http.request import Request
     from alma.steps.step import Output
@@ -33,6 +34,7 @@ __all__ = [
     "SagaState",
     "Secret",
     "destroy",
+    "drift",
     "resume",
     "rollback",
     "select",
@@ -46,6 +48,7 @@ _HOMES = {
     "core.events": ("Leftover",),
     "pulumi.automation.select": ("select",),
     "runner": ("destroy", "resume", "rollback"),
+    "runner.drift": ("drift",),
     "steps.http.request": ("Request",),
     "saga.saga": ("Saga",),
     "core.secret": ("Secret",),

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "init": "init:command",
     "up": "up:command",
     "preview": "preview:command",
+    "drift": "drift:command",
     "destroy": "destroy:command",
     "restore": "restore:command",
     "runs": "runs:command",

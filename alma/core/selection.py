@@ -35,6 +35,24 @@ class Selection(Struct, frozen=True, kw_only=True):
         """Whether nothing was asked for: all steps are meant."""
         return not (self.steps or self.from_steps or self.exclude)
 
+    def alone(self, definition: Definition) -> tuple[str, ...]:
+        """The steps that are named, and none that goes with them: nothing is done to any.
+
+        Raises DefinitionError for what names no step, and where nothing is left.
+        """
+        named = _matching(definition, self.steps, "") | _matching(
+            definition, self.from_steps, "--from "
+        )
+        every = [step.name for step in definition.steps]
+        left = (set(every) if self.is_all or not named else named) - _matching(
+            definition, self.exclude, "--exclude "
+        )
+        if not left:
+            raise DefinitionError(
+                f'No step of saga "{definition.saga}" is left: all are excluded.',
+            )
+        return tuple(name for name in every if name in left)
+
     def chosen(self, definition: Definition, kind: RunKind = "up") -> tuple[str, ...]:
         """The steps that are meant, in the order they were added.
 

@@ -172,6 +172,7 @@ def _resource(entry: Mapping[str, Any]) -> Resource:
         protect=bool(entry.get("protect", False)),
         external=bool(entry.get("external", False)),
         retain_on_delete=bool(entry.get("retainOnDelete", False)),
+        pending_replacement=bool(entry.get("pendingReplacement", False)),
     )
 
 

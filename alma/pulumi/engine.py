@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct, field
 
+from alma.core.drift import ResourceDrift
 from alma.core.event_parts import NONE_GONE, Gone
 from alma.core.events import Failure, Process, ResourceChange
 from alma.core.operation import Difference, Operation, Reconciled
@@ -74,6 +75,8 @@ class Resource(Struct, frozen=True, kw_only=True):
     external: bool = False
     """Only read by the program, not owned by the stack: a destroy does not delete it."""
     retain_on_delete: bool = False
+    pending_replacement: bool = False
+    """It is deleted already, and was to be made anew."""
 
 
 class PendingOperation(Struct, frozen=True, kw_only=True):
@@ -128,8 +131,8 @@ class UpRequest(Struct, frozen=True, kw_only=True):
 
     `config` maps a key (with or without namespace) to a JSON value or a `Secret`. `defaults` are
     JSON values by full key, for what neither `config` nor the user's project says. `create`
-    says that the record was not there when last looked at: the engine makes it first. A preview
-    with `refresh` looks at what is there by now, and not only at the state.
+    says that the record was not there when last looked at: the engine makes it first. `refresh`
+    looks at what is there by now, and not only at the state.
     """
 
     ref: StackRef
@@ -163,6 +166,9 @@ class OperationResult(Struct, frozen=True, kw_only=True):
     """Of the stack as it was read afterwards (a successful up only); else empty."""
     began: bool = True
     """False where somebody else's lock refused it before the engine was started."""
+    drifted: tuple[ResourceDrift, ...] = ()
+    """Of a look for drift: what is not as the state has it; and the URNs that were answered."""
+    asked: tuple[str, ...] = ()
 
 
 class RestoreRequest(Struct, frozen=True, kw_only=True):
@@ -241,6 +247,13 @@ class Engine(Protocol):
 
     async def preview(self, request: UpRequest, operation: Operation) -> OperationResult:
         """What `up` would change; touches nothing, not even the stack's record."""
+        ...
+
+    async def drift(self, ref: StackRef, operation: Operation) -> OperationResult:
+        """What its resources are by now, beside what the state says, which needs no program.
+
+        Touches nothing and takes no lock.
+        """
         ...
 
     async def destroy(

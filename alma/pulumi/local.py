@@ -42,9 +42,8 @@ from alma.pulumi.performing import perform
 from alma.pulumi.recovery import Reconciliation
 from alma.pulumi.restore.plan import RestorePlan
 from alma.pulumi.restore.restore import Restoration, RestorePreviewer
-from alma.pulumi.task import build_task
+from alma.pulumi.task import build_task, set_aside
 from alma.pulumi.workers import Workers
-from alma.system.files import make_directory
 from alma.system.scratch import scratch, sweep
 
 
@@ -161,25 +160,18 @@ class PulumiEngine:
     async def preview(self, request: UpRequest, operation: Operation) -> OperationResult:
         """See `Engine.preview`; a stack without a record is previewed on a throw-away backend."""
         exists = (await self.inspect(request.ref)).exists
+        own = self._of(request.ref).own_passphrase is not None
         with scratch("preview") as place:
             logs = request.log_dir or f"{place}/log"
             task = await self._task("preview", request.ref, logs, operation, request=request)
-            environment = dict(task.environment)
-            if not exists:
-                state = place / "state"
-                make_directory(state)
-                environment["PULUMI_BACKEND_URL"] = state.as_uri()
-                if self._of(request.ref).own_passphrase is not None:
-                    environment["PULUMI_CONFIG_PASSPHRASE"] = "preview"  # noqa: S105 - thrown away
-                # A user's own is meant for the salt in their settings, too.
-            task = structs.replace(
-                task,
-                directory=str(place / "project"),
-                environment=environment,
-                organization=task.organization if exists else "",  # files know none
-                create=not exists,
-            )
+            task = set_aside(task, place, exists=exists, passphrase=own)
             return await perform(self._workers, task, operation, None)
+
+    async def drift(self, ref: StackRef, operation: Operation) -> OperationResult:
+        """See `Engine.drift`; one CLI process, which writes to a directory that is thrown away."""
+        with scratch("drift") as place:
+            task = await self._task("drift", ref, f"{place}/log", operation)
+            return await perform(self._workers, set_aside(task, place), operation, None)
 
     async def destroy(
         self, ref: StackRef, log_dir: str, operation: Operation, program: UpRequest | None = None

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct, convert, field, to_builtins
 
+from alma.core.drift import ResourceDrift
 from alma.core.events import Failure, Process, ResourceChange
 from alma.core.secret import Secret
 from alma.pulumi.engine import WorkspaceOptions
@@ -23,7 +24,7 @@ from alma.pulumi.restore.plan import RestorePlan
 LENGTH: Final = struct.Struct(">Q")
 """Of a message, in front of it."""
 
-TaskKind = Literal["up", "preview", "destroy", "remove", "restore", "foresee", "look"]
+TaskKind = Literal["up", "preview", "destroy", "remove", "restore", "foresee", "look", "drift"]
 
 
 class Task(Struct, frozen=True, kw_only=True, tag="task"):
@@ -64,7 +65,7 @@ class Task(Struct, frozen=True, kw_only=True, tag="task"):
     targets: tuple[str, ...] = ()
     """URNs of the resources that a `look` is for."""
     refresh: bool = False
-    """Whether a preview looks at what is there by now."""
+    """Whether an up or a preview looks at what is there by now."""
     exclude: tuple[str, ...] = ()
     """URNs of what a destroy leaves in the state."""
 
@@ -101,7 +102,7 @@ class Report(Struct, frozen=True, kw_only=True, tag="report"):
 
     `said`: by URN, the error of a resource; `lasting`, `nulls` and `warnings` as in
     `OperationResult`. `spent` asks for a new worker, `unsettled` for a look at what the CLI left
-    when it was killed. `began` as in `OperationResult`.
+    when it was killed. `began`, `drifted` and `asked` as in `OperationResult`.
     """
 
     failure: Failure | None
@@ -114,6 +115,8 @@ class Report(Struct, frozen=True, kw_only=True, tag="report"):
     spent: bool = False
     unsettled: bool = False
     began: bool = True
+    drifted: tuple[ResourceDrift, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 Message = Task | Interrupt | Ready | Started | Progress | Report

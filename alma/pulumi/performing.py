@@ -77,6 +77,8 @@ async def perform(
         nulls=report.nulls,
         warnings=report.warnings,
         began=report.began,
+        drifted=report.drifted,
+        asked=report.asked,
     )
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from alma.core.search_path import python_first
 from alma.core.secret import Secret, secrets_in, unwrap
 from alma.errors import BackendError
@@ -131,6 +133,27 @@ def build_task(
             *_telling_passphrase(backend, environ),
             *secrets_in_environment(environment),
         ),
+    )
+
+
+def set_aside(task: Task, place: Path, *, exists: bool = True, passphrase: bool = False) -> Task:
+    """The task with what it writes in `place`; of a stack that does not exist the state as well.
+
+    `passphrase`: that its secrets are encrypted with is alma's own.
+    """
+    environment = dict(task.environment)
+    if not exists:
+        state = place / "state"
+        files.make_directory(state)
+        environment["PULUMI_BACKEND_URL"] = state.as_uri()
+        if passphrase:  # a user's own is meant for the salt in their settings, too
+            environment["PULUMI_CONFIG_PASSPHRASE"] = "preview"  # noqa: S105 - thrown away
+    return replace(
+        task,
+        directory=str(place / "project"),
+        environment=environment,
+        organization=task.organization if exists else "",  # files know none
+        create=not exists,
     )
 
 

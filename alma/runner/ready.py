@@ -109,7 +109,7 @@ class Gate(Struct, frozen=True, kw_only=True):
             one = replace(operation, timeout=left)
             try:
                 answer = await asyncio.wait_for(
-                    self._once(handler, call, one, inputs), left + 2 * operation.grace
+                    self.once(handler, call, one, inputs), left + 2 * operation.grace
                 )
             except TimeoutError:
                 answer = "no answer"
@@ -127,7 +127,7 @@ class Gate(Struct, frozen=True, kw_only=True):
         words = f"it is not ready after {self.timeout:g} s (asked {times}): {said}"
         return asked, Failure(kind="unready", message=words)
 
-    async def _once(
+    async def once(
         self,
         handler: StepHandler,
         call: StepContext,

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from alma.core.drift import ResourceDrift
 from alma.core.event_parts import NONE_GONE, Gone
 from alma.core.events import Failure, Process, ResourceChange
 from alma.core.operation import Difference, Operation, Reconciled
@@ -91,6 +92,8 @@ class FakeEngine(FakeWork):
         program = self.programs.get(ref.project, FakeProgram())
         wanted = [resource_of(ref, name) for name in program.resources]
         self.reality.put(key, self.reality.state(key))
+        if request.refresh:
+            self.reality.refresh(key)
         held = self.reality.state(key).resources
         work = [("creating" if new not in held else "same", new) for new in wanted]
         work += [("deleting", old) for old in reversed(held) if old not in wanted]
@@ -114,6 +117,21 @@ class FakeEngine(FakeWork):
         there = [one for one in held if not request.refresh or one.urn in self.reality.things]
         new = tuple(ResourceChange(urn=one.urn, op="create") for one in made if one not in there)
         return OperationResult(changes={"create": len(new)} if new else {}, resources=new)
+
+    async def drift(self, ref: StackRef, operation: Operation) -> OperationResult:  # noqa: ARG002
+        """What the state holds and the world has no more; under a fault nothing is told."""
+        held = self.reality.state(key_of(ref)).resources
+        if (fault := self._fault(ref, "drift")) is not None:
+            if fault.effect == "crash":
+                self._die()
+            words = "the provider cannot be reached"
+            return OperationResult(failure=Failure(kind="provider", message=words))
+        gone = tuple(
+            ResourceDrift(urn=one.urn, op="delete", id=one.id, type=one.type)
+            for one in held
+            if one.urn not in self.reality.things
+        )
+        return OperationResult(drifted=gone, asked=tuple(one.urn for one in held))
 
     async def destroy(
         self,

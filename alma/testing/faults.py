@@ -37,7 +37,7 @@ class Fault:
     """
 
     project: str
-    operation: Literal["up", "destroy", "restore", "remove", "inspect"]
+    operation: Literal["up", "destroy", "restore", "remove", "inspect", "drift"]
     effect: FaultEffect = "fail"
     nth: int = 1
     after: int = 0

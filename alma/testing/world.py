@@ -66,6 +66,12 @@ class FakeWorld:
         rest = tuple(other for other in state.resources if other != resource)
         self.put(key, replace(state, resources=rest))
 
+    def refresh(self, key: Key) -> None:
+        """The state learns what is not there any more."""
+        state = self.state(key)
+        left = tuple(one for one in state.resources if one.urn in self.things)
+        self.put(key, replace(state, resources=left))
+
     def cut_off(self, key: Key, resource: Resource, kind: str) -> None:
         """The CLI was killed in the middle: the provider finished it, the state does not know."""
         if kind == "creating":

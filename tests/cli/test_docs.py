@@ -17,6 +17,7 @@ from alma.cli import error_handler as edge
 from alma.cli.program import COMMANDS, program
 from alma.core.result import exit_code
 from alma.core.run import SagaState
+from alma.runner.drift import DRIFTED
 
 TEXT = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 CONTEXT = click.Context(program)
@@ -107,7 +108,7 @@ def raised() -> Iterator[int]:
             yield kind.exit_code
     for state in SagaState:
         yield exit_code(state, interrupted=False)
-    yield from (0, edge.USAGE, edge.CANCELLED, edge.BUG)
+    yield from (0, edge.USAGE, edge.CANCELLED, edge.BUG, DRIFTED)
 
 
 def test_the_exit_codes_are_the_codes() -> None:

@@ -14,6 +14,7 @@ from pulumi.automation import CommandError, ConfigValue, EngineEvent, StepEventM
 from alma.core.events import Failure, ResourceChange
 from alma.core.redaction import Redactor
 from alma.errors import AlmaError
+from alma.pulumi.automation.drifted import Looked
 from alma.pulumi.automation.host import served
 from alma.pulumi.automation.program import ProgramEnd, ProgramHost, load
 from alma.pulumi.automation.replay import ReplayHost
@@ -47,10 +48,12 @@ class Events:
     Called on a thread of the SDK's, one event after the other. `tell(urn, op, done)` must not
     block. `complete` says whether this was everything, from the first event to the engine's own
     end: the SDK passes over an event that it cannot read, of which only its number tells. `heard`:
-    there was one at all, so the engine was started, which is after the stack is locked.
+    there was one at all, so the engine was started, which is after the stack is locked. What a look
+    for drift sees of each resource goes to `looked`, if there is one.
     """
 
     def __init__(self, tell: Callable[[str, str, bool], None]) -> None:
+        self.looked: Looked | None = None
         self.changes: dict[str, int] = {}
         self.errors: list[tuple[str, str]] = []
         self.lasting: dict[str, str] = {}
@@ -73,6 +76,8 @@ class Events:
             self._note(started.metadata, done=False)
         elif ended := event.res_outputs_event:
             self._note(ended.metadata, done=True)
+            if self.looked is not None:
+                self.looked.note(ended.metadata)
         elif failed := event.res_op_failed_event:
             self._tell(failed.metadata.urn, failed.metadata.op.value, True)  # noqa: FBT003
             self._doubt(failed.metadata)
@@ -109,6 +114,8 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
     redact = Redactor()
     redact.learn(task.secrets)
     events = Events(lambda urn, op, done: tell(Progress(urn, op, done)))
+    if task.kind == "drift":
+        events.looked = Looked()
     command = Command(task, lambda pid: tell(Started(identify(pid))))
     log = str(command.log)
     running.begin(command.interrupt)
@@ -147,6 +154,8 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
         unsettled=(command.exit_code or 0) < 0,
         # What a program prints may be of locks as well.
         began=failure is None or failure.kind != "locked" or events.heard,
+        drifted=tuple(events.looked.drifted) if events.looked else (),
+        asked=tuple(events.looked.asked) if events.looked else (),
     )
 
 
@@ -190,9 +199,12 @@ def _operate(task: Task, stack: Stack, settings: str, events: Events) -> None:
         stack.preview(refresh=task.refresh, **options)
     elif task.kind == "look":
         stack.preview_refresh(target=list(task.targets), **options)
+    elif task.kind == "drift":
+        # By the state alone: a program that asks for that would have to be here, and be run.
+        stack.preview_refresh(run_program=False, show_secrets=False, **options)
     else:
         # Of a restore, what can be put back is, whatever else fails.
-        stack.up(continue_on_error=task.kind == "restore", **options)
+        stack.up(continue_on_error=task.kind == "restore", refresh=task.refresh, **options)
 
 
 @contextmanager

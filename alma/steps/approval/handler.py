@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from alma.core.approval import Approval, either
+from alma.core.drift import Drift
 from alma.core.events import Failure, Leftover
 from alma.core.operation import Operation
 from alma.core.run import StepStatus
@@ -24,6 +25,10 @@ class ApprovalHandler(StepHandler):
     digest: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     lacks: str = ""
+
+    async def deviations(self, call: StepContext, operation: Operation) -> Drift:  # noqa: ARG002
+        """An answer is nothing outside."""
+        return Drift(absent=True)
 
     async def execute(self, call: StepContext) -> None:
         """Take the answer to the plan as it is now; where there is none, ask, and end the turn."""

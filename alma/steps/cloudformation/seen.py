@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from alma.core.drift import Drift
 from alma.core.events import Failure, Leftover, ResourceChange
 from alma.core.operation import Difference, Operation, aside
 from alma.core.run import StepStatus
@@ -18,7 +19,7 @@ from alma.steps.base import StateNow, StepContext, StepHandler, StepPreview, Way
 from alma.steps.cloudformation import stacks
 from alma.steps.cloudformation.before import REWRITTEN, changed_hidden
 from alma.steps.cloudformation.changing import Change, counted, request_of
-from alma.steps.cloudformation.drift import drifted
+from alma.steps.cloudformation.drift import drifted, look
 from alma.steps.cloudformation.service import Service, ServiceError
 from alma.steps.cloudformation.stacks import HIDDEN, STANDING, Stack, id_of
 from alma.steps.cloudformation.template import Template, as_secrets, as_text, parse
@@ -211,6 +212,17 @@ class SeenStack(StepHandler):
             return await drifted(self.service, self.id_in(call.status) or self.stack), None
         except ServiceError as error:
             return (), error.failure()
+
+    async def deviations(
+        self,
+        call: StepContext,
+        operation: Operation,  # noqa: ARG002 - one Protocol
+    ) -> Drift:
+        """By the same, and by property."""
+        try:
+            return await look(self.service, self.id_in(call.status) or self.stack)
+        except ServiceError as error:
+            return Drift(failure=error.failure())
 
     async def _drifted(self, now: Stack) -> tuple[str, ...]:
         """As warnings, where it can be told."""

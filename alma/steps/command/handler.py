@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from alma.core.drift import Drift, ResourceDrift
 from alma.core.events import Failure, Leftover
 from alma.core.operation import Context, Operation, Reconciled
 from alma.core.redaction import mark_secrets
@@ -116,6 +117,23 @@ class CommandHandler(StepHandler):
             return StepPreview(what=what, undo="nothing: it has no undo", undoable=False)
         seen = f", then {shown(self.check)} must say that it is gone" if self.check else ""
         return StepPreview(what=what, undo=f"run {shown(self.undone_by)}{seen}", undoable=True)
+
+    async def deviations(self, call: StepContext, operation: Operation) -> Drift | None:
+        """Whether its `check` still finds it."""
+        if self.check is None:
+            return None
+        context = call.context("action", await call.inputs())
+        calling = self._calling(call, operation, context, doubt=False)
+        try:
+            seen = await calling.run("check", self.check, context, context.result)
+        finally:
+            calling.close()
+        if seen.code == 0:
+            return Drift()
+        if self._says_gone(seen):
+            lost = ResourceDrift(urn=self.name, op="delete", why=f"it is not there: {seen.words}")
+            return Drift(resources=(lost,))
+        return Drift(failure=calling.programs.failure() or seen.failure("unverified"))
 
     async def reconcile(self, operation: OpenOperation) -> Reconciled:
         """Wait for the command and what it has started, and see what it has written."""

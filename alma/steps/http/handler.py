@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from alma.core.drift import Drift
 from alma.core.events import IN_DOUBT, Failure, Leftover, ResourceChange
 from alma.core.operation import Context, Operation, Reconciled
 from alma.core.redaction import Redactor, mark_secrets
@@ -26,6 +27,15 @@ from alma.steps.base import (
     StepPreview,
 )
 from alma.steps.callables import takes_context
+from alma.steps.http.answers import (
+    answered,
+    is_gone,
+    is_undone,
+    seen_there,
+    still_there,
+    told,
+    unanswered,
+)
 from alma.steps.http.client import Answer, UnansweredError, require, send, shown
 from alma.steps.http.filling import UnfilledError, fill
 from alma.steps.http.request import Asked, Request
@@ -92,7 +102,7 @@ class HttpHandler(StepHandler):
             return (hashlib.sha256(request.url.encode()).hexdigest(),)
         if request.expect is not None and (answer.ok or answer.gone):
             return ()
-        words = redact(_answered(request, answer).message)
+        words = redact(answered(request, answer).message)
         raise AlmaError(f"existed= cannot tell what is there: {words}")
 
     async def execute(self, call: StepContext) -> None:
@@ -140,6 +150,23 @@ class HttpHandler(StepHandler):
         seen = f", then {_pattern(self.check)} must find nothing" if self.check else ""
         return StepPreview(what=what, undo=f"send {_pattern(self.undone_by)}{seen}", undoable=True)
 
+    async def deviations(self, call: StepContext, operation: Operation) -> Drift | None:
+        """Whether its `check` still finds it."""
+        if self.check is None:
+            return None
+        # As of the undo: what that has seen to be gone is what is to be there.
+        context = call.context("compensation", await call.inputs())
+        request = None
+        try:
+            request = await self._request(self.check, context, context.result, operation.redact)
+            seen = await self._send(request, f"{context.key}-drift", operation)
+        except _NoRequestError as error:
+            return Drift(failure=error.failure)
+        except UnansweredError as error:
+            assert request is not None  # noqa: S101 - it was sent
+            return Drift(failure=unanswered(request, error))
+        return seen_there(request, seen, told(request, context))
+
     async def reconcile(self, operation: OpenOperation) -> Reconciled:  # noqa: ARG002 - one Protocol
         """The request ended with the process that sent it."""
         return Reconciled(
@@ -160,12 +187,12 @@ class HttpHandler(StepHandler):
                 return Outcome(failure=error.failure, cause=error.cause)
             except UnansweredError as error:
                 doubt = _doubt(request, context) if error.arrived else ()
-                return Outcome(failure=_unanswered(request, error), resources=doubt)
+                return Outcome(failure=unanswered(request, error), resources=doubt)
             if answer.shows(request.expect) and not answer.problem:
                 given = [request.json, request.headers, request.params, context.inputs]
                 return Outcome(outputs=mark_secrets(self._outputs(answer), secrets_in(given)))
             doubt = () if answer.without_effect else _doubt(request, context)
-            return Outcome(failure=_answered(request, answer), resources=doubt)
+            return Outcome(failure=answered(request, answer), resources=doubt)
 
         return work
 
@@ -177,15 +204,15 @@ class HttpHandler(StepHandler):
                 request = await self._request(undo, context, context.result, redact)
                 answer = await self._send(request, context.key, operation)
                 evidence: dict[str, Any] = {
-                    "request": _told(request, context),
+                    "request": told(request, context),
                     "status": answer.status,
                 }
-                failure = None if _is_undone(request, answer) else _answered(request, answer)
+                failure = None if is_undone(request, answer) else answered(request, answer)
                 if failure is None and self.check is not None:
                     request = await self._request(self.check, context, context.result, redact)
                     seen = await self._send(request, f"{context.key}-check", operation)
                     evidence["check"] = seen.status
-                    failure = None if _is_gone(request, seen) else _still_there(request, seen)
+                    failure = None if is_gone(request, seen) else still_there(request, seen)
             except _NoRequestError as error:
                 reason = f"it may have taken effect: {error.failure.message}"
                 return Outcome(
@@ -195,7 +222,7 @@ class HttpHandler(StepHandler):
                 )
             except UnansweredError as error:
                 assert request is not None  # noqa: S101 - it was sent
-                failure, evidence = _unanswered(request, error), {}
+                failure, evidence = unanswered(request, error), {}
             if failure is None:
                 return Outcome(evidence=evidence)
             return Outcome(
@@ -286,49 +313,8 @@ def _needs_outputs(asked: Asked) -> bool:
     return isinstance(asked, Request) and any(kind == "outputs" for kind, _ in asked.references())
 
 
-def _is_undone(request: Request, answer: Answer) -> bool:
-    return answer.shows(request.expect) or (answer.gone and request.expect is None)
-
-
-def _is_gone(request: Request, answer: Answer) -> bool:
-    return answer.gone if request.expect is None else answer.shows(request.expect)
-
-
 def _doubt(request: Request, context: Context) -> tuple[ResourceChange, ...]:
-    return (ResourceChange(urn=_told(request, context), op=IN_DOUBT),)
-
-
-def _told(request: Request, context: Context) -> str:
-    """Method and URL, without a secret that stands in its path."""
-    redact = Redactor()
-    redact.learn([context.inputs, context.result])
-    return redact(shown(request))
-
-
-def _answered(request: Request, answer: Answer) -> Failure:
-    words = f"{shown(request)} was answered {answer.status}"
-    if answer.ok and answer.page:
-        words += " with a web page, as a login or a proxy answers"
-    elif answer.ok and answer.problem:
-        words += f", and what came with it cannot be taken: {answer.problem}"
-    elif answer.ok:
-        words += ", which is not what was expected"
-    said = answer.body if isinstance(answer.body, dict) else {}
-    told = next((said[key] for key in ("detail", "message", "error", "title") if said.get(key)), "")
-    kind = "refused" if answer.refused else "provider"
-    return Failure(
-        kind=kind, message=f"{words}: {told}" if isinstance(told, str) and told else words
-    )
-
-
-def _unanswered(request: Request, error: UnansweredError) -> Failure:
-    kind = "timeout" if "within" in str(error) else "provider"
-    return Failure(kind=kind, message=f"{shown(request)}: {error}")
-
-
-def _still_there(request: Request, seen: Answer) -> Failure:
-    words = f"{shown(request)} was answered {seen.status} after the undo: it is still there"
-    return Failure(kind="unverified", message=words)
+    return (ResourceChange(urn=told(request, context), op=IN_DOUBT),)
 
 
 def _pattern(asked: object) -> str:

@@ -83,6 +83,10 @@ class SagaHandler(StepHandler):
         evidence = {run.definition.target: run.run for run in runs.values()}
         return Compensated(how="undone" if left else "nothing", evidence={"runs": evidence})
 
+    def saga_of(self, item: str) -> Any:
+        """As it is in the file; None where there is none."""
+        return self._saga(item)
+
     async def reveal_outputs(self, call: StepContext) -> Mapping[str, Any]:
         """As each run has left them; secrets from where its own steps keep them."""
         found: dict[str, Any] = {}

@@ -9,11 +9,13 @@ from typing import Any
 from msgspec import field
 from msgspec.structs import replace
 
+from alma.core.drift import Drift
 from alma.core.events import Failure, ResourceChange
 from alma.core.operation import Operation, aside
 from alma.pulumi.engine import Checkpoint, UpRequest
 from alma.steps.base import StepContext, StepPreview
 from alma.steps.stack.config import config_value
+from alma.steps.stack.drift import look
 from alma.steps.stack.given import SeenStack
 from alma.steps.stack.preview import at_risk, held_by, planned, undo_of, what_of
 
@@ -61,6 +63,10 @@ class ForeseenStack(SeenStack, kw_only=True):
         request = self._request(inputs, now, call.logs(operation))
         result = await self.engine.preview(replace(request, refresh=True), operation)
         return planned(result), result.failure
+
+    async def deviations(self, call: StepContext, operation: Operation) -> Drift:
+        """By its state alone."""
+        return await look(self.engine, self.ref, call.status, operation)
 
     def _request(self, inputs: Mapping[str, Any], now: Checkpoint, log_dir: str) -> UpRequest:
         # What another step gave can be null: to a program that is a key that is not there.

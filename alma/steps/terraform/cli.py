@@ -145,11 +145,14 @@ class Terraform:
             for name, entry in found.items()
         }
 
-    async def plan(self, values: Mapping[str, Any], logs: Path) -> tfui.TerraformLog | None:
+    async def plan(
+        self, values: Mapping[str, Any], logs: Path, *flags: str
+    ) -> tfui.TerraformLog | None:
         """What `apply` would do; None in a directory that was never initialised."""
         link = _link(logs)
         code, out, err = await self._read(
-            "plan", "-json", "-lock=false", *_QUIET, f"-var-file={link}", stdin=_stdin(values)
+            *("plan", "-json", "-lock=false", *_QUIET, *flags, f"-var-file={link}"),
+            stdin=_stdin(values),
         )
         account = tfui.read(out)
         words = f"{account.errors} {err}"
@@ -159,6 +162,22 @@ class Terraform:
             account.plain.append(err)
             account.errors.append({"summary": tfui.bare(err)})
         return account
+
+    async def refreshed(
+        self, values: Mapping[str, Any], place: Path
+    ) -> tuple[tfui.TerraformLog | None, Mapping[str, Any]]:
+        """What is not as the state has it: a plan that only refreshes, and its document.
+
+        The plan, which has secrets, is in `place`, for the caller to throw away.
+        """
+        out = place / "refreshed"
+        account = await self.plan(values, place, "-refresh-only", f"-out={out}")
+        if account is None or account.errors:
+            return account, {}
+        code, said, err = await self._read("show", "-json", "-no-color", str(out))
+        self._require(code, err)
+        found: dict[str, Any] = json.loads(said)
+        return account, found
 
     async def _read(self, *arguments: str, stdin: bytes | None = None) -> tuple[int, str, str]:
         argv = [self.locate(), *arguments]

@@ -1,0 +1,224 @@
+"""A look at drift: each step by its kind, and never `none` over what is not known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alma import Request, Saga, Secret
+from alma.cli.program import program as cli
+from alma.errors import RefusedError, RunNotFoundError
+from alma.journal import open_journal
+from alma.runner import destroy, up
+from alma.runner.drift import SagaDrift, drift, drift_of_run
+from alma.saga.arguments import selection_of
+from alma.testing import FakeEngine, FakeProgram, Fault
+from tests.runner.helpers import program, settings, three
+from tests.steps.api import serve
+from tests.steps.test_saga import engine as regions
+from tests.steps.test_saga import world_wide
+
+
+def verdicts(found: SagaDrift) -> dict[str, str]:
+    return {step.step: step.verdict for step in found.steps}
+
+
+def lose(fake: FakeEngine, name: str) -> None:
+    """Somebody deletes it at the provider."""
+    [urn] = [one for one in fake.reality.things if one.endswith(name)]
+    fake.reality.things.discard(urn)
+
+
+async def test_what_was_taken_away_is_told_and_what_could_not_be_asked_as_well(
+    journal: Path,
+) -> None:
+    """Three steps: one has drifted, one's provider does not answer, one is as it was."""
+    fake = FakeEngine()
+    await up(three(), settings=settings(fake, journal))
+    assert (await drift(three(), settings=settings(fake, journal))).exit_code == 0
+    lose(fake, "s-a::fake:index:Thing::one")
+    fake = fake.restarted([Fault(project="s-b", operation="drift")])
+    before = dict(fake.world)
+    found = await drift(three(), settings=settings(fake, journal))
+    assert verdicts(found) == {"a": "drifted", "b": "unknown", "c": "none"}
+    assert found.exit_code == 12
+    only = await drift(
+        three(), settings=settings(fake.restarted(), journal, selection=selection_of(exclude="a"))
+    )
+    assert verdicts(only) == {"b": "none", "c": "none"}
+    fake = fake.restarted([Fault(project="s-b", operation="drift")])
+    silent = await drift(
+        three(), settings=settings(fake, journal, selection=selection_of(steps="b"))
+    )
+    assert (verdicts(silent), silent.exit_code) == ({"b": "unknown"}, 1)
+    assert fake.world == before
+
+
+async def test_what_is_not_up_is_no_drift_and_no_answer_either(journal: Path) -> None:
+    fake = FakeEngine()
+    with pytest.raises(RunNotFoundError, match="There is no run of s/dev"):
+        await drift(three(), settings=settings(fake, journal))
+    await up(three(), settings=settings(fake, journal))
+    await destroy(three(), settings=settings(fake, journal))
+    found = await drift(three(), settings=settings(fake, journal))
+    assert set(verdicts(found).values()) == {"absent"}
+    assert found.exit_code == 0
+
+
+async def test_a_step_that_the_file_has_no_more_is_still_looked_at(journal: Path) -> None:
+    fake = FakeEngine()
+    await up(three(), settings=settings(fake, journal))
+    lose(fake, "s-c::fake:index:Thing::two")
+    less = Saga("s")
+    a = less.add_stack("a", program=program)
+    less.add_stack("b", program=program, inputs={"url": a.output("url")})
+    found = await drift(less, settings=settings(fake, journal))
+    assert verdicts(found) == {"a": "none", "b": "none", "c": "drifted"}
+
+
+async def test_a_stack_that_is_gone_from_its_backend_is_missing(journal: Path) -> None:
+    fake = FakeEngine()
+    await up(three(), settings=settings(fake, journal))
+    del fake.world["s-b", "dev"]
+    found = await drift(three(), settings=settings(fake, journal))
+    assert [one.op for one in found.steps[1].drift.resources] == ["missing"]
+
+
+async def test_while_a_run_is_under_way_it_is_refused(journal: Path) -> None:
+    """Also where one begins between the first question and the last."""
+    fake = FakeEngine()
+    await up(three(), settings=settings(fake, journal))
+    with (
+        open_journal(journal, write=True) as writer,
+        writer.acquire("s/dev", "r"),
+        pytest.raises(RefusedError, match="is under way"),
+    ):
+        await drift(three(), settings=settings(fake, journal))
+
+    async def begun(*_: Any) -> Any:
+        with open_journal(journal, write=True) as writer, writer.acquire("s/dev", "r2"):
+            pass
+        return await FakeEngine.drift(fake, *_)
+
+    fake.drift = begun  # type: ignore[method-assign, assignment]
+    with pytest.raises(RefusedError, match="has begun meanwhile"):
+        await drift(three(), settings=settings(fake, journal))
+
+
+async def test_sagas_within_are_looked_at_by_their_own_steps(journal: Path) -> None:
+    """With the file and without it."""
+    fake = regions()
+    await up(world_wide(), settings=settings(fake, journal))
+    lose(fake, "app-us::fake:index:Thing::b")
+    wanted = {
+        "base": "none",
+        "regions/eu/net": "none",
+        "regions/eu/app": "none",
+        "regions/us/net": "none",
+        "regions/us/app": "drifted",
+        "dns": "none",
+    }
+    found = await drift(world_wide(), settings=settings(fake, journal))
+    assert verdicts(found) == wanted
+    [parent] = {step.run for step in found.steps if step.step == "base"}
+    assert verdicts(await drift_of_run(parent, settings(fake, journal))) == wanted
+
+
+@pytest.mark.parametrize("by_journal", [False, True])
+async def test_requests_and_commands_are_asked_by_their_checks(
+    journal: Path, tmp_path: Path, *, by_journal: bool
+) -> None:
+    """A secret that they are given stays one; without a check they cannot be told."""
+    made = tmp_path / "made"
+    with serve() as api:
+
+        def saga() -> Saga:
+            saga = Saga("s")
+            record = saga.add_http(
+                "record",
+                do=Request("POST", f"{api.url}/records", json={"key": Secret("hush-canary")}),
+                undo=Request("DELETE", f"{api.url}/records/{{outputs.id}}"),
+                check=Request("GET", f"{api.url}/records/{{outputs.id}}"),
+            )
+            saga.add_command(
+                "file",
+                do=["touch", str(made)],
+                undo=["rm", str(made)],
+                check=["test", "-e", str(made)],
+                inputs={"id": record.output("id")},
+            )
+            saga.add_command("opaque", do=["true"], undo="none")
+            return saga
+
+        async def look() -> SagaDrift:
+            if by_journal:
+                return await drift_of_run("latest", settings(FakeEngine(), journal))
+            return await drift(saga(), settings=settings(FakeEngine(), journal))
+
+        await up(saga(), settings=settings(FakeEngine(), journal))
+        found = await look()
+        assert verdicts(found) == {"record": "none", "file": "none", "opaque": "unasked"}
+        assert found.exit_code == 0
+        api.records.clear()
+        made.unlink()
+        found = await look()
+        assert verdicts(found) == {"record": "drifted", "file": "drifted", "opaque": "unasked"}
+        assert "canary" not in str(found)
+        api.answers.append(("GET", 500, {}))
+        assert verdicts(await look())["record"] == "unknown"
+
+
+async def test_what_must_be_ready_is_asked_where_a_kind_has_no_way_of_its_own(
+    journal: Path,
+) -> None:
+    up_now = True
+
+    def saga() -> Saga:
+        saga = Saga("s")
+        saga.add_step(lambda: {"url": "x"}, lambda: None, name="act", ready=lambda: up_now)
+        return saga
+
+    await up(saga(), settings=settings(FakeEngine(), journal))
+    assert verdicts(await drift(saga(), settings=settings(FakeEngine(), journal))) == {
+        "act": "none"
+    }
+    up_now = False
+    found = await drift(saga(), settings=settings(FakeEngine(), journal))
+    [lost] = found.steps[0].drift.resources
+    assert lost.why == "it is not ready any more: its function says no"
+
+
+@pytest.mark.parametrize(
+    ("exits", "wanted"), [("none", 0), ("lost", 12), ("silent", 1)], ids=["none", "lost", "silent"]
+)
+async def test_the_command_tells_it_and_its_exit_code(
+    journal: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    exits: str,
+    wanted: int,
+) -> None:
+    """Its document has all; its text each resource."""
+    fake = FakeEngine({"s-a": FakeProgram(resources=("one",))})
+    await up(three(), settings=settings(fake, journal))
+    if exits == "lost":
+        lose(fake, "s-a::fake:index:Thing::one")
+    if exits == "silent":
+        fake = fake.restarted([Fault(project="s-a", operation="drift")])
+    found = await drift(three(), settings=settings(fake, journal))
+    monkeypatch.setattr("alma.cli.commands.drift._look", lambda *_: found)
+    for words in (["drift"], ["drift", "--json"]):
+        with pytest.raises(SystemExit) as left:
+            cli.main(words)
+        assert left.value.code == wanted
+    said, _, document = capsys.readouterr().out.partition("{")
+    assert ("delete fake:index:Thing one (s-a-one)" in said) is (exits == "lost")
+    told = json.loads("{" + document)
+    assert (
+        told["steps"][0]["verdict"]
+        == {"none": "none", "lost": "drifted", "silent": "unknown"}[exits]
+    )
+    assert told["exit_code"] == wanted
