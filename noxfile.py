@@ -50,6 +50,7 @@ SERVICES = (
     "postgres",
     "temporal",
     "tofu",
+    "chromium",
 )
 # What tests ask for that are not among those of a service: it starts in two seconds.
 LIGHT = ("postgres",)
@@ -146,7 +147,7 @@ def lives(session: nox.Session) -> None:
 
 @nox.session
 def services(session: nox.Session) -> None:
-    """Run the tests over LocalStack, Docker, Kubernetes and Terraform; arguments as above."""
+    """Run the tests over LocalStack, Docker, Kubernetes, Terraform and in a browser; as above."""
     install(session, "tests")
     run_tests(session, "-m", "services")
 

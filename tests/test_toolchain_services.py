@@ -67,6 +67,8 @@ def output_of(program: Path, *arguments: str) -> str:
         ("tofu", ["terraform"]),
         ("tofu", ["tofu"]),
         ("terragrunt", ["terragrunt"]),
+        ("chromium", ["chromium"]),
+        ("chromium", ["google-chrome"]),
     ],
 )
 def test_what_is_on_path_is_taken(
@@ -88,6 +90,7 @@ def test_what_is_on_path_is_taken(
         ("docker-plugin", "pulumi plugin install resource docker"),
         ("tofu", "install Terraform or OpenTofu"),
         ("terragrunt", "install Terragrunt"),
+        ("chromium", "install Chromium"),
     ],
 )
 def test_with_nothing_at_hand_one_sentence_says_what_to_install(
@@ -137,6 +140,21 @@ def test_a_program_of_a_package_runs_from_the_cache(toolchain: Run, programs: Pa
     directory = Path(stdout.strip())
     assert output_of(directory / "dockerd", "--debug") == "usr/sbin/dockerd --debug\n"
     assert not (directory.parent / "apt").exists()
+
+
+def test_the_browser_is_the_program_itself_and_has_a_font(toolchain: Run, programs: Path) -> None:
+    font = "usr/share/fonts/truetype/any.ttf"
+    add_apt(programs, "usr/bin/chromium", "usr/lib/chromium/chromium", font)
+    code, stdout, _ = toolchain("chromium")
+    assert code == 0
+    browser = Path(stdout.strip(), "chromium")
+    assert output_of(browser, "--headless") == "usr/lib/chromium/chromium --headless\n"
+    assert (
+        '<dir prefix="relative">root/usr/share/fonts<'
+        in (browser.parents[1] / "fonts.conf").read_text()
+    )
+    (programs / "apt-get").unlink()
+    assert toolchain("chromium") == (0, stdout, "")
 
 
 def test_a_package_without_the_program_is_a_failure(toolchain: Run, programs: Path) -> None:

@@ -23,6 +23,7 @@ from tests.services.process import ServiceError
 from tests.services.proxy import Proxy
 from tests.services.temporal import Server as TemporalServer
 from tests.services.temporal import Temporal
+from tests.toolchain.chromium import program as browser_on
 
 SERVICES = (
     "localstack",
@@ -32,6 +33,7 @@ SERVICES = (
     "temporal",
     "own_temporal",
     "tofu",
+    "chromium",
 )
 """The fixtures for which a part is fetched: `nox -s services` runs the tests that ask for one."""
 
@@ -166,14 +168,27 @@ def chaos() -> Iterator[Callable[..., Proxy]]:
 @pytest.fixture(scope="session")
 def tofu(pytestconfig: pytest.Config) -> Path:
     """A CLI that speaks Terraform's language."""
-    environment = pytestconfig.stash[ENVIRONMENT]
-    command = [sys.executable, "-m", "tests.toolchain", "tofu"]
+    path = path_with(pytestconfig, "tofu")
+    program = shutil.which("tofu", path=path) or shutil.which("terraform", path=path)
+    assert program is not None
+    return Path(program)
+
+
+@pytest.fixture(scope="session")
+def chromium(pytestconfig: pytest.Config) -> Path:
+    """A browser's program; tests/web has fixtures over it."""
+    program = browser_on(path_with(pytestconfig, "chromium"))
+    assert program is not None
+    return program
+
+
+def path_with(config: pytest.Config, part: str) -> str:
+    """PATH as it was before any test, with a part of tests/toolchain; a failure without one."""
+    environment = config.stash[ENVIRONMENT]
+    command = [sys.executable, "-m", "tests.toolchain", part]
     found = subprocess.run(
         command, cwd=obtain.ROOT, env=environment, capture_output=True, text=True, check=False
     )
     if found.returncode != 0:
         pytest.fail(found.stderr, pytrace=False)
-    path = os.pathsep.join(filter(None, [found.stdout.strip(), environment["PATH"]]))
-    program = shutil.which("tofu", path=path) or shutil.which("terraform", path=path)
-    assert program is not None
-    return Path(program)
+    return os.pathsep.join(filter(None, [found.stdout.strip(), environment["PATH"]]))

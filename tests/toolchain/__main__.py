@@ -16,6 +16,7 @@ if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from tests.toolchain import (
+    chromium,
     docker,
     docker_plugin,
     kubernetes,
@@ -39,6 +40,7 @@ PARTS = {
     "postgres": postgres.directories,
     "temporal": temporal.directories,
     "tofu": tofu.directories,
+    "chromium": chromium.directories,
     "terragrunt": terragrunt.directories,
 }
 

@@ -19,11 +19,25 @@ SCRIPT = """\
 root=$(dirname "$(readlink -f "$0")")/../root
 PATH="$root/{folder}:$PATH"
 export PATH="$root/usr/local/sbin:$root/usr/sbin:$root/usr/bin:$root/sbin:$root/bin:$PATH"
-for libraries in "$root"/usr/lib/*-linux-gnu*; do
+# The last is where libraries of sound keep what only they load.
+for libraries in "$root"/lib/*-linux-gnu* "$root"/usr/lib/*-linux-gnu* \
+    "$root"/usr/lib/*-linux-gnu*/pulseaudio; do
+    [ -d "$libraries" ] || continue
     export LD_LIBRARY_PATH="$libraries${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"
     [ -d "$libraries/xtables" ] && export XTABLES_LIBDIR="$libraries/xtables"
 done
-exec {program} "$@"
+[ -e "$root/../fonts.conf" ] && export FONTCONFIG_FILE="$root/../fonts.conf"
+exec "$root/{folder}/{program}" "$@"
+"""
+# The system's fonts, and those that were fetched, from wherever the cache is.
+FONTS = """\
+<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
+<fontconfig>
+  <dir>/usr/share/fonts</dir>
+  <dir prefix="relative">root/usr/share/fonts</dir>
+  <cachedir prefix="xdg">fontconfig</cachedir>
+</fontconfig>
 """
 
 
@@ -33,11 +47,13 @@ def directory(
     install: str,
     alone: bool = False,
     beside: Sequence[str] = (),
+    folder: str = "bin",
 ) -> Path:
     """Return the directory of `program`, unpacked from `packages` and what these depend on.
 
     `install` says in a few words what a person can install instead. `alone`: the program is
     statically linked and starts none of the others. `beside`: more programs of the packages.
+    `folder`: how the name of the directory ends in which the packages have them.
     """
     key = cache.key(f"debian-{program}", release())
     if (made := cache.existing(key)) is not None:
@@ -51,7 +67,7 @@ def directory(
         say(f"fetching {program} from the distribution's packages; log: {log}")
         _unpack(packages, target, log)
         for name in (program, *beside):
-            _link(name, target, alone=alone)
+            _link(name, target, folder, alone=alone)
 
     try:
         return cache.entry(key, make) / "bin"
@@ -95,15 +111,17 @@ def _unpack(packages: Sequence[str], target: Path, log: Path) -> None:
     shutil.rmtree(state)
 
 
-def _link(program: str, target: Path, *, alone: bool) -> None:
+def _link(program: str, target: Path, inside: str, *, alone: bool) -> None:
     # A link that the package's installation would make.
     filters = target / "root" / "usr" / "sbin"
     if (filters / "iptables-legacy").exists() and not (filters / "iptables").exists():
         (filters / "iptables").symlink_to("iptables-legacy")
     # Not any file of that name: a package may have an init script that is called as its program.
-    found = [p for p in (target / "root").rglob(f"*bin/{program}") if os.access(p, os.X_OK)]
+    found = [p for p in (target / "root").rglob(f"*{inside}/{program}") if os.access(p, os.X_OK)]
     if not found:
         raise FailedError
+    if any((target / "root" / part).is_dir() for part in ("etc/fonts", "usr/share/fonts")):
+        (target / "fonts.conf").write_text(FONTS)
     entry = target / "bin" / program
     entry.parent.mkdir(exist_ok=True)
     if alone:

@@ -98,9 +98,9 @@ print(*sys.argv[1:])
 """
 FAKE_DPKG = """\
 import pathlib, sys
-for name in ({path!r}, "etc/init.d/" + {path!r}.split("/")[-1]):
+for name in (*{paths!r}, "etc/init.d/" + {paths!r}[0].split("/")[-1]):
     program = pathlib.Path(sys.argv[-1], name)
-    program.parent.mkdir(parents=True)
+    program.parent.mkdir(parents=True, exist_ok=True)
     program.write_text("#!/bin/sh" + chr(10) + "echo " + name + ' "$@"' + chr(10))
     program.chmod(0o755)
 """
@@ -112,7 +112,7 @@ def add_uv(directory: Path, behaviour: str = "pass") -> None:
     executable(directory / "uv", f"#!{sys.executable}\n{text}")
 
 
-def add_apt(directory: Path, path: str) -> None:
-    """Put an apt-get and a dpkg-deb there, whose packages have a program at `path`."""
+def add_apt(directory: Path, *paths: str) -> None:
+    """Put an apt-get and a dpkg-deb there, whose packages have programs at these paths."""
     executable(directory / "apt-get", f"#!{sys.executable}\n{FAKE_APT}")
-    executable(directory / "dpkg-deb", f"#!{sys.executable}\n{FAKE_DPKG.format(path=path)}")
+    executable(directory / "dpkg-deb", f"#!{sys.executable}\n{FAKE_DPKG.format(paths=paths)}")
