@@ -91,8 +91,10 @@ def bars(operations: Sequence[ReportOperation], over: datetime | None) -> list[B
         seconds = ((one.ended_at or last) - one.began_at).total_seconds()
         begin = (one.began_at - first).total_seconds()
         took = text.duration(seconds) if one.ended_at else "-"
-        left, width = round(100 * begin / whole, 2), round(100 * seconds / whole, 2)
-        found.append(Bar(operation=one, left=left, width=max(width, 0.5), took=took))
+        # What took no time is seen too, also at the very end.
+        width = max(round(100 * seconds / whole, 2), 0.5)
+        left = min(round(100 * begin / whole, 2), 100 - width)
+        found.append(Bar(operation=one, left=left, width=width, took=took))
     return found
 
 
