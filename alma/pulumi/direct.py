@@ -138,11 +138,11 @@ def _table(url: str) -> Fetch | None:
     prefix = f"{parts.path.strip('/')}/" if parts.path.strip("/") else ""
 
     def fetch(path: str) -> bytes | None:
-        import psycopg
+        from alma.system.postgres import BoundedConnection
 
         keys = [prefix + path, *_other_forms(prefix + path)]
         asking = f"SELECT key, data FROM {table} WHERE key = ANY(%s)"  # noqa: S608 - a name
-        with psycopg.connect(server) as connection:
+        with BoundedConnection.connect(server) as connection:
             rows = connection.execute(asking.encode(), [keys]).fetchall()
         if [key for key, _ in rows] != keys[:1]:
             return None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
 from alma import Saga, SagaInterrupted
@@ -23,8 +24,10 @@ from alma.journal.journal import utc_now
 from alma.journal.lease import Lease
 from alma.journal.postgres.connection import LOST_SECONDS
 from alma.journal.postgres.store import PostgresStore
+from alma.pulumi.direct import _fetcher
 from alma.runner import up
 from alma.runner.settings import Settings
+from alma.system.postgres import ANSWER_SECONDS, BoundedConnection
 from tests.journal.postgres import connected
 from tests.journal.tools import created, intended, succeeded
 from tests.services.postgres import Server
@@ -50,14 +53,22 @@ def through(proxy: Wire, url: str) -> str:
 
 
 @contextmanager
-def opened(url: str, lost: float = LOST_SECONDS) -> Iterator[Journal]:
-    with Journal(PostgresStore(PostgresUrl(url), write=True, lost=lost), utc_now) as journal:
+def opened(
+    url: str, lost: float = LOST_SECONDS, answer: float = ANSWER_SECONDS
+) -> Iterator[Journal]:
+    store = PostgresStore(PostgresUrl(url), write=True, lost=lost, answer=answer)
+    with Journal(store, utc_now) as journal:
         yield journal
 
 
 @contextmanager
-def a_run(url: str, lost: float = LOST_SECONDS) -> Iterator[tuple[Journal, Lease]]:
-    with opened(url, lost) as journal, journal.acquire("shop/dev", "r1", actor="jane") as lease:
+def a_run(
+    url: str, lost: float = LOST_SECONDS, answer: float = ANSWER_SECONDS
+) -> Iterator[tuple[Journal, Lease]]:
+    with (
+        opened(url, lost, answer) as journal,
+        journal.acquire("shop/dev", "r1", actor="jane") as lease,
+    ):
         journal.create_run("r1", created(), lease)
         yield journal, lease
 
@@ -155,6 +166,63 @@ def test_a_server_that_stays_away_ends_the_writing(database: str, proxy: Wire) -
             journal.append("r1", intended(), lease)
         assert [entry.seq for entry in journal.events("r1")] == [1]
     assert types(database) == ["RunCreated"]
+
+
+@pytest.mark.parametrize("statement", [b"BEGIN", b"COMMIT"])
+def test_a_server_that_falls_silent_in_a_statement_is_asked_over_another_connection(
+    database: str, proxy: Wire, statement: bytes
+) -> None:
+    """The old one is open still, and what it was told is done: it is found, not done again."""
+    with a_run(through(proxy, database), answer=0.5) as (journal, lease):
+        strike = proxy.hush(statement)
+        assert journal.append("r1", intended(), lease).seq == 2
+        assert lease.held
+        assert journal.append("r1", succeeded(), lease).seq == 3
+    assert strike.hits == 1
+    assert types(database) == ["RunCreated", "OperationIntended", "OperationSucceeded"]
+
+
+def test_a_server_that_never_answers_again_ends_the_writing(database: str, proxy: Wire) -> None:
+    """Its connections stay open, new ones too; an event that nobody has confirmed is not there."""
+    with a_run(f"{through(proxy, database)}&connect_timeout=2", 0.3, 0.3) as (journal, lease):
+        proxy.mute()
+        with pytest.raises(JournalError, match="cannot be reached"):
+            journal.append("r1", intended(), lease)
+        proxy.speak()
+        with pytest.raises(StaleEpochError):
+            journal.append("r1", intended(), lease)
+        assert not lease.held
+    assert types(database) == ["RunCreated"]
+
+
+def test_a_server_that_accepts_and_never_speaks_is_one_sentence(database: str, proxy: Wire) -> None:
+    proxy.mute()
+    with pytest.raises(JournalError, match=r"cannot be reached \(connection timeout expired\)"):
+        open_journal(f"{through(proxy, database)}&connect_timeout=2", write=False)
+
+
+def test_a_reader_whose_server_falls_silent_reads_over_another_connection(
+    database: str, proxy: Wire
+) -> None:
+    with a_run(database):
+        store = PostgresStore(PostgresUrl(through(proxy, database)), write=False, answer=0.5)
+        with Journal(store, utc_now) as reader:
+            proxy.hush(b"SELECT")
+            assert [row.run for row in reader.runs()] == ["r1"]
+
+
+def test_a_state_in_a_database_that_falls_silent_is_read_by_the_cli(
+    database: str, proxy: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of alma's other connection to a Postgres."""
+    monkeypatch.setattr(BoundedConnection, "answer_seconds", 0.3)
+    with connected(database) as connection:
+        connection.execute("CREATE TABLE pulumi_state (key text, data json)")
+    fetch = _fetcher(through(proxy, database))
+    assert fetch is not None
+    proxy.hush(b"pulumi_state")
+    with pytest.raises(psycopg.OperationalError, match="has not answered"):
+        fetch(".pulumi/stacks/p/s.json")
 
 
 def test_a_server_that_is_started_again_is_found_again(own_postgres: Server) -> None:

@@ -4,9 +4,11 @@ wire = Wire("127.0.0.1", port)
 wire.cut(match=b"INSERT INTO")                 # the connection goes, the service sees nothing
 wire.cut(match=b"INSERT INTO", done=True)      # it is done, and the answer is lost
 wire.delay(0.5, match=b"INSERT INTO")
+wire.hush(match=b"INSERT INTO")                # it is done, and from then on nothing is answered
 wire.sever()                                   # all that is open goes, here and now
 wire.sever(half=True)                          # ... and the service does not hear of it
 wire.down(); wire.up()                         # the service is away for a while
+wire.mute(); wire.speak()                      # connections stay open, and nothing is answered
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class Strike:
     times: int
     done: bool = False
     seconds: float = 0.0
+    hush: bool = False
     hits: int = 0
 
     def strikes(self, sent: bytes) -> bool:
@@ -56,6 +59,8 @@ class Wire:
         self._open: set[tuple[socket.socket, socket.socket]] = set()
         self._held: list[socket.socket] = []
         self._is_up = True
+        self._speaks = threading.Event()
+        self._speaks.set()
         self._listener = socket.create_server((LOOPBACK, 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -67,6 +72,18 @@ class Wire:
     def delay(self, seconds: float, match: Sent, *, times: int = 1) -> Strike:
         """Pass it on only then."""
         return self._add(Strike(match, times, seconds=seconds))
+
+    def hush(self, match: Sent, *, times: int = 1) -> Strike:
+        """Pass it on, and nothing that the service says on this connection from then on."""
+        return self._add(Strike(match, times, hush=True))
+
+    def mute(self) -> None:
+        """Pass on nothing that the service says; whatever is open or is opened stays open."""
+        self._speaks.clear()
+
+    def speak(self) -> None:
+        """Let its answers through again: on connections that are opened from now on."""
+        self._speaks.set()
 
     def down(self) -> None:
         """Close what is open, and what is opened."""
@@ -119,14 +136,16 @@ class Wire:
                 if not self._is_up:
                     return
                 self._open.add((client, server))
-            silent = threading.Event()
-            arguments = (server, client, silent)
+            silent, hushed = threading.Event(), threading.Event()
+            arguments = (server, client, silent, hushed)
             threading.Thread(target=self._tell, args=arguments, daemon=True).start()
             while sent := client.recv(CHUNK):
                 with self._lock:
                     strike = next((one for one in self._strikes if one.strikes(sent)), None)
                 if strike is not None and strike.seconds:
                     time.sleep(strike.seconds)
+                elif strike is not None and strike.hush:
+                    hushed.set()
                 elif strike is not None and not strike.done:
                     break
                 elif strike is not None:
@@ -136,11 +155,21 @@ class Wire:
                 self._end(client, server)
             _shut(client)
 
-    def _tell(self, server: socket.socket, client: socket.socket, silent: threading.Event) -> None:
+    def _tell(
+        self,
+        server: socket.socket,
+        client: socket.socket,
+        silent: threading.Event,
+        hushed: threading.Event,
+    ) -> None:
         with suppress(OSError):
             while said := server.recv(CHUNK):
                 if silent.is_set():
                     break
+                if not self._speaks.is_set():
+                    hushed.set()  # for good: its client has missed something
+                if hushed.is_set():
+                    continue
                 client.sendall(self._answer(said))
         _shut(client)
         self._end(client, server)

@@ -23,6 +23,7 @@ from alma.journal.postgres.locks import Locks, key_of
 from alma.journal.postgres.rows import NoRows, Rows, Statement
 from alma.journal.postgres.session import Facts, open_session, secret_in
 from alma.journal.rows import EventRow, UnreadableError
+from alma.system.postgres import ANSWER_SECONDS
 
 T = TypeVar("T")
 
@@ -39,18 +40,24 @@ class Database:
     """One journal's schema. Threads may share it; every method raises JournalError."""
 
     def __init__(
-        self, url: PostgresUrl, *, write: bool, wait: float, lost: float = LOST_SECONDS
+        self,
+        url: PostgresUrl,
+        *,
+        write: bool,
+        wait: float,
+        lost: float = LOST_SECONDS,
+        answer: float = ANSWER_SECONDS,
     ) -> None:
         self.url, self.write = url, write
         self.locks = Locks()
-        self._wait, self._lost = wait, lost
+        self._wait, self._lost, self._answer = wait, lost, answer
         self._secret = secret_in(url)
         self._gone = ""
         """Why nothing can be written any more, once that is so."""
         self._closed = False
         self._mutex = threading.RLock()
         with self.told("open"):
-            self._connection, self.facts = open_session(url, write=write, wait=wait)
+            self._connection, self.facts = open_session(url, write=write, wait=wait, answer=answer)
             try:
                 self._there = migration.prepare(self._connection, self.facts, url, write=write)
             except BaseException:
@@ -73,7 +80,7 @@ class Database:
             if self._gone:
                 raise JournalError(f"Cannot {what}: the journal {self.url} is lost: {self._gone}.")
             before: tuple[Rows, T] | None = None
-            deadline = time.monotonic() + self._lost
+            lost = _Loss(self._lost)
             while True:
                 connection = self.session()
                 if before is not None and _is_there(connection, before[0]):
@@ -87,7 +94,7 @@ class Database:
                     if not self._is_lost(error):
                         self._end(rows)
                         raise
-                    if time.monotonic() > deadline:
+                    if lost.is_over():
                         raise
                 else:
                     return result
@@ -95,25 +102,25 @@ class Database:
     def read(self, what: str, work: Callable[[Rows], T]) -> T:
         """Do the work on one consistent view."""
         with self._mutex, self.told(what):
-            deadline = time.monotonic() + self._lost
+            lost = _Loss(self._lost)
             while True:
                 connection = self.session()
                 try:
                     return self._viewed(connection, work)
                 except BaseException as error:
-                    if not self._is_lost(error) or time.monotonic() > deadline:
+                    if not self._is_lost(error) or lost.is_over():
                         raise
 
     def ask(self, what: str, question: Callable[[psycopg.Connection, Facts], T]) -> T:
         """Ask the session itself, outside of any transaction."""
         with self._mutex, self.told(what):
-            deadline = time.monotonic() + self._lost
+            lost = _Loss(self._lost)
             while True:
                 connection = self.session()
                 try:
                     return question(connection, self.facts)
                 except BaseException as error:
-                    if not self._is_lost(error) or time.monotonic() > deadline:
+                    if not self._is_lost(error) or lost.is_over():
                         raise
 
     def give_back(self, target: str) -> None:
@@ -180,7 +187,7 @@ class Database:
 
     def _reopened(self, seconds: float) -> psycopg.Connection:
         connection, facts = open_session(
-            self.url, write=self.write, wait=self._wait, seconds=seconds
+            self.url, write=self.write, wait=self._wait, answer=self._answer, seconds=seconds
         )
         try:
             if facts.identity != self.facts.identity:
@@ -214,6 +221,20 @@ class Database:
     def _lose(self, why: str) -> None:
         self._gone = self._gone or why
         self.locks.drop()
+
+
+class _Loss:
+    """The seconds in which a session may be lost again and again, from the first time on."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._deadline: float | None = None
+
+    def is_over(self) -> bool:
+        """Whether it was lost once too often; the first time begins it."""
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._seconds
+        return time.monotonic() > self._deadline
 
 
 class _TakenError(JournalError):

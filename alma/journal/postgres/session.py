@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from alma.errors import JournalError
 from alma.journal.address import PostgresUrl
+from alma.system.postgres import ANSWER_SECONDS, BoundedConnection
 
 # What it says of a connection that is lost alma says itself; whoever wants it adds a handler.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
@@ -90,15 +91,22 @@ class Facts(NamedTuple):
 
 
 def open_session(
-    url: PostgresUrl, *, write: bool, wait: float, seconds: float | None = None
+    url: PostgresUrl,
+    *,
+    write: bool,
+    wait: float,
+    answer: float = ANSWER_SECONDS,
+    seconds: float | None = None,
 ) -> tuple[psycopg.Connection, Facts]:
     """Connect, within so many seconds; raises psycopg.Error, or JournalError for what is refused.
 
-    `wait` is how long a statement waits for another session's lock.
+    `wait` is how long a statement waits for another session's lock, `answer` how long for any word
+    of the server.
     """
-    connection = psycopg.connect(
+    connection = BoundedConnection.connect(
         **options_of(url, seconds), autocommit=True, client_encoding="UTF8"
     )
+    connection.answer_seconds = answer
     try:
         milliseconds = str(max(1, int(wait * 1000)))
         given = {"wait": milliseconds, "read_only": "off" if write else "on"}

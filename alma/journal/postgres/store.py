@@ -15,6 +15,7 @@ from alma.journal.postgres.locks import HeldLock, is_taken
 from alma.journal.postgres.snapshots import SnapshotTable
 from alma.journal.seals import state_directory
 from alma.journal.store import Reader, Writer
+from alma.system.postgres import ANSWER_SECONDS
 
 T = TypeVar("T")
 
@@ -32,14 +33,16 @@ class PostgresStore:
         write: bool,
         wait: float = BUSY_SECONDS,
         lost: float = LOST_SECONDS,
+        answer: float = ANSWER_SECONDS,
     ) -> None:
         """Connect; `wait` is how many seconds to wait for another writer.
 
-        `lost` is how many a connection that was lost is tried to be had back. With `write` the
+        `lost` is how many a connection that was lost is tried to be had back, and `answer` how many
+        the server may say nothing before it counts as lost. With `write` the
         tables are made when missing. Without, nothing is ever written, and where there are none
         it is a journal without runs.
         """
-        self._database = Database(url, write=write, wait=wait, lost=lost)
+        self._database = Database(url, write=write, wait=wait, lost=lost, answer=answer)
         self._snapshots = SnapshotTable(self._database)
         self._path = _path(self._database.facts.identity)
 
