@@ -10,6 +10,7 @@ word is offered.
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, redirect_stdout
@@ -133,6 +134,7 @@ def _from_journal(
         where = context.obj.where
         if not may_be_there(where):
             return []
+        os.environ.setdefault("PGCONNECT_TIMEOUT", "2")  # a shell waits, and nobody sees for what
         with open_journal(where, write=False) as journal:
             return list(read(journal))
     except Exception:  # noqa: BLE001 - whatever it is, a command that is run will tell of it

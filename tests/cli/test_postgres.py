@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
+from alma.cli.program import COMMANDS
 from alma.journal.encryption import KEY, new_key
+from tests.cli.test_approval import SAGA as GATED
+from tests.cli.test_completion import Ask, ask
+from tests.cli.tools import SAGA as STUCK
+from tests.cli.tools import WAITING, read_until, wait_for
+
+__all__ = ["ask"]
 
 Call = Callable[..., Result]
 Write = Callable[..., Path]
@@ -78,3 +87,89 @@ def test_every_command_works_over_it(
     assert copied["runs"] == 5
     assert json.loads(call(0, "verify", "--journal", "copy.db", "--json").output)["ok"]
     call(0, "journal", "copy", "copy.db", database)
+
+
+def test_an_undo_that_is_stuck_goes_past_a_step_or_is_given_up(
+    call: Callable[..., Result], write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(STUCK)
+    monkeypatch.setenv("BREAK", "undo")
+    call(10, "up")
+    call(0, "skip", "latest", "servers", "--reason", "it is known")
+    assert "skipped" in call(0, "status", "latest").output
+    call(10, "rollback", "latest")
+    assert "servers" in call(0, "report", "latest").output
+    call(10, "up")
+    call(10, "abandon", "latest", "--reason", "it is old")
+    assert "it is old" in call(0, "history", "latest").output
+
+
+def test_what_waits_for_a_person_is_answered(
+    call: Callable[..., Result],
+    write: Write,
+    ask: Ask,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ALMA_ACTOR", "jane")
+    write(GATED)
+    call(8, "up")
+    (run,) = (row["run"] for row in json.loads(call(0, "runs", "--json").output))
+    assert ask("approve", "") == ["latest", run]
+    assert ask("approve", run, "re") == ["release"]
+    call(0, "approve", "latest", "release", "--reason", "it is Monday")
+    call(0, "resume", "latest")
+    call(8, "up")
+    call(0, "refuse", "latest", "release", "--reason", "it is Friday")
+    call(4, "resume", "latest")
+    assert "it is Friday" in call(0, "status", "latest").output
+    assert "release" in call(0, "graph", "saga.py").output
+    call(0, "params", "saga.py")
+
+
+def test_a_run_at_work_keeps_others_out_and_can_be_asked_to_stop(
+    call: Callable[..., Result],
+    write: Write,
+    spawn: Callable[..., subprocess.Popen[str]],
+    environment: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    write(WAITING)
+    up = spawn(
+        "up", env=environment | {KEY: os.environ[KEY], "ALMA_JOURNAL": os.environ["ALMA_JOURNAL"]}
+    )
+    wait_for(tmp_path / "at-work")
+    for words in (["up"], ["destroy", "--yes"], ["resume", "latest"], ["rollback", "latest"]):
+        assert "Another runner holds slow/dev" in call(11, *words).output
+    assert not json.loads(call(0, "status", "latest", "--json").output)["interrupted"]
+    call(0, "cancel", "latest")
+    read_until(up, "SIGTERM: no new step starts")
+    (tmp_path / "go").touch()
+    _, err = up.communicate(timeout=300)
+    assert up.returncode == 4, err
+
+
+KEYLESS = {
+    0: ["runs", "status latest", "history latest", "logs latest", "report latest", "verify"],
+    3: [
+        *("up", "preview", "destroy --yes", "cancel latest", "resume latest", "rollback latest"),
+        *("approve latest first --reason x", "refuse latest first --reason x", "prune", "rekey"),
+        *("skip latest first --reason x", "abandon latest --reason x", "journal init"),
+        "restore --step first --to latest --yes",
+    ],
+}
+"""What can be done without the key that all hosts have: to look."""
+
+
+def test_without_the_key_a_journal_is_looked_at_and_never_acted_on(
+    call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(0, "up")
+    head = json.loads(call(0, "verify", "--json").output)["head"]
+    monkeypatch.delenv(KEY)
+    for code, commands in KEYLESS.items():
+        for command in commands:
+            assert command.split()[0] in COMMANDS
+            said = call(code, *command.split())
+            assert code == 0 or "Set ALMA_JOURNAL_KEY" in said.output, command
+    assert "is shared, and there is no key" in call(1, "doctor").output
+    assert json.loads(call(0, "verify", "--json").output)["head"] == head
