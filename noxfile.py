@@ -29,6 +29,9 @@ LOCKED = {
     "bench": (("build", "bench"), False),
 }
 UV = "uv>=0.9,<1"
+# The SDKs of the clouds are thousands of modules of which a few are ever imported, and those keep
+# their bytecode then: to compile all of them is most of what an installation takes.
+UNCOMPILED = ("--no-compile",)
 AUDIT = "pip-audit>=2.9,<3"
 
 # Whoever runs this may be logged in to a real backend: no session may reach it.
@@ -60,7 +63,7 @@ CONTEXT = ("terragrunt", "tofu")
 
 def install(session: nox.Session, lock: str, *, editable: bool = True) -> None:
     """Install just what the lock says, by its hashes, and alma itself."""
-    session.install("--require-hashes", "-r", str(LOCKS / f"{lock}.txt"))
+    session.install(*UNCOMPILED, "--require-hashes", "-r", str(LOCKS / f"{lock}.txt"))
     # The build's tools come from the lock as well: it fetches none of its own.
     how = ("--no-deps", "--no-build-isolation")
     session.install(*how, *(("-e", ".") if editable else (".",)))

@@ -4,7 +4,7 @@ import base64
 from typing import Any
 
 import pytest
-from kubernetes.client import AppsV1Api, CoreV1Api, NetworkingV1Api
+from kubernetes import client
 
 from tests.examples.conftest import Place
 
@@ -22,16 +22,16 @@ def test_kubernetes_app_runs_on_the_cluster_and_goes_again(
     """As a script, then taken down by the command line; the namespace is gone with all in it."""
     monkeypatch.setenv("KUBECONFIG", str(kubernetes_api.kubeconfig))
     monkeypatch.setenv("APP_PASSWORD", "swordfish-and-chips")
-    client = kubernetes_api.client()
-    core = CoreV1Api(client)
+    access = kubernetes_api.client()
+    core = client.CoreV1Api(access)
     ended = place.python("kubernetes_app.py")
     assert ended.returncode == 0, ended.stderr
     assert "COMPLETED: http://app.example.com/" in ended.stdout
-    deployment = AppsV1Api(client).read_namespaced_deployment("app", NAME)
+    deployment = client.AppsV1Api(access).read_namespaced_deployment("app", NAME)
     assert deployment.status.ready_replicas == 2
     secret = core.read_namespaced_secret("app", NAME)
     assert base64.b64decode(secret.data["PASSWORD"]).decode() == "swordfish-and-chips"
-    assert NetworkingV1Api(client).read_namespaced_ingress("app", NAME)
+    assert client.NetworkingV1Api(access).read_namespaced_ingress("app", NAME)
     assert place.alma("status")["outputs"]["settings"]["digest"] == "[secret]"
 
     down = place.alma("destroy", "kubernetes_app.py")

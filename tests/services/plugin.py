@@ -37,6 +37,9 @@ SERVICES = (
 )
 """The fixtures for which a part is fetched: `nox -s services` runs the tests that ask for one."""
 
+WHOLE = tuple(Path(__file__).parents[1] / "integration" / name for name in ("aws", "kubernetes"))
+"""Where all is theirs. The clients and SDKs there take longer to import than all other tests."""
+
 RUN = pytest.StashKey[obtain.Run]()
 # As it was before any test: a test's own home directory has no cache, its PATH other programs.
 ENVIRONMENT = pytest.StashKey[Mapping[str, str]]()
@@ -61,11 +64,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         obtain.end(run)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import nothing of what `-m` leaves out anyway."""
+    unwanted = "not services" in config.option.markexpr and collection_path in WHOLE
+    return unwanted or None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what asks for a service, before `-m` chooses by the marks."""
     for item in items:
-        if not set(SERVICES).isdisjoint(getattr(item, "fixturenames", ())):
+        asks = not set(SERVICES).isdisjoint(getattr(item, "fixturenames", ()))
+        if asks or not set(WHOLE).isdisjoint(item.path.parents):
             item.add_marker(pytest.mark.services)
 
 
