@@ -134,7 +134,7 @@ def gone_options(function: F) -> F:
     reason = click.option(
         "--reason",
         metavar="TEXT",
-        help="Why that is known, for the journal.",
+        help="Why, for the journal: with --host-is-gone how that is known.",
         expose_value=False,
         callback=_keep,
     )

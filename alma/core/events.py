@@ -96,6 +96,8 @@ class RunResumed(Event, frozen=True, kw_only=True, gc=False):
     sealed: str | UnsetType = UNSET
     notes: tuple[str, ...] | UnsetType = UNSET
     """Both as of RunCreated, `sealed` where the saga was given again."""
+    reason: str | UnsetType = UNSET
+    """Why, where somebody has said it."""
     step: str = ""
 
 

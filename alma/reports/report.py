@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from alma.core.definition import Definition
 from alma.core.events import Event, Failure, Leftover, OperationFailed
@@ -16,6 +16,7 @@ from alma.reports import approvals, text
 if TYPE_CHECKING:
     from alma.journal.address import Address
 
+Way = Literal["resume", "rollback"]
 _WAY = {
     "destroyed": "destroyed",
     "unchanged": "nothing to undo: it was as before",
@@ -284,24 +285,26 @@ def next_commands(
     """
     target = "" if run.origin else " --target FILE"  # no file is journaled that could be loaded
     gone = f" --host-is-gone --reason '{text.name(elsewhere)} is gone'" if elsewhere else ""
-    resume, rollback = (
+    waiting = approvals.commands(run, journal) if interrupted else []
+    return waiting + [
         text.command_line(f"{word} {run.word}{target}{gone}", journal)
-        for word in ("resume", "rollback")
-    )
+        for word in ways_on(run, interrupted=interrupted)
+    ]
+
+
+def ways_on(run: RunStatus, *, interrupted: bool) -> tuple[Way, ...]:
+    """What goes on with a run that nobody drives, the first one first."""
     if interrupted:
-        if waiting := approvals.commands(run, journal):
-            return [*waiting, resume, *([] if run.past_pivot else [rollback])]
-        if run.direction == "back" or run.past_pivot:
-            return [resume]
-        return [resume, rollback]
+        only = run.direction == "back" or run.past_pivot
+        return ("resume",) if only else ("resume", "rollback")
     if run.state is not SagaState.FAILED:
-        return []
+        return ()
     if run.backward_only or run.past_pivot:
-        return [resume]
+        return ("resume",)
     if run.direction == "forward":
-        return [resume, rollback]
+        return ("resume", "rollback")
     stuck = (step for step in run.started() if step.state is not SagaState.COMPENSATED)
-    return [] if all(step.skipped for step in stuck) else [rollback]
+    return () if all(step.skipped for step in stuck) else ("rollback",)
 
 
 def _options(run: RunStatus) -> str:

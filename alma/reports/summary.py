@@ -80,7 +80,8 @@ def summarize(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an even
             return f"driven by {event.actor}, pid {process.pid} on {process.machine}"
         case ev.RunResumed():
             changed = ", with a changed definition" if event.definition is not None else ""
-            return f"taken up again, {event.direction}, by {event.actor}{changed}"
+            why = f": {text.one_line(event.reason)}" if event.reason else ""
+            return f"taken up again, {event.direction}, by {event.actor}{changed}{why}"
         case ev.HostDeclaredGone():
             where = event.host.partition("#")[0]
             return f"{where} is gone, says {event.actor}: {text.one_line(event.reason)}"

@@ -30,8 +30,10 @@ def name_here() -> str:
     return os.environ.get(NAME, "").strip() or user_name()
 
 
-def may_approve(approvers: tuple[str, ...]) -> bool:
-    """Whether that is one of them; `user@host` counts as well."""
+def may_approve(approvers: tuple[str, ...], name: str = "") -> bool:
+    """Whether that is one of them; of who is here, `user@host` counts as well."""
+    if name:
+        return name in approvers
     return name_here() in approvers or actor() in approvers
 
 
@@ -42,11 +44,13 @@ def answer(
     approved: bool,
     reason: str,
     digest: str = "",
+    name: str = "",
     settings: Settings | None = None,
 ) -> Result:
     """Approve what a run waits for, or refuse it; journaled with name, reason and digest.
 
-    `digest` is the beginning of the one that is meant: of another plan nothing is said then. The
+    `digest` is the beginning of the one that is meant: of another plan nothing is said then.
+    `name` is who says it, where that is not whoever runs this. The
     run goes on, or is turned back, by whoever resumes it. Raises DefinitionError where nothing is
     asked, RefusedError for who was not asked, RunnerBusyError while somebody drives the run.
     """
@@ -55,18 +59,18 @@ def answer(
         raise DefinitionError("A reason is needed: it is what the journal keeps of the decision.")
     with settings.open(write=True) as journal:
         run_id = journal.resolve(run)
-        asked = _require_asked(load_run(journal, run_id), step, digest)
+        asked = _require_asked(load_run(journal, run_id), step, digest, name)
         target = journal.run(run_id).target
         with journal.acquire(target, run_id, actor=actor()) as lease:
             found = load_run(journal, run_id)
-            asked = _require_asked(found, step, digest)
+            asked = _require_asked(found, step, digest, name)
             recorder = Recorder(found, journal, lease, _redactor(journal, found), None)
             recorder.record(
                 ev.ApprovalAnswered(
                     step=step,
                     digest=asked.asked.digest,
                     approved=approved,
-                    name=name_here(),
+                    name=name or name_here(),
                     actor=actor(),
                     reason=shortened(recorder.redact(reason.strip())),
                 )
@@ -83,7 +87,7 @@ def _redactor(journal: Journal, run: RunStatus) -> Redactor:
     return redact
 
 
-def _require_asked(run: RunStatus, step: str, digest: str) -> Approval:
+def _require_asked(run: RunStatus, step: str, digest: str, name: str) -> Approval:
     status = run.steps.get(step)
     if status is None or not status.definition.approvers:
         waits = ", ".join(one.name for one in run.waiting) or "none"
@@ -93,11 +97,11 @@ def _require_asked(run: RunStatus, step: str, digest: str) -> Approval:
     asked = status.approval
     if status not in run.waiting or asked is None:
         raise DefinitionError(f'Run {run.run} does not wait for "{step}": {_why(run, asked)}.')
-    if not may_approve(asked.asked.approvers):
+    if not may_approve(asked.asked.approvers, name):
         raise RefusedError(
             f'"{step}" of run {run.run} is for {either(asked.asked.approvers)} to approve, and '
-            f"this is {name_here()}.",
-            hint=f"Where several people are one user, {NAME} says who it is.",
+            f"this is {name or name_here()}.",
+            hint="" if name else f"Where several people are one user, {NAME} says who it is.",
         )
     if asked.is_late(datetime.now(UTC)):
         raise DefinitionError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from alma.core import events as ev
+from alma.core.redaction import shortened
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, SagaState
 from alma.errors import DefinitionError
@@ -20,8 +21,10 @@ async def skip(run: str, step: str, *, reason: str, settings: Settings | None = 
     Journaled with actor and reason. What is left of the step stays a leftover, so the run can
     only end FAILED. Raises DefinitionError for a step that does not wait to be undone.
     """
-    words = f"skipped by {actor()}: {_said(reason)}"
+    _require_said(reason)
     async with open_run(run, settings or Settings()) as (recorder, adapters):
+        reason = shortened(recorder.redact(reason.strip()))
+        words = f"skipped by {actor()}: {reason}"
         _check_waits(recorder.run, step)
         status = recorder.run.steps[step]
         found = await adapters[step].leftovers(status, words)
@@ -38,8 +41,10 @@ async def abandon(run: str, *, reason: str, settings: Settings | None = None) ->
 
     Journaled with actor and reason. Raises DefinitionError for a run that left nothing.
     """
-    words = f"abandoned by {actor()}: {_said(reason)}"
+    _require_said(reason)
     async with open_run(run, settings or Settings()) as (recorder, adapters):
+        reason = shortened(recorder.redact(reason.strip()))
+        words = f"abandoned by {actor()}: {reason}"
         if recorder.run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
             raise DefinitionError(
                 f"Run {recorder.run.run} is {recorder.run.state.name}: there is nothing to abandon."
@@ -55,10 +60,9 @@ def _with_reason(left: ev.Leftover, words: str) -> ev.Leftover:
     return left if words in left.reason else replace(left, reason=f"{words}; {left.reason}")
 
 
-def _said(reason: str) -> str:
+def _require_said(reason: str) -> None:
     if not reason.strip():
         raise DefinitionError("A reason is needed: it is what the journal keeps of the decision.")
-    return reason.strip()
 
 
 def _check_waits(run: RunStatus, step: str) -> None:

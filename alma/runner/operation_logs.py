@@ -146,6 +146,13 @@ def _gone(operation: LoggedOperation, secrets: _Secrets) -> Iterator[LogLine]:
             yield LogLine(operation=operation, file=end.name, text=secrets.redact(line))
 
 
+def redactor(journal: Journal, view: RunView) -> Redactor | None:
+    """Takes out of a text what is known to be secret of a run; None without the key to know it."""
+    secrets = _Secrets(journal, view)
+    secrets.learn(view, {})
+    return None if secrets.locked else secrets.redact
+
+
 class _Secrets:
     """What of a run is known to be secret. `locked`: it is not, as its key is not here."""
 

@@ -8,6 +8,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from alma.core import events as ev
+from alma.core.redaction import shortened
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, SagaState
 from alma.core.selection import outside_of
@@ -135,7 +136,8 @@ async def go_on(
             if _is_over(run, direction, settings):
                 return _report(journal, run)
             _refuse_superseded(journal, run)
-            gone = declare_gone(run, settings.host_is_gone, shared=journal.is_shared)
+            clean = prepared.redactor
+            gone = declare_gone(run, clean(settings.host_is_gone), shared=journal.is_shared)
             known = known_outputs(journal, run)
             if run.kind == "destroy":
                 known = known_of_earlier_runs(journal, run.definition)
@@ -151,6 +153,7 @@ async def go_on(
                 definition=accepted,
                 sealed=prepared.given.and_before(before).seal(journal) or UNSET,
                 notes=noted(sessions),
+                reason=shortened(clean(settings.reason.strip())) or UNSET,
             )
             return await drive(run, journal, lease, prepared, settings, known, resumed, gone)
 

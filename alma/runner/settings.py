@@ -63,12 +63,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     `modules` travel to workers by value; `grace` is how many seconds an operation may drain after
     its deadline; without `handle_signals` the process's signals are left to the host, which calls
     `alma.runner.interrupt`; `host_is_gone` is an operator's reason to say that the hosts on which a
-    run was cut off are gone; with `accept_backend` stacks may be made anew in another backend than
-    the last run's; `selection` is which steps a new run is about, and `changed` leaves those of
-    them alone that are as their last run has left them; `skip` are resources, by step and name,
-    that an undo which is stuck at them may go past; `open_journal` is where a test puts its own
-    faults between a run and its journal. Of a run that is a part of another one, `parent` is that
-    one, `run_id` was journaled there beforehand, and `given` is what its saga is given.
+    run was cut off are gone, and `reason` why a run is gone on with, both for the journal; with
+    `accept_backend` stacks may be made anew in another backend than the last run's; `selection` is
+    which steps a new run is about, and `changed` leaves those of them alone that are as their last
+    run has left them; `skip` are resources, by step and name, that an undo which is stuck at them
+    may go past; `open_journal` is where a test puts its own faults between a run and its journal.
+    Of a run that is a part of another one, `parent` is that one, `run_id` was journaled there
+    beforehand, and `given` is what its saga is given.
     """
 
     journal: str | Path | PostgresUrl | None = None
@@ -82,6 +83,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     handle_signals: bool = True
     accept_backend: bool = False
     host_is_gone: str = ""
+    reason: str = ""
     selection: Selection = Selection()
     changed: bool = False
     skip: tuple[tuple[str, str], ...] = ()

@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from alma.errors import AlmaError, JournalError, RunNotFoundError
-from alma.web import live, logs, run, runs
+from alma.web import actions, live, logs, run, runs
 from alma.web.guard import STATIC, Guard
 from alma.web.site import Site
 
@@ -31,8 +31,16 @@ def application(site: Site) -> ASGIApp:
         # A function that is no coroutine runs in a thread: a journal is read with no loop waiting.
         return Route(path, partial(page, site), methods=["GET"])
 
+    acting = []
+    if site.actions:
+        path = "/runs/{run}/actions/{name}"
+        acting = [
+            at(path, actions.form),
+            Route(path, partial(actions.take, site), methods=["POST"]),
+        ]
     pages = Starlette(
         routes=[
+            *acting,
             at("/", runs.page),
             at("/runs/{run}", run.page),
             Route("/runs/{run}/events", partial(live.stream, site), methods=["GET"]),

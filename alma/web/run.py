@@ -11,6 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from alma.reports import approvals, standing
 from alma.reports.page import parts
 from alma.reports.summary import summarize
+from alma.runner.apart import outputs
+from alma.web import actions
 from alma.web.site import Site
 
 if TYPE_CHECKING:
@@ -48,15 +50,17 @@ class Part(Struct, frozen=True, kw_only=True):
 def page(site: Site, request: Request) -> Response:
     """`/runs/RUN`; a beginning of an id, or `latest`, leads to the run that it means."""
     said = request.path_params["run"]
-    every = request.query_params.get("events") == "all"
+    query = request.query_params
+    every = query.get("events") == "all"
     with site.open() as journal:
         run = journal.resolve(said)
         if run != said:
-            query = f"?{request.url.query}" if request.url.query else ""
-            return RedirectResponse(f"/runs/{quote(run, safe='')}{query}", 303)
+            rest = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(f"/runs/{quote(run, safe='')}{rest}", 303)
         found = standing.look(journal, run, site.told)
         events = journal.events(run)
         report = standing.read_report(found, events)
+        said = outputs(journal, found.view)
     view = found.view
     shown = events if every else events[-EVENTS:]
     return site.page(
@@ -68,6 +72,9 @@ def page(site: Site, request: Request) -> Response:
         within=list(_within(view)),
         events=[told(entry) for entry in reversed(shown)],
         hidden=len(events) - len(shown),
+        offers=actions.offered(view) if site.actions else [],
+        apart=said,
+        done=done.done if (done := actions.ACTIONS.get(query.get("done", ""))) else "",
         watched=view.run.state.name not in FINAL,
     )
 

@@ -211,8 +211,8 @@ def _own_saga(
     return loaded
 
 
-def _reason(shared: Invocation) -> str:
-    """Of `--host-is-gone`; empty without it."""
+def _reasons(shared: Invocation) -> tuple[str, str]:
+    """Why the host is gone, which is needed to say that it is; or why the run is gone on with."""
     from alma.errors import DefinitionError
 
     reason = shared.reason.strip()
@@ -220,18 +220,18 @@ def _reason(shared: Invocation) -> str:
         raise DefinitionError(
             "--host-is-gone needs a --reason: it is what the journal keeps of the decision."
         )
-    if reason and not shared.host_is_gone:
-        raise DefinitionError("--reason is that of --host-is-gone, which was not given.")
-    return reason
+    return (reason, "") if shared.host_is_gone else ("", reason)
 
 
 def _settings(shared: Invocation, loaded: LoadedSaga | None, reporter: Reporter | None) -> Settings:
     from alma.runner.settings import Settings
 
+    gone, reason = _reasons(shared)
     return Settings(
         journal=shared.journal,
         trust=shared.trust,
-        host_is_gone=_reason(shared),
+        host_is_gone=gone,
+        reason=reason,
         skip=shared.skip,
         reporter=reporter,
         origin=loaded.origin if loaded else "",

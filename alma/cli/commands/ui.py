@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 PORT: Final = 2562
 """A-L-M-A on a telephone."""
+VARIABLE: Final = "ALMA_UI_TOKEN"
 _NEEDED: Final = ("starlette", "uvicorn", "jinja2", "python_multipart")
 
 
@@ -35,7 +37,7 @@ _NEEDED: Final = ("starlette", "uvicorn", "jinja2", "python_multipart")
 )
 @click.option(
     "--token",
-    envvar="ALMA_UI_TOKEN",
+    envvar=VARIABLE,
     metavar="TOKEN",
     help="What lets somebody in, of at least 16 characters. By default a new one is made each "
     "time. Others see a command line: better in $ALMA_UI_TOKEN.",
@@ -74,6 +76,7 @@ def command(
     read.
     """
     _require_libraries()
+    os.environ.pop(VARIABLE, None)  # it is no business of what is started from here
     from alma.journal.address import absolute_address
     from alma.web.access import Access, new_token
     from alma.web.server import listen, serve

@@ -1,0 +1,117 @@
+"""The command as a process: what it prints, what it refuses, what it starts, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from alma.cli.program import program
+from alma.journal import open_journal
+from alma.journal.reading import load_run
+from tests.cli.tools import WAITING, wait_for
+from tests.web.client import JOURNAL
+
+Start = Callable[..., subprocess.Popen[str]]
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start `alma-pulumi` as a process of its own; it is gone after the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def spawn(*words: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        command = [sys.executable, "-m", "alma", *words]
+        started.append(
+            subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, text=True, **pipes)
+        )
+        return started[-1]
+
+    yield spawn
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def refused(*words: str) -> str:
+    done = CliRunner().invoke(program, ["ui", *words])
+    assert done.exit_code in (2, 6), done.output
+    assert "Traceback" not in done.output
+    return f"{done.exit_code} {' '.join(done.output.split())}"
+
+
+def test_what_cannot_be_served_is_refused_in_one_sentence(
+    failed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert failed
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        assert f"2 error: Port {port} of 127.0.0.1 cannot be had" in refused("--port", port)
+    for host in ("0.0.0.0", "::", "192.0.2.1", "example.com"):  # noqa: S104 - refused
+        assert "can be reached from other machines" in refused("--host", host)
+    assert "no address of this machine" in refused("--host", "none.invalid", "--token", "x" * 16)
+    assert "at least 16" in refused("--token", "short")
+    assert "one of them" in refused("--token", "x" * 16, "--behind-proxy", "X-User")
+    assert refused("--journal", "no.db").startswith("6 error: There is no journal no.db.")
+    monkeypatch.setattr("alma.cli.commands.ui.find_spec", lambda _: None)
+    assert "2 error: `alma-pulumi ui` needs starlette" in refused()
+
+
+@pytest.mark.lives
+def test_a_run_is_gone_on_with_from_the_page_watched_and_outlives_the_server(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "saga.py").write_text(WAITING)
+    up = start("up")
+    wait_for(tmp_path / "at-work")
+    up.kill()
+    up.wait()
+    (tmp_path / "at-work").unlink()
+    server = start("ui", "--port", "0", "--actions", "--json")
+    assert server.stdout is not None
+    document = server.stdout.readline() + server.stdout.readline() + server.stdout.readline()
+    url = json.loads(document)["url"]
+    with httpx.Client(base_url=url.partition("?")[0], trust_env=False, timeout=60) as client:
+        assert client.get(url).status_code == 303
+        run = client.get("runs/latest").headers["location"].rpartition("/")[2]
+        form = client.get(f"runs/{run}/actions/resume").text
+        fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+        path = f"runs/{run}/actions/resume"
+        origin = {"origin": url.partition("/?")[0]}
+        fields["reason"] = "it was cut off"
+        assert client.post(path, data=fields, headers=origin).status_code == 303
+        wait_for(tmp_path / "at-work")
+        with client.stream("GET", f"runs/{run}/events?after=4") as stream:
+            seen = ""
+            for line in stream.iter_lines():
+                seen += f"{line}\n"
+                if '"state":"RUNNING"' in line:
+                    break
+            assert "it was cut off" in seen
+            # The stream is open, and is no reason to stay.
+            server.send_signal(signal.SIGINT)
+            assert server.wait(60) == 0
+    (tmp_path / "go").touch()
+    wait_for(tmp_path / "last")
+    with open_journal(JOURNAL, write=False) as journal:
+        deadline = time.monotonic() + 300
+        while not load_run(journal, run).state.is_final and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert load_run(journal, run).state.name == "COMPLETED"
