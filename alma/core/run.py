@@ -203,6 +203,8 @@ class RunStatus(Struct, kw_only=True):
     """What was seen before its first step, or when it was taken up again."""
     changed: bool = False
     """Whether steps are left alone that are as their last run has left them."""
+    repairs: Mapping[str, str] = field(default_factory=dict)
+    """See `RunCreated`."""
     left_out: tuple[str, ...] = ()
     """Steps of the saga that were not selected: the definition does not have them."""
     created_at: datetime | None = None
@@ -239,6 +241,11 @@ class RunStatus(Struct, kw_only=True):
     def is_whole(self) -> bool:
         """Whether it is about all steps that its saga had."""
         return self.kind != "restore" and not self.left_out
+
+    def drifted(self, step: str) -> str:
+        """What of the step is to be brought back, itself or within it; empty for nothing."""
+        found = (why for path, why in self.repairs.items() if path.partition("/")[0] == step)
+        return next(found, "")
 
     @property
     def past_pivot(self) -> bool:

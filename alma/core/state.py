@@ -72,6 +72,7 @@ def _created(run: RunStatus, entry: ev.Recorded, event: ev.RunCreated) -> None:
     run.notes = event.notes or ()
     run.parameters, run.overrides = event.parameters or {}, event.overrides or {}
     run.left_out, run.changed = event.left_out or (), event.changed is True
+    run.repairs = event.repairs or {}
     run.parent = event.parent or None
     run.direction = "back" if run.backward_only else "forward"
     run.accepted = Definition.from_json(event.definition)

@@ -134,7 +134,16 @@ class Children:
             parent=parent,
             run_id=run,
             given={},
+            repairs=_within(self._settings.repairs, parent),
         )
+
+
+def _within(repairs: Mapping[str, str], parent: Parent) -> dict[str, str]:
+    """What of it is within one item of a step."""
+    front = f"{parent.step}/{parent.item}/" if parent.item else f"{parent.step}/"
+    return {
+        path.removeprefix(front): why for path, why in repairs.items() if path.startswith(front)
+    }
 
 
 class _Folded:

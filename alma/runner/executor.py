@@ -101,6 +101,7 @@ class Executor(Struct, kw_only=True):
                 reveal=self._reveal,
             ),
             remove_record=run.remove_records,
+            repair=bool(run.drifted(status.name)),
             snapshot=run.snapshot or (status.started.snapshot if status.started else ""),
         )
 

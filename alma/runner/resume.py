@@ -114,7 +114,7 @@ async def go_on(
     if saga is not None and direction is None:
         require_own_steps(run, wanted, defined)
     both = with_gone(run, defined) if wanted == "back" else defined
-    settings = replace(settings, accept_changes=accept_changes)
+    settings = replace(settings, accept_changes=accept_changes, repairs=run.repairs)
     async with open_sessions(both, settings, saga, last=run, follow=True, write=True) as sessions:
         try:
             prepared, accepted = bind_again(

@@ -86,6 +86,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     reason: str = ""
     selection: Selection = Selection()
     changed: bool = False
+    repairs: Mapping[str, str] = field(default_factory=dict)
+    """What of a new run, or within one, has drifted: see `RunCreated`."""
     skip: tuple[tuple[str, str], ...] = ()
     parent: Parent | None = None
     run_id: str = ""

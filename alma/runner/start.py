@@ -188,6 +188,7 @@ async def begin(
                     notes=noted(sessions),
                     left_out=left_out or UNSET,
                     changed=(kind == "up" and settings.changed) or UNSET,
+                    repairs=(kind == "up" and settings.repairs) or UNSET,
                     parent=settings.parent or UNSET,
                 )
                 run = fold([journal.create_run(run_id, created, lease)])

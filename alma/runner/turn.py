@@ -99,7 +99,9 @@ class Turns:
 
     async def _act(self, command: Execute, status: StepStatus, adapter: StepHandler) -> None:
         if status.started is None:
-            why = await self._executor.leave_alone(status.name) if self._run.changed else ""
+            why = self._run.drifted(status.name)
+            if self._run.changed and not why:
+                why = await self._executor.leave_alone(status.name)
             if self._run.changed and not why:
                 return
             try:

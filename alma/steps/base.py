@@ -104,6 +104,8 @@ class StepContext(Struct, frozen=True, kw_only=True):
     """The id of the run."""
     remove_record: bool = False
     """destroy runs only: the step's record in the backend goes as well."""
+    repair: bool = False
+    """What is there is looked at first, for it is not as the state says."""
     snapshot: str = ""
     """Digest of the deployment that its stack is put back to; empty: none was kept."""
 

@@ -54,6 +54,8 @@ class Step:
     """By which the journal knows it: a name of alma's own, or where Python imports it from."""
     sees_alone: ClassVar[bool] = True
     """Of alma's own kinds: what is left is seen without a program that the journal names."""
+    unrepaired: ClassVar[str] = ""
+    """Why doing its work again would not bring back what has drifted; empty where it does."""
     holds: ClassVar[bool] = False
     """Whether what is added after it waits for it, unless that says `after` itself."""
     form: ClassVar[Form | None] = None

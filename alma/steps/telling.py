@@ -22,17 +22,6 @@ class TellsDrift(Protocol):
 
 
 @runtime_checkable
-class Repairs(Protocol):
-    """A handler of a kind that says whether doing its work again brings back what has drifted.
-
-    Without it that is so.
-    """
-
-    unrepaired: str
-    """Why it is not; or empty."""
-
-
-@runtime_checkable
 class HoldsSagas(Protocol):
     """A handler whose step is made of runs of other sagas."""
 

@@ -20,11 +20,15 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from alma import Saga, SagaState
 from alma.core.definition import StepDefinition
 from alma.core.drift import Drift
 from alma.core.run import StepStatus
+from alma.runner.repair import repair
+from alma.runner.start import up
 from alma.steps.stack.drift import look
 from tests.pulumi.conftest import Place
+from tests.runner.helpers import ended
 
 
 @pytest.fixture(autouse=True)
@@ -158,3 +162,36 @@ async def test_what_is_not_as_the_state_has_it_is_told_by_resource_and_property(
     path.unlink()
     [missing] = (await looked()).resources
     assert (missing.urn, missing.op) == ("demo/dev", "missing")
+
+
+async def test_a_repair_brings_back_and_is_undone_where_it_fails(directory: Path) -> None:
+    """By the engine's own refresh; undone, what was there before is as its state had it."""
+    (directory / "ok").touch()
+
+    def ready() -> bool:
+        return (directory / "ok").exists()
+
+    saga = Saga("s")
+    saga.add_stack("one", program=documents(directory))
+    saga.add_step(lambda: None, lambda: None, name="after", ready=ready, ready_timeout=0.2)
+    assert (await ended(up(saga))).state is SagaState.COMPLETED
+    (directory / "gone").unlink()
+    edit(directory / "sealed", tags={"a": 2})
+    (directory / "ok").unlink()
+    # The step that comes after it is not ready any more, and is not made so by doing it again.
+    result = await ended(repaired(saga))
+    assert result.state is SagaState.COMPENSATED, result.error
+    for name in ("plain", "sealed", "gone"):
+        assert json.loads((directory / name).read_text())
+    (directory / "ok").touch()
+    edit(directory / "plain", size=2)
+    edit(directory / "sealed", tags={"a": 2})
+    (directory / "gone").unlink()
+    result = await ended(repaired(saga))
+    assert result.state is SagaState.COMPLETED, result.error
+    assert json.loads((directory / "sealed").read_text())["tags"] == {"a": 1}
+    assert (directory / "gone").exists()
+
+
+async def repaired(saga: Saga) -> Any:
+    return await repair(saga)

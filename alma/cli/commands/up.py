@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Show the full preview first; if one of a step fails, nothing is begun.",
 )
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Bring back what has drifted, and nothing else; undone if that fails.",
+)
 @yes_option
 @localstack_option
 @accept_backend_option
@@ -54,6 +59,7 @@ def command(
     localstack: LocalStack | None,
     accept_backend: bool,
     preview_first: bool,
+    repair: bool,
     yes: bool,
 ) -> int:
     """Run the saga: bring every step up, or undo them all.
@@ -62,7 +68,7 @@ def command(
     it is shown first what that would mean, and asked.
 
     Exit codes: 0 completed, 4 failed and undone, 10 failed with leftovers, 8 interrupted or
-    declined.
+    declined; with --repair 12 where something is still not as it is to be.
     """
     from alma.runner.settings import Settings
     from alma.steps.step import prewarmed
@@ -79,6 +85,12 @@ def command(
         origin=loaded.origin,
         modules=loaded.modules,
     )
+    if repair:
+        from alma.cli import repairing
+
+        if preview_first:
+            raise click.UsageError("--repair shows the drift, and has no --preview.")
+        return repairing.repair(shared, saga, settings, yes=yes)
     if preview_first and not previewed(shared, saga, settings):
         return PREVIEW_FAILED
     if not agrees_to_up(shared, saga, settings, yes=yes):

@@ -32,6 +32,7 @@ class CloudFormationStep(Step):
     """A stack, by its template. `region`, `profile` and `endpoint`: empty for boto3's own."""
 
     kind = "cloudformation"
+    unrepaired = "CloudFormation changes nothing that its template has not changed"
     form = FORM
     sees_alone = False  # `endpoint` may be anybody's
     template: Any

@@ -81,7 +81,7 @@ class StackHandler(ForeseenStack, kw_only=True):
                 return Outcome(failure=refused)
             inputs, before = await call.inputs(), await self.engine.inspect(self.ref)
             request = self._request(inputs, before, call.logs(operation))
-            result = await self.engine.up(request, operation)
+            result = await self.engine.up(replace(request, refresh=call.repair), operation)
             outcome, left = (
                 outcome_of(await recorded(self.engine, self.ref, result, before)),
                 result.fingerprint,
