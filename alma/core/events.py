@@ -69,10 +69,9 @@ class RunCreated(Event, frozen=True, kw_only=True, gc=False):
     """What its saga's function was called with, masked; `sealed` has what the masks hide."""
     overrides: Mapping[str, str] | UnsetType = UNSET
     """What was said over what the saga's file says of itself: `stack`, `organization`."""
-    repairs: Mapping[str, str] | UnsetType = UNSET
-    """What has drifted and is brought back: by step, or its path within a saga, in words."""
     changed: bool | UnsetType = UNSET
-    """Whether steps are left alone that are as their last run has left them."""
+    repairs: Mapping[str, str] | UnsetType = UNSET
+    """Whether steps are left alone that are as they were left; and what, by step, has drifted."""
     left_out: tuple[str, ...] | UnsetType = UNSET
     """Steps of the saga that were not selected: they are not in `definition`, nor in this run."""
     parent: Parent | UnsetType = UNSET

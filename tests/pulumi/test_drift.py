@@ -164,6 +164,7 @@ async def test_what_is_not_as_the_state_has_it_is_told_by_resource_and_property(
     assert (missing.urn, missing.op) == ("demo/dev", "missing")
 
 
+@pytest.mark.lives
 async def test_a_repair_brings_back_and_is_undone_where_it_fails(directory: Path) -> None:
     """By the engine's own refresh; undone, what was there before is as its state had it."""
     (directory / "ok").touch()
