@@ -16,6 +16,7 @@ from alma.cli.output import say
 from alma.core import events as ev
 from alma.core.run import RunStatus
 from alma.reports import report, text
+from alma.reports.expiry import expires
 from alma.reports.summary import is_progress, still, summarize
 from alma.runner.logs import ends_of
 
@@ -79,7 +80,8 @@ class Lines:
                 self._works.pop(event.step, None)
             if isinstance(event, ev.RunnerAttached):
                 steps = report.how_many(run)
-                where = ", ".join(filter(None, (f"(run {run.run})", report.state_in(run))))
+                more = (f"(run {run.run})", report.state_in(run), expires(run))
+                where = ", ".join(filter(None, more))
                 say(f"{run.definition.target}: {run.kind}, {steps} {where}")
             elif self._groups and work and isinstance(event, _ENDS):
                 self._fold(event, work)

@@ -15,6 +15,7 @@ from rich.text import Text
 from alma.core import events as ev
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.reports import text as words
+from alma.reports.expiry import expires
 from alma.reports.report import state_in
 
 _LOOK: Final = {
@@ -81,7 +82,7 @@ class LiveView:
         """Take the event into what is drawn."""
         self._head = f"{words.name(run.definition.target)}  {run.kind}  {run.state.name}"
         if isinstance(entry.event, ev.RunnerAttached):
-            self._where = state_in(run)
+            self._where = ", ".join(filter(None, (state_in(run), expires(run))))
         if isinstance(entry.event, ev.InterruptReceived):
             self._notice = (
                 "stopping now"

@@ -197,6 +197,29 @@ accept_backend_option = click.option(
 )
 
 
+def _ttl(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
+    from alma.core.ttl import read_ttl
+
+    return None if value is None else read_ttl("--ttl", value)
+
+
+def expiry_options(function: F) -> F:
+    """`--ttl` and `--accept-existing`, passed on as `ttl` and `accept_existing`."""
+    existing = click.option(
+        "--accept-existing",
+        is_flag=True,
+        help="With a ttl, although stacks hold what was there before the saga: it is destroyed "
+        "with the rest then.",
+    )
+    return click.option(
+        "--ttl",
+        metavar="TIME",
+        callback=_ttl,
+        help="How long all of it is to stay, from now: 30m, 4h, 2d. Then `reap` destroys what is "
+        "in its stacks. none: it stays.  [default: as the saga, else the run before, says]",
+    )(existing(function))
+
+
 # -- an option whose value may be left out ------------------------------------------------------
 
 

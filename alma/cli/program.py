@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "drift": "drift:command",
     "destroy": "destroy:command",
     "restore": "restore:command",
+    "reap": "reap:command",
+    "extend": "extend:command",
     "runs": "runs:command",
     "status": "status:command",
     "history": "history:command",

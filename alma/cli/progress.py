@@ -18,6 +18,7 @@ from alma.core.result import Result, SagaEndedError
 from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError
 from alma.reports import approvals, documents, report, text
+from alma.reports.expiry import expires
 from alma.runner import run_sync
 from alma.runner.recorder import Reporter
 
@@ -41,31 +42,43 @@ def run_and_report(
     Where it waits for an approval, and there is somebody at a terminal, that is waited for here:
     `go_on` takes up the run of that id.
     """
-    ended: SagaEndedError | None = None
+    result, ended = run_shown(shared, start, directory=directory)
+    if shared.json:
+        shared.print_json(documents.run(result.status, interrupted=result.interrupted))
+    tell(shared, result, ended)
+    waits = ended is not None and result.interrupted and bool(result.status.waiting)
+    if waits and go_on is not None and is_asked(shared, yes=False):
+        from alma.cli.approving import answered
+
+        with chdir(directory):
+            again = answered(shared, result.status)
+        if again:
+            start = go_on(result.run_id)
+            return run_and_report(shared, start, directory=directory, go_on=go_on)
+    write_reports(shared, result.run_id)
+    return result.exit_code
+
+
+def run_shown(
+    shared: Invocation, start: Start, *, directory: str = "."
+) -> tuple[Result, SagaEndedError | None]:
+    """Run it in that directory under a display; how it ended, and the error that said so."""
     with _display(shared) as reporter:
         try:
             with chdir(directory):
-                result = run_sync(lambda: start(reporter))
+                return run_sync(lambda: start(reporter)), None
         except SagaEndedError as error:
-            ended, result = error, error.result
-    if shared.json:
-        shared.print_json(documents.run(result.status, interrupted=result.interrupted))
+            return error.result, error
+
+
+def tell(shared: Invocation, result: Result, ended: SagaEndedError | None) -> None:
+    """How it ended, for people."""
     if ended is not None and result.interrupted:
         _interrupted(result.status, shared, ended)
-        if go_on is not None and result.status.waiting and is_asked(shared, yes=False):
-            from alma.cli.approving import answered
-
-            with chdir(directory):
-                again = answered(shared, result.status)
-            if again:
-                start = go_on(result.run_id)
-                return run_and_report(shared, start, directory=directory, go_on=go_on)
     elif ended is not None:
         _failed(result.status, shared)
     elif not shared.json:
-        _completed(result.status)
-    write_reports(shared, result.run_id)
-    return result.exit_code
+        _completed(result.status, shared)
 
 
 # -- displays ----------------------------------------------------------------------------------
@@ -94,7 +107,7 @@ def _can_move_its_cursor() -> bool:
 # -- the report at the end ---------------------------------------------------------------------
 
 
-def _completed(run: RunStatus) -> None:
+def _completed(run: RunStatus, shared: Invocation) -> None:
     took = report.seconds(run)
     within = f" in {text.duration(took)}" if took is not None else ""
     done = {"destroy": "destroyed", "restore": "restored"}.get(run.kind, state("COMPLETED"))
@@ -108,6 +121,19 @@ def _completed(run: RunStatus) -> None:
             say(line)
     steps = report.how_many(run)
     say(f"{report.title(run)}: {done}{within}, {steps} (run {run.run})")
+    if when := expires(run):
+        say(f"It {when}: `{shared.command_line('reap')}` destroys it then.")
+        for why in not_reaped(shared, run):
+            say(f"warning: {why}, so `reap` will not destroy it.", err=True)
+
+
+def not_reaped(shared: Invocation, run: RunStatus) -> tuple[str, ...]:
+    """Why what expires will not be taken down, though its run has not ended badly."""
+    from alma.journal import open_journal
+    from alma.runner.expiring import not_to_be_reaped
+
+    with open_journal(shared.where, write=False) as journal:
+        return not_to_be_reaped(journal, run)
 
 
 def _interrupted(run: RunStatus, shared: Invocation, error: SagaEndedError) -> None:

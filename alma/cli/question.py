@@ -65,7 +65,7 @@ def agrees_to_up(shared: Invocation, saga: Saga, settings: Settings, *, yes: boo
     last, held = last_run(saga, settings)
     if held:
         return True
-    _print(outline.up(_look(saga, settings, "up"), last))
+    _print(outline.up(_look(saga, settings, "up"), last, settings.ttl or saga.ttl))
     question = f"Bring up {saga.target}?"
     return agrees(question, lambda: _whole(saga, settings))
 

@@ -32,6 +32,11 @@ from alma.core.event_parts import LogEnd as LogEnd
 from alma.core.event_parts import Parent as Parent
 from alma.core.event_parts import Process as Process
 from alma.core.event_parts import ResourceChange as ResourceChange
+from alma.core.words import Expiry as Expiry
+from alma.core.words import HostDeclaredGone as HostDeclaredGone
+from alma.core.words import RunAbandoned as RunAbandoned
+from alma.core.words import RunExtended as RunExtended
+from alma.core.words import StepSkipped as StepSkipped
 
 Direction = Literal["forward", "back"]
 RunKind = Literal["up", "destroy", "restore"]
@@ -76,6 +81,10 @@ class RunCreated(Event, frozen=True, kw_only=True, gc=False):
     """Steps of the saga that were not selected: they are not in `definition`, nor in this run."""
     parent: Parent | UnsetType = UNSET
     """The run that has begun this one, and undoes it when it turns back."""
+    expiry: Expiry | UnsetType = UNSET
+    """Of what an up run brings up, where that has one."""
+    reaps: str | UnsetType = UNSET
+    """destroy runs only: the run of which the time was over."""
     step: str = ""
 
 
@@ -99,16 +108,8 @@ class RunResumed(Event, frozen=True, kw_only=True, gc=False):
     """Both as of RunCreated, `sealed` where the saga was given again."""
     reason: str | UnsetType = UNSET
     """Why, where somebody has said it."""
-    step: str = ""
-
-
-class HostDeclaredGone(Event, frozen=True, kw_only=True, gc=False):
-    """An operator's word: this host and all its processes are gone, which is not seen from here."""
-
-    host: str
-    """As `Process.host`."""
-    actor: str
-    reason: str
+    expiry: Expiry | UnsetType = UNSET
+    """As of RunCreated, where it was said anew."""
     step: str = ""
 
 
@@ -294,22 +295,6 @@ class StepRetained(Event, frozen=True, kw_only=True, gc=False):
     step: str
     reason: str
     leftovers: tuple[Leftover, ...] = ()
-
-
-class StepSkipped(Event, frozen=True, kw_only=True, gc=False):
-    """An operator lets the undo go past this step; StepRetained follows and names what is left."""
-
-    step: str
-    actor: str
-    reason: str
-
-
-class RunAbandoned(Event, frozen=True, kw_only=True, gc=False):
-    """An operator gives the run up; RunFailed follows and names what is left."""
-
-    actor: str
-    reason: str
-    step: str = ""
 
 
 class RunCompleted(Event, frozen=True, kw_only=True, gc=False):

@@ -19,6 +19,7 @@ from alma.core.definition import Definition, StepDefinition
 from alma.core.event_parts import NONE_GONE, Gone
 from alma.core.events import (
     Direction,
+    Expiry,
     Failure,
     Leftover,
     OperationKind,
@@ -207,6 +208,10 @@ class RunStatus(Struct, kw_only=True):
     """See `RunCreated`."""
     left_out: tuple[str, ...] = ()
     """Steps of the saga that were not selected: the definition does not have them."""
+    expiry: Expiry | None = None
+    """When what is there may be taken down, as was said last; None where nobody has."""
+    reaps: str = ""
+    """Of a destroy: the run of which the time was over."""
     created_at: datetime | None = None
     ended_at: datetime | None = None
     heard_at: datetime | None = None
@@ -246,6 +251,11 @@ class RunStatus(Struct, kw_only=True):
         """What of the step is to be brought back, itself or within it; empty for nothing."""
         found = (why for path, why in self.repairs.items() if path.partition("/")[0] == step)
         return next(found, "")
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When what it has brought up may be taken down; None for never."""
+        return self.expiry.moment if self.expiry else None
 
     @property
     def past_pivot(self) -> bool:

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from alma.core import events as ev
 from alma.core.definition import Definition
 from alma.core.run import RunStatus, SagaState, StepStatus
@@ -74,6 +76,8 @@ def _created(run: RunStatus, entry: ev.Recorded, event: ev.RunCreated) -> None:
     run.left_out, run.changed = event.left_out or (), event.changed is True
     run.repairs = event.repairs or {}
     run.parent = event.parent or None
+    run.reaps = event.reaps or ""
+    _expire(run, event.expiry or None)
     run.direction = "back" if run.backward_only else "forward"
     run.accepted = Definition.from_json(event.definition)
     run.steps = {step.name: StepStatus(definition=step) for step in run.definition.steps}
@@ -103,6 +107,7 @@ def _resumed(run: RunStatus, _entry: ev.Recorded, event: ev.RunResumed) -> None:
             run.steps[definition.name] = step
     run.sealed = event.sealed or run.sealed
     run.notes = tuple(dict.fromkeys((*run.notes, *(event.notes or ()))))
+    _expire(run, event.expiry or run.expiry)
     over = run.state is FAILED
     run.direction = event.direction
     run.ended_at, run.leftovers = None, ()
@@ -117,6 +122,18 @@ def _resumed(run: RunStatus, _entry: ev.Recorded, event: ev.RunResumed) -> None:
                 step.attempts = step.undo_attempts = 0
                 step.retained, step.leftovers, step.approval = False, (), None
                 step.state = RUNNING if event.direction == "forward" else COMPENSATING
+
+
+def _extended(run: RunStatus, _entry: ev.Recorded, event: ev.RunExtended) -> None:
+    _expire(run, event.expiry)
+
+
+def _expire(run: RunStatus, expiry: ev.Expiry | None) -> None:
+    """Once somebody has taken in what was there before, that is so."""
+    if expiry is not None:
+        expiry.moment  # noqa: B018 - what is no time is refused here
+        taken = run.expiry is not None and run.expiry.existing
+        run.expiry = replace(expiry, existing=expiry.existing or taken)
 
 
 def _gone(run: RunStatus, _entry: ev.Recorded, event: ev.HostDeclaredGone) -> None:
@@ -165,6 +182,7 @@ _HANDLERS: Final[dict[type[ev.Event], Callable[[RunStatus, ev.Recorded, Any], No
     ev.RunCreated: _created,
     ev.RunnerAttached: _attached,
     ev.RunResumed: _resumed,
+    ev.RunExtended: _extended,
     ev.HostDeclaredGone: _gone,
     ev.InterruptReceived: _interrupted,
     ev.CompensationStarted: _turned,

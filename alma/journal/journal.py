@@ -120,6 +120,13 @@ class Journal:
     ) -> None:
         self.close()
 
+    def now(self) -> datetime:
+        """The time by which what is journaled expires.
+
+        Of a journal that hosts share it is the server's: whose clock is wrong does no harm by it.
+        """
+        return self._store.now() or self._clock()
+
     # -- leases ------------------------------------------------------------------------------
 
     def acquire(

@@ -184,6 +184,10 @@ class Store(Protocol):
         """Whether a live process has locked a target. Writes nothing."""
         ...
 
+    def now(self) -> datetime | None:
+        """By the clock that all its hosts share; None: it has none of its own."""
+        ...
+
     def close(self) -> None:
         """Close it; the second time does nothing."""
         ...

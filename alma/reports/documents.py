@@ -50,6 +50,7 @@ def run(status: RunStatus, *, interrupted: bool) -> Document:
         "exit_code": result.exit_code,
         "created_at": status.created_at.isoformat() if status.created_at else None,
         "ended_at": status.ended_at.isoformat() if status.ended_at else None,
+        "expires_at": status.expires_at.isoformat() if status.expires_at else None,
         "parent": to_builtins(status.parent) if status.parent else None,
         "waiting": [step.name for step in status.waiting],
         "steps": [_step(step) for step in status.steps.values()],
@@ -169,6 +170,7 @@ def _run(view: RunView) -> Document:
         "interrupted": view.interrupted,
         "created_at": status.created_at.isoformat() if status.created_at else None,
         "ended_at": status.ended_at.isoformat() if status.ended_at else None,
+        "expires_at": status.expires_at.isoformat() if status.expires_at else None,
         "steps": len(status.steps),
         "leftovers": len(status.leftovers),
     }

@@ -24,6 +24,9 @@ def junit(report: Report) -> str:
     properties = ET.SubElement(suite, "properties")
     for name in ("run", "kind", "state"):
         ET.SubElement(properties, "property", name=name, value=_clean(getattr(report, name)))
+    if report.expires_at:
+        expires = report.expires_at.isoformat()
+        ET.SubElement(properties, "property", name="expires_at", value=expires)
     cases = [_case(suite, report, step) for step in report.steps]
     counts = {kind: sum(case == kind for case in cases) for kind in ("failure", "error", "skipped")}
     totals = {

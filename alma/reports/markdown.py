@@ -30,7 +30,10 @@ def _head(report: Report) -> Iterator[str]:
     yield f"### {escaped(report.title)}: {state}"
     yield ""
     took = f" It took {text.duration(report.seconds)}." if report.seconds is not None else ""
-    yield f"{escaped(report.sentence)}{took} Run {_code(report.run)} ({escaped(report.kind)})."
+    goes = f" It expires {text.moment(report.expires_at)}." if report.expires_at else ""
+    yield (
+        f"{escaped(report.sentence)}{took} Run {_code(report.run)} ({escaped(report.kind)}).{goes}"
+    )
     yield ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alma.core.run import RunStatus, SagaState, StepStatus
+from alma.core.ttl import NONE, Ttl
 from alma.reports import text
 from alma.reports.report import places, state_in
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from alma.runner.preview import PreviewedStep, SagaPreview
 
 
-def up(found: SagaPreview, last: RunStatus | None) -> list[str]:
+def up(found: SagaPreview, last: RunStatus | None, ttl: Ttl | None = None) -> list[str]:
     """Before an `up`. `last` is the newest run, which may have to be ended first."""
     stop = found.policy == "stop"
     rows = [
@@ -26,6 +27,12 @@ def up(found: SagaPreview, last: RunStatus | None) -> list[str]:
     lines += ["", "If a step fails, what has started by then is undone, the last of it first."]
     if kept := found.not_undoable:
         lines.append(f"That cannot undo: {', '.join(kept)}.")
+    if ttl is not None:
+        lines.append(
+            "It does not expire any more."
+            if ttl == NONE
+            else f"After {ttl} it expires: `alma-pulumi reap` then destroys what its stacks hold."
+        )
     lines += [
         f"Once {name} has completed, nothing is undone any more: it is a pivot."
         for name in found.pivots

@@ -94,6 +94,7 @@ class Report(Struct, frozen=True, kw_only=True):
     sentence: str
     created_at: datetime | None
     ended_at: datetime | None
+    expires_at: datetime | None = None
     seconds: float | None
     parameters: Mapping[str, Any]
     not_selected: tuple[str, ...]
@@ -133,6 +134,7 @@ def make_report(
         sentence=sentence(view),
         created_at=run.created_at,
         ended_at=run.ended_at,
+        expires_at=run.expires_at,
         seconds=report.seconds(run),
         parameters=dict(run.parameters),
         not_selected=run.left_out,

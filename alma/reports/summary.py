@@ -74,14 +74,21 @@ def summarize(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an even
     match event:
         case ev.RunCreated():
             steps = len(event.definition.get("steps", ()))
-            return f"{event.kind} of {_target(event)}, {text.count(steps, 'step')}"
+            after = f", as the time of run {event.reaps} is over" if event.reaps else ""
+            expires = f", expires {_at(event.expiry)}" if event.expiry else ""
+            steps_ = text.count(steps, "step")
+            return f"{event.kind} of {_target(event)}, {steps_}{expires}{after}"
         case ev.RunnerAttached():
             process = event.process
             return f"driven by {event.actor}, pid {process.pid} on {process.machine}"
         case ev.RunResumed():
             changed = ", with a changed definition" if event.definition is not None else ""
             why = f": {text.one_line(event.reason)}" if event.reason else ""
-            return f"taken up again, {event.direction}, by {event.actor}{changed}{why}"
+            expires = f"; expires {_at(event.expiry)}" if event.expiry else ""
+            return f"taken up again, {event.direction}, by {event.actor}{changed}{expires}{why}"
+        case ev.RunExtended():
+            said = text.one_line(event.reason)
+            return f"expires {_at(event.expiry)}, says {event.actor}: {said}"
         case ev.HostDeclaredGone():
             where = event.host.partition("#")[0]
             return f"{where} is gone, says {event.actor}: {text.one_line(event.reason)}"
@@ -149,6 +156,10 @@ def _interrupt(count: int) -> str:
     if count > 1:
         return "stopping now"
     return "no new step starts; once more to stop now"
+
+
+def _at(expiry: ev.Expiry) -> str:
+    return text.moment(expiry.moment) if expiry.moment else "never"
 
 
 def _target(event: ev.RunCreated) -> str:

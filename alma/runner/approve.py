@@ -64,7 +64,7 @@ def answer(
         with journal.acquire(target, run_id, actor=actor()) as lease:
             found = load_run(journal, run_id)
             asked = _require_asked(found, step, digest, name)
-            recorder = Recorder(found, journal, lease, _redactor(journal, found), None)
+            recorder = Recorder(found, journal, lease, redactor_of(journal, found), None)
             recorder.record(
                 ev.ApprovalAnswered(
                     step=step,
@@ -78,7 +78,8 @@ def answer(
             return make_result(recorder.run, interrupted=True)
 
 
-def _redactor(journal: Journal, run: RunStatus) -> Redactor:
+def redactor_of(journal: Journal, run: RunStatus) -> Redactor:
+    """Of what is known to be secret in a run, as far as that can be opened."""
     secrets: list[Any] = [known_outputs(journal, run).outputs, *secrets_in_environment(os.environ)]
     with suppress(AuthenticationError):  # only so that they are not shown
         secrets += given(journal, run).secrets

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
@@ -216,10 +216,13 @@ class SecretsLackingError(DefinitionError):
     """What an undo lacks is a secret that the journal keeps sealed."""
 
 
-def require_undo(prepared: BoundSaga, started: Collection[str]) -> None:
+GIVE: Final = "Give the saga's file with --target (or saga=...)."
+
+
+def require_undo(prepared: BoundSaga, started: Collection[str], *, hint: str = GIVE) -> None:
     """Refuse to go back over what no journal keeps and is not at hand; the error names the step."""
     for name in started:
         if lacks := prepared.adapters[name].lacks:
             sealed = prepared.definition.step(name).settings.get("secrets")
             kind = SecretsLackingError if sealed else DefinitionError
-            raise kind(lacks, hint="Give the saga's file with --target (or saga=...).")
+            raise kind(lacks, hint=hint)

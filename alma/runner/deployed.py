@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from alma.core.run import RunStatus, SagaState
 from alma.core.secret import secrets_in
+from alma.core.validation import is_whole
 from alma.errors import AuthenticationError, DefinitionError
 from alma.journal import Journal
 from alma.journal.known import parameters_of
@@ -59,6 +60,23 @@ def find_deployed(journal: Journal, opened: Target, said: Arguments) -> Deployed
     if not found:
         found = [run for run in meant if run.definition.target == _told(opened, said, meant)]
     return Deployed(run=found[0], parameters=parameters_of(journal, found[0])) if found else None
+
+
+def known_parameters(
+    journal: Journal, run: RunStatus
+) -> tuple[Mapping[str, Any], AuthenticationError | None]:
+    """What its function was called with; as far as it can be opened, and why no further."""
+    try:
+        return parameters_of(journal, run), None
+    except AuthenticationError as error:
+        return {name: value for name, value in run.parameters.items() if is_whole(value)}, error
+
+
+def is_of(opened: Target, run: RunStatus) -> bool:
+    """Whether the run is one of what TARGET means: of that saga, or of that function's."""
+    if opened.saga is not None:
+        return opened.saga.target == run.definition.target
+    return _is_same(opened.origin, run.origin)
 
 
 def _told(opened: Target, said: Arguments, meant: list[RunStatus]) -> str:

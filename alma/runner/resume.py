@@ -32,6 +32,7 @@ from alma.runner.binding import (
     open_sessions,
 )
 from alma.runner.directory import require_directory
+from alma.runner.expiring import said
 from alma.runner.hosts import declare_gone
 from alma.runner.leased_run import Drive, execute_run, result_or_raise
 from alma.runner.required import require_known
@@ -154,6 +155,7 @@ async def go_on(
                 sealed=prepared.given.and_before(before).seal(journal) or UNSET,
                 notes=noted(sessions),
                 reason=shortened(clean(settings.reason.strip())) or UNSET,
+                expiry=said(journal, settings) or UNSET,
             )
             return await drive(run, journal, lease, prepared, settings, known, resumed, gone)
 

@@ -19,6 +19,7 @@ from alma.__about__ import __version__
 from alma.core.definition import LocalStack
 from alma.core.event_parts import Parent
 from alma.core.selection import Selection
+from alma.core.ttl import Ttl
 from alma.errors import UntrustedJournalError
 from alma.journal import Journal, kept_beside, open_journal
 from alma.journal.address import DEFAULT, Address, PostgresUrl, address_of, chosen
@@ -66,10 +67,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     run was cut off are gone, and `reason` why a run is gone on with, both for the journal; with
     `accept_backend` stacks may be made anew in another backend than the last run's; `selection` is
     which steps a new run is about, and `changed` leaves those of them alone that are as their last
-    run has left them; `skip` are resources, by step and name, that an undo which is stuck at them
-    may go past; `open_journal` is where a test puts its own faults between a run and its journal.
-    Of a run that is a part of another one, `parent` is that one, `run_id` was journaled there
-    beforehand, and `given` is what its saga is given.
+    run has left them; `ttl` is how long what it brings up is to stay, whatever the saga says, and
+    with `accept_existing` that is said of what was there before the saga as well; `skip` are
+    resources, by step and name, that an undo which is stuck at them may go past; `open_journal` is
+    where a test puts its own faults between a run and its journal. Of a run that is a part of
+    another one, `parent` is that one, `run_id` was journaled there beforehand, and `given` is what
+    its saga is given.
     """
 
     journal: str | Path | PostgresUrl | None = None
@@ -88,6 +91,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     changed: bool = False
     repairs: Mapping[str, str] = field(default_factory=dict)
     """What of a new run, or within one, has drifted: see `RunCreated`."""
+    ttl: Ttl | None = None
+    accept_existing: bool = False
     skip: tuple[tuple[str, str], ...] = ()
     parent: Parent | None = None
     run_id: str = ""

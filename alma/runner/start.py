@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, TypeVar, Unpack
 
@@ -16,6 +17,7 @@ from alma.core.result import Result, SagaFailed
 from alma.core.run import RunStatus
 from alma.core.selection import part_of
 from alma.core.state import fold
+from alma.core.ttl import read_ttl
 from alma.errors import DefinitionError, RefusedError
 from alma.journal import Journal
 from alma.journal.journal import utc_now
@@ -24,6 +26,7 @@ from alma.journal.reading import load_run, newest_run
 from alma.runner.again import aws_target
 from alma.runner.binding import bind_saga, check, define, noted, open_sessions
 from alma.runner.directory import followed, refuse_another_journal, require_directory
+from alma.runner.expiring import expiry_of, refuse_existing
 from alma.runner.leased_run import Drive, execute_run, resume_hint
 from alma.runner.outside import outputs_outside, require_given
 from alma.runner.required import require_known
@@ -70,7 +73,9 @@ async def up(
     settings: Settings | None = None,
     handle_signals: bool = True,
     accept_backend: bool = False,
+    accept_existing: bool = False,
     changed: bool = False,
+    ttl: str | timedelta | None = None,
     **selected: Unpack[SelectOptions],
 ) -> Result:
     """Run the saga; see `Saga.execute`.
@@ -85,9 +90,12 @@ async def up(
         trust=trust,
         handle_signals=handle_signals,
         accept_backend=accept_backend,
+        accept_existing=accept_existing,
         changed=changed,
+        ttl=None if ttl is None else read_ttl("ttl", ttl),
         selection=selection_of(**selected),
     )
+    settings = replace(settings, ttl=settings.ttl or saga.ttl)
     last, held = last_run(saga, settings)
     if last is not None and last.kind == "up" and not last.state.is_final and not held:
         _refuse_other_steps(last, define(saga, settings.aws), settings)
@@ -155,12 +163,15 @@ async def begin(
         prepared = bind_saga(saga, defined, sessions)
         gates = prepared.gates.values() if kind == "up" else ()
         facts = await check(sessions, prepared.adapters.values(), gates)
+        if kind == "up":
+            await refuse_existing(prepared.definition, prepared.adapters, settings)
         saga.freeze()
         with settings.open(write=True) as journal:
             run_id = settings.run_id or new_run_id(utc_now())
             definition = prepared.definition
             with journal.acquire(definition.target, run_id, actor=actor()) as lease:
                 refuse_unfinished(journal, definition)
+                expiry = expiry_of(journal, definition.target, settings) if kind == "up" else None
                 known = Known()
                 if kind == "destroy":
                     known = known_of_earlier_runs(journal, definition)
@@ -190,6 +201,7 @@ async def begin(
                     changed=(kind == "up" and settings.changed) or UNSET,
                     repairs=(kind == "up" and settings.repairs) or UNSET,
                     parent=settings.parent or UNSET,
+                    expiry=expiry or UNSET,
                 )
                 run = fold([journal.create_run(run_id, created, lease)])
                 return await drive(run, journal, lease, prepared, settings, known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -30,7 +31,9 @@ class RunOptions(SelectOptions, total=False):
     trust: bool
     handle_signals: bool
     accept_backend: bool
+    accept_existing: bool
     changed: bool
+    ttl: str | timedelta
 
 
 def selection_of(**asked: Unpack[SelectOptions]) -> Selection:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Unpack
 
 from alma.core.definition import Definition, FailurePolicy, LocalStack, check_dag, target_of
+from alma.core.ttl import read_ttl
 from alma.core.validation import check_name
 from alma.errors import DefinitionError
 from alma.saga.arguments import (
@@ -36,7 +38,8 @@ class Saga(FlowSteps):
     for stacks whose project does not say its own (docs/backends.md); `secrets_provider` encrypts
     the secrets of stacks that are made anew ("awskms://..."). With `aws=LocalStack(...)` AWS steps
     go there; what a step, its project or its program says itself of the AWS provider wins.
-    `organization` is Pulumi Cloud's: the stacks are `organization/project/stack`.
+    `organization` is Pulumi Cloud's: the stacks are `organization/project/stack`. `ttl` ("4h", a
+    timedelta) is how long what a run brings up is to stay: then `alma-pulumi reap` takes it down.
 
     Raises DefinitionError, here and in every `add_*`, for what can be seen to be wrong.
     """
@@ -52,6 +55,7 @@ class Saga(FlowSteps):
         backend: str | None = None,
         secrets_provider: str | None = None,
         organization: str | None = None,
+        ttl: str | timedelta | None = None,
     ) -> None:
         super().__init__()
         self.file = made_in(sys._getframe(1).f_globals)  # noqa: SLF001 - `inspect` is 10 ms
@@ -63,6 +67,7 @@ class Saga(FlowSteps):
         self.backend = checked_url(backend)
         self.secrets_provider = checked_secrets_provider(secrets_provider)
         self.on_failure: FailurePolicy = on_failure
+        self.ttl = None if ttl is None else read_ttl(f'Saga "{self.name}": ttl', ttl)
         self.digests: dict[str, str] = {}
         """Of what each step does, as it was when the saga first ran; by step name."""
         self.parameters: Mapping[str, Any] = {}
@@ -102,7 +107,8 @@ class Saga(FlowSteps):
         `journal` is its path (default `.alma/journal.db`); another's is an UntrustedJournalError,
         unless `trust` makes it one's own. SIGINT, SIGTERM and SIGHUP interrupt it, or with
         `handle_signals=False` are left to the host (`alma.runner.interrupt`). Stacks that the last
-        run left in another backend are refused, unless `accept_backend`. `steps=`: docs/cli.md.
+        run left in another backend are refused, unless `accept_backend`. `steps=`, `ttl=`,
+        `accept_existing`: docs/cli.md.
         """
         with prewarmed(() if options.get("changed") else self.steps, self.stack):
             from alma.runner.start import up

@@ -125,6 +125,10 @@ class FaultyStore:
         """See `Store`."""
         return self._store.is_locked(target)
 
+    def now(self) -> datetime | None:
+        """See `Store`."""
+        return self._store.now()
+
     def close(self) -> None:
         """See `Store`."""
         self._store.close()

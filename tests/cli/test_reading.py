@@ -27,6 +27,7 @@ SAMPLES: tuple[ev.Event, ...] = (
     ev.StepStarted(step="a", project="s-a", stack="dev", held=3),
     ev.OperationIntended(step="a", operation="o", kind="up", attempt=2),
     ev.ProcessSpawned(step="a", operation="o", role="cli", process=PROCESS),
+    ev.RunExtended(expiry=ev.Expiry(), actor="me@here", reason="it\nstays"),
     ev.HostDeclaredGone(host="ci-1#b-1", actor="me@here", reason="thrown\naway"),
     ev.SignalSent(step="a", operation="o", signal="SIGINT", why="deadline"),
     ev.OperationSucceeded(step="a", operation="o", kind="up", changes={"create": 3}),

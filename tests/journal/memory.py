@@ -103,6 +103,10 @@ class MemoryStore:
     def is_locked(self, target: str) -> bool:
         return target in self._kept.locked
 
+    def now(self) -> None:
+        """See `alma.journal.store.Store`."""
+        return
+
     def close(self) -> None:
         self._closed = True
 

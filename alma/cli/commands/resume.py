@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import chdir
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from msgspec.structs import replace
@@ -26,13 +26,10 @@ from alma.cli.reporting import report_option
 from alma.cli.target import arguments, load_target, saga_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from alma.cli.progress import Start
     from alma.core.definition import LocalStack
     from alma.core.run import RunStatus
     from alma.errors import AuthenticationError
-    from alma.journal import Journal
     from alma.runner.recorder import Reporter
     from alma.runner.settings import Settings
     from alma.saga.given_values import Arguments
@@ -124,13 +121,14 @@ def _saga_for(
     from alma.journal.address import absolute_address
     from alma.journal.reading import view_run
     from alma.reports.text import plain
+    from alma.runner.deployed import known_parameters
     from alma.runner.directory import elsewhere, working_directory
     from alma.saga.target import absolute, load_saga
 
     # Before a file that it names is loaded, or a directory entered: it must be one's own.
     with _settings(shared, None, None).open(write=False) as journal:
         run = view_run(journal, journal.resolve(reference)).run
-        known, locked = _parameters(journal, run)
+        known, locked = known_parameters(journal, run)
     _require_own_place(shared, run)
     if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
         return (load_target(shared, target) if target else None), working_directory()
@@ -146,21 +144,6 @@ def _saga_for(
             return load_saga(target, said, wanted=run.definition.target), directory
         back = back or run.direction == "back"
         return _own_saga(run, said, locked, back=back), directory
-
-
-def _parameters(
-    journal: Journal, run: RunStatus
-) -> tuple[Mapping[str, Any], AuthenticationError | None]:
-    """What its function was called with; as far as it can be opened, and why no further."""
-    from alma.core.validation import is_whole
-    from alma.errors import AuthenticationError
-    from alma.journal.known import parameters_of
-
-    try:
-        return parameters_of(journal, run), None
-    except AuthenticationError as error:
-        whole = {name: value for name, value in run.parameters.items() if is_whole(value)}
-        return whole, error
 
 
 def _require_own_place(shared: Invocation, run: RunStatus) -> None:

@@ -35,6 +35,7 @@ def command(
     from alma.journal import open_journal
     from alma.journal.listing import is_in, rows_of
     from alma.journal.reading import view_run
+    from alma.reports.expiry import with_expiry
     from alma.reports.text import table
 
     with open_journal(shared.where, write=False) as journal:
@@ -46,7 +47,8 @@ def command(
         shared.print_json(documents.runs(views))
     elif views:
         header = ("RUN", "SAGA", "KIND", "STATE", "STARTED", "TOOK")
-        for line in table(header, [_row(view) for view in views]):
+        rows = [_row(view) for view in views]
+        for line in table(*with_expiry(header, rows, views)):
             say(line)
     elif saga or stack or state:
         say(f"No such runs in {shared.where}.")

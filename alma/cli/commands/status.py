@@ -62,7 +62,7 @@ def command(
             described["within"] = [documents.part(one, item) for one, item in _parts(view, shared)]
         shared.print_json(described)
         return
-    for line in _lines(view, following, gone):
+    for line in _lines(view, following, gone, _expiry(view, shared)):
         say(line)
     for one, item in _parts(view, shared) if unfold else ():
         for line in ["", *report.part(one.run, item, one.state)]:
@@ -93,6 +93,7 @@ def _list(shared: Invocation, saga: str | None, stack: str | None) -> None:
     from alma.journal import open_journal
     from alma.journal.listing import rows_of
     from alma.journal.reading import view_run
+    from alma.reports.expiry import with_expiry
     from alma.reports.text import table
 
     newest: dict[str, str] = {}
@@ -106,7 +107,8 @@ def _list(shared: Invocation, saga: str | None, stack: str | None) -> None:
         shared.print_json(documents.runs(views))
     elif views:
         header = ("SAGA", "STATE", "KIND", "STARTED", "LEFT", "RUN")
-        for line in table(header, [_row(view) for view in views]):
+        rows = [_row(view) for view in views]
+        for line in table(*with_expiry(header, rows, views)):
             say(line)
     else:
         say(f"No such runs in {shared.where}.")
@@ -120,13 +122,33 @@ def _row(view: RunView) -> tuple[str, ...]:
     return run.definition.target, view.state, run.kind, started, left, run.run
 
 
+def _expiry(view: RunView, shared: Invocation) -> list[str]:
+    """When; whose word that is; and that it is over, or no more so."""
+    if view.run.expires_at is None or view.run.kind != "up":
+        return []
+    from alma.journal import open_journal
+    from alma.journal.expiry import expiring
+    from alma.reports import text
+    from alma.reports.expiry import expires
+
+    with open_journal(shared.where, write=False) as journal:
+        found, now = expiring(journal, view.run.definition.target), journal.now()
+    when = text.moment(view.run.expires_at)
+    if found is None or found.run.run != view.run.run:
+        return [f"Expires  {when} it said, which is not so any more"]
+    over = "; that is over: the next `reap` takes it down" if view.run.expires_at <= now else ""
+    return [f"Expires  {when}{expires(view.run).removeprefix(f'expires {when}')}{over}"]
+
+
 def _given(parameters: Mapping[str, Any]) -> list[str]:
     if not parameters:
         return []
     return [f"Given    {', '.join(f'{name}={value}' for name, value in parameters.items())}"]
 
 
-def _lines(view: RunView, following: list[str], gone: Mapping[Leftover, str]) -> list[str]:
+def _lines(
+    view: RunView, following: list[str], gone: Mapping[Leftover, str], expiry: list[str]
+) -> list[str]:
     from alma.reports import approvals, report, text
 
     run = view.run
@@ -140,6 +162,7 @@ def _lines(view: RunView, following: list[str], gone: Mapping[Leftover, str]) ->
         + (f", took {text.duration(took)}" if took is not None else "")
         + (f", last heard of {text.moment(run.heard_at)}" if took is None else ""),
     ]
+    lines += expiry
     if view.runner is not None:
         process = view.runner.process
         lines.append(

@@ -11,6 +11,7 @@ from alma.cli.options import (
     Invocation,
     LocalStackCommand,
     accept_backend_option,
+    expiry_options,
     localstack_option,
     pass_shared,
     shared_options,
@@ -24,6 +25,7 @@ from alma.cli.target import load_target, target_options
 if TYPE_CHECKING:
     from alma.core.definition import LocalStack
     from alma.core.selection import Selection
+    from alma.core.ttl import Ttl
     from alma.runner.settings import Settings
     from alma.saga.saga import Saga
 
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     help="Bring back what has drifted, and nothing else; undone if that fails.",
 )
 @yes_option
+@expiry_options
 @localstack_option
 @accept_backend_option
 @trust_option
@@ -60,6 +63,8 @@ def command(
     accept_backend: bool,
     preview_first: bool,
     repair: bool,
+    ttl: Ttl | None,
+    accept_existing: bool,
     yes: bool,
 ) -> int:
     """Run the saga: bring every step up, or undo them all.
@@ -80,6 +85,8 @@ def command(
         trust=shared.trust,
         aws=localstack,
         accept_backend=accept_backend,
+        accept_existing=accept_existing,
+        ttl=ttl,
         selection=selection,
         changed=changed,
         origin=loaded.origin,

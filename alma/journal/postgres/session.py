@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
@@ -178,3 +179,10 @@ def _require_usable(url: PostgresUrl, connection: psycopg.Connection, facts: Fac
             f"The journal {url} has no schema to be in: none of the role's search_path exists.",
             hint="Make one (CREATE SCHEMA), or name it: ?options=-csearch_path%3DNAME",
         )
+
+
+def server_time(connection: psycopg.Connection) -> datetime:
+    """The server's clock, now."""
+    row = connection.execute(b"SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
+    assert row is not None  # noqa: S101 - a SELECT of one row
+    return datetime.fromtimestamp(row[0], UTC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, TypeVar
@@ -12,6 +13,7 @@ from alma.errors import JournalError
 from alma.journal.address import PostgresUrl
 from alma.journal.postgres.connection import LOST_SECONDS, Database
 from alma.journal.postgres.locks import HeldLock, is_taken
+from alma.journal.postgres.session import server_time
 from alma.journal.postgres.snapshots import SnapshotTable
 from alma.journal.seals import state_directory
 from alma.journal.store import Reader, Writer
@@ -91,6 +93,10 @@ class PostgresStore:
         return self._database.ask(
             "look at the leases", lambda connection, facts: is_taken(connection, facts, target)
         )
+
+    def now(self) -> datetime:
+        """See `Store`: the server's."""
+        return self._database.ask("ask for the time", lambda connection, _: server_time(connection))
 
     def close(self) -> None:
         """See `Store`."""

@@ -104,6 +104,10 @@ class SqliteStore:
         with files.explained("look at the leases beside", self.path):
             return is_locked(lock_path(self.path, target))
 
+    def now(self) -> None:
+        """See `Store`: a file has no clock."""
+        return
+
     def close(self) -> None:
         """See `Store`."""
         self._database.close()

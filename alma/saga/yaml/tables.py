@@ -39,6 +39,7 @@ SAGA: Final[Mapping[str, Key]] = {
     "on_failure": Key(
         Text(choices=("compensate", "stop")), "Undo all that has started, or leave it to look at."
     ),
+    "ttl": Key(Text(), "How long what is brought up is to stay: 30m, 4h, 2d; or none."),
     "aws": Key(
         Record(
             title="localstack",

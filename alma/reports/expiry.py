@@ -1,0 +1,31 @@
+"""When what a run has brought up expires, as it is shown everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alma.core.run import RunStatus, SagaState
+from alma.journal.reading import RunView
+from alma.reports import text
+
+Row = tuple[str, ...]
+
+
+def expires(run: RunStatus) -> str:
+    """`expires 2026-12-01 18:00:00 UTC, as run X has said`; empty for what stays, and is gone."""
+    if run.expires_at is None or run.kind != "up" or run.state is SagaState.COMPENSATED:
+        return ""
+    of = run.expiry.of if run.expiry else ""
+    whose = f", as run {text.name(of)} has said" if of else ""
+    return f"expires {text.moment(run.expires_at)}{whose}"
+
+
+def with_expiry(
+    header: Row, rows: Sequence[Row], views: Sequence[RunView]
+) -> tuple[Row, Sequence[Row]]:
+    """A list of runs, where any expires with a column of that before the last one."""
+    if not any(expires(view.run) for view in views):
+        return header, rows
+    when = [text.moment(view.run.expires_at) if expires(view.run) else "-" for view in views]
+    wider = [(*row[:-1], at, row[-1]) for row, at in zip(rows, when, strict=True)]
+    return (*header[:-1], "EXPIRES", header[-1]), wider

@@ -1,0 +1,388 @@
+"""Taking down what has expired: which way, what is left alone, and that nothing is forgotten."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from alma import DefinitionError, Saga, SagaState
+from alma.core import events as ev
+from alma.core.result import Result
+from alma.core.selection import Selection
+from alma.errors import RunnerBusyError
+from alma.journal import open_journal
+from alma.journal.reading import load_run
+from alma.runner import resume
+from alma.runner.extend import Until, extend
+from alma.runner.reap import Due, NotDueError, find_due, reap
+from alma.testing import Crash, Fault
+from tests.runner.helpers import ended, history, program, three
+from tests.runner.test_expiry import START, World
+
+
+@pytest.fixture
+def world(journal: Path) -> World:
+    return World(journal)
+
+
+def due(world: World, target: str = "s/dev") -> Due | None:
+    with world.settings().open(write=False) as journal:
+        return find_due(journal, target)
+
+
+async def turn(world: World, saga: Saga | None = None, target: str = "s/dev") -> Result:
+    """One act of `reap`."""
+    found = due(world, target)
+    assert found is not None
+    assert found.way is not None, found.why
+    return await ended(reap(found, saga, world.settings()))
+
+
+def made(world: World) -> set[str]:
+    return {urn.rpartition("::")[2] for urn in world.engine.reality.things}
+
+
+def undone(world: World) -> list[str]:
+    """The steps of the last run, as they were undone."""
+    found = (entry.event for entry in history(world.journal))
+    return [event.step for event in found if isinstance(event, ev.StepCompensated)]
+
+
+def faults(world: World, *found: Fault) -> None:
+    world.engine = world.engine.restarted(found)
+
+
+async def test_nothing_is_due_before_its_time_and_all_of_it_goes_after(world: World) -> None:
+    up = await world.up(three(), "4h")
+    world.now += timedelta(hours=4) - timedelta(seconds=1)
+    assert due(world) is None
+    world.now += timedelta(seconds=1)
+    found = due(world)
+    assert found is not None
+    assert (found.run.run, found.way, sorted(found.steps)) == (up.run_id, "destroy", list("abc"))
+    done = await turn(world)  # by the journal alone
+    assert (done.status.kind, done.state) == ("destroy", SagaState.COMPLETED)
+    assert done.status.reaps == up.run_id
+    order = [
+        e.event.step for e in history(world.journal) if isinstance(e.event, ev.StepCompensated)
+    ]
+    assert order == ["c", "b", "a"]
+    assert made(world) == set()
+    assert due(world) is None
+
+
+async def test_with_functions_its_saga_is_needed_and_called(world: World) -> None:
+    called = []
+
+    def saga() -> Saga:
+        saga = three()
+        saga.add_step(name="d", action=print, compensation=lambda: called.append("d"))
+        return saga
+
+    await world.up(saga(), "4h")
+    world.now += timedelta(hours=4)
+    found = due(world)
+    assert found is not None
+    with pytest.raises(DefinitionError, match="d") as refused:
+        await reap(found, None, world.settings())
+    assert "reap TARGET" in refused.value.hint
+    assert due(world) is not None
+    assert (await turn(world, saga())).state is SagaState.COMPLETED
+    assert called == ["d"]
+
+
+async def test_what_its_saga_has_not_any_more_goes_too_and_last_what_others_need(
+    world: World,
+) -> None:
+    """`b` is gone from the file and was made by an earlier run; a later run was about `c` alone."""
+    await world.up(three(), "4h")
+    only = Saga("s")
+    first = only.add_stack("a", program=program)
+    only.add_stack("c", program=program, inputs={"url": first.output("url")})
+    await world.up(only)
+    world.now += timedelta(hours=4)
+    done = await turn(world, only)
+    assert done.state is SagaState.COMPLETED
+    assert made(world) == set()
+    order = [
+        e.event.step for e in history(world.journal) if isinstance(e.event, ev.StepCompensated)
+    ]
+    assert order.index("a") == 2
+
+
+async def test_a_selection_says_it_of_the_whole_environment(world: World) -> None:
+    await world.up(three())
+    await world.up(three(), "1h", selection=Selection(steps=("c",), exclusive=True))
+    world.now += timedelta(hours=1)
+    assert (await turn(world)).state is SagaState.COMPLETED
+    assert made(world) == set()
+    order = [
+        e.event.step for e in history(world.journal) if isinstance(e.event, ev.StepCompensated)
+    ]
+    assert order == ["c", "b", "a"]
+
+
+async def test_a_destroy_that_fails_is_named_and_the_next_reap_goes_on(world: World) -> None:
+    await world.up(three(), "4h")
+    world.now += timedelta(hours=4)
+    faults(world, Fault(project="s-b", operation="destroy", after=0))
+    failed = await turn(world)
+    assert failed.state is SagaState.FAILED
+    assert {left.step for left in failed.leftovers} == {"a", "b"}
+    again = due(world)
+    assert again is not None
+    assert again.way == "destroy"
+    assert sorted(again.steps) == ["a", "b"]
+    assert (await turn(world)).state is SagaState.COMPLETED
+    assert made(world) == set()
+    assert due(world) is None
+
+
+async def test_a_reap_that_was_killed_is_gone_on_with(world: World) -> None:
+    await world.up(three(), "4h")
+    world.now += timedelta(hours=4)
+    faults(world, Fault(project="s-b", operation="destroy", effect="crash", after=0))
+    found = due(world)
+    assert found is not None
+    with pytest.raises(Crash):
+        await reap(found, None, world.settings())
+    faults(world)
+    again = due(world)
+    assert again is not None
+    assert again.way == "resume"
+    assert (await turn(world)).state is SagaState.COMPLETED
+    assert made(world) == set()
+    assert due(world) is None
+
+
+async def test_a_run_that_was_cut_off_is_rolled_back_and_what_was_before_it_stays(
+    world: World,
+) -> None:
+    """It was there before, and nobody has said of it that it expires."""
+    await world.up(three())
+    faults(world, Fault(project="s-b", operation="up", effect="crash", after=1))
+    with pytest.raises(Crash):
+        await world.up(three(), "4h")
+    world.now += timedelta(hours=4)
+    faults(world)
+    found = due(world)
+    assert found is not None
+    assert found.way == "rollback"
+    assert (await turn(world)).state is SagaState.COMPENSATED
+    assert due(world) is None
+    assert len(made(world)) == 2
+    assert len(world.engine.reality.things) == 6
+
+
+async def test_and_expires_when_it_did_before(world: World) -> None:
+    await world.up(three(), "2h")
+    faults(world, Fault(project="s-b", operation="up", effect="crash", after=1))
+    with pytest.raises(Crash):
+        await world.up(three(), "3h")
+    faults(world)
+    world.now += timedelta(hours=4)
+    assert (await turn(world)).state is SagaState.COMPENSATED
+    assert (await turn(world)).status.kind == "destroy"
+    assert made(world) == set()
+
+
+async def test_a_failed_one_is_rolled_back(world: World) -> None:
+    faults(world, Fault(project="s-c", operation="up", after=1))
+    failed = await world.up(three(on_failure="stop"), "4h")
+    assert failed.state is SagaState.FAILED
+    world.now += timedelta(hours=4)
+    faults(world)
+    assert (await turn(world)).state is SagaState.COMPENSATED
+    assert made(world) == set()
+    assert due(world) is None
+
+
+async def test_past_its_point_of_no_return_a_failed_one_is_destroyed(world: World) -> None:
+    def saga() -> Saga:
+        saga = Saga("s")
+        saga.add_stack("a", program=program, pivot=True)
+        saga.add_stack("b", program=program)
+        return saga
+
+    faults(world, Fault(project="s-b", operation="up", after=1))
+    assert (await world.up(saga(), "4h")).state is SagaState.FAILED
+    world.now += timedelta(hours=4)
+    faults(world)
+    found = due(world)
+    assert found is not None
+    assert found.way == "destroy"
+    assert (await turn(world)).state is SagaState.COMPLETED
+    assert made(world) == set()
+
+
+async def test_a_wait_for_an_approval_ends_with_its_time(world: World) -> None:
+    saga = Saga("s")
+    saga.add_stack("a", program=program)
+    saga.add_approval("agree", ["jane"])
+    saga.add_stack("b", program=program)
+    assert (await world.up(saga, "4h")).exit_code == 8
+    world.now += timedelta(hours=4)
+    assert (await turn(world)).state is SagaState.COMPENSATED
+    assert made(world) == set()
+
+
+async def test_what_somebody_is_at_work_on_is_left_alone(world: World) -> None:
+    """A run under way, and another reap."""
+    await world.up(three(), "4h")
+    world.now += timedelta(hours=4)
+    before = due(world)
+    assert before is not None
+    with world.settings().open(write=True) as journal, journal.acquire("s/dev", "another"):
+        found = due(world)
+        assert found is not None
+        assert (found.busy, found.way) == (True, None)
+        with pytest.raises(RunnerBusyError):
+            await reap(before, None, world.settings())
+    assert len(world.engine.reality.things) == 6
+
+
+async def test_who_comes_second_takes_nothing_down(world: World) -> None:
+    """It was looked at, then somebody has reaped it, or has brought it up again."""
+    await world.up(three(), "4h")
+    world.now += timedelta(hours=4)
+    before = due(world)
+    assert before is not None
+    await turn(world)
+    with pytest.raises(NotDueError):
+        await reap(before, None, world.settings())
+    await world.up(three(), "4h")
+    with pytest.raises(NotDueError):
+        await reap(before, None, world.settings())
+    assert len(world.engine.reality.things) == 6
+
+
+async def test_what_was_there_before_the_saga_is_not_destroyed(world: World) -> None:
+    """Found by the run alone: by then it had said that all expires."""
+    world.engine.existing("s-b", "dev", "old")
+    await world.up(three())
+    run = await world.up(three(), "none")
+    with (
+        world.settings().open(write=True) as journal,
+        journal.acquire("s/dev", run.run_id) as lease,
+    ):
+        said = ev.RunExtended(
+            expiry=ev.Expiry(at="2026-05-04T13:00:00+00:00"), actor="me@here", reason="test"
+        )
+        journal.append(run.run_id, said, lease)
+    world.now += timedelta(hours=4)
+    found = due(world)
+    assert found is not None
+    assert found.way is None
+    assert 'step "b" of s/dev has 1 resource from before the saga' in found.why
+    assert "--accept-existing" in found.hint
+
+
+async def test_a_saga_in_a_saga_goes_with_the_outer_one(world: World) -> None:
+    def outer() -> Saga:
+        saga, inner = Saga("outer"), Saga("inner", ttl="1h")
+        inner.add_stack("a", program=program)
+        saga.add_saga("part", inner)
+        return saga
+
+    await world.up(outer(), "4h")
+    world.now += timedelta(hours=2)
+    assert due(world, "inner/dev") is None
+    assert due(world, "outer/dev") is None
+    world.now += timedelta(hours=2)
+    assert (await turn(world, outer(), "outer/dev")).state is SagaState.COMPLETED
+    assert made(world) == set()
+    assert due(world, "outer/dev") is None
+    assert due(world, "inner/dev") is None
+
+
+# -- said anew -----------------------------------------------------------------------------------
+
+
+def extended(world: World, until: Until, run: str = "latest") -> Any:
+    return extend(run, until, reason="the demo is on Friday", settings=world.settings())
+
+
+async def test_extended_it_is_not_due(world: World) -> None:
+    run = await world.up(three(), "4h")
+    assert extended(world, Until(by=timedelta(hours=2))).expires_at == START + timedelta(hours=6)
+    world.now += timedelta(hours=5)
+    assert due(world) is None
+    assert extended(world, Until(ttl=timedelta(hours=3))).expires_at == START + timedelta(hours=8)
+    world.now += timedelta(hours=4)
+    assert due(world) is not None
+    at = START + timedelta(days=2)
+    assert extended(world, Until(at=at)).expires_at == at
+    assert due(world) is None
+    said = history(world.journal)[-1].event
+    assert isinstance(said, ev.RunExtended)
+    assert said.reason == "the demo is on Friday"
+    with open_journal(world.journal, write=False) as journal:
+        assert load_run(journal, run.run_id).state is SagaState.COMPLETED
+    assert extended(world, Until(ttl="none")).expires_at is None
+    world.now += timedelta(days=9)
+    assert due(world) is None
+
+
+async def test_it_goes_to_the_run_that_has_said_it(world: World) -> None:
+    """`latest` was undone; an older one is not meant any more."""
+    old = await world.up(three(), "3h")
+    first = await world.up(three(), "4h")
+    faults(world, Fault(project="s-c", operation="up", after=0))
+    await world.up(three(), "30m")
+    assert extended(world, Until(by=timedelta(hours=1))).run == first.run_id
+    with pytest.raises(DefinitionError, match="is not the one that says when"):
+        extended(world, Until(by=timedelta(hours=1)), old.run_id)
+
+
+async def test_what_extends_nothing_is_refused(world: World) -> None:
+    await world.up(three())
+    with pytest.raises(DefinitionError, match="has left expires"):
+        extended(world, Until(ttl=timedelta(hours=1)))
+    await world.up(three(), "4h")
+    with pytest.raises(DefinitionError, match="is over: nothing would be extended"):
+        extended(world, Until(at=START))
+    with pytest.raises(DefinitionError, match="A reason is needed"):
+        extend("latest", Until(ttl="none"), reason=" ", settings=world.settings())
+    world.now += timedelta(hours=4)
+    faults(world, Fault(project="s-b", operation="destroy", after=0))
+    await turn(world)
+    with pytest.raises(DefinitionError, match="has begun to take s/dev down, and is FAILED"):
+        extended(world, Until(ttl=timedelta(hours=1)))
+
+
+async def test_an_interrupted_run_goes_on_after_it_was_extended(world: World) -> None:
+    faults(world, Fault(project="s-b", operation="up", effect="crash", after=1))
+    with pytest.raises(Crash):
+        await world.up(three(), "4h")
+    faults(world)
+    world.now += timedelta(hours=5)
+    extended(world, Until(ttl=timedelta(hours=1)))
+    assert due(world) is None
+    done = await ended(resume(saga=three(), settings=world.settings()))
+    assert done.state is SagaState.COMPLETED
+    assert done.status.expires_at == START + timedelta(hours=6)
+    again = await world.up(three())
+    assert again.status.expires_at == START + timedelta(hours=6)
+
+
+async def test_its_clock_is_the_journal_s(world: World) -> None:
+    """A server's own, where it has one: whoever reaps with a wrong clock takes nothing early."""
+    await world.up(three(), "4h")
+    told = world.settings()
+    server = START + timedelta(hours=1)
+
+    def opened(where: Any, /, *, write: bool) -> Any:
+        journal = told.open_journal(where, write=write)
+        journal._store.now = lambda: server  # type: ignore[method-assign]
+        return journal
+
+    world.now += timedelta(days=30)
+    with replace(told, open_journal=opened).open(write=False) as journal:
+        assert find_due(journal, "s/dev") is None
+    server = START + timedelta(hours=4)
+    with replace(told, open_journal=opened).open(write=False) as journal:
+        assert find_due(journal, "s/dev") is not None
