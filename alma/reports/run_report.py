@@ -156,6 +156,8 @@ def sentence(view: RunView) -> str:
     run = view.run
     if view.runner is not None:
         return "It is running."
+    if view.interrupted and run.waiting:
+        return "It waits for approval."
     if view.interrupted:
         return "It was interrupted, and can go on."
     where = f' at step "{run.failed_step}"' if run.failed_step else ""

@@ -72,7 +72,7 @@ class Guard:
                 return self._no(401, f"The proxy says of nobody who asks ({access.user_header}).")
         else:
             user = ""
-            if "token" in request.query_params and request.method in _SAFE:
+            if request.method in _SAFE and {"token", "code"} & request.query_params.keys():
                 return self._by_token(request)
             if not access.is_cookie(request.cookies.get(access.cookie_name, "")):
                 return self._no(401, "Open the URL that `alma-pulumi ui` has printed.")
@@ -83,9 +83,11 @@ class Guard:
 
     def _by_token(self, request: Request) -> Response:
         access = self._site.access
-        if not access.is_token(request.query_params["token"]):
+        token, code = (request.query_params.get(name, "") for name in ("token", "code"))
+        if not (access.is_token(token) or code in self._site.codes):
             return self._no(401, "That is not the token that `alma-pulumi ui` has printed.")
-        rest = [each for each in parse_qsl(request.url.query) if each[0] != "token"]
+        self._site.codes.discard(code)
+        rest = [each for each in parse_qsl(request.url.query) if each[0] not in ("token", "code")]
         # Of the path alone: one that begins with two slashes would be another host's.
         path = "/" + request.url.path.lstrip("/\\")
         answer = RedirectResponse(path + (f"?{urlencode(rest)}" if rest else ""), 303)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Site:
     """`told` is the `--journal` that commands on a page have to name; None for the usual one.
 
-    With `actions` it is more than looked at. `closing` is set when the server is to end: what
-    would go on for ever ends then.
+    With `actions` it is more than looked at. Each of `codes` lets a browser in once. `closing` is
+    set when the server is to end: what would go on for ever ends then.
     """
 
     def __init__(
@@ -29,6 +29,7 @@ class Site:
         self.where, self.told = where, told
         self.access, self.actions = access, actions
         self.closing = asyncio.Event()
+        self.codes: set[str] = set()
         self._templates = environment("alma.web")
 
     def open(self) -> Journal:

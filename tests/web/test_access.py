@@ -20,6 +20,11 @@ def test_the_token_opens_once_and_is_in_no_address_after_that(failed: str) -> No
     assert site.access.token not in cookie
     assert client.get("/").status_code == 200
     assert site.access.token not in client.get("/").text
+    # A browser that was started is let in by a code, once.
+    site.codes.add("c0de")
+    assert client_of(site).get("/?code=c0de").status_code == 303
+    assert client_of(site).get("/?code=c0de").status_code == 401
+    assert client_of(site).get("/?code=").status_code == 401
     # What leads away: a path of two slashes is another host's.
     away = client.get(f"{HOME}//evil.example/", params={"token": site.access.token})
     assert away.headers["location"] == "/evil.example/"

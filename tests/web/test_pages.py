@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from alma import Saga
+from alma.journal.address import address_of
+from alma.journal.encryption import KEY, new_key
 from tests.web.client import TestClient, let_in, make_site
 
 
@@ -149,3 +152,33 @@ def test_looking_writes_nothing_and_asks_for_no_key(
     assert {path for path in after if after[path] != files.get(path)} <= {
         path for path in after if path.name.endswith("-shm")
     }
+
+
+def test_over_a_journal_on_postgres(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALMA_JOURNAL", database)
+    monkeypatch.setenv(KEY, new_key())
+    saga = Saga("mail", stack="prod")
+    saga.add_step("box", action=lambda: None, compensation="none")
+    run = saga.run().run_id
+    monkeypatch.delenv(KEY)
+    client = let_in(make_site(address_of(database)))
+    pages = [client.get(path).text for path in ("/", f"/runs/{run}", f"/runs/{run}/logs/box")]
+    assert listed(pages[0]) == [run]
+    assert "1 step up." in pages[1]
+    assert "no log is left of it" in pages[2]
+    stream = client.get(f"/runs/{run}/events?after=5")
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    kinds = re.findall(r"^event: (\w+)$", stream.text, re.MULTILINE)
+    assert kinds == ["progress", "state", "end"]
+    assert "pw" not in "".join(pages)
+    gone = client.get("/runs/none/events")
+    assert gone.status_code == 404
+
+
+def test_the_events_go_on_where_a_browser_has_seen_the_last(client: TestClient) -> None:
+    """Of a run that is over: no more comes, and the stream says so."""
+    oldest = listed(client.get("/").text)[1]
+    seen = client.get(f"/runs/{oldest}/events", headers={"last-event-id": "5"}).text
+    assert re.findall(r"^id: (\d+)$", seen, re.MULTILINE) == ["6"]
+    for line in seen.splitlines():
+        assert re.fullmatch(r"|(id|event|data|retry): .+", line), line

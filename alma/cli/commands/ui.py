@@ -12,7 +12,7 @@ from alma.cli.options import Invocation, pass_shared, shared_options
 from alma.cli.output import say
 
 if TYPE_CHECKING:
-    from alma.web.access import Access
+    from alma.web.site import Site
 
 PORT: Final = 2562
 """A-L-M-A on a telephone."""
@@ -94,11 +94,12 @@ def command(
             names=frozenset(name.lower().rstrip(".") for name in names),
         )
         site = Site(where, access, told=shared.journal, actions=actions)
-        serve(site, listening, lambda: _ready(shared, access, opens=opens))
+        serve(site, listening, lambda: _ready(shared, site, opens=opens))
     return 0
 
 
-def _ready(shared: Invocation, access: Access, *, opens: bool) -> None:
+def _ready(shared: Invocation, site: Site, *, opens: bool) -> None:
+    access = site.access
     url = access.url if access.user_header else f"{access.url}?token={access.token}"
     if shared.json:
         shared.print_json({"url": url})
@@ -108,7 +109,11 @@ def _ready(shared: Invocation, access: Access, *, opens: bool) -> None:
     if opens:
         import webbrowser
 
-        webbrowser.open(url)
+        from alma.web.access import new_token
+
+        # A browser's command line is seen by others: what stands there opens once.
+        site.codes.add(code := new_token())
+        webbrowser.open(access.url if access.user_header else f"{access.url}?code={code}")
 
 
 def _require_libraries() -> None:
