@@ -43,13 +43,16 @@ class StackHandler(ForeseenStack, kw_only=True):
     keeps_outputs: ClassVar[bool] = True
     snapshots: Snapshots | None = None
     """Where it keeps what the stack was."""
+    _found: Checkpoint | None = None
+    """What the step's start has just seen, until its first attempt takes it: each look is a process
+    or some requests where the state is in no directory."""
 
     async def require(self) -> None:
         """The session has looked at all stacks together."""
 
     async def inspect(self) -> StepStarted:
         """Read the state; no process on a file backend."""
-        checkpoint = await self.engine.inspect(self.ref)
+        self._found = checkpoint = await self.engine.inspect(self.ref)
         snapshot = await self._restoring.keep(checkpoint)
         return StepStarted(
             step=self.name,
@@ -65,13 +68,19 @@ class StackHandler(ForeseenStack, kw_only=True):
         """What the step's own function sees there."""
         if self.sees is None:
             return ()
+        self._found = None  # a function of the user's may take its time
         return tuple(digest_of(one) for one in await ask_existed(self.sees, call))
 
     async def execute(self, call: StepContext) -> None:
         """`pulumi up`; the record is made first when there is none."""
         refused: Failure | None = None
+        found, self._found = self._found, None
+        if found is not None and creates_in(found):
+            found = None
         try:
-            if doubtful := await clear_pending(call, self.engine, self.ref, self.resolver):
+            if found is None and (
+                doubtful := await clear_pending(call, self.engine, self.ref, self.resolver)
+            ):
                 refused = unresolved(doubtful)
         except RefusedError as error:
             refused = Failure(kind="locked", message=error.message, hint=error.hint)
@@ -79,7 +88,7 @@ class StackHandler(ForeseenStack, kw_only=True):
         async def up(operation: Operation) -> Outcome:
             if refused is not None:
                 return Outcome(failure=refused)
-            inputs, before = await call.inputs(), await self.engine.inspect(self.ref)
+            inputs, before = await call.inputs(), found or await self.engine.inspect(self.ref)
             request = self._request(inputs, before, call.logs(operation))
             result = await self.engine.up(replace(request, refresh=call.repair), operation)
             outcome, left = (
