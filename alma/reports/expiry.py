@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alma.core.run import RunStatus, SagaState
+from alma.journal import Journal
 from alma.journal.reading import RunView
 from alma.reports import text
 
@@ -18,6 +19,21 @@ def expires(run: RunStatus) -> str:
     of = run.expiry.of if run.expiry else ""
     whose = f", as run {text.name(of)} has said" if of else ""
     return f"expires {text.moment(run.expires_at)}{whose}"
+
+
+def now(journal: Journal, run: RunStatus) -> str:
+    """When; whose word that is; and that it is over, or no more so. Empty where nothing is said."""
+    if run.expires_at is None or run.kind != "up":
+        return ""
+    from alma.journal.expiry import expiring  # only where something expires
+
+    found, when = expiring(journal, run.definition.target), text.moment(run.expires_at)
+    if found is None or found.run.run != run.run:
+        return f"{when} it said, which is not so any more"
+    over = (
+        "; that is over: the next `reap` takes it down" if run.expires_at <= journal.now() else ""
+    )
+    return f"{when}{expires(run).removeprefix(f'expires {when}')}{over}"
 
 
 def with_expiry(

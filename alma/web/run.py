@@ -8,7 +8,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from starlette.responses import RedirectResponse, Response
 
-from alma.reports import approvals, standing
+from alma.reports import approvals, expiry, standing
 from alma.reports.page import parts
 from alma.reports.summary import summarize
 from alma.runner.apart import outputs
@@ -60,7 +60,7 @@ def page(site: Site, request: Request) -> Response:
         found = standing.look(journal, run, site.told)
         events = journal.events(run)
         report = standing.read_report(found, events)
-        said = outputs(journal, found.view)
+        said, expires = outputs(journal, found.view), expiry.now(journal, found.view.run)
     view = found.view
     shown = events if every else events[-EVENTS:]
     return site.page(
@@ -68,6 +68,7 @@ def page(site: Site, request: Request) -> Response:
         title=f"{report.title}: {view.state}",
         **parts(report, view.run.definition),
         view=view,
+        expires=expires,
         waiting=approvals.waiting(view.run),
         within=list(_within(view)),
         events=[told(entry) for entry in reversed(shown)],

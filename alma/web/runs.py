@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from alma.journal.listing import STATES, is_in, rows_of, stack_of
 from alma.journal.reading import view_run
-from alma.reports import report
+from alma.reports import report, text
+from alma.reports.expiry import expires
 from alma.web.site import Site
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Listed(Struct, frozen=True, kw_only=True):
     view: RunView
     seconds: float | None
     waiting: int
+    expires: str
 
 
 class Filter(Struct, frozen=True, kw_only=True):
@@ -79,6 +81,7 @@ def page(site: Site, request: Request) -> Response:
         stacks=sorted({stack_of(row) for row in rows}),
         states=STATES,
         any_at_all=bool(rows),
+        any_expires=any(one.expires for one in found),
     )
 
 
@@ -90,9 +93,14 @@ def _found(journal: Journal, wanted: Filter) -> tuple[list[Listed], int | None]:
             return found, row.position + 1
         view = view_run(journal, row.run)
         if is_in(view, wanted.state) and wanted.text in _words(view):
-            waiting = len(view.run.waiting)
-            found.append(Listed(view=view, seconds=report.seconds(view.run), waiting=waiting))
+            found.append(_listed(view))
     return found, None
+
+
+def _listed(view: RunView) -> Listed:
+    run = view.run
+    when = text.moment(run.expires_at) if expires(run) else ""
+    return Listed(view=view, seconds=report.seconds(run), waiting=len(run.waiting), expires=when)
 
 
 def _rows(journal: Journal, wanted: Filter) -> Iterator[RunRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -182,3 +183,16 @@ def test_the_events_go_on_where_a_browser_has_seen_the_last(client: TestClient) 
     assert re.findall(r"^id: (\d+)$", seen, re.MULTILINE) == ["6"]
     for line in seen.splitlines():
         assert re.fullmatch(r"|(id|event|data|retry): .+", line), line
+
+
+def test_what_expires_says_when_and_that_it_is_over() -> None:
+    saga = Saga("preview", stack="pr-7", ttl="1s")
+    saga.add_step("box", action=lambda: None, compensation="none")
+    first, second = saga.run().run_id, saga.run().run_id
+    client = let_in(make_site())
+    assert '<th scope="col">Expires</th>' in client.get("/").text
+    assert "UTC it said, which is not so any more" in client.get(f"/runs/{first}").text
+    deadline = time.monotonic() + 60
+    while "the next `reap` takes it down" not in client.get(f"/runs/{second}").text:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

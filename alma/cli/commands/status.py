@@ -123,21 +123,14 @@ def _row(view: RunView) -> tuple[str, ...]:
 
 
 def _expiry(view: RunView, shared: Invocation) -> list[str]:
-    """When; whose word that is; and that it is over, or no more so."""
-    if view.run.expires_at is None or view.run.kind != "up":
+    if view.run.expires_at is None:
         return []
     from alma.journal import open_journal
-    from alma.journal.expiry import expiring
-    from alma.reports import text
-    from alma.reports.expiry import expires
+    from alma.reports.expiry import now
 
     with open_journal(shared.where, write=False) as journal:
-        found, now = expiring(journal, view.run.definition.target), journal.now()
-    when = text.moment(view.run.expires_at)
-    if found is None or found.run.run != view.run.run:
-        return [f"Expires  {when} it said, which is not so any more"]
-    over = "; that is over: the next `reap` takes it down" if view.run.expires_at <= now else ""
-    return [f"Expires  {when}{expires(view.run).removeprefix(f'expires {when}')}{over}"]
+        said = now(journal, view.run)
+    return [f"Expires  {said}"] if said else []
 
 
 def _given(parameters: Mapping[str, Any]) -> list[str]:
