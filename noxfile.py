@@ -255,7 +255,7 @@ def package(session: nox.Session) -> None:
     for made in (wheel, sdist):
         home = work / made.suffix[1:]
         session.run("python", "-m", "venv", "--clear", str(home))
-        pip = (str(home / "bin" / "python"), "-m", "pip", "install", "--quiet")
+        pip = (str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", *UNCOMPILED)
         # By its own metadata, which is what a user's pip goes by; only the versions are locked.
         constraints = str(pins(session, LOCKS / "alma.txt"))
         environment = {"PIP_CONSTRAINT": constraints, "PIP_BUILD_CONSTRAINT": constraints}

@@ -167,6 +167,7 @@ def test_preview_comes_first_when_it_is_asked_for(write: Write, cli: Call) -> No
     assert "Preview of shop/dev" in as_json.stderr
 
 
+@pytest.mark.lives
 @pytest.mark.usefixtures("pulumi_cli")
 def test_what_is_new_and_what_is_there_is_told_of_stacks(write: Write, terminal: Start) -> None:
     write(STACKS)

@@ -23,6 +23,7 @@ for name in ("one", "two", "three"):
 """
 
 
+@pytest.mark.lives
 @pytest.mark.usefixtures("pulumi_cli")
 def test_one_stack_is_run_with_the_outputs_that_another_one_has(write: Write, cli: Call) -> None:
     """A secret one too; and once it is destroyed, nothing is started."""

@@ -14,6 +14,7 @@ SAGA = "environments/saga.py"
 PASSWORD = "correct-horse-battery"
 
 
+@pytest.mark.lives
 @pytest.mark.timeout(300)
 def test_an_environment_goes_up_by_its_file_and_down_without_being_told(
     place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

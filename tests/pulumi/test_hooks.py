@@ -17,6 +17,8 @@ from alma.runner.start import destroy, up
 from tests.pulumi import programs
 from tests.runner.helpers import ended
 
+pytestmark = pytest.mark.lives
+
 
 @pytest.fixture(autouse=True)
 def _path(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,8 @@ from alma.runner.settings import Settings
 from tests.pulumi.conftest import until
 from tests.runner.helpers import ended
 
+pytestmark = pytest.mark.lives
+
 
 class FileProvider(ResourceProvider):
     """The world is a directory: a file each. A create waits for `gate` before it makes it."""

@@ -74,6 +74,7 @@ def saga_of(world: Path, *, new: bool) -> Saga:
     return saga
 
 
+@pytest.mark.lives
 async def test_what_was_done_unseen_is_named(directory: Path) -> None:
     """The state shows what was before the lost answers, so that it would pass for unchanged."""
     world = directory / "world"

@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 
 from alma.cli.program import program
 
+pytestmark = pytest.mark.lives
+
 PROJECT = """
 name: net
 runtime: yaml

@@ -17,6 +17,8 @@ from alma.steps.stack.preview import planned
 from tests.pulumi.conftest import Place
 from tests.runner.helpers import ended
 
+pytestmark = pytest.mark.lives
+
 
 @pytest.fixture(autouse=True)
 def _path(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import alma
 from alma import Saga
 from tests.pulumi.conftest import environment, python
 
-pytestmark = pytest.mark.usefixtures("directory")
+pytestmark = [pytest.mark.lives, pytest.mark.usefixtures("directory")]
 
 
 def _program() -> None:

@@ -13,6 +13,8 @@ from alma.core.secret import Secret
 from alma.pulumi.engine import OperationResult, StackRef
 from tests.pulumi.conftest import Place
 
+pytestmark = pytest.mark.lives
+
 PROJECT = """name: shop
 runtime: yaml
 config:

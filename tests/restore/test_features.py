@@ -14,7 +14,7 @@ from tests.restore.conftest import Lab, differing
 from tests.restore.dynamic_things import Thing as Dynamic
 from tests.restore.things import Group, Provider, Sub, Thing
 
-pytestmark = pytest.mark.usefixtures("made_already")
+pytestmark = [pytest.mark.lives, pytest.mark.usefixtures("made_already")]
 
 Program = Callable[[], Any]
 

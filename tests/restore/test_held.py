@@ -19,6 +19,8 @@ from tests.restore.conftest import Lab
 from tests.restore.things import Group, Provider, Thing
 from tests.runner.helpers import ended
 
+pytestmark = pytest.mark.lives
+
 Program = Callable[[], Any]
 
 

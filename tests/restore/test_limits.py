@@ -18,6 +18,8 @@ from alma.pulumi.restore.compare import compare
 from tests.restore.conftest import Lab
 from tests.restore.things import Provider, Thing
 
+pytestmark = pytest.mark.lives
+
 Program = Callable[[], Any]
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.restore.bench import CHUNK, bench
 
+pytestmark = pytest.mark.lives
+
 CASES = int(os.environ.get("ALMA_FAULTS_RESTORES", "5"))
 """A case is four updates by the real engine, some two seconds."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pulumi import ResourceOptions
 from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 
@@ -15,6 +16,8 @@ from alma.runner.preview import preview
 from tests.restore.conftest import Lab
 from tests.restore.test_saga import ended
 from tests.restore.things import Thing
+
+pytestmark = pytest.mark.lives
 
 
 class Adopting(ResourceProvider):

@@ -15,7 +15,7 @@ from tests.faults.model.play import play
 from tests.services.postgres import Postgres
 
 SEED = int(os.environ.get("ALMA_FAULTS_SEED", "1"))
-CASES = int(os.environ.get("ALMA_FAULTS_CASES", "200"))
+CASES = int(os.environ.get("ALMA_FAULTS_CASES", "100"))
 SHRINK = os.environ.get("ALMA_FAULTS_SHRINK", "1") == "1"
 CHUNK = 250
 """Cases to a test: what Hypothesis remembers of a test grows with it."""
