@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from alma.pulumi.automation.select import select
     from alma.runner import destroy, resume, rollback
     from alma.runner.drift import drift
+    from alma.saga.notify import NotifyCommand, Slack, Webhook
     from alma.saga.saga import Saga
     from alma.steps.http.request import Request
     from alma.steps.step import Output
@@ -24,6 +25,7 @@ __all__ = [
     "DefinitionError",
     "Leftover",
     "LocalStack",
+    "NotifyCommand",
     "Output",
     "PendingCreate",
     "Request",
@@ -33,6 +35,8 @@ __all__ = [
     "SagaInterrupted",
     "SagaState",
     "Secret",
+    "Slack",
+    "Webhook",
     "destroy",
     "drift",
     "resume",
@@ -50,6 +54,7 @@ _HOMES = {
     "runner": ("destroy", "resume", "rollback"),
     "runner.drift": ("drift",),
     "steps.http.request": ("Request",),
+    "saga.notify": ("NotifyCommand", "Slack", "Webhook"),
     "saga.saga": ("Saga",),
     "core.secret": ("Secret",),
     "core.run": ("SagaState",),

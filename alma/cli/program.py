@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "logs": "logs:command",
     "report": "report:command",
     "ui": "ui:command",
+    "notices": "notices:command",
     "cancel": "cancel:command",
     "resume": "resume:resume",
     "rollback": "resume:rollback",

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
 
 class Leftover(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -72,6 +73,19 @@ class Parent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     run: str
     step: str
     item: str = ""
+
+
+class Notifier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """Who is told of a run, and of what: `on` are kinds of notice (see `alma.core.notice`).
+
+    `kind` is webhook, slack or command. `settings` say where, without a secret: the names of
+    variables in place of values.
+    """
+
+    name: str
+    kind: str
+    on: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):

@@ -29,6 +29,7 @@ from alma.core.event_parts import UPDATING as UPDATING
 from alma.core.event_parts import Failure as Failure
 from alma.core.event_parts import Leftover as Leftover
 from alma.core.event_parts import LogEnd as LogEnd
+from alma.core.event_parts import Notifier as Notifier
 from alma.core.event_parts import Parent as Parent
 from alma.core.event_parts import Process as Process
 from alma.core.event_parts import ResourceChange as ResourceChange
@@ -85,6 +86,7 @@ class RunCreated(Event, frozen=True, kw_only=True, gc=False):
     """Of what an up run brings up, where that has one."""
     reaps: str | UnsetType = UNSET
     """destroy runs only: the run of which the time was over."""
+    notify: tuple[Notifier, ...] | UnsetType = UNSET  # who is told of it
     step: str = ""
 
 
@@ -105,7 +107,8 @@ class RunResumed(Event, frozen=True, kw_only=True, gc=False):
     """The accepted new definition, when it had changed; else None."""
     sealed: str | UnsetType = UNSET
     notes: tuple[str, ...] | UnsetType = UNSET
-    """Both as of RunCreated, `sealed` where the saga was given again."""
+    notify: tuple[Notifier, ...] | UnsetType = UNSET
+    """All as of RunCreated, `sealed` and `notify` where the saga was given again."""
     reason: str | UnsetType = UNSET
     """Why, where somebody has said it."""
     expiry: Expiry | UnsetType = UNSET

@@ -22,6 +22,7 @@ from alma.core.events import (
     Expiry,
     Failure,
     Leftover,
+    Notifier,
     OperationKind,
     Parent,
     Process,
@@ -198,6 +199,8 @@ class RunStatus(Struct, kw_only=True):
     """The version that it was started under; empty if unknown."""
     parent: Parent | None = None
     """The run that it is a part of."""
+    notify: tuple[Notifier, ...] = ()
+    """Who is told of it."""
     localstack: str = ""
     """The session of the LocalStack that it was started on, if there was one that told."""
     notes: tuple[str, ...] = ()

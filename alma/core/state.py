@@ -78,6 +78,7 @@ def _created(run: RunStatus, entry: ev.Recorded, event: ev.RunCreated) -> None:
     run.parent = event.parent or None
     run.reaps = event.reaps or ""
     _expire(run, event.expiry or None)
+    run.notify = event.notify or ()
     run.direction = "back" if run.backward_only else "forward"
     run.accepted = Definition.from_json(event.definition)
     run.steps = {step.name: StepStatus(definition=step) for step in run.definition.steps}
@@ -106,6 +107,7 @@ def _resumed(run: RunStatus, _entry: ev.Recorded, event: ev.RunResumed) -> None:
             step.definition = definition
             run.steps[definition.name] = step
     run.sealed = event.sealed or run.sealed
+    run.notify = event.notify if isinstance(event.notify, tuple) else run.notify
     run.notes = tuple(dict.fromkeys((*run.notes, *(event.notes or ()))))
     _expire(run, event.expiry or run.expiry)
     over = run.state is FAILED

@@ -31,13 +31,13 @@ from alma.journal.chain import (
 )
 from alma.journal.lease import Holder, Lease
 from alma.journal.references import SHOWN, is_part, not_found
-from alma.journal.rows import EventRow, Place, RunRow, target_in
-from alma.journal.snapshots import SnapshotRows
+from alma.journal.rows import DeliveryRow, EventRow, RunRow
 from alma.journal.store import Store, Writer, to_recorded, to_stamp, to_text
 
 if TYPE_CHECKING:
     from alma.journal.encryption import Keys
     from alma.journal.ownership import Ownership
+    from alma.journal.snapshots import SnapshotRows
 
 
 def utc_now() -> datetime:
@@ -159,7 +159,13 @@ class Journal:
 
     def create_run(self, run: str, event: RunCreated, lease: Lease) -> Recorded:
         """List a new run together with its first event."""
-        return self._add([self.draft(run, 1, event, lease)], lease, create=event)[0]
+        from alma.core.notice import due  # who only looks needs none of it
+        from alma.core.state import fold
+        from alma.journal.deliveries import owed_for
+
+        draft = self.draft(run, 1, event, lease)
+        owed = owed_for(draft, due(fold([draft]), draft)) if event.notify else ()
+        return self._add([draft], lease, owed, create=event)[0]
 
     def append(self, run: str, event: Event, lease: Lease) -> Recorded:
         """Add one event, durably: when this returns, it is on disk. Raises as `commit` does."""
@@ -172,18 +178,29 @@ class Journal:
         """
         return Recorded(run=run, seq=seq, at=self._clock(), epoch=lease.epoch, event=event)
 
-    def commit(self, drafts: Sequence[Recorded], lease: Lease) -> list[Recorded]:
+    def commit(
+        self, drafts: Sequence[Recorded], lease: Lease, owed: Sequence[DeliveryRow] = ()
+    ) -> list[Recorded]:
         """Add these events of one run, durably, in one transaction: all of them or none.
+
+        With them what is `owed` to who is to be told of them.
 
         Raises StaleEpochError when the lease was released or taken over, RunNotFoundError
         before `create_run`; JournalError also for what JSON cannot hold, and when a draft's
         `seq` is not the next one: then somebody else has written into the run.
         """
-        return self._add(drafts, lease)
+        return self._add(drafts, lease, owed)
 
     def _add(
-        self, drafts: Sequence[Recorded], lease: Lease, *, create: RunCreated | None = None
+        self,
+        drafts: Sequence[Recorded],
+        lease: Lease,
+        owed: Sequence[DeliveryRow] = (),
+        *,
+        create: RunCreated | None = None,
     ) -> list[Recorded]:
+        from alma.journal.adding import add_run, check_place  # as above
+
         run, texts = drafts[0].run, [to_text(draft.event) for draft in drafts]
         if not lease.held or lease.run != run:
             raise StaleEpochError(f"The lease on {lease.target} is not held for run {run}.")
@@ -192,8 +209,8 @@ class Journal:
             place = writer.place(run, lease.target)
             lease.check_epoch(place.epoch)
             if create is not None:
-                place = self._add_run(writer, place, drafts[0], create)
-            self._check_place(place, run, lease, drafts)
+                place = add_run(self.name, writer, place, drafts[0], create)
+            check_place(self.name, place, run, lease, drafts)
             added, prev = [], place.hash or GENESIS
             digest = self._ownership.digest_so_far(writer, run, place.seq)
             for number, (draft, data) in enumerate(zip(drafts, texts, strict=True), start=1):
@@ -206,40 +223,12 @@ class Journal:
                 prev = row.hash
                 digest = add_to_digest(digest, prev)
             self._ownership.seal(writer, run, added[-1].seq, prev, digest)
+            for notice in owed:
+                writer.put_delivery(notice)
             return added
 
         what = " and ".join(draft.event.type for draft in drafts)
         return self._store.write(f"write {what} of run {run}", work)
-
-    def _add_run(self, writer: Writer, place: Place, first: Recorded, create: RunCreated) -> Place:
-        """List a run; where its first event goes."""
-        if place.target is not None:
-            raise JournalError(f"There is a run {first.run} in {self.name} already.")
-        row = RunRow(
-            position=place.position + 1,
-            run=first.run,
-            target=target_in(create.saga, create.stack, create.definition),
-            saga=create.saga,
-            stack=create.stack,
-            kind=create.kind,
-            created_at=to_stamp(first.at),
-        )
-        writer.add_run(row)
-        return place._replace(target=row.target)
-
-    def _check_place(
-        self, place: Place, run: str, lease: Lease, drafts: Sequence[Recorded]
-    ) -> None:
-        if place.target is None:
-            raise RunNotFoundError(f"There is no run {run} in {self.name}.")
-        if place.target != lease.target:
-            raise JournalError(f"Run {run} is of {place.target}, its lease of {lease.target}.")
-        for seq, draft in enumerate(drafts, start=place.seq + 1):
-            if draft.seq not in (0, seq):
-                raise JournalError(
-                    f"Run {run} holds {seq - 1} events in {self.name}, not the "
-                    f"{draft.seq - 1} that its runner knows: somebody else has written into it."
-                )
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -295,6 +284,20 @@ class Journal:
 
     def _matching(self, prefix: str) -> list[str]:
         return self._store.read("list the runs", lambda reader: reader.matching(prefix, SHOWN + 1))
+
+    # -- notices -----------------------------------------------------------------------------
+
+    def deliveries(self, run: str | None = None, *, still_open: bool = False) -> list[DeliveryRow]:
+        """See `Reader.deliveries`."""
+        return self._store.read(
+            "read the deliveries", lambda reader: reader.deliveries(run, still_open=still_open)
+        )
+
+    def put_delivery(self, before: DeliveryRow | None, after: DeliveryRow) -> bool:
+        """Put it in the place of what it was; False where somebody else has been there since."""
+        from alma.journal.deliveries import swapped  # as above
+
+        return self._store.write("note a delivery", lambda writer: swapped(writer, before, after))
 
     # -- trust -------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from alma.core.events import Leftover, Recorded
 from alma.journal import Journal
 from alma.journal.reading import RunView, proven_gone, view_run
+from alma.journal.rows import DeliveryRow
 from alma.reports.report import next_commands
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     view: RunView
     gone: Mapping[Leftover, str]
     following: list[str]
+    untold: list[DeliveryRow]
+    """Notices of it that were not delivered."""
 
 
 def look(journal: Journal, run: str, told: Address | None) -> Standing:
@@ -35,7 +38,8 @@ def look(journal: Journal, run: str, told: Address | None) -> Standing:
         )
     # Only a run that has any is looked into.
     gone = proven_gone(journal, view.run) if view.run.leftovers else {}
-    return Standing(view=view, gone=gone, following=following)
+    untold = [row for row in journal.deliveries(run) if row.state != "delivered"]
+    return Standing(view=view, gone=gone, following=following, untold=untold)
 
 
 def read_report(found: Standing, events: Sequence[Recorded]) -> Report:

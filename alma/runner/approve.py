@@ -16,6 +16,7 @@ from alma.errors import AuthenticationError, DefinitionError, RefusedError
 from alma.journal import Journal
 from alma.journal.known import given, known_outputs
 from alma.journal.reading import load_run
+from alma.runner.leased_run import told
 from alma.runner.recorder import Recorder
 from alma.runner.settings import Settings, actor
 from alma.system.environment import secrets_in_environment
@@ -64,17 +65,18 @@ def answer(
         with journal.acquire(target, run_id, actor=actor()) as lease:
             found = load_run(journal, run_id)
             asked = _require_asked(found, step, digest, name)
-            recorder = Recorder(found, journal, lease, redactor_of(journal, found), None)
-            recorder.record(
-                ev.ApprovalAnswered(
-                    step=step,
-                    digest=asked.asked.digest,
-                    approved=approved,
-                    name=name or name_here(),
-                    actor=actor(),
-                    reason=shortened(recorder.redact(reason.strip())),
+            with told(found, journal, settings) as reporter:
+                recorder = Recorder(found, journal, lease, redactor_of(journal, found), reporter)
+                recorder.record(
+                    ev.ApprovalAnswered(
+                        step=step,
+                        digest=asked.asked.digest,
+                        approved=approved,
+                        name=name or name_here(),
+                        actor=actor(),
+                        reason=shortened(recorder.redact(reason.strip())),
+                    )
                 )
-            )
             return make_result(recorder.run, interrupted=True)
 
 

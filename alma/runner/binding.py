@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
 
 from alma.core.definition import Definition, LocalStack
+from alma.core.event_parts import Notifier
 from alma.core.redaction import Redactor, credentials_masked
 from alma.core.run import RunStatus
 from alma.core.secret import mask, secrets_in
@@ -23,6 +24,7 @@ from alma.runner.known_runs import known_runs, runs_before
 from alma.runner.ready import Gate, gate_of
 from alma.runner.settings import Settings
 from alma.runner.snapshots import shared_snapshots
+from alma.saga.notify import Held
 from alma.saga.saga import Saga
 from alma.steps.base import Session, SessionOptions, StepHandler
 from alma.steps.registry import UnknownKindError, find_kind, rebind, sees_alone
@@ -47,6 +49,7 @@ class BoundSaga(Struct, frozen=True, kw_only=True):
     parameters: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, str] = field(default_factory=dict)
     """As of `Saga`; the parameters masked."""
+    notify: tuple[tuple[Notifier, Held], ...] = ()
 
 
 def define(saga: Saga, aws: LocalStack | None) -> Definition:
@@ -135,7 +138,7 @@ def bind_saga(saga: Saga, definition: Definition, sessions: Sessions) -> BoundSa
         ]
     )
     redactor = Redactor()
-    redactor.learn(given.secrets)
+    redactor.learn([given.secrets, [dict(held) for _, held in saga.notify]])
     adapters, steps = {}, []
     made = {step.name: step for step in saga.steps}
     for step in definition.steps:
@@ -174,6 +177,7 @@ def bind_saga(saga: Saga, definition: Definition, sessions: Sessions) -> BoundSa
         gates=gates,
         parameters=shown,
         overrides=saga.overrides,
+        notify=saga.notify,
     )
 
 

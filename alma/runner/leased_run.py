@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import traceback
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any, Protocol
 
 from msgspec.structs import replace
 
 from alma.core import events as ev
 from alma.core.approval import either
+from alma.core.notice import variables
 from alma.core.redaction import Redactor
 from alma.core.result import Result, SagaFailed, SagaInterrupted, make_result
 from alma.core.run import RunStatus, SagaState
+from alma.core.secret import Secret
 from alma.core.state import uncover
 from alma.errors import AuthenticationError, JournalError
 from alma.journal import Journal
@@ -67,9 +70,46 @@ async def execute_run(
 
     `known` is what earlier processes have left to be used.
     """
-    with _reporting(run, settings.reporter) as reporter:
-        told = replace(settings, reporter=reporter)
-        return await _drive(run, journal, lease, prepared, told, known, resumed, gone)
+    async with _aside(told(run, journal, settings, prepared)) as shown:
+        with _reporting(run, shown) as reporter:
+            watched = replace(settings, reporter=reporter)
+            return await _drive(run, journal, lease, prepared, watched, known, resumed, gone)
+
+
+@asynccontextmanager
+async def _aside(
+    within: AbstractContextManager[Reporter | None],
+) -> AsyncIterator[Reporter | None]:
+    """Ended in a thread: what it waits for does not hold up the loop."""
+    shown = within.__enter__()
+    try:
+        yield shown
+    finally:
+        await asyncio.to_thread(within.__exit__, None, None, None)
+
+
+@contextmanager
+def told(
+    run: RunStatus, journal: Journal, settings: Settings, prepared: BoundSaga | None = None
+) -> Iterator[Reporter | None]:
+    """With who delivers notices of it, and what was not delivered before."""
+    notify = prepared.notify if prepared else ()
+    shown = settings.reporter if prepared else None
+    if not (notify or run.notify or journal.deliveries(still_open=True)):
+        yield shown
+        return
+    # For who is to be told alone.
+    from alma.runner.notices.beside import notified
+    from alma.runner.notices.delivering import Post
+
+    target = run.definition.target
+    post = Post(
+        held={(target, notifier.name): secrets for notifier, secrets in notify},
+        # Who only keeps the books runs no program.
+        programs=frozenset([target] if prepared else []),
+    )
+    with notified(run.run, shown, settings, post) as reporter:
+        yield reporter
 
 
 @contextmanager
@@ -145,6 +185,8 @@ def executor_of(
     )
     recorder.redact.learn(known.outputs)
     recorder.redact.learn(secrets_in_environment(os.environ))
+    notifiers = (*run.notify, *(one for one, _ in prepared.notify))
+    recorder.redact.learn([Secret(os.environ.get(name, "")) for name in variables(notifiers)])
     for step in run.steps.values():
         for token in step.hidden:
             uncover(step, journal.keys.unseal(token))
@@ -251,4 +293,5 @@ async def open_run(
             journal.acquire(plan.target, run_id, actor=actor()) as lease,
         ):
             run = load_run(journal, run_id)
-            yield Recorder(run, journal, lease, prepared.redactor, None), prepared.adapters
+            with told(run, journal, settings) as reporter:
+                yield Recorder(run, journal, lease, prepared.redactor, reporter), prepared.adapters

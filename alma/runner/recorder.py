@@ -16,14 +16,17 @@ from msgspec.structs import replace
 
 from alma.core import events as ev
 from alma.core.codec import decode, own_fields, said_fields
+from alma.core.notice import due
 from alma.core.redaction import Redactor, clean_failure, shortened
 from alma.core.run import RunStatus
 from alma.core.state import apply
 from alma.core.validation import needs_sealing
 from alma.errors import JournalError, RefusedError
 from alma.journal import Journal
+from alma.journal.deliveries import owed_for
 from alma.journal.journal import utc_now
 from alma.journal.lease import Lease
+from alma.journal.rows import DeliveryRow
 from alma.journal.store import to_text
 from alma.runner.logs import kept_ends, logs_of
 from alma.system import files
@@ -67,6 +70,7 @@ class Recorder:
         """Why the journal cannot be written any more, once that is so."""
         self._journal, self._lease, self._reporter = journal, lease, reporter
         self._drafts: list[ev.Recorded] = []
+        self._owed: list[DeliveryRow] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def record(self, event: ev.Event) -> None:
@@ -104,10 +108,11 @@ class Recorder:
         """Have everything that was deferred on disk. Raises as `record` does."""
         self._cancel_timer()
         drafts, self._drafts = self._drafts, []
+        owed, self._owed = self._owed, []
         if not drafts:
             return
         try:
-            entries = self._journal.commit(drafts, self._lease)
+            entries = self._journal.commit(drafts, self._lease, owed)
         except RefusedError as error:
             self.broken = error
             for draft in drafts:
@@ -124,6 +129,7 @@ class Recorder:
         draft = self._journal.draft(self.run.run, self.run.seq + 1, event, self._lease)
         self._drafts.append(draft)
         apply(self.run, draft)
+        self._owed += owed_for(draft, due(self.run, draft))
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

@@ -142,6 +142,7 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
                     sealed=prepared.given.seal(journal) or UNSET,
                     parameters=prepared.parameters or UNSET,
                     overrides=prepared.overrides or UNSET,
+                    notify=tuple(one for one, _ in prepared.notify) or UNSET,
                 )
                 run = fold([journal.create_run(run_id, created, lease)])
                 return await execute_run(run, journal, lease, prepared, settings, Known())

@@ -156,6 +156,7 @@ async def go_on(
                 notes=noted(sessions),
                 reason=shortened(clean(settings.reason.strip())) or UNSET,
                 expiry=said(journal, settings) or UNSET,
+                notify=UNSET if saga is None else tuple(one for one, _ in saga.notify),
             )
             return await drive(run, journal, lease, prepared, settings, known, resumed, gone)
 

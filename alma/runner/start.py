@@ -28,6 +28,7 @@ from alma.runner.binding import bind_saga, check, define, noted, open_sessions
 from alma.runner.directory import followed, refuse_another_journal, require_directory
 from alma.runner.expiring import expiry_of, refuse_existing
 from alma.runner.leased_run import Drive, execute_run, resume_hint
+from alma.runner.notices.required import require_reachable
 from alma.runner.outside import outputs_outside, require_given
 from alma.runner.required import require_known
 from alma.runner.resume import go_on
@@ -153,6 +154,8 @@ async def begin(
     chosen = settings.selection.chosen(whole, kind)
     defined = part_of(whole, chosen)
     left_out = tuple(step.name for step in whole.steps if step.name not in chosen)
+    if kind == "up" and saga.notify and settings.parent is None:
+        require_reachable(saga.notify)
     last = None if settings.accept_backend else last
     follow = kind == "destroy"
     if not follow:
@@ -202,6 +205,7 @@ async def begin(
                     repairs=(kind == "up" and settings.repairs) or UNSET,
                     parent=settings.parent or UNSET,
                     expiry=expiry or UNSET,
+                    notify=tuple(one for one, _ in saga.notify) or UNSET,
                 )
                 run = fold([journal.create_run(run_id, created, lease)])
                 return await drive(run, journal, lease, prepared, settings, known)

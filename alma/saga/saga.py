@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -20,6 +20,7 @@ from alma.saga.arguments import (
     made_in,
 )
 from alma.saga.flow import FlowSteps
+from alma.saga.notify import Notify, checked
 from alma.saga.order import in_order
 from alma.saga.overrides import placed
 from alma.steps.step import prewarmed
@@ -40,6 +41,7 @@ class Saga(FlowSteps):
     go there; what a step, its project or its program says itself of the AWS provider wins.
     `organization` is Pulumi Cloud's: the stacks are `organization/project/stack`. `ttl` ("4h", a
     timedelta) is how long what a run brings up is to stay: then `alma-pulumi reap` takes it down.
+    `notify` are the webhooks, channels and commands that are told of its runs (docs/notices.md).
 
     Raises DefinitionError, here and in every `add_*`, for what can be seen to be wrong.
     """
@@ -56,6 +58,7 @@ class Saga(FlowSteps):
         secrets_provider: str | None = None,
         organization: str | None = None,
         ttl: str | timedelta | None = None,
+        notify: Iterable[Notify] = (),
     ) -> None:
         super().__init__()
         self.file = made_in(sys._getframe(1).f_globals)  # noqa: SLF001 - `inspect` is 10 ms
@@ -68,6 +71,8 @@ class Saga(FlowSteps):
         self.secrets_provider = checked_secrets_provider(secrets_provider)
         self.on_failure: FailurePolicy = on_failure
         self.ttl = None if ttl is None else read_ttl(f'Saga "{self.name}": ttl', ttl)
+        self.notify = checked(self.name, notify)
+        """Who is told of its runs, each as the journal has it and with its secrets."""
         self.digests: dict[str, str] = {}
         """Of what each step does, as it was when the saga first ran; by step name."""
         self.parameters: Mapping[str, Any] = {}

@@ -12,6 +12,7 @@ from alma.cli.options import Invocation, pass_shared, shared_options
 SCHEMAS: Final = {
     "saga": "alma.saga.yaml.schema:saga_schema",
     "report": "alma.reports.formats:schema",
+    "notice": "alma.runner.notices.payload:schema",
 }
 """By what it is of, where it is made."""
 
@@ -21,7 +22,7 @@ SCHEMAS: Final = {
 @shared_options
 @pass_shared
 def command(shared: Invocation, of: str) -> None:
-    r"""Print a JSON Schema, for editors and checks: of a saga in YAML (saga) or a report (report).
+    r"""Print a JSON Schema, for editors and checks: of a saga in YAML, a report or a notice.
 
     \b
     alma-pulumi schema saga > saga.schema.json

@@ -14,6 +14,7 @@ from alma.cli.output import say, state
 if TYPE_CHECKING:
     from alma.core.events import Leftover
     from alma.journal.reading import RunView
+    from alma.journal.rows import DeliveryRow
 
 
 @click.command("status")
@@ -58,11 +59,12 @@ def command(
         from alma.reports import documents
 
         described = documents.status(view, following, gone)
+        described["undelivered"] = _undelivered(found.untold)
         if unfold:
             described["within"] = [documents.part(one, item) for one, item in _parts(view, shared)]
         shared.print_json(described)
         return
-    for line in _lines(view, following, gone, _expiry(view, shared)):
+    for line in _lines(view, following, gone, _expiry(view, shared), _not_told(found.untold)):
         say(line)
     for one, item in _parts(view, shared) if unfold else ():
         for line in ["", *report.part(one.run, item, one.state)]:
@@ -133,6 +135,22 @@ def _expiry(view: RunView, shared: Invocation) -> list[str]:
     return [f"Expires  {said}"] if said else []
 
 
+def _undelivered(rows: list[DeliveryRow]) -> list[dict[str, Any]]:
+    if not rows:
+        return []
+    from alma.reports.untold import documents
+
+    return documents(rows)
+
+
+def _not_told(rows: list[DeliveryRow]) -> list[str]:
+    if not rows:
+        return []
+    from alma.reports.untold import lines
+
+    return lines(rows)
+
+
 def _given(parameters: Mapping[str, Any]) -> list[str]:
     if not parameters:
         return []
@@ -140,7 +158,11 @@ def _given(parameters: Mapping[str, Any]) -> list[str]:
 
 
 def _lines(
-    view: RunView, following: list[str], gone: Mapping[Leftover, str], expiry: list[str]
+    view: RunView,
+    following: list[str],
+    gone: Mapping[Leftover, str],
+    expiry: list[str],
+    not_told: list[str],
 ) -> list[str]:
     from alma.reports import approvals, report, text
 
@@ -175,6 +197,7 @@ def _lines(
         ("", list(report.failures(run))),
         ("Outputs:", report.outputs(run)),
         ("Left behind:", report.leftovers(run.leftovers, gone)),
+        ("Not told yet:", not_told),
     ):
         if part:
             lines += ["", *filter(None, [heading]), *part]

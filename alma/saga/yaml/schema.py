@@ -129,6 +129,7 @@ def _records(keys: Any) -> Schema:
     found: Schema = {}
     for key in keys:
         for shape in key.shape.of if isinstance(key.shape, Either) else (key.shape,):
+            shape = shape.of if isinstance(shape, Several) else shape  # noqa: PLW2901
             if isinstance(shape, Record):
                 found[shape.title] = _record(shape.keys)
                 found |= _records(shape.keys.values())

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from alma.core.definition import LocalStack
+from alma.core.notice import KINDS as KINDS_OF_NOTICE
+from alma.saga.notify import made_notifier
 from alma.steps.form import (
     COMMON,
+    Anything,
     Either,
     Form,
     Key,
@@ -50,6 +53,33 @@ SAGA: Final[Mapping[str, Key]] = {
             },
         ),
         "The LocalStack that AWS steps go to.",
+    ),
+    "notify": Key(
+        Several(
+            Record(
+                title="notifier",
+                make=made_notifier,
+                keys={
+                    "kind": Key(
+                        Text(choices=("webhook", "slack", "command")),
+                        "What is told.",
+                        required=True,
+                    ),
+                    "name": Key(Text(), "By which it is told from others."),
+                    "events": Key(
+                        Several(Text(choices=tuple(KINDS_OF_NOTICE))),
+                        "Of what it is told.",
+                        argument="on",
+                    ),
+                    "url": Key(Anything(), "Of a webhook, where notices go; or {secret: ...}."),
+                    "url_env": Key(Text(), "The environment variable that holds the URL."),
+                    "secret": Key(Anything(), "The key that signs, as {secret: ...}."),
+                    "secret_env": Key(Text(), "The environment variable that holds the key."),
+                    "argv": Key(Several(Text()), "Of a command, its words."),
+                },
+            )
+        ),
+        "Who is told of its runs.",
     ),
 }
 """Beside `params` and `steps`."""

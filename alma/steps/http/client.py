@@ -86,11 +86,11 @@ class Answer:
         return self.refused and self.status not in (300, 301, 302, 303)
 
 
-def require() -> None:
+def require(what: str = "A step that sends requests") -> None:
     """Raises ToolError where httpx is not installed."""
     if importlib.util.find_spec("httpx") is None:
         raise ToolError(
-            "A step that sends requests needs httpx, which is not installed.",
+            f"{what} needs httpx, which is not installed.",
             hint="pip install 'alma-pulumi[http]'",
         )
 
@@ -102,8 +102,13 @@ def shown(request: Request) -> str:
     return f"{request.method} {parts.scheme}://{host}{parts.path}" if host else request.method
 
 
-async def send(request: Request, key: str, seconds: float | None) -> Answer:
-    """Send it with its key; UnansweredError after `seconds`, or when no answer came."""
+async def send(
+    request: Request, key: str, seconds: float | None, content: bytes | None = None
+) -> Answer:
+    """Send it with its key; UnansweredError after `seconds`, or when no answer came.
+
+    `content` is what is sent where it is no JSON of the request's own.
+    """
     import httpx
 
     logger = logging.getLogger("httpx")
@@ -121,6 +126,7 @@ async def send(request: Request, key: str, seconds: float | None) -> Answer:
                     request.method,
                     request.url,
                     json=unwrap(request.json),
+                    content=content,
                     headers=headers,
                     params=unwrap(request.params) or None,
                 )

@@ -1,0 +1,95 @@
+"""Notices: of which events somebody is told, and who. Pure; `alma.runner.notices` tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from alma.core import events as ev
+from alma.core.event_parts import Notifier
+from alma.core.run import RunStatus
+
+KINDS: Final[Mapping[str, str]] = {
+    "started": "a run has begun",
+    "resumed": "somebody has taken a run up again",
+    "waiting": "a run waits for an approval",
+    "approved": "somebody has approved what it waited for",
+    "refused": "somebody has refused it",
+    "compensating": "a run turns back: what it did is being undone",
+    "interrupted": "a runner stopped, or died, before its run was over",
+    "completed": "a run has ended COMPLETED",
+    "compensated": "a run has ended COMPENSATED: it failed, and nothing of it is left",
+    "failed": "a run has ended FAILED: something is left",
+}
+"""Each notice, and when it is sent."""
+
+TROUBLE: Final = ("waiting", "compensating", "interrupted", "compensated", "failed")
+"""What a person may have to look at: sent where nothing else is asked for."""
+
+_ENDS: Final[Mapping[type[ev.Event], str]] = {
+    ev.RunCreated: "started",
+    ev.RunResumed: "resumed",
+    ev.CompensationStarted: "compensating",
+    ev.RunCompleted: "completed",
+    ev.RunCompensated: "compensated",
+    ev.RunFailed: "failed",
+}
+
+
+def notice_of(run: RunStatus, entry: ev.Recorded) -> str:
+    """What the event gives notice of, or nothing; `run` is the state after it."""
+    event = entry.event
+    match event:
+        case ev.ApprovalAsked():
+            approval = run.steps[event.step].approval
+            # A runner that comes back asks again: it is told once.
+            return "waiting" if approval is not None and approval.since == entry.at else ""
+        case ev.ApprovalAnswered():
+            return "approved" if event.approved else "refused"
+        case ev.RunInterrupted():
+            return "" if run.waiting else "interrupted"
+        case _:
+            return _ENDS.get(type(event), "")
+
+
+def due(run: RunStatus, entry: ev.Recorded) -> tuple[tuple[str, str], ...]:
+    """The notices that are owed for an event, each a notifier's name and what it is told."""
+    if not run.notify:
+        return ()
+    notice = notice_of(run, entry)
+    return tuple((one.name, notice) for one in run.notify if notice in one.on)
+
+
+def variables(notifiers: Iterable[Notifier]) -> tuple[str, ...]:
+    """The environment variables that hold their secrets."""
+    return tuple(
+        str(value)
+        for one in notifiers
+        for name, value in one.settings.items()
+        if name.endswith("_env")
+    )
+
+
+def named(notifiers: Iterable[Notifier]) -> dict[str, Notifier]:
+    """By their names."""
+    return {one.name: one for one in notifiers}
+
+
+def sentence(run: RunStatus, notice: str, event: ev.Event) -> str:
+    """The notice for people, in a line."""
+    target, what = run.definition.target, {"up": "", "destroy": " destroy", "restore": " restore"}
+    name = f"{target}{what[run.kind]}"
+    words = {
+        "started": f"{name} has begun",
+        "resumed": f"{name} goes on",
+        "compensating": f"{name} failed and is being undone: {run.reason}",
+        "interrupted": f"{name} was interrupted",
+        "completed": f"{name} is COMPLETED",
+        "compensated": f"{name} is COMPENSATED, nothing is left: {run.reason}",
+        "failed": f"{name} is FAILED, {len(run.leftovers)} left behind: {run.reason}",
+    }
+    if isinstance(event, ev.ApprovalAsked):
+        return f'{name} waits for approval of "{event.step}" by {", ".join(event.approvers)}'
+    if isinstance(event, ev.ApprovalAnswered):
+        return f'{name}: {event.name} has {notice} "{event.step}": {event.reason}'
+    return words[notice].removesuffix(": ")
