@@ -73,8 +73,10 @@ def _told(site: Site, _request: Request, error: Exception) -> Response:
     )
 
 
-def _http(site: Site, _request: Request, error: Exception) -> Response:
+def _http(site: Site, request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
+    if request.scope["path"].startswith(STATIC):  # to whoever asks
+        return Response(status_code=error.status_code)
     what = HTTPStatus(error.status_code).phrase
     return site.page("error.html", error.status_code, title=what, what=f"{what}.", hint="")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -65,7 +65,9 @@ class Guard:
         host = one(headers.getlist("host"))
         if not access.is_own(host):
             return self._no(403, "This server is not known by that name.")
-        if request.url.path.startswith(STATIC):
+        if not (path := request.scope["path"]).isprintable():
+            return self._no(400, "No page has such an address.")
+        if path.startswith(STATIC):
             return None
         if access.user_header:
             if not (user := one(headers.getlist(access.user_header))):
@@ -89,7 +91,7 @@ class Guard:
         self._site.codes.discard(code)
         rest = [each for each in parse_qsl(request.url.query) if each[0] not in ("token", "code")]
         # Of the path alone: one that begins with two slashes would be another host's.
-        path = "/" + request.url.path.lstrip("/\\")
+        path = "/" + quote(request.scope["path"].lstrip("/\\"))
         answer = RedirectResponse(path + (f"?{urlencode(rest)}" if rest else ""), 303)
         answer.set_cookie(
             access.cookie_name, access.cookie, path="/", httponly=True, samesite="strict"

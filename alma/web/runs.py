@@ -12,7 +12,7 @@ from alma.journal.listing import STATES, is_in, rows_of, stack_of
 from alma.journal.reading import view_run
 from alma.reports import report, text
 from alma.reports.expiry import expires
-from alma.web.site import Site
+from alma.web.site import Site, number
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
@@ -55,7 +55,7 @@ class Filter(Struct, frozen=True, kw_only=True):
             stack=query.get("stack") or None,
             state=state if state in STATES else None,
             text=query.get("text", "").strip().lower(),
-            before=int(before) if before.isascii() and before.isdigit() else None,
+            before=number(before),
         )
 
     @property
@@ -88,8 +88,8 @@ def page(site: Site, request: Request) -> Response:
 def _found(journal: Journal, wanted: Filter) -> tuple[list[Listed], int | None]:
     """The runs of one page, and where the next one begins, where there may be more."""
     found: list[Listed] = []
-    for number, row in enumerate(_rows(journal, wanted)):
-        if len(found) == PAGE or number == LOOKED_AT:
+    for looked, row in enumerate(_rows(journal, wanted)):
+        if len(found) == PAGE or looked == LOOKED_AT:
             return found, row.position + 1
         view = view_run(journal, row.run)
         if is_in(view, wanted.state) and wanted.text in _words(view):

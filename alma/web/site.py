@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import HTMLResponse
 
@@ -14,6 +14,10 @@ from alma.reports.page import environment
 if TYPE_CHECKING:
     from alma.journal.address import Address
     from alma.web.access import Access
+
+
+_DIGITS: Final = 19
+"""From so many on it may be more than a database takes."""
 
 
 class Site:
@@ -41,3 +45,8 @@ class Site:
         shared = {"alma": __version__, "journal": str(self.where), "actions": self.actions}
         text = self._templates.get_template(template).render(**shared, **values)
         return HTMLResponse(text, status)
+
+
+def number(text: str) -> int | None:
+    """What a query says of a place; None for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else None

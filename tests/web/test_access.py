@@ -41,6 +41,15 @@ def test_nobody_else_is_let_in(failed: str, given: str) -> None:
         assert failed not in refused.text.replace(path, "")
 
 
+def test_who_is_not_let_in_learns_nothing_of_the_journal(failed: str) -> None:
+    client = client_of(make_site())
+    for path in ("/static/none", f"/static/../runs/{failed}", "/static/..%2f..%2fapp.py", "/%00"):
+        answer = client.get(f"{HOME}{path}")
+        assert answer.status_code in (400, 401, 404), path
+        assert "journal.db" not in answer.text
+        assert failed not in answer.text
+
+
 @pytest.mark.parametrize(
     ("host", "status"),
     [

@@ -172,13 +172,17 @@ def test_over_a_journal_on_postgres(database: str, monkeypatch: pytest.MonkeyPat
     kinds = re.findall(r"^event: (\w+)$", stream.text, re.MULTILINE)
     assert kinds == ["progress", "state", "end"]
     assert "pw" not in "".join(pages)
-    gone = client.get("/runs/none/events")
-    assert gone.status_code == 404
+    for path in ("/runs/none/events", "/runs/none", "/runs/'%20or%201=1"):
+        assert client.get(path).status_code == 404
+    assert client.get("/runs/%00").status_code == 400
 
 
 def test_the_events_go_on_where_a_browser_has_seen_the_last(client: TestClient) -> None:
     """Of a run that is over: no more comes, and the stream says so."""
+    for much in ("9" * 30, "9" * 5000, "-1", "x"):
+        assert client.get(f"/?before={much}").status_code == 200
     oldest = listed(client.get("/").text)[1]
+    assert "event: end" in client.get(f"/runs/{oldest}/events?after=99").text
     seen = client.get(f"/runs/{oldest}/events", headers={"last-event-id": "5"}).text
     assert re.findall(r"^id: (\d+)$", seen, re.MULTILINE) == ["6"]
     for line in seen.splitlines():

@@ -52,7 +52,7 @@ def start() -> Iterator[Start]:
 
 def refused(*words: str) -> str:
     done = CliRunner().invoke(program, ["ui", *words])
-    assert done.exit_code in (2, 6), done.output
+    assert done.exit_code in (2, 6, 11), done.output
     assert "Traceback" not in done.output
     return f"{done.exit_code} {' '.join(done.output.split())}"
 
@@ -69,6 +69,8 @@ def test_what_cannot_be_served_is_refused_in_one_sentence(
     assert "no address of this machine" in refused("--host", "none.invalid", "--token", "x" * 16)
     assert "at least 16" in refused("--token", "short")
     assert "one of them" in refused("--token", "x" * 16, "--behind-proxy", "X-User")
+    Path("no-journal.db").write_text("hello")
+    assert refused("--journal", "no-journal.db").startswith("11 error: ")
     assert refused("--journal", "no.db").startswith("6 error: There is no journal no.db.")
     monkeypatch.setattr("alma.cli.commands.ui.find_spec", lambda _: None)
     assert "2 error: `alma-pulumi ui` needs starlette" in refused()

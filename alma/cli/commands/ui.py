@@ -77,6 +77,7 @@ def command(
     """
     _require_libraries()
     os.environ.pop(VARIABLE, None)  # it is no business of what is started from here
+    from alma.journal import open_journal
     from alma.journal.address import absolute_address
     from alma.web.access import Access, new_token
     from alma.web.server import listen, serve
@@ -84,6 +85,8 @@ def command(
 
     where = absolute_address(shared.require_journal())
     _check(host, token, behind_proxy)
+    with open_journal(where, write=False) as journal:
+        journal.runs(limit=1)  # what cannot be read is told here, not page by page
     listening = listen(host, port)
     with listening:
         access = Access(

@@ -61,6 +61,7 @@
       if (told.shown) tell(told.step ? `${told.step}: ${told.words}` : told.words);
       renew();
     });
+    source.addEventListener("error", () => tell("The connection is lost. It is tried again."));
     source.addEventListener("state", renew);
     source.addEventListener("end", () => { stop(); delete live.dataset.events; renew(); });
   }
