@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from alma.errors import JournalError
 from alma.journal.chain import GENESIS, row_hash
-from alma.journal.rows import DeliveryRow, EventRow, LeaseRow, RunRow
+from alma.journal.rows import DeliveryRow, EventRow, LeaseRow, ObservationRow, RunRow
 from alma.journal.store import Reader, Writer
 
 
@@ -27,6 +27,7 @@ class Content(Struct, frozen=True, kw_only=True):
     order: list[EventRow]
     """The events of all runs, in the order of the chain."""
     deliveries: list[DeliveryRow]
+    observations: list[ObservationRow]
 
 
 class Missing(Struct, frozen=True, kw_only=True):
@@ -38,6 +39,7 @@ class Missing(Struct, frozen=True, kw_only=True):
     epochs: dict[tuple[str, int], int]
     deliveries: list[DeliveryRow]
     """What is open in both stays as it is there."""
+    observations: list[ObservationRow]
 
 
 def content(reader: Reader) -> Content:
@@ -52,6 +54,7 @@ def content(reader: Reader) -> Content:
         events=dict(events),
         order=order,
         deliveries=reader.deliveries(),
+        observations=reader.observations(),
     )
 
 
@@ -76,6 +79,7 @@ def missing(source: Content, there: Content, name: str) -> Missing:
                 hint="It went on there, or is another one: go on with that journal.",
             )
     leases, epochs = _leases(source, there)
+    looked = {row[:2] for row in there.observations}
     counts = {run: len(rows) for run, rows in there.events.items()}
     return Missing(
         runs={run.run: run for run in source.runs if run.run not in listed},
@@ -83,6 +87,7 @@ def missing(source: Content, there: Content, name: str) -> Missing:
         events=[row for row in source.order if row.seq > counts.get(row.run, 0)],
         epochs=epochs,
         deliveries=_deliveries(source, there),
+        observations=[row for row in source.observations if row[:2] not in looked],
     )
 
 
@@ -107,6 +112,8 @@ def add(writer: Writer, rows: Missing, targets: Mapping[str, str]) -> dict[str, 
         added[row.run].append(last.hash)
     for delivery in rows.deliveries:
         writer.put_delivery(delivery)
+    for observation in rows.observations:
+        writer.add_observation(observation)
     return dict(added)
 
 

@@ -31,7 +31,7 @@ from alma.journal.chain import (
 )
 from alma.journal.lease import Holder, Lease
 from alma.journal.references import SHOWN, is_part, not_found
-from alma.journal.rows import DeliveryRow, EventRow, RunRow
+from alma.journal.rows import DeliveryRow, EventRow, ObservationRow, RunRow
 from alma.journal.store import Store, Writer, to_recorded, to_stamp, to_text
 
 if TYPE_CHECKING:
@@ -298,6 +298,21 @@ class Journal:
         from alma.journal.deliveries import swapped  # as above
 
         return self._store.write("note a delivery", lambda writer: swapped(writer, before, after))
+
+    # -- drift -------------------------------------------------------------------------------
+
+    def observe(self, rows: Sequence[ObservationRow]) -> None:
+        """Add what a look at drift has found; it is of no run, and needs no lease."""
+
+        def work(writer: Writer) -> None:
+            for row in rows:
+                writer.add_observation(row)
+
+        self._store.write("write what was seen", work)
+
+    def observations(self, target: str | None = None) -> list[ObservationRow]:
+        """What looks at drift have found, the first look first; of one target if given."""
+        return self._store.read("read what was seen", lambda rows: rows.observations(target))
 
     # -- trust -------------------------------------------------------------------------------
 

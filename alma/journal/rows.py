@@ -89,6 +89,23 @@ class DeliveryRow(NamedTuple):
     error: str
 
 
+class ObservationRow(NamedTuple):
+    """A row of the table `observations`: what one look at drift has found of one step.
+
+    `look` is the look's id, which sorts by time; `run` the last run of the target then. `data` is
+    JSON, without secrets.
+    """
+
+    look: str
+    step: str
+    at: str
+    target: str
+    run: str
+    actor: str
+    verdict: str
+    data: str
+
+
 class Place(NamedTuple):
     """All that an append has to know: what the next event of a run follows.
 
@@ -108,10 +125,10 @@ class UnreadableError(Exception):
     """A `Reader` raises it where what is kept is damaged; the message says how."""
 
 
-Row = TypeVar("Row", EventRow, LeaseRow, RunRow, SealRow, DeliveryRow)
+Row = TypeVar("Row", EventRow, LeaseRow, RunRow, SealRow, DeliveryRow, ObservationRow)
 _TYPES: Final = {
     kind: tuple(get_type_hints(kind).values())
-    for kind in (EventRow, LeaseRow, RunRow, SealRow, DeliveryRow)
+    for kind in (EventRow, LeaseRow, RunRow, SealRow, DeliveryRow, ObservationRow)
 }
 
 

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from alma.core.codec import decode, own_fields, said_fields
 from alma.core.events import Event, Recorded
 from alma.errors import JournalError
-from alma.journal.rows import DeliveryRow, EventRow, LeaseRow, Place, RunRow, SealRow
+from alma.journal.rows import (
+    DeliveryRow,
+    EventRow,
+    LeaseRow,
+    ObservationRow,
+    Place,
+    RunRow,
+    SealRow,
+)
 
 if TYPE_CHECKING:
     from alma.journal.snapshots import SnapshotRows
@@ -74,6 +82,10 @@ class Reader(Protocol):
         """Every delivery, the first that was due first; of one run, or of those that are open."""
         ...
 
+    def observations(self, target: str | None = None) -> list[ObservationRow]:
+        """Every observation, the first look first; of one target if given."""
+        ...
+
     def problem(self) -> str:
         """What is wrong with the store itself, its schema or its integrity; or empty."""
         ...
@@ -120,6 +132,10 @@ class Writer(Protocol):
 
     def put_delivery(self, row: DeliveryRow) -> None:
         """Note how a delivery stands, in the place of how it stood before."""
+        ...
+
+    def add_observation(self, row: ObservationRow) -> None:
+        """Add what a look has found of a step."""
         ...
 
 

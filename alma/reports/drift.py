@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET, to_builtins
@@ -100,7 +101,7 @@ def _step(step: StepDrift) -> Iterator[str]:
 
 def _resource(one: ResourceDrift, since: str) -> Iterator[str]:
     known = f" ({text.name(one.id)})" if one.id else ""
-    seen = f", first seen {since}" if since else ""
+    seen = f", first seen {text.moment(datetime.fromisoformat(since))}" if since else ""
     why = f": {text.one_line(one.why)}" if one.why else ""
     yield text.cut(f"  {one.op} {text.resource(one.urn)}{known}{seen}{why}", 400)
     for each in one.properties:

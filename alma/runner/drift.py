@@ -22,6 +22,7 @@ from alma.runner.binding import define
 from alma.runner.directory import refuse_another_journal
 from alma.runner.left_up import journaled, newest_of_all
 from alma.runner.looking import Looking
+from alma.runner.observing import observe
 from alma.runner.settings import Settings
 from alma.runner.start import as_deployed
 from alma.runner.step_drift import StepDrift
@@ -134,8 +135,10 @@ def _no_longer_in(whole: Definition, settings: Settings, last: RunStatus) -> Def
 
 def _kept(looking: Looking, last: RunStatus, found: list[StepDrift]) -> SagaDrift:
     plan = last.definition
-    with looking.settings.open(write=False) as journal:
+    with looking.settings.open(write=True) as journal:
         looking.quiet.still(journal)
+        at = utc_now()
+        steps = observe(journal, last, at, found)
     notes = []
     if not last.state.is_final:
         notes.append(f"run {last.run} was interrupted ({last.state.name}), and is not over")
@@ -145,7 +148,7 @@ def _kept(looking: Looking, last: RunStatus, found: list[StepDrift]) -> SagaDrif
         organization=plan.organization,
         target=plan.target,
         run=last.run,
-        at=utc_now(),
-        steps=tuple(found),
+        at=at,
+        steps=steps,
         notes=tuple(notes),
     )

@@ -19,6 +19,7 @@ from alma.journal.rows import (
     DeliveryRow,
     EventRow,
     LeaseRow,
+    ObservationRow,
     Place,
     RunRow,
     SealRow,
@@ -190,6 +191,9 @@ class _Counting:
     def deliveries(self, run: str | None = None, *, still_open: bool = False) -> list[DeliveryRow]:
         return self._reader.deliveries(run, still_open=still_open)
 
+    def observations(self, target: str | None = None) -> list[ObservationRow]:
+        return self._reader.observations(target)
+
     def add_run(self, row: RunRow) -> None:
         pass
 
@@ -203,6 +207,9 @@ class _Counting:
         pass
 
     def put_delivery(self, row: DeliveryRow) -> None:
+        pass
+
+    def add_observation(self, row: ObservationRow) -> None:
         pass
 
 

@@ -18,6 +18,7 @@ from alma.journal.rows import (
     DeliveryRow,
     EventRow,
     LeaseRow,
+    ObservationRow,
     Place,
     RunRow,
     SealRow,
@@ -25,7 +26,14 @@ from alma.journal.rows import (
 from alma.journal.store import Lock, Reader, Writer
 
 T = TypeVar("T")
-AllRows = tuple[list[EventRow], list[RunRow], list[LeaseRow], list[SealRow], list[DeliveryRow]]
+AllRows = tuple[
+    list[EventRow],
+    list[RunRow],
+    list[LeaseRow],
+    list[SealRow],
+    list[DeliveryRow],
+    list[ObservationRow],
+]
 
 
 class Kept:
@@ -37,12 +45,14 @@ class Kept:
         self.leases: list[LeaseRow] = []
         self.seals: list[SealRow] = []
         self.deliveries: list[DeliveryRow] = []
+        self.observations: list[ObservationRow] = []
         self.locked: set[str] = set()
         self.alone = threading.RLock()
 
     @property
     def all_rows(self) -> AllRows:
-        return self.events, self.runs, self.leases, self.seals, self.deliveries
+        own = self.events, self.runs, self.leases, self.seals, self.deliveries
+        return *own, self.observations
 
 
 KEPT: dict[Path, Kept] = {}
@@ -85,10 +95,11 @@ class MemoryStore:
         kept = self._kept
         self._refuse_a_reader()
         with kept.alone:
-            events, runs, leases, seals, deliveries = kept.all_rows
-            rows = _Rows([*events], [*runs], [*leases], [*seals], [*deliveries])
+            events, runs, leases, seals, deliveries, looks = kept.all_rows
+            rows = _Rows([*events], [*runs], [*leases], [*seals], [*deliveries], [*looks])
             result = work(rows)
-            kept.events, kept.runs, kept.leases, kept.seals, kept.deliveries = rows.all_rows
+            kept.events, kept.runs, kept.leases, kept.seals = rows.all_rows[:4]
+            kept.deliveries, kept.observations = rows.all_rows[4:]
         return result
 
     def lock(self, target: str) -> Lock | None:
@@ -136,13 +147,15 @@ class _Rows:
         leases: list[LeaseRow],
         seals: list[SealRow],
         deliveries: list[DeliveryRow],
+        observations: list[ObservationRow],
     ) -> None:
         self._events, self._runs, self._leases, self._seals = events, runs, leases, seals
-        self._deliveries = deliveries
+        self._deliveries, self._observations = deliveries, observations
 
     @property
     def all_rows(self) -> AllRows:
-        return self._events, self._runs, self._leases, self._seals, self._deliveries
+        own = self._events, self._runs, self._leases, self._seals, self._deliveries
+        return *own, self._observations
 
     def events(self, run: str, after: int = 0) -> list[EventRow]:
         return [row for row in self._events if row.run == run and row.seq > after]
@@ -195,6 +208,9 @@ class _Rows:
         ]
         return sorted(found, key=lambda row: (row.due_at, row.run, row.seq))
 
+    def observations(self, target: str | None = None) -> list[ObservationRow]:
+        return sorted(row for row in self._observations if target in (None, row.target))
+
     def problem(self) -> str:
         return ""
 
@@ -212,3 +228,6 @@ class _Rows:
 
     def put_delivery(self, row: DeliveryRow) -> None:
         self._deliveries = [*(kept for kept in self._deliveries if kept[:4] != row[:4]), row]
+
+    def add_observation(self, row: ObservationRow) -> None:
+        self._observations = [*self._observations, row]

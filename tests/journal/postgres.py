@@ -15,7 +15,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from alma.journal import open_journal
-from alma.journal.rows import DeliveryRow, EventRow, LeaseRow, RunRow, SealRow
+from alma.journal.rows import DeliveryRow, EventRow, LeaseRow, ObservationRow, RunRow, SealRow
 
 POSTGRES: Final = ".postgres"
 # In the order in which they can be filled: an event is of a run.
@@ -25,10 +25,13 @@ _TABLES: Final[dict[str, Any]] = {
     "leases": LeaseRow,
     "seals": SealRow,
     "deliveries": DeliveryRow,
+    "observations": ObservationRow,
 }
 _DATABASES: list[str] = []
 
-Rows = tuple[Sequence[Any], Sequence[Any], Sequence[Any], Sequence[Any], Sequence[Any]]
+Rows = tuple[
+    Sequence[Any], Sequence[Any], Sequence[Any], Sequence[Any], Sequence[Any], Sequence[Any]
+]
 
 
 @contextmanager
@@ -55,25 +58,25 @@ def connected(url: str, **options: str) -> psycopg.Connection:
 
 
 def all_rows(path: Path) -> Rows:
-    """Of the tables, as the other stores have them: events, runs, leases, seals, deliveries."""
+    """Of the tables, as the other stores have them: events, runs, leases, ..."""
     with connected(url_of(path)) as connection:
-        runs, events, leases, seals, deliveries = (
+        runs, events, leases, seals, deliveries, looks = (
             [*map(kind._make, connection.execute(f"TABLE {table} ORDER BY 1".encode()))]
             for table, kind in _TABLES.items()
         )
-    return events, runs, leases, seals, deliveries
+    return events, runs, leases, seals, deliveries, looks
 
 
 def put_rows(path: Path, rows: Rows) -> None:
     """Have these in place of what was there, as somebody does whom no guard can stop."""
     url = url_of(path)
     open_journal(url, write=True).close()
-    events, runs, leases, seals, deliveries = rows
+    events, runs, leases, seals, deliveries, looks = rows
     with connected(url) as connection, connection.transaction():
         connection.execute("SET session_replication_role = replica")
-        connection.execute("TRUNCATE runs, events, leases, seals, deliveries")
+        connection.execute("TRUNCATE runs, events, leases, seals, deliveries, observations")
         for (table, kind), found in zip(
-            _TABLES.items(), (runs, events, leases, seals, deliveries), strict=True
+            _TABLES.items(), (runs, events, leases, seals, deliveries, looks), strict=True
         ):
             marks = ", ".join(["%s"] * len(kind._fields))
             with connection.cursor() as cursor:

@@ -60,7 +60,9 @@ def old_file(tmp_path: Path) -> Path:
     fill(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("DROP TABLE deliveries")
-        connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'version_4'")
+        connection.execute("DROP TABLE observations")
+        later = "DELETE FROM _sqlite_migrations WHERE name IN ('version_4', 'version_5')"
+        connection.execute(later)
         connection.execute("PRAGMA user_version = 3")
         found = connection.execute(SCHEMA).fetchall()
         assert schema.problem(found, 3) == ""
@@ -89,6 +91,7 @@ def old_server(database: str, monkeypatch: pytest.MonkeyPatch) -> str:
         journal.create_run("r1", created("a"), lease)
     with connected(database) as connection:
         connection.execute("DROP TABLE deliveries")
+        connection.execute("DROP TABLE observations")
         connection.execute("SET session_replication_role = replica")
         connection.execute("UPDATE alma_journal SET version = 1")
     return database

@@ -126,7 +126,7 @@ def test_what_somebody_did_whom_no_guard_stops_is_found(
 RIGHTS = """
 CREATE ROLE {role} LOGIN PASSWORD 'right';
 GRANT USAGE ON SCHEMA public TO {role};
-GRANT SELECT, INSERT ON runs, events, leases, alma_journal TO {role};
+GRANT SELECT, INSERT ON runs, events, leases, observations, alma_journal TO {role};
 GRANT SELECT, INSERT, UPDATE ON seals, deliveries TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON snapshots TO {role};
 GRANT SELECT ON history, run_states, operations, steps, leftovers TO {role};

@@ -18,8 +18,8 @@ from alma.core.events import Leftover, OperationIntended, OperationSucceeded, Ru
 from alma.journal import Journal, open_journal
 from alma.journal.journal import utc_now
 from alma.journal.lease import Lease
-from alma.journal.rows import DeliveryRow, EventRow, LeaseRow, RunRow, SealRow
-from alma.journal.sqlite.schema import DELIVERIES, SEALS, TABLES
+from alma.journal.rows import DeliveryRow, EventRow, LeaseRow, ObservationRow, RunRow, SealRow
+from alma.journal.sqlite.schema import DELIVERIES, OBSERVATIONS, SEALS, TABLES
 from alma.journal.sqlite.store import SqliteStore
 from tests.journal import postgres
 from tests.journal.memory import KEPT, open_in_memory
@@ -33,6 +33,7 @@ ROWS: dict[Any, str] = {
     LeaseRow: "leases",
     SealRow: "seals",
     DeliveryRow: "deliveries",
+    ObservationRow: "observations",
 }
 START = datetime(2026, 1, 31, 14, 25, tzinfo=UTC)
 
@@ -136,23 +137,23 @@ def sqlite_of(path: Path) -> Iterator[sqlite3.Connection]:
             yield connection
         return
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        for statement in (*TABLES, SEALS, *DELIVERIES):
+        for statement in (*TABLES, SEALS, *DELIVERIES, *OBSERVATIONS):
             connection.execute(statement)
         before = KEPT[path].all_rows if path.suffix == MEMORY else postgres.all_rows(path)
         for kind, rows in zip(ROWS, before, strict=True):
             marks = ", ".join("?" * len(kind._fields))
             connection.executemany(f"INSERT INTO {ROWS[kind]} VALUES ({marks})", rows)  # noqa: S608
         yield connection
-        events, runs, leases, seals, deliveries = (
+        events, runs, leases, seals, deliveries, looks = (
             [*map(kind._make, connection.execute(f"SELECT * FROM {table} ORDER BY 1"))]  # noqa: S608
             for kind, table in ROWS.items()
         )
     if path.suffix == POSTGRES:
-        postgres.put_rows(path, (events, runs, leases, seals, deliveries))
+        postgres.put_rows(path, (events, runs, leases, seals, deliveries, looks))
         return
     kept = KEPT[path]
     kept.events, kept.runs, kept.leases, kept.seals = events, runs, leases, seals
-    kept.deliveries = deliveries
+    kept.deliveries, kept.observations = deliveries, looks
 
 
 def connection_of(journal: Journal) -> sqlite3.Connection:

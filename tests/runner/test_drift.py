@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,41 @@ async def test_what_was_taken_away_is_told_and_what_could_not_be_asked_as_well(
     )
     assert (verdicts(silent), silent.exit_code) == ({"b": "unknown"}, 1)
     assert fake.world == before
+
+
+async def test_the_journal_knows_when_each_resource_was_first_seen_so(journal: Path) -> None:
+    """A look that cannot tell ends nothing; one that finds it as it is to be does."""
+    fake = FakeEngine()
+    await up(three(), settings=settings(fake, journal))
+
+    async def since(engine: FakeEngine) -> Mapping[str, str]:
+        found = await drift(three(), settings=settings(engine, journal))
+        return found.steps[0].since
+
+    lose(fake, "s-a::fake:index:Thing::one")
+    [(urn, first)] = (await since(fake)).items()
+    fault = Fault(project="s-a", operation="drift")
+    assert await since(fake.restarted([fault])) == {}
+    lose(fake, "s-a::fake:index:Thing::two")
+    again = await since(fake)
+    assert again[urn] == first
+    assert len(again) == 2
+    assert first < max(again.values())
+    fake.reality.things.add(urn)
+    assert urn not in await since(fake)
+    fake.reality.things.discard(urn)
+    assert (await since(fake))[urn] > first
+    with open_journal(journal, write=False) as reader:
+        assert len(reader.runs()) == 1
+        rows = reader.observations("s/dev")
+        assert [row.verdict for row in rows if row.step == "a"] == [
+            "drifted",
+            "unknown",
+            "drifted",
+            "drifted",
+            "drifted",
+        ]
+        assert reader.verify().ok
 
 
 async def test_what_is_not_up_is_no_drift_and_no_answer_either(journal: Path) -> None:

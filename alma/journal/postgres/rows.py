@@ -16,6 +16,7 @@ from alma.journal.rows import (
     DeliveryRow,
     EventRow,
     LeaseRow,
+    ObservationRow,
     Place,
     Row,
     RunRow,
@@ -33,13 +34,19 @@ _RUNS: Final = f"SELECT {', '.join(RunRow._fields)} FROM runs"
 _SEALS: Final = f"SELECT {', '.join(SealRow._fields)} FROM seals"
 _ADD: Final = {
     kind: f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(kind._fields))})"
-    for kind, table in ((EventRow, "events"), (LeaseRow, "leases"), (RunRow, "runs"))
+    for kind, table in (
+        (EventRow, "events"),
+        (LeaseRow, "leases"),
+        (RunRow, "runs"),
+        (ObservationRow, "observations"),
+    )
 }
 _PUT_SEAL: Final = (
     f"INSERT INTO seals VALUES ({', '.join(['%s'] * len(SealRow._fields))}) ON CONFLICT (run) "
     f"DO UPDATE SET {', '.join(f'{name} = EXCLUDED.{name}' for name in SealRow._fields[1:])}"
 )
 _DELIVERIES: Final = f"SELECT {', '.join(DeliveryRow._fields)} FROM deliveries"
+_OBSERVATIONS: Final = f"SELECT {', '.join(ObservationRow._fields)} FROM observations"
 _PUT_DELIVERY: Final = (
     f"INSERT INTO deliveries VALUES ({', '.join(['%s'] * len(DeliveryRow._fields))}) "
     "ON CONFLICT (run, seq, notifier, notice) "
@@ -147,6 +154,14 @@ class Rows:
         found = self._select(query, () if run is None else (run,))
         return [to_row(DeliveryRow, row) for row in found]
 
+    def observations(self, target: str | None = None) -> list[ObservationRow]:
+        """See `Reader`."""
+        if self._version() < schema.OBSERVED_SINCE:
+            return []
+        where, values = ("", ()) if target is None else ("WHERE target = %s", (target,))
+        found = self._select(f"{_OBSERVATIONS} {where} ORDER BY look, step", values)
+        return [to_row(ObservationRow, row) for row in found]
+
     def problem(self) -> str:
         """See `Reader`: what is wrong with the schema."""
         asked = (schema.OWNED, schema.TRIGGERS, schema.FUNCTIONS)
@@ -177,6 +192,10 @@ class Rows:
     def put_delivery(self, row: DeliveryRow) -> None:
         """See `Writer`."""
         self._pending.append((_PUT_DELIVERY, row))
+
+    def add_observation(self, row: ObservationRow) -> None:
+        """See `Writer`."""
+        self._pending.append((_ADD[ObservationRow], row))
 
     def commit(self) -> None:
         """Keep what was added."""

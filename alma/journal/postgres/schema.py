@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from alma.journal.postgres.views import READABLE, VIEWS
 
-VERSION: Final = 2
+VERSION: Final = 3
 """The schema version that this alma writes, the last row of `alma_journal`.
 
 Once released, a change to a table, guard or view needs the next number and a migration of its own.
@@ -15,6 +15,9 @@ Once released, a change to a table, guard or view needs the next number and a mi
 
 NOTICED_SINCE: Final = 2
 """The version of the schema from which on there are deliveries."""
+
+OBSERVED_SINCE: Final = 3
+"""The version of the schema from which on there are observations."""
 
 NEWEST: Final = "SELECT max(version) FROM alma_journal"
 
@@ -102,6 +105,23 @@ CREATE TABLE deliveries (
 )
 """As of `alma.journal.sqlite.schema.DELIVERIES`."""
 
+_OBSERVATIONS: Final = (
+    """
+CREATE TABLE observations (
+    look text COLLATE "C" NOT NULL,
+    step text COLLATE "C" NOT NULL,
+    at text NOT NULL,
+    target text COLLATE "C" NOT NULL,
+    run text NOT NULL,
+    actor text NOT NULL,
+    verdict text NOT NULL,
+    data text NOT NULL,
+    PRIMARY KEY (look, step)
+)""",
+    "CREATE INDEX observations_by_target ON observations (target, look)",
+)
+"""As of `alma.journal.sqlite.schema.OBSERVATIONS`."""
+
 # Each body stands for itself in the catalog, letter by letter, and is held against this. The names
 # in it are whole: whoever adds a row may have any search_path.
 _BODIES: Final = {
@@ -139,6 +159,7 @@ _KEPT: Final = {
     "leases": "UPDATE OR DELETE",
     "seals": "DELETE",  # of which each is replaced by the next
     "deliveries": "DELETE",  # likewise
+    "observations": "UPDATE OR DELETE",
     "snapshots": "UPDATE OF digest, content",
 }
 """What no row of a table can be made to undergo. A snapshot goes when nothing needs it any more."""
@@ -161,13 +182,16 @@ def _guards() -> dict[str, tuple[str, str]]:
 _ALL_GUARDS: Final = _guards()
 _VIEW_NAMES: Final = frozenset(view.split(maxsplit=3)[2] for view in VIEWS)
 _ALL_TABLES: Final = frozenset(
-    table.split()[2] for table in (*_TABLES, *_DELIVERIES) if "CREATE TABLE" in table
+    table.split()[2]
+    for table in (*_TABLES, *_DELIVERIES, *_OBSERVATIONS)
+    if "CREATE TABLE" in table
 )
 _FUNCTIONS: Final = {**_BODIES, "readable": READABLE}
 
 
 def _tables(version: int) -> frozenset[str]:
-    return _ALL_TABLES if version >= NOTICED_SINCE else _ALL_TABLES - {"deliveries"}
+    later = {"deliveries": NOTICED_SINCE, "observations": OBSERVED_SINCE}
+    return _ALL_TABLES - {table for table, since in later.items() if version < since}
 
 
 def _guards_of(version: int) -> dict[str, tuple[str, str]]:
@@ -203,15 +227,31 @@ def statements(schema: str) -> tuple[str, ...]:
         f"$alma${READABLE}$alma$"
     )
     guards = (made for _, made in _ALL_GUARDS.values())
-    return (*_TABLES, *_DELIVERIES, *functions, readable, *VIEWS, _said(VERSION), *guards)
+    return (
+        *_TABLES,
+        *_DELIVERIES,
+        *_OBSERVATIONS,
+        *functions,
+        readable,
+        *VIEWS,
+        _said(VERSION),
+        *guards,
+    )
 
 
 def upgrade(version: int) -> tuple[str, ...]:
     """What brings a journal of this version to the newest one."""
-    if version >= NOTICED_SINCE:
-        return ()
-    guards = (made for table, made in _ALL_GUARDS.values() if table == "deliveries")
-    return (*_DELIVERIES, *guards, _said(NOTICED_SINCE))
+    steps = (
+        (NOTICED_SINCE, "deliveries", _DELIVERIES),
+        (OBSERVED_SINCE, "observations", _OBSERVATIONS),
+    )
+    made: list[str] = []
+    for since, table, statements_ in steps:
+        if version < since:
+            made += statements_
+            made += (guard for guarded, guard in _ALL_GUARDS.values() if guarded == table)
+            made.append(_said(since))
+    return tuple(made)
 
 
 def _said(version: int) -> str:

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
 from alma.errors import JournalError
 from alma.journal.rows import UnreadableError
 from alma.journal.sqlite import files, schema
+from alma.journal.sqlite.views import renewed_views
 from alma.system.files import make_directory, make_empty, publish
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 ATTEMPTS: Final = 5
 """How often a read is begun anew because the file changed meanwhile."""
@@ -245,20 +249,19 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
     @migrations()
     def version_2(database: sqlite_utils.Database) -> None:
-        database.conn.execute(schema.SEALS.strip())
-        database.conn.execute("PRAGMA user_version = 2")
+        _run(database, [schema.SEALS], 2)
 
     @migrations()
     def version_3(database: sqlite_utils.Database) -> None:
-        for statement in schema.renewed_views(3):
-            database.conn.execute(statement)
-        database.conn.execute("PRAGMA user_version = 3")
+        _run(database, renewed_views(3), 3)
 
     @migrations()
     def version_4(database: sqlite_utils.Database) -> None:
-        for statement in schema.DELIVERIES:
-            database.conn.execute(statement.strip())
-        database.conn.execute("PRAGMA user_version = 4")
+        _run(database, schema.DELIVERIES, 4)
+
+    @migrations()
+    def version_5(database: sqlite_utils.Database) -> None:
+        _run(database, schema.OBSERVATIONS, 5)
 
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -268,6 +271,12 @@ def _migrate(connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _run(database: sqlite_utils.Database, statements: Iterable[str], version: int) -> None:
+    for statement in statements:
+        database.conn.execute(statement.strip())
+    database.conn.execute(f"PRAGMA user_version = {version}")
 
 
 def create(connection: sqlite3.Connection, version: int) -> None:

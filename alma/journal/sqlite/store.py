@@ -13,6 +13,7 @@ from alma.journal.rows import (
     DeliveryRow,
     EventRow,
     LeaseRow,
+    ObservationRow,
     Place,
     Row,
     RunRow,
@@ -42,6 +43,10 @@ _PUT_SEAL: Final = f"INSERT OR REPLACE INTO seals VALUES ({', '.join('?' * len(S
 _DELIVERIES: Final = f"SELECT {', '.join(DeliveryRow._fields)} FROM deliveries"
 _PUT_DELIVERY: Final = (
     f"INSERT OR REPLACE INTO deliveries VALUES ({', '.join('?' * len(DeliveryRow._fields))})"
+)
+_OBSERVATIONS: Final = f"SELECT {', '.join(ObservationRow._fields)} FROM observations"
+_ADD_OBSERVATION: Final = (
+    f"INSERT INTO observations VALUES ({', '.join('?' * len(ObservationRow._fields))})"
 )
 _PLACE: Final = """
 SELECT (SELECT target FROM runs WHERE run = :run),
@@ -178,6 +183,13 @@ class _SqliteRows:
         found = self._select(query, () if run is None else (run,))
         return [to_row(DeliveryRow, row) for row in found]
 
+    def observations(self, target: str | None = None) -> list[ObservationRow]:
+        if not self._has(schema.OBSERVED_SINCE):
+            return []
+        where, values = ("", ()) if target is None else ("WHERE target = ?", (target,))
+        found = self._select(f"{_OBSERVATIONS} {where} ORDER BY look, step", values)
+        return [to_row(ObservationRow, row) for row in found]
+
     def problem(self) -> str:
         """What is wrong with the schema, or what SQLite's own check finds."""
         ((version,),) = self._select("PRAGMA user_version")
@@ -200,6 +212,9 @@ class _SqliteRows:
 
     def put_delivery(self, row: DeliveryRow) -> None:
         self._connection.execute(_PUT_DELIVERY, row)
+
+    def add_observation(self, row: ObservationRow) -> None:
+        self._connection.execute(_ADD_OBSERVATION, row)
 
     def _has(self, since: int) -> bool:
         """What an older file has not; whoever only looks leaves it as it is."""

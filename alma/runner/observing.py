@@ -1,0 +1,87 @@
+"""What looks at drift have found, as the journal keeps it; and since when it has been so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from alma.core.run import RunStatus
+from alma.journal import Journal
+from alma.journal.rows import ObservationRow
+from alma.journal.store import to_stamp
+from alma.runner.settings import actor, new_run_id
+from alma.runner.step_drift import StepDrift
+
+
+def observe(
+    journal: Journal, last: RunStatus, at: datetime, found: Iterable[StepDrift]
+) -> tuple[StepDrift, ...]:
+    """Keep what was found; the same, each resource with when it was first seen so."""
+    target, look, who = last.definition.target, new_run_id(at), actor()
+    rows = [
+        ObservationRow(
+            look=look,
+            step=step.step,
+            at=to_stamp(at),
+            target=target,
+            run=step.run or last.run,
+            actor=who,
+            verdict=step.verdict,
+            data=json.dumps(_data(step)),
+        )
+        for step in found
+    ]
+    journal.observe(rows)
+    seen = since(journal.observations(target))
+    return tuple(
+        replace(
+            step,
+            since={
+                one.urn: seen[step.step, one.urn]
+                for one in step.drift.resources
+                if (step.step, one.urn) in seen
+            },
+        )
+        for step in found
+    )
+
+
+def since(rows: Iterable[ObservationRow]) -> dict[tuple[str, str], str]:
+    """Of what is drifted by the last look that could tell: when that was first seen.
+
+    By step and URN. A look that could not tell of all of a step ends nothing.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for row in rows:
+        data = _read(row.data)
+        resources = data.get("resources") or ()
+        urns = {str(one.get("urn")) for one in resources if isinstance(one, Mapping)}
+        whole = row.verdict in ("none", "absent", "drifted") and not data.get("reason")
+        if whole and not data.get("unasked"):
+            found = {key: at for key, at in found.items() if key[0] != row.step or key[1] in urns}
+        for urn in urns:
+            found.setdefault((row.step, urn), row.at)
+    return found
+
+
+def _data(step: StepDrift) -> dict[str, Any]:
+    failure = step.drift.failure
+    return {
+        "kind": step.kind,
+        "resources": to_builtins(step.drift.resources),
+        "unasked": [list(one) for one in step.drift.unasked],
+        "reason": failure.message if failure else "",
+    }
+
+
+def _read(data: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
