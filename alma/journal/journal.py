@@ -299,16 +299,9 @@ class Journal:
 
         return self._store.write("note a delivery", lambda writer: swapped(writer, before, after))
 
-    # -- drift -------------------------------------------------------------------------------
-
     def observe(self, rows: Sequence[ObservationRow]) -> None:
         """Add what a look at drift has found; it is of no run, and needs no lease."""
-
-        def work(writer: Writer) -> None:
-            for row in rows:
-                writer.add_observation(row)
-
-        self._store.write("write what was seen", work)
+        self._store.write("keep what was seen", lambda new: [*map(new.add_observation, rows)])
 
     def observations(self, target: str | None = None) -> list[ObservationRow]:
         """What looks at drift have found, the first look first; of one target if given."""
