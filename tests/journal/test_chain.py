@@ -66,7 +66,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(data=st.data())
 def test_any_edit_of_one_value_is_found(
     data: st.DataObject, sound: Path, spoiled: Path, head: Head

@@ -95,7 +95,7 @@ def path(tmp_path_factory: pytest.TempPathFactory, suffix: str) -> Path:
     return tmp_path_factory.mktemp("codec") / f"journal{suffix}"
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_every_event_comes_back_equal(data: st.DataObject, path: Path) -> None:
     """One event of each type with drawn fields, appended, read by another connection: equal."""

@@ -193,7 +193,7 @@ def definitions() -> st.SearchStrategy[Definition]:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data(), definition=definitions(), length=st.integers(0, 25))
 def test_the_views_agree_with_the_fold(
     data: st.DataObject,
