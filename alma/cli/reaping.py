@@ -25,13 +25,16 @@ from alma.runner.settings import Settings
 from alma.saga.given_values import Arguments
 from alma.saga.target import LoadedSaga, Target, load_saga
 
+Opened = Sequence[tuple[str, Target]]
+"""TARGETs, as they are written from anywhere, and what they mean."""
+
 _LEFT, _INTERRUPTED = 10, 8
 _TURNS = 4
 """A rollback, the destroy of what was there before it, and what may come in between."""
 
 
 def reap_all(
-    shared: Invocation, found: Sequence[Due], opened: Sequence[Target], *, remove: bool
+    shared: Invocation, found: Sequence[Due], opened: Opened, *, remove: bool
 ) -> tuple[list[Reaped], int]:
     """Each in turn, and the exit code of all; after an interrupt no other one is begun."""
     done: list[Reaped] = []
@@ -56,7 +59,7 @@ def reap_all(
 def _reap(
     shared: Invocation,
     one: Reaped,
-    opened: Sequence[Target],
+    opened: Opened,
     reports: tuple[Path, ...],
     *,
     remove: bool,
@@ -87,7 +90,7 @@ def _reap(
 
 
 def _act(
-    shared: Invocation, due: Due, opened: Sequence[Target], settings: Settings, *, remove: bool
+    shared: Invocation, due: Due, opened: Opened, settings: Settings, *, remove: bool
 ) -> Result:
     there = elsewhere(due.newest) or working_directory()
     with chdir(there):
@@ -112,7 +115,7 @@ def _act(
     return result
 
 
-def _saga_of(due: Due, opened: Sequence[Target], settings: Settings) -> LoadedSaga | None:
+def _saga_of(due: Due, opened: Opened, settings: Settings) -> LoadedSaga | None:
     """As it was deployed; None where its file cannot be had: then the journal alone must do."""
     with settings.open(write=False) as journal:
         known, _ = known_parameters(journal, due.run)
@@ -121,18 +124,21 @@ def _saga_of(due: Due, opened: Sequence[Target], settings: Settings) -> LoadedSa
         stack=due.run.overrides.get("stack", ""),
         organization=due.run.overrides.get("organization", ""),
     )
-    for target in opened:
+    for text_, target in opened:
         if is_of(target, due.run):
-            return target.load(said if target.maker else None)
+            return _require_same(load_saga(text_, said, wanted=due.target), due)
     if not due.run.origin:
         return None
     try:
-        loaded = load_saga(due.run.origin, said, wanted=due.target)
-        if loaded.saga.target != due.target:
-            raise DefinitionError(f"{due.run.origin} has {loaded.saga.target}, not {due.target}.")
+        return _require_same(load_saga(due.run.origin, said, wanted=due.target), due)
     except DefinitionError as error:
         say(f"note: {text.plain(error.message)} It is taken down by the journal alone.", err=True)
         return None
+
+
+def _require_same(loaded: LoadedSaga, due: Due) -> LoadedSaga:
+    if loaded.saga.target != due.target:
+        raise DefinitionError(f"{loaded.origin} has {loaded.saga.target}, not {due.target}.")
     return loaded
 
 

@@ -73,9 +73,9 @@ def known_parameters(
 
 
 def is_of(opened: Target, run: RunStatus) -> bool:
-    """Whether the run is one of what TARGET means: of that saga, or of that function's."""
+    """Whether the run is one of what TARGET means, on any stack: of that saga, or that function."""
     if opened.saga is not None:
-        return opened.saga.target == run.definition.target
+        return opened.saga.name == run.definition.saga
     return _is_same(opened.origin, run.origin)
 
 

@@ -41,6 +41,15 @@ def environment(stack: str = "dev") -> Saga:
     return saga
 """
 
+PLACED = """
+from pathlib import Path
+from alma import Saga
+
+saga = Saga("shop")
+record = Path(__file__).parent / f"{saga.stack}.txt"
+saga.add_step(lambda: record.write_text("here"), lambda: record.unlink(), name="record")
+"""
+
 
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
@@ -142,6 +151,23 @@ def test_a_file_that_is_gone_is_named_and_another_one_can_be_given(
     assert "Nothing has expired" in cli("reap", str(other)).stdout
     assert cli("reap", "saga.py").exit_code == 0
     assert not (here / "dev.txt").exists()
+
+
+def test_a_target_means_its_saga_on_each_stack_as_it_was_said(
+    here: Path, write: Write, cli: Call, later: Callable[[timedelta], None]
+) -> None:
+    """`--stack` of the command line is over what the file says, when it is taken down too."""
+    write(PLACED)
+    assert cli("up", "saga.py", "--stack", "pull-7", "--ttl", "4h").exit_code == 0
+    assert cli("up", "saga.py", "--stack", "pull-8", "--ttl", "9h").exit_code == 0
+    later(timedelta(hours=5))
+    done = document(cli("reap", "saga.py", "--json"))
+    assert [(one["stack"], one["outcome"]) for one in done["reaped"]] == [("pull-7", "destroyed")]
+    assert [path.name for path in here.glob("*.txt")] == ["pull-8.txt"]
+    later(timedelta(hours=10))
+    assert "Nothing has expired" in cli("reap", "--stack", "pull-7").stdout
+    assert document(cli("reap", "--stack", "pull-8", "--json"))["exit_code"] == 0
+    assert list(here.glob("*.txt")) == []
 
 
 def test_extend(

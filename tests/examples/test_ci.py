@@ -100,9 +100,9 @@ def hosts(cloud: Cloud, tmp_path: Path) -> Iterator[Machines]:
         yield found
 
 
-def github(job: str) -> str:
+def github(job: str, file: str = "github.yml") -> str:
     """The lines that a job of the workflow runs, in their directory."""
-    workflow = yaml.safe_load((CI / "github.yml").read_text())
+    workflow = yaml.safe_load((CI / file).read_text())
     steps = [step["run"] for step in workflow["jobs"][job]["steps"] if "run" in step]
     installs, *lines = steps
     assert installs.startswith("pip install")
@@ -112,9 +112,10 @@ def github(job: str) -> str:
     return "\n".join([*exports, f"cd {directory}", *lines])
 
 
-def gitlab() -> str:
-    """The same of the one of GitLab."""
-    job = yaml.safe_load((CI / "gitlab.yml").read_text())["deploy"]
+def gitlab(name: str = "deploy") -> str:
+    """The same of one of GitLab."""
+    jobs = yaml.safe_load((CI / "gitlab.yml").read_text())
+    job = {**jobs["deploy"], **jobs[name]}
     exports = [f"export {name}={value}" for name, value in job["variables"].items()]
     return "\n".join([*exports, *job["script"]])
 
@@ -185,3 +186,21 @@ def test_what_another_host_has_begun_needs_a_word_that_it_is_gone(
     fourth = hosts.run("server-4", "cd examples/ci; alma-pulumi destroy --yes --remove")
     assert fourth.ended() == 0, fourth.said
     assert (cloud.releases(), cloud.keys("locks")) == ([], [])
+
+
+def test_the_jobs_of_each_night_tell_of_drift_and_take_down_what_has_expired(
+    hosts: Machines, cloud: Cloud
+) -> None:
+    up = "cd examples/ci; alma-pulumi up saga.py storage --stack pull-7 --ttl"
+    first = hosts.run("ci-1", f"{up} 1h")
+    assert first.ended() == 0, first.said
+    quiet = hosts.run("ci-2", github("reap", "github-nightly.yml"))
+    assert quiet.ended() == 0, quiet.said
+    assert "Nothing has expired" in quiet.said
+    assert len(cloud.releases()) == 1
+    again = hosts.run("ci-3", f"{up} 1s; sleep 2")
+    assert again.ended() == 0, again.said
+    night = hosts.run("gitlab-1", gitlab("nightly"))
+    assert "shop/pull-7: destroyed" in night.said
+    assert cloud.releases() == []
+    assert night.ended() == 6  # what is to be there of `prod` no run of this journal tells

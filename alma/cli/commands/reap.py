@@ -51,9 +51,9 @@ def command(
     from alma.cli.reaping import reap_all
     from alma.journal.address import absolute_address
     from alma.reports import reaped
-    from alma.saga.target import open_target
+    from alma.saga.target import absolute, open_target
 
-    opened = [open_target(target) for target in targets]
+    opened = [(absolute(target), open_target(target)) for target in targets]
     shared.journal = absolute_address(shared.where)
     found = [due for due in _due(shared, saga, stack) if _is_meant(due, opened)]
     if not found or preview_only:
@@ -96,7 +96,7 @@ def _place(due: Due, stack: str) -> str:
     return f"/{organization}{place}" if organization else place
 
 
-def _is_meant(due: Due, opened: list[Target]) -> bool:
+def _is_meant(due: Due, opened: list[tuple[str, Target]]) -> bool:
     from alma.runner.deployed import is_of
 
-    return not opened or any(is_of(one, due.run) for one in opened)
+    return not opened or any(is_of(one, due.run) for _, one in opened)

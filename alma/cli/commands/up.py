@@ -116,7 +116,7 @@ def _up(shared: Invocation, saga: Saga, settings: Settings) -> int:
         lambda reporter: runner.up(saga, settings=replace(settings, reporter=reporter)),
         go_on=lambda run: (
             lambda reporter: runner.resume(
-                run, saga=saga, settings=replace(settings, reporter=reporter)
+                run, saga=saga, settings=replace(settings, reporter=reporter, ttl=None)
             )
         ),
     )
