@@ -52,11 +52,16 @@ async def _value(
 ) -> Any:
     known = outputs.get(source.step, {})
     if run.kind == "destroy" and source.step not in outputs:
-        raise MissingOutputError(
-            f'it needs the output "{source.name}" of step "{source.step}", which no run of this '
-            "journal has left; where there is nothing to undo, destroy the other steps by name, "
-            "with --exclusive"
-        )
+        # Its step stands until who consumes it is undone, and so does its state.
+        there = await reveal(source.step) if source.step in run.steps else {}
+        if source.name not in there:
+            raise MissingOutputError(
+                f'it needs the output "{source.name}" of step "{source.step}", which no run of '
+                "this journal has left, and no state holds; where there is nothing to undo, "
+                "destroy the other steps by name, with --exclusive"
+            )
+        outputs[source.step] = there
+        known = there
     if source.name not in known:
         have = ", ".join(sorted(known)) or "none"
         message = f'step "{source.step}" has no output "{source.name}"; it has: {have}'
