@@ -181,10 +181,16 @@ async def _take_down(due: Due, saga: Saga | None, settings: Settings, *, remove:
                     parameters=due.run.parameters or UNSET,
                     overrides=due.run.overrides or UNSET,
                     notes=noted(sessions),
+                    notify=_told(due, saga) or UNSET,
                     reaps=due.run.run,
                 )
                 run = fold([journal.create_run(run_id, created, lease)])
                 return await execute_run(run, journal, lease, prepared, settings, known)
+
+
+def _told(due: Due, saga: Saga | None) -> tuple[ev.Notifier, ...]:
+    """Who is told of it: as the saga says, else as the run has said whose time is over."""
+    return due.run.notify if saga is None else tuple(one for one, _ in saga.notify)
 
 
 def _given(journal: Journal, standing: Mapping[str, Standing]) -> Given:
