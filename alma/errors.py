@@ -70,7 +70,9 @@ class RefusedError(AlmaError):
 
 
 class RunnerBusyError(RefusedError):
-    """Another live runner holds the lease of this target."""
+    """Another live runner holds the lease of this target: `saga/stack`, where that is told."""
+
+    target = ""
 
 
 class StaleEpochError(RefusedError):

@@ -39,6 +39,7 @@ class Invocation:
         self.stack = ""
         self.organization = ""
         self.host_is_gone = False
+        self.lock_timeout = 0.0
         self.skip: tuple[tuple[str, str], ...] = ()
         self.reason = ""
 

@@ -14,6 +14,7 @@ from alma.cli.options import Invocation
 from alma.cli.output import say, state
 from alma.cli.question import is_asked
 from alma.cli.reporting import write_reports
+from alma.cli.waiting import in_turn
 from alma.core.result import Result, SagaEndedError
 from alma.core.run import RunStatus, SagaState
 from alma.errors import AlmaError
@@ -63,12 +64,16 @@ def run_shown(
     shared: Invocation, start: Start, *, directory: str = "."
 ) -> tuple[Result, SagaEndedError | None]:
     """Run it in that directory under a display; how it ended, and the error that said so."""
-    with _display(shared) as reporter:
-        try:
-            with chdir(directory):
-                return run_sync(lambda: start(reporter)), None
-        except SagaEndedError as error:
-            return error.result, error
+
+    def once() -> tuple[Result, SagaEndedError | None]:
+        with _display(shared) as reporter:
+            try:
+                with chdir(directory):
+                    return run_sync(lambda: start(reporter)), None
+            except SagaEndedError as error:
+                return error.result, error
+
+    return in_turn(shared, once)
 
 
 def tell(shared: Invocation, result: Result, ended: SagaEndedError | None) -> None:

@@ -114,6 +114,8 @@ class StepStatus(Struct, kw_only=True, gc=False):
     """Of operations that nobody saw end, or that were ended: what they held may be held still."""
     hosts: tuple[str, ...] = ()
     """Where operations of it were begun, as `Process.host`."""
+    ended: tuple[Process, ...] = ()
+    """Of operations whose outcome is known: a lock of theirs may be left all the same."""
     in_doubt: bool = False
     """The last operation's outcome is not known: a crash came between."""
     failure: Failure | None = None

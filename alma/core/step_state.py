@@ -95,6 +95,8 @@ def _close(
     run: RunStatus, entry: ev.Recorded, event: ev.OperationSucceeded | ev.OperationFailed
 ) -> StepStatus:
     step = run.steps[event.step]
+    if step.open is not None:
+        step.ended = (*step.ended, *step.open.processes)
     step.open, step.ended_at = None, entry.at
     step.seconds += event.seconds
     step.fingerprint = str(event.evidence.get("fingerprint", ""))

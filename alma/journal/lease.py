@@ -22,7 +22,7 @@ from alma.journal.rows import LeaseRow
 from alma.journal.store import Lock, Store, Writer, to_stamp
 
 HOLDER_SECONDS: Final = 1.0
-"""How long to wait for the name of a holder that has its lock and not yet its row."""
+"""How long to wait for a holder that has its lock and not yet its row, or is dead."""
 
 
 class Holder(Struct, frozen=True, kw_only=True):
@@ -86,9 +86,7 @@ def acquire(
     store: Store, target: str, run: str, actor: str, process: Process, at: datetime
 ) -> Lease:
     """First the lock, then the row: whoever dies in between leaves nothing behind."""
-    lock = store.lock(target)
-    if lock is None:
-        raise _busy(store, target)
+    lock = _locked(store, target)
     lease = Lease(
         target=target, run=run, epoch=0, process=process, actor=actor, acquired_at=at, lock=lock
     )
@@ -141,21 +139,35 @@ def _add(writer: Writer, lease: Lease) -> int:
     return row.epoch
 
 
-def _busy(store: Store, target: str) -> RunnerBusyError:
-    """Name the holder. It has the lock a moment before its row: wait for that one."""
+def _locked(store: Store, target: str) -> Lock:
+    """The lock; RunnerBusyError, which names the holder, where somebody has it.
+
+    A holder has it a moment before its row; and one that was killed may keep it for a moment, until
+    the server has noticed. So it is waited for whoever is not known to live.
+    """
     from alma.system.processes import may_live  # psutil: commands that only read do without
 
     deadline = time.monotonic() + HOLDER_SECONDS
-    found = holder(store, target)
-    while (found is None or not may_live(found.process)) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    while (lock := store.lock(target)) is None:
         found = holder(store, target)
-    if found is None or not may_live(found.process):
-        return RunnerBusyError(
-            f"Another runner is just starting on {target}.", hint="Try again in a moment."
-        )
-    return RunnerBusyError(
-        f"Another runner holds {target}: pid {found.process.pid} on {found.process.machine}, "
-        f"since {to_stamp(found.acquired_at)}, run {found.run}.",
-        hint=f"Wait for it, or ask it to stop: `alma-pulumi cancel {shlex.quote(found.run)}`.",
+        if found is not None and may_live(found.process):
+            raise _busy(target, found)
+        if time.monotonic() > deadline:
+            raise _busy(target, None)
+        time.sleep(0.02)
+    return lock
+
+
+def _busy(target: str, found: Holder | None) -> RunnerBusyError:
+    error = RunnerBusyError(
+        f"Another runner is just starting on {target}.", hint="Try again in a moment."
     )
+    if found is not None:
+        error = RunnerBusyError(
+            f"Another runner holds {target}: pid {found.process.pid} on {found.process.machine}, "
+            f"since {to_stamp(found.acquired_at)}, run {found.run}.",
+            hint="Wait for it (`--lock-timeout 10m`), or ask it to stop: "
+            f"`alma-pulumi cancel {shlex.quote(found.run)}`.",
+        )
+    error.target = target
+    return error

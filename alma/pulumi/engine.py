@@ -230,7 +230,10 @@ class Engine(Protocol):
         ...
 
     async def holder(self, ref: StackRef) -> str:
-        """Who holds the stack's lock and is not proven dead, in words; empty when nobody is."""
+        """Who holds the stack's lock and is not proven dead, in words; empty when nobody is.
+
+        A lock that a dead process of the journal's own has left is removed.
+        """
         ...
 
     async def reveal(self, ref: StackRef) -> Mapping[str, Any]:

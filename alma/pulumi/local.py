@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from alma.pulumi.engine import (
     StackRef,
     UpRequest,
 )
+from alma.pulumi.left_locks import KnownOf, holder_of, nothing_known
 from alma.pulumi.locks import Locks, locks_on
 from alma.pulumi.machine import require_backend, require_machine
 from alma.pulumi.messages import Task, TaskKind
@@ -65,12 +67,14 @@ class PulumiEngine:
         backend: str = "",
         kept: str = "",
         idle: bool = False,
+        known: KnownOf = nothing_known,
     ) -> None:
         self._cwd = Path(cwd if cwd is not None else ".").absolute()
         self._environ: Mapping[str, str] = os.environ if environ is None else environ
         self._backend = Backend.choose(self._cwd, self._environ, asked=backend, kept=kept)
         self._workers = Workers(parallelism, self._environ)
         self._idle = idle
+        self._known = known
         self._cli: Cli | None = None
         self._reads: dict[str, DirectReads] = {}
         self._proof: asyncio.Task[None] | None = None
@@ -109,9 +113,7 @@ class PulumiEngine:
 
     async def holder(self, ref: StackRef) -> str:
         """See `Engine.holder`; one CLI process where the backend has no directory."""
-        locks = await self._locks(ref)
-        found = await locks.look() if locks is not None else ()
-        return next((one.holder for one in found if locks and not locks.is_dead(one, ())), "")
+        return await holder_of(await self._locks(ref), partial(self._known, ref))
 
     async def inspect(self, ref: StackRef) -> Checkpoint:
         """See `Engine.inspect`; no process on a file backend."""
@@ -339,4 +341,5 @@ class PulumiEngine:
 
     async def _perform(self, task: Task, operation: Operation, ref: StackRef) -> OperationResult:
         locks = await self._locks(ref)
-        return await perform(self._workers, task, operation, locks, self._backend.root)
+        known = partial(self._known, ref)
+        return await perform(self._workers, task, operation, locks, self._backend.root, known)

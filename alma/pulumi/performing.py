@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from alma.core.operation import Operation
 from alma.core.redaction import clean_failure
 from alma.errors import AlmaError
 from alma.pulumi.engine import OperationResult, StackRef
+from alma.pulumi.left_locks import Known, holder_of
 from alma.pulumi.locks import Locks, told_locks
 from alma.pulumi.messages import Report, Task
 from alma.pulumi.recovery import Reconciliation
@@ -41,10 +43,12 @@ async def perform(
     operation: Operation,
     locks: Locks | None,
     root: Path | None = None,
+    known: Callable[[], Known] = Known,
 ) -> OperationResult:
     """Have a worker do it. `locks` are of the stack that it takes; None where it takes none.
 
-    `root` is where its state is, if that is a directory.
+    `root` is where its state is, if that is a directory; `known` is what the journal knows of who
+    may have left a lock on the stack.
     """
     redact = operation.redact
     redact.learn(task.secrets)
@@ -61,6 +65,8 @@ async def perform(
         for tried in range(1, _TRIES):
             if not _both_refused(report) or not await _paused(tried, operation):
                 break
+            report = await workers.serve(task, noted)
+        if _is_refused(report) and locks is not None and not await holder_of(locks, known):
             report = await workers.serve(task, noted)
         if report.unsettled:
             report = await _settled(task, report, seen, locks)
@@ -80,6 +86,11 @@ async def perform(
         drifted=report.drifted,
         asked=report.asked,
     )
+
+
+def _is_refused(report: Report) -> bool:
+    """Whether it did nothing but to meet a lock."""
+    return report.failure is not None and not report.began and report.failure.kind == "locked"
 
 
 def _both_refused(report: Report) -> bool:

@@ -58,6 +58,11 @@ def declare_gone(run: RunStatus, reason: str, *, shared: bool) -> list[ev.HostDe
     hosts = dict.fromkeys(host for one in found for host in one.hosts)
     if reason := reason.strip():
         me = actor()
+        # Also where what is over by now was begun: its locks may be left.
+        worked = (host for step in run.steps.values() for host in step.hosts)
+        hosts |= dict.fromkeys(
+            host for host in worked if host not in run.gone and not is_place_here(host)
+        )
         return [ev.HostDeclaredGone(host=host, actor=me, reason=reason) for host in hosts]
     if found and shared:
         raise _refused(run, found[0])

@@ -20,6 +20,7 @@ from alma.cli.question import DECLINED, agrees_to_destroy, yes_option
 from alma.cli.reporting import report_option
 from alma.cli.selection import selecting
 from alma.cli.target import load_deployed, target_options
+from alma.cli.waiting import lock_timeout_option
 
 if TYPE_CHECKING:
     from alma.core.definition import LocalStack
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @yes_option
 @localstack_option
 @accept_backend_option
+@lock_timeout_option
 @trust_option
 @report_option
 @shared_options

@@ -24,6 +24,7 @@ from alma.cli.output import say
 from alma.cli.question import DECLINED, agrees_to_rollback, yes_option
 from alma.cli.reporting import report_option
 from alma.cli.target import arguments, load_target, saga_options
+from alma.cli.waiting import lock_timeout_option
 
 if TYPE_CHECKING:
     from alma.cli.progress import Start
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 @localstack_option
 @saga_options
 @gone_options
+@lock_timeout_option
 @skip_option
 @trust_option
 @report_option
@@ -89,6 +91,7 @@ def resume(
 @saga_options
 @yes_option
 @gone_options
+@lock_timeout_option
 @skip_option
 @trust_option
 @report_option

@@ -21,6 +21,7 @@ from alma.cli.question import DECLINED, PREVIEW_FAILED, agrees_to_up, previewed,
 from alma.cli.reporting import report_option
 from alma.cli.selection import changed_option, selecting
 from alma.cli.target import load_target, target_options
+from alma.cli.waiting import lock_timeout_option
 
 if TYPE_CHECKING:
     from alma.core.definition import LocalStack
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 @expiry_options
 @localstack_option
 @accept_backend_option
+@lock_timeout_option
 @trust_option
 @report_option
 @shared_options

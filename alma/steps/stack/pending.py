@@ -37,7 +37,8 @@ def require_cut_off(ref: StackRef, creates: Sequence[PendingOperation], holder: 
         raise RefusedError(
             f"Stack {ref.project}/{ref.stack} is locked by {holder}, who is at work on it: "
             f"{names} is being created.",
-            hint="Wait for it to end, then go on. If it is known to be dead where it ran, "
+            hint="Wait for it to end, then go on. If it is known to be dead where it ran, say so "
+            "with `--host-is-gone --reason ...` where that was another host, or "
             f"`pulumi cancel --stack {ref.qualified}` in its project removes its lock.",
         )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from alma.steps.stack.places import (
 )
 
 if TYPE_CHECKING:
+    from alma.pulumi.left_locks import Known
     from alma.pulumi.taken import Held
 
 
@@ -72,6 +74,7 @@ class StackSession(Session):
             backend=asked.backend,
             kept=places.run if asked.follow else "",
             idle=asked.idle,
+            known=partial(_known, asked.runs),
         )
         try:
             yield cls(definition, asked, engine, places)
@@ -213,6 +216,28 @@ class StackSession(Session):
                 if (ref.project, ref.qualified) not in own:
                     refs.setdefault((ref.project, ref.qualified), ref)
         return await look(self.engine, [*refs.values()], self.snapshots, kept or [])
+
+
+def _known(runs: Callable[[], Sequence[RunStatus]], ref: StackRef) -> Known:
+    """What the journal knows of who has worked on the stack, in any run."""
+    from alma.core.event_parts import Gone
+    from alma.pulumi.left_locks import Known
+
+    stack = (ref.organization, ref.stack, ref.project)
+    worked = [
+        (step, run.gone)
+        for run in runs()
+        for step in run.steps.values()
+        if (run.definition.organization, run.definition.stack, step.definition.project) == stack
+    ]
+    began = [step.began_at.timestamp() for step, gone in worked if gone and step.began_at]
+    return Known(
+        processes=tuple(one for step, _ in worked for one in (*step.ended, *step.cut_off)),
+        gone=Gone(
+            hosts=frozenset(host for step, gone in worked for host in gone if host in step.hosts),
+            since=min(began, default=0.0),
+        ),
+    )
 
 
 def _has(run: RunStatus, project: str) -> bool:
