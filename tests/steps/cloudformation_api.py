@@ -58,6 +58,7 @@ class FakeCloudFormation:
         self.broken: set[tuple[str, str]] = set()
         self.frozen = False
         self.drifted: dict[str, str] = {}
+        self.differences: dict[str, dict[str, str]] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.before: Callable[[str, dict[str, str]], None] = lambda _action, _given: None
         """Called with each request; may raise RefusalError, or Lost."""
@@ -433,10 +434,12 @@ class FakeCloudFormation:
         return {"DetectionStatus": "DETECTION_COMPLETE", "StackDriftStatus": state}
 
     def on_DescribeStackResourceDrifts(self, _given: dict[str, str]) -> dict[str, Any]:  # noqa: N802
+        told = {name: {"StackResourceDriftStatus": how} for name, how in self.drifted.items()}
+        for name, difference in self.differences.items():
+            told[name]["PropertyDifferences"] = [difference]
         return {
             "StackResourceDrifts": [
-                {"LogicalResourceId": name, "StackResourceDriftStatus": how}
-                for name, how in self.drifted.items()
+                {"LogicalResourceId": name, **one} for name, one in told.items()
             ]
         }
 

@@ -18,7 +18,9 @@ import pytest
 from alma import Context, Retry, Saga, SagaFailed, Secret, destroy, rollback
 from alma.core.result import Result
 from alma.errors import DefinitionError
+from alma.runner.drift import drift
 from alma.runner.preview import preview
+from alma.runner.repair import repair
 from alma.saga.given_values import Arguments
 from alma.saga.target import load_saga
 from alma.steps.cloudformation import following
@@ -419,6 +421,32 @@ async def test_drift_is_what_no_drift_asks_for(aws: FakeCloudFormation) -> None:
     assert result.error.kind == "unready"
     aws.drifted = {}
     await saga_of("A", ready="no-drift").execute()
+
+
+async def test_drift_is_told_by_resource_and_what_it_does_not_tell_of_is_named(
+    aws: FakeCloudFormation,
+) -> None:
+    """A repair is refused: an update changes nothing that the template has not changed."""
+    saga = saga_of("A", "B", "C")
+    await saga.execute()
+    aws.drifted = {"A": "MODIFIED", "B": "IN_SYNC"}
+    size = {"PropertyPath": "/Tags/0/Value", "ExpectedValue": "1", "ActualValue": "2"}
+    aws.differences = {"A": {**size, "DifferenceType": "NOT_EQUAL"}}
+    found = await drift(saga)
+    [step] = found.steps
+    [one] = step.drift.resources
+    assert (found.exit_code, one.urn, one.op) == (12, "A", "update")
+    assert [(each.path, each.was, each.now) for each in one.properties] == [
+        ("Tags.0.Value", "1", "2")
+    ]
+    assert [name for name, _ in step.drift.unasked] == ["C"]
+    aws.drifted["C"] = "IN_SYNC"
+    with pytest.raises(DefinitionError, match="its template has not changed"):
+        await repair(saga)
+    aws.drifted, aws.differences = {"B": "IN_SYNC", "C": "IN_SYNC"}, {}
+    assert (await drift(saga)).exit_code == 1
+    aws.drifted["A"] = "IN_SYNC"
+    assert (await drift(saga)).exit_code == 0
 
 
 # -- faults on the way -----------------------------------------------------------------------------

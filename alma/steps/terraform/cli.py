@@ -171,7 +171,7 @@ class Terraform:
         The plan, which has secrets, is in `place`, for the caller to throw away.
         """
         out = place / "refreshed"
-        account = await self.plan(values, place, "-refresh-only", f"-out={out}")
+        account = await self.plan(values, place / "plan", "-refresh-only", f"-out={out}")
         if account is None or account.errors:
             return account, {}
         code, said, err = await self._read("show", "-json", "-no-color", str(out))

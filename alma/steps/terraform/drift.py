@@ -34,10 +34,11 @@ async def look(terraform: Terraform, values: Mapping[str, Any], status: StepStat
         return Drift(failure=Failure(kind="backend", message=words))
     if account.errors:
         return Drift(failure=account.failure("plan", 1), notes=notes)
-    return Drift(resources=tuple(_drifted(document)), notes=notes)
+    return Drift(resources=tuple(drifted(document)), notes=notes)
 
 
-def _drifted(document: Mapping[str, Any]) -> Iterator[ResourceDrift]:
+def drifted(document: Mapping[str, Any]) -> Iterator[ResourceDrift]:
+    """What the document of a plan says of it."""
     for one in document.get("resource_drift") or ():
         change = one.get("change") or {}
         actions = change.get("actions") or []
