@@ -149,6 +149,8 @@ async def begin(
 ) -> Result:
     """A new run, whatever the last one was; `last` is the one whose stacks are there."""
     capture_if_loading(saga)
+    if settings.parent is None:
+        settings = replace(settings, ttl=settings.ttl or saga.ttl)
     refuse_another_journal(saga, settings)
     whole = define(saga, settings.aws)
     chosen = settings.selection.chosen(whole, kind)

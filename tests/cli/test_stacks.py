@@ -7,12 +7,15 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
+from alma.journal import Journal
+from alma.journal.journal import utc_now
 from tests.cli.tools import names
 
 Write = Callable[..., Path]
@@ -299,3 +302,31 @@ def test_an_organization_is_a_part_of_each_stacks_name(
     assert all("--stack organization/shop-zone/prod" in line for line in named), named
     stacks = tmp_path / ".alma" / "state" / ".pulumi" / "stacks" / "shop-zone"
     assert "prod.json" in names(stacks)
+
+
+def test_what_has_expired_is_destroyed_but_for_what_is_protected_which_is_named(
+    write: Write, cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the journal alone: the file is gone. What another stack still needs stays as well."""
+    kept = "opts=pulumi.ResourceOptions(protect=True), "
+    text = STACKS.replace('Bucket("tables", ', f'Bucket("tables", {kept}')
+    text = text.replace(
+        "def __init__(self, name, **props):\n        super().__init__(Provider(), name, props)",
+        "def __init__(self, name, opts=None, **props):\n"
+        "        super().__init__(Provider(), name, props, opts)",
+    )
+    file = write(text)
+    up = cli("up", "--ttl", "4h")
+    assert up.exit_code == 0, up.output
+    file.rename(tmp_path / "elsewhere.py")
+    later = timedelta(hours=5)
+    monkeypatch.setattr(Journal, "now", lambda _: utc_now() + later)
+    done = cli("reap", "--json")
+    assert done.exit_code == 10, done.output
+    [one] = json.loads(done.stdout)["reaped"]
+    assert one["outcome"] == "left"
+    left = {item["urn"].rpartition("::")[2] for item in one["leftovers"]}
+    assert "tables" in left
+    assert "pool" not in left
+    state = json.loads((tmp_path / ".alma/state/.pulumi/stacks/shop-servers/dev.json").read_text())
+    assert not state["checkpoint"]["latest"].get("resources")

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import traceback
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -375,3 +376,14 @@ def test_without_psycopg_one_sentence_says_what_to_install(database: str) -> Non
     )
     assert said.returncode == JournalError.exit_code
     assert "pip install 'alma-pulumi[postgres]'" in json.dumps(json.loads(said.stdout))
+
+
+def test_what_expires_goes_by_the_server_s_clock(journal: str) -> None:
+    """A host whose clock is a year behind takes nothing down too late, and none too early."""
+    with connected(journal) as connection:
+        (before,) = connection.execute("SELECT clock_timestamp()").fetchone() or (None,)
+    wrong = datetime.now(UTC) - timedelta(days=365)
+    with open_journal(journal, write=False, clock=lambda: wrong) as opened:
+        now = opened.now()
+    assert before is not None
+    assert timedelta(0) <= now - before < timedelta(hours=1)

@@ -16,10 +16,10 @@ from alma.core.selection import Selection
 from alma.errors import RunnerBusyError
 from alma.journal import open_journal
 from alma.journal.reading import load_run
-from alma.runner import resume
+from alma.runner import resume, up
 from alma.runner.extend import Until, extend
 from alma.runner.reap import Due, NotDueError, find_due, reap
-from alma.testing import Crash, Fault
+from alma.testing import Crash, FakeEngine, Fault
 from tests.runner.helpers import ended, history, program, three
 from tests.runner.test_expiry import START, World
 
@@ -57,16 +57,16 @@ def faults(world: World, *found: Fault) -> None:
 
 
 async def test_nothing_is_due_before_its_time_and_all_of_it_goes_after(world: World) -> None:
-    up = await world.up(three(), "4h")
+    run = await world.up(three(), "4h")
     world.now += timedelta(hours=4) - timedelta(seconds=1)
     assert due(world) is None
     world.now += timedelta(seconds=1)
     found = due(world)
     assert found is not None
-    assert (found.run.run, found.way, sorted(found.steps)) == (up.run_id, "destroy", list("abc"))
+    assert (found.run.run, found.way, sorted(found.steps)) == (run.run_id, "destroy", list("abc"))
     done = await turn(world)  # by the journal alone
     assert (done.status.kind, done.state) == ("destroy", SagaState.COMPLETED)
-    assert done.status.reaps == up.run_id
+    assert done.status.reaps == run.run_id
     order = [
         e.event.step for e in history(world.journal) if isinstance(e.event, ev.StepCompensated)
     ]
@@ -279,6 +279,32 @@ async def test_what_was_there_before_the_saga_is_not_destroyed(world: World) -> 
     assert found.way is None
     assert 'step "b" of s/dev has 1 resource from before the saga' in found.why
     assert "--accept-existing" in found.hint
+
+
+async def test_nor_is_what_its_program_has_imported_until_somebody_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the run itself finds that: it says so at its end, and `reap` leaves it."""
+    create = FakeEngine.up
+
+    async def imports(engine: FakeEngine, *asked: Any) -> Any:
+        done = await create(engine, *asked)
+        first, *others = done.resources
+        return replace(done, resources=(replace(first, op=ev.IMPORTED), *others))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeEngine, "up", imports)
+        await world.up(three(), "4h")
+    world.now += timedelta(hours=4)
+    found = due(world)
+    assert found is not None
+    assert found.way is None
+    assert 'step "a" of s/dev has 1 resource that it has imported' in found.why
+    with pytest.raises(DefinitionError, match="1 resource that it has imported"):
+        await up(three(), settings=world.settings("4h"))
+    await world.up(three(), "4h", accept_existing=True)
+    world.now += timedelta(hours=4)
+    assert (await turn(world)).state is SagaState.COMPLETED
 
 
 async def test_a_saga_in_a_saga_goes_with_the_outer_one(world: World) -> None:
