@@ -8,7 +8,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from starlette.responses import RedirectResponse, Response
 
-from alma.reports import approvals, expiry, standing
+from alma.reports import approvals, expiry, standing, untold
 from alma.reports.page import parts
 from alma.reports.summary import summarize
 from alma.runner.apart import outputs
@@ -70,6 +70,7 @@ def page(site: Site, request: Request) -> Response:
         view=view,
         expires=expires,
         waiting=approvals.waiting(view.run),
+        untold=untold.lines(found.untold),
         within=list(_within(view)),
         events=[told(entry) for entry in reversed(shown)],
         hidden=len(events) - len(shown),

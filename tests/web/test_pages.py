@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from alma import Saga
+from alma import Saga, Webhook
 from alma.journal.address import address_of
 from alma.journal.encryption import KEY, new_key
 from tests.web.client import TestClient, let_in, make_site
@@ -200,3 +200,13 @@ def test_what_expires_says_when_and_that_it_is_over() -> None:
     while "the next `reap` takes it down" not in client.get(f"/runs/{second}").text:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_notices_that_did_not_arrive_are_named() -> None:
+    saga = Saga("mail", notify=[Webhook("http://127.0.0.1:1/<b>", on=["completed"], name="ops")])
+    saga.add_step("box", action=lambda: None, compensation="none")
+    run = saga.run().run_id
+    page = let_in(make_site()).get(f"/runs/{run}").text
+    assert "Notices not delivered" in page
+    assert "<li>  completed to ops: open" in page
+    assert "<b>" not in page
