@@ -8,6 +8,7 @@ from typing import Final
 from alma.core import events as ev
 from alma.core.event_parts import Notifier
 from alma.core.run import RunStatus
+from alma.core.secret import Secret
 
 KINDS: Final[Mapping[str, str]] = {
     "started": "a run has begun",
@@ -60,14 +61,26 @@ def due(run: RunStatus, entry: ev.Recorded) -> tuple[tuple[str, str], ...]:
     return tuple((one.name, notice) for one in run.notify if notice in one.on)
 
 
-def variables(notifiers: Iterable[Notifier]) -> tuple[str, ...]:
-    """The environment variables that hold their secrets."""
-    return tuple(
+PREFIX: Final = "whsec_"
+"""What stands before a key by custom: without it, it is as secret."""
+
+
+def secrets_of(
+    notifiers: Iterable[Notifier],
+    environ: Mapping[str, str],
+    held: Iterable[Mapping[str, Secret]] = (),
+) -> list[Secret]:
+    """What must be seen nowhere: what their variables hold, and what the saga was given."""
+    names = (
         str(value)
         for one in notifiers
         for name, value in one.settings.items()
         if name.endswith("_env")
     )
+    found = [Secret(environ.get(name, "")) for name in names]
+    found += [secret for each in held for secret in each.values()]
+    whole = (one.value for one in found if isinstance(one.value, str))
+    return [*found, *(Secret(text.strip().removeprefix(PREFIX)) for text in whole)]
 
 
 def named(notifiers: Iterable[Notifier]) -> dict[str, Notifier]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from alma.core import events as ev
 from alma.core.approval import Approval, either
+from alma.core.notice import secrets_of
 from alma.core.redaction import Redactor, shortened
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, SagaState
@@ -83,6 +84,7 @@ def answer(
 def redactor_of(journal: Journal, run: RunStatus) -> Redactor:
     """Of what is known to be secret in a run, as far as that can be opened."""
     secrets: list[Any] = [known_outputs(journal, run).outputs, *secrets_in_environment(os.environ)]
+    secrets += secrets_of(run.notify, os.environ)
     with suppress(AuthenticationError):  # only so that they are not shown
         secrets += given(journal, run).secrets
     redact = Redactor()

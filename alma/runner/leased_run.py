@@ -14,11 +14,10 @@ from msgspec.structs import replace
 
 from alma.core import events as ev
 from alma.core.approval import either
-from alma.core.notice import variables
+from alma.core.notice import secrets_of
 from alma.core.redaction import Redactor
 from alma.core.result import Result, SagaFailed, SagaInterrupted, make_result
 from alma.core.run import RunStatus, SagaState
-from alma.core.secret import Secret
 from alma.core.state import uncover
 from alma.errors import AuthenticationError, JournalError
 from alma.journal import Journal
@@ -186,7 +185,8 @@ def executor_of(
     recorder.redact.learn(known.outputs)
     recorder.redact.learn(secrets_in_environment(os.environ))
     notifiers = (*run.notify, *(one for one, _ in prepared.notify))
-    recorder.redact.learn([Secret(os.environ.get(name, "")) for name in variables(notifiers)])
+    held = (secrets for _, secrets in prepared.notify)
+    recorder.redact.learn(secrets_of(notifiers, os.environ, held))
     for step in run.steps.values():
         for token in step.hidden:
             uncover(step, journal.keys.unseal(token))
@@ -283,6 +283,7 @@ async def open_run(
         with suppress(AuthenticationError):  # only so that they are not shown
             secrets = given(reader, run).secrets
         secrets += [known_outputs(reader, run).outputs, *secrets_in_environment(os.environ)]
+        secrets += secrets_of(run.notify, os.environ)
     run_id, plan = run.run, run.definition
     seen = replace(plan, steps=tuple(step for step in plan.steps if sees_alone(step.kind)))
     async with open_sessions(seen, settings, last=run, follow=True) as sessions:

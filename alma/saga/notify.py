@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from alma.core.event_parts import Notifier
-from alma.core.notice import KINDS, TROUBLE
+from alma.core.notice import KINDS, PREFIX, TROUBLE
 from alma.core.secret import Secret, secrets_in
 from alma.errors import DefinitionError
 
@@ -184,7 +184,7 @@ def check_url(name: str, url: str) -> None:
 def key_of(name: str, secret: object) -> bytes:
     """The key of a signing secret; DefinitionError, without a word of it, for what is none."""
     try:
-        key = base64.b64decode(str(secret).strip().removeprefix("whsec_"), validate=True)
+        key = base64.b64decode(str(secret).strip().removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not _LENGTHS[0] <= len(key) <= _LENGTHS[1]:
