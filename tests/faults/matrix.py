@@ -127,6 +127,7 @@ MATRIX: Final = (
         "REFUSED before the intent, INTERRUPTED after it",
         (
             "faults/real/test_disk.py::test_a_disk_that_fills_up_interrupts_and_resume_goes_on",
+            "journal/test_full_disk.py::test_a_disk_that_fills_up_interrupts_and_resume_goes_on",
             f"{_CRASH}test_a_disk_that_takes_no_more_is_a_typed_error",
         ),
         (
