@@ -100,10 +100,13 @@ def each_look(page: Page) -> list[str]:
 
 
 def tab_to(page: Page, name: str) -> None:
-    """Go on by the key alone, until what has this text has the focus."""
-    script = "() => document.activeElement.innerText || document.activeElement.value || ''"
-    passed = []
-    while name not in (here := str(page.evaluate(script))) or here == page.inner_text("body"):
+    """Go on by the key alone, until a link, a button or a summary with this text has the focus."""
+    script = """() => {
+        const at = document.activeElement;
+        return at.matches("a, button, summary") ? at.innerText : "";
+    }"""
+    passed: list[str] = []
+    while name not in (here := str(page.evaluate(script))):
         passed.append(here)
         assert len(passed) < 100, f"the keyboard does not come to {name}, only to {passed}"
         page.keyboard.press("Tab")
