@@ -16,7 +16,7 @@ from alma.journal import open_journal
 from alma.journal.expiry import expiring, foreign
 from alma.runner import resume, up
 from alma.runner.settings import Settings
-from alma.testing import FakeEngine, Fault, JournalFaults
+from alma.testing import Crash, FakeEngine, Fault, JournalFaults
 from tests.runner.helpers import ended, program, settings, three
 
 START = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -129,7 +129,21 @@ async def test_a_first_run_that_is_undone_leaves_nothing_to_expire(world: World)
     assert world.standing() is None
 
 
-async def test_a_resume_keeps_it_and_an_up_that_goes_on_says_it_anew(world: World) -> None:
+async def test_an_up_that_goes_on_with_a_run_says_it_anew_where_it_says_it(world: World) -> None:
+    for ttl in (None, "4h"):
+        faults = [Fault(project="s-b", operation="up", effect="crash", after=0)]
+        world.engine = world.engine.restarted(faults)
+        with pytest.raises(Crash):
+            await world.up(three(), "4h")
+        world.engine = world.engine.restarted()
+        before = world.expires()
+        world.now += timedelta(hours=1)
+        gone_on = await world.up(three(), ttl)
+        assert gone_on.state is SagaState.COMPLETED
+        assert gone_on.status.expires_at == (world.now + timedelta(hours=4) if ttl else before)
+
+
+async def test_a_resume_keeps_it(world: World) -> None:
     stop = Fault(project="s-b", operation="up", after=0)
     world.engine = world.engine.restarted([stop])
     failed = await world.up(three(on_failure="stop"), "4h")

@@ -59,6 +59,7 @@ CASES = {
         ("on_failure: undo\n" + ACTION, "must be one of compensate, stop, not the text 'undo'", ""),
         ("aws: {url: x}\n" + ACTION, ", line 1, column 6: 'x' is no URL", "http://"),
         ("parallelism: 0\n" + ACTION, "parallelism must be a whole number of at least 1", ""),
+        ("ttl: soon\n" + ACTION, ", line 1, column 6: ttl cannot be 'soon'", '"4h"'),
         (step("timeout: '3'"), ", line 6, column 14: timeout must be a number, not the text", ""),
         (step("timeout: -1"), ', line 6, column 14: Step "a": timeout must be', ""),
         (step("pivot: yes"), "column 12: yes is true to some readers", "Write true"),

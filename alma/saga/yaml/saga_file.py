@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from alma.core.redaction import Redactor
+from alma.core.ttl import read_ttl
 from alma.errors import DefinitionError
 from alma.saga.arguments import place_of
 from alma.saga.parameters import Parameter, as_json
@@ -101,6 +102,9 @@ def _made(file: SagaFile, scope: Scope) -> Saga:
     }
     if "name" not in arguments:
         raise source.error(file.node, "a saga needs name.")
+    if "ttl" in arguments:
+        said = file.keys["ttl"][1]
+        arguments["ttl"] = reader.made(said, lambda: read_ttl("ttl", arguments["ttl"]))
     at = file.keys["stack" if "stack" in file.keys else "name"][1]
     saga: Saga = reader.made(at, lambda: Saga(**arguments))
     saga.file = str(file.path)
