@@ -35,7 +35,7 @@ def drift(found: SagaDrift) -> list[str]:
     lines += [f"note: {text.name(note)}" for note in found.notes]
     lines.append("")
     for step in found.steps:
-        lines += _step(step)
+        lines += of_step(step)
     return [*lines, "", _sum(found)]
 
 
@@ -82,7 +82,8 @@ def _document(step: StepDrift) -> dict[str, Any]:
     }
 
 
-def _step(step: StepDrift) -> Iterator[str]:
+def of_step(step: StepDrift) -> Iterator[str]:
+    """What has become of it, then each resource with its properties."""
     stack = f" (stack {step.stack})" if step.stack else ""
     said = _WORDS[step.verdict]
     why = step.unasked or (step.drift.failure.message if step.drift.failure else "")

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from msgspec import to_builtins
+from msgspec import ValidationError, convert, to_builtins
 from msgspec.structs import replace
 
+from alma.core.drift import Drift, ResourceDrift
+from alma.core.events import Failure
 from alma.core.run import RunStatus
 from alma.journal import Journal
 from alma.journal.rows import ObservationRow
@@ -67,6 +69,32 @@ def since(rows: Iterable[ObservationRow]) -> dict[tuple[str, str], str]:
         for urn in urns:
             found.setdefault((row.step, urn), row.at)
     return found
+
+
+def seen(row: ObservationRow, first: Mapping[tuple[str, str], str]) -> StepDrift:
+    """What a look has found of a step; of data that is none of ours only the verdict."""
+    data = _read(row.data)
+    try:
+        resources = convert(data.get("resources") or (), tuple[ResourceDrift, ...])
+        unasked = convert(data.get("unasked") or (), tuple[tuple[str, str], ...])
+    except ValidationError:
+        resources, unasked = (), ()
+    reason = str(data.get("reason") or "")
+    return StepDrift(
+        step=row.step,
+        kind=str(data.get("kind") or ""),
+        run=row.run,
+        drift=Drift(
+            resources=resources,
+            unasked=unasked,
+            failure=Failure(kind="unknown", message=reason) if reason else None,
+            absent=row.verdict == "absent",
+        ),
+        unasked="it has no way to tell" if row.verdict == "unasked" else "",
+        since={
+            one.urn: first[row.step, one.urn] for one in resources if (row.step, one.urn) in first
+        },
+    )
 
 
 def _data(step: StepDrift) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from alma.errors import AlmaError, JournalError, RunNotFoundError
-from alma.web import actions, live, logs, run, runs
+from alma.web import actions, drift, live, logs, run, runs
 from alma.web.guard import STATIC, Guard
 from alma.web.site import Site
 
@@ -42,6 +42,7 @@ def application(site: Site) -> ASGIApp:
         routes=[
             *acting,
             at("/", runs.page),
+            at("/drift", drift.page),
             at("/runs/{run}", run.page),
             Route("/runs/{run}/events", partial(live.stream, site), methods=["GET"]),
             at("/runs/{run}/logs", logs.page),

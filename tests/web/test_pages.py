@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -12,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from alma import Saga, Webhook
+from alma.journal import open_journal
 from alma.journal.address import address_of
 from alma.journal.encryption import KEY, new_key
-from tests.web.client import TestClient, let_in, make_site
+from alma.journal.rows import ObservationRow
+from tests.web.client import HOSTILE, JOURNAL, TestClient, let_in, make_site
 
 
 class Elements(HTMLParser):
@@ -210,3 +213,40 @@ def test_notices_that_did_not_arrive_are_named() -> None:
     assert "Notices not delivered" in page
     assert "<li>  completed to ops: open" in page
     assert "<b>" not in page
+
+
+def observed(look: str, step: str, verdict: str, data: object) -> ObservationRow:
+    at = f"2026-12-0{look}T06:00:00.000000Z"
+    text = data if isinstance(data, str) else json.dumps(data)
+    said = {"target": "shop/dev", "run": "r1", "actor": "me@here", "verdict": verdict}
+    return ObservationRow(look=look, step=step, at=at, data=text, **said)
+
+
+def test_drift_is_shown_by_resource_since_when_it_is_so(client: TestClient, failed: str) -> None:
+    assert "Nobody has looked for drift yet" in client.get("/drift").text
+    web = {
+        "urn": "urn:pulumi:dev::shop::fake:index:Thing::web",
+        "op": "update",
+        "properties": [
+            {"path": "tags.<b>", "was": "shop", "now": HOSTILE},
+            {"path": "userData", "was": "[secret]", "now": "[secret]"},
+        ],
+    }
+    with open_journal(JOURNAL, write=True) as journal:
+        journal.observe([observed("1", "database", "none", {"kind": "stack"})])
+        journal.observe([observed("1", "servers", "drifted", {"resources": [web]})])
+        journal.observe([observed("2", "servers", "drifted", {"resources": [web]})])
+        journal.observe([observed("2", "odd", "drifted", '{"resources": [{"no": 1}]}')])
+        journal.observe([observed("2", "worse", "unknown", "}{")])
+    page = client.get("/drift?target=shop/dev").text
+    for words in (
+        "update fake:index:Thing web, first seen 2026-12-01 06:00:00 UTC",
+        "tags.&lt;b&gt;: &#34;shop&#34; -&gt;",
+        "userData: another secret",
+        "database: no drift <span",
+    ):
+        assert words in page, words
+    assert "<b>" not in page
+    assert "<script>alert" not in page
+    assert 'href="/drift?target=shop%2Fdev"' in client.get(f"/runs/{failed}").text
+    assert "Nobody has looked" in client.get("/drift?target=none").text
