@@ -499,7 +499,8 @@ def caught_by(mutant: Mutant, *, cases: int = 250, seconds: float = 900) -> str:
         return failed[1]
     if done.returncode == 0:
         return ""
-    raise RuntimeError(f"{mutant.name}: the tests could not be run:\n{done.stdout[-2000:]}")
+    said = f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    raise RuntimeError(f"{mutant.name}: the tests ended with {done.returncode}:\n{said}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
