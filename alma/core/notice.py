@@ -12,6 +12,7 @@ from alma.core.secret import Secret
 
 KINDS: Final[Mapping[str, str]] = {
     "started": "a run has begun",
+    "expired": "the time of what a run brought up is over, and it is being taken down",
     "resumed": "somebody has taken a run up again",
     "waiting": "a run waits for an approval",
     "approved": "somebody has approved what it waited for",
@@ -57,8 +58,10 @@ def due(run: RunStatus, entry: ev.Recorded) -> tuple[tuple[str, str], ...]:
     """The notices that are owed for an event, each a notifier's name and what it is told."""
     if not run.notify:
         return ()
-    notice = notice_of(run, entry)
-    return tuple((one.name, notice) for one in run.notify if notice in one.on)
+    notices = [notice_of(run, entry)]
+    if isinstance(entry.event, ev.RunCreated) and run.reaps:
+        notices.append("expired")
+    return tuple((one.name, notice) for one in run.notify for notice in notices if notice in one.on)
 
 
 PREFIX: Final = "whsec_"
@@ -94,6 +97,7 @@ def sentence(run: RunStatus, notice: str, event: ev.Event) -> str:
     name = f"{target}{what[run.kind]}"
     words = {
         "started": f"{name} has begun",
+        "expired": f"{name} has begun: the time of run {run.reaps} is over",
         "resumed": f"{name} goes on",
         "compensating": f"{name} failed and is being undone: {run.reason}",
         "interrupted": f"{name} was interrupted",
