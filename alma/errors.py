@@ -83,5 +83,9 @@ class JournalError(RefusedError):
     """The journal cannot be opened, read, trusted or written."""
 
 
+class SeqTakenError(JournalError):
+    """Somebody else has written into the run: the next event's place is another one."""
+
+
 class UntrustedJournalError(JournalError):
     """Somebody else may have written into the journal: what it says is not acted on."""

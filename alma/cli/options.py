@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
@@ -42,6 +43,8 @@ class Invocation:
         self.lock_timeout = 0.0
         self.skip: tuple[tuple[str, str], ...] = ()
         self.reason = ""
+        self.temporal = os.environ.get("ALMA_TEMPORAL", "")
+        self.namespace = ""
 
     @property
     def where(self) -> Address:
@@ -168,6 +171,26 @@ def skip_option(function: F) -> F:
         expose_value=False,
         callback=_keep_skips,
     )(function)
+
+
+def temporal_options(function: F) -> F:
+    """`--temporal` and `--namespace`; kept in `Invocation`, not passed on."""
+    namespace = click.option(
+        "--namespace",
+        metavar="NAME",
+        help="Temporal's namespace.  [default: $TEMPORAL_NAMESPACE, or default]",
+        expose_value=False,
+        callback=_keep,
+    )
+    return click.option(
+        "--temporal",
+        metavar="HOST:PORT",
+        help="Have Temporal drive it: its operations are done by `alma-pulumi worker`s. TLS and "
+        "API key are as `temporal` has them (TEMPORAL_*).  [default: $ALMA_TEMPORAL; a run that "
+        "goes on: where it was]",
+        expose_value=False,
+        callback=_keep,
+    )(namespace(function))
 
 
 pass_shared = click.make_pass_decorator(Invocation, ensure=True)

@@ -18,6 +18,7 @@ from alma.cli.output import answer_stream
 COMMANDS: Final = {
     "init": "init:command",
     "up": "up:command",
+    "worker": "worker:command",
     "preview": "preview:command",
     "drift": "drift:command",
     "destroy": "destroy:command",

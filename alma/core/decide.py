@@ -94,6 +94,28 @@ def decide(run: RunStatus, busy: frozenset[str] = frozenset()) -> tuple[Command,
     return _forward(run, ready_set, busy) if run.direction == "forward" else _back(run, busy)
 
 
+def is_due(run: RunStatus, command: Execute | Compensate | Reconcile) -> bool:
+    """Whether a command that was decided on before is still to be done.
+
+    Of who asks twice, since the first answer was lost, the second one hears that it is not.
+    """
+    step = run.steps[command.step]
+    if run.state.is_final or run.suspended:
+        return False
+    if isinstance(command, Reconcile):
+        return step.open is not None and step.in_doubt
+    if step.open is not None:
+        return False
+    if isinstance(command, Execute):
+        again, made = step.in_doubt, step.attempts
+        may = run.direction == "forward" and not run.interrupts and step.state in (PENDING, RUNNING)
+    else:
+        again, made = step.in_doubt, step.undo_attempts
+        done = COMPLETED if run.backward_only else COMPENSATED
+        may = run.direction == "back" and step.state is not done and not step.skipped
+    return may and command.attempt == (max(made, 1) if again else made + 1)
+
+
 def _forward(run: RunStatus, ready_set: ReadySet, busy: frozenset[str]) -> tuple[Command, ...]:
     if not ready_set.ready:
         return (Finish(COMPLETED),)

@@ -116,6 +116,8 @@ class StepDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `INPUTS` is among them where it is given what the whole saga is given."""
     approvers: tuple[str, ...] | UnsetType = UNSET
     """Whom the run waits for at this step: it goes on once one of them has approved."""
+    queue: str | UnsetType = UNSET
+    """Of a run that Temporal drives: the task queue of the workers that can do it."""
 
     @property
     def backend(self) -> str:

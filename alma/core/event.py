@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec import Struct
 
 
@@ -22,3 +24,14 @@ class Event(
     def type(self) -> str:
         """What happened, as the journal has it."""
         return type(self).__name__
+
+
+class Recorded(Struct, frozen=True, kw_only=True, gc=False):
+    """An event as the journal holds it. `seq` counts from 1 in each run, without gaps."""
+
+    run: str
+    seq: int
+    at: datetime
+    epoch: int
+    event: Event
+    hash: str = ""

@@ -103,6 +103,14 @@ class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=
         return self.host.partition("#")[0]
 
 
+class Workflow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """A workflow of Temporal that drives a run, and where."""
+
+    id: str
+    address: str
+    namespace: str
+
+
 class Gone(Struct, frozen=True, kw_only=True, gc=False):
     """Hosts (`Process.host`) that do not exist any more, whatever their backend's locks say.
 

@@ -10,15 +10,15 @@ a secret value in plain: outputs are masked before they come here, and kept besi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final, Literal
 
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, UnsetType, field
 
 # Whoever has the events has what they are made of: it is one vocabulary.
 from alma.core.approval import ApprovalAnswered as ApprovalAnswered
 from alma.core.approval import ApprovalAsked as ApprovalAsked
 from alma.core.event import Event as Event
+from alma.core.event import Recorded as Recorded
 from alma.core.event_parts import DELETING as DELETING
 from alma.core.event_parts import DOUBTFUL as DOUBTFUL
 from alma.core.event_parts import IMPORTED as IMPORTED
@@ -33,6 +33,7 @@ from alma.core.event_parts import Notifier as Notifier
 from alma.core.event_parts import Parent as Parent
 from alma.core.event_parts import Process as Process
 from alma.core.event_parts import ResourceChange as ResourceChange
+from alma.core.event_parts import Workflow as Workflow
 from alma.core.words import Expiry as Expiry
 from alma.core.words import HostDeclaredGone as HostDeclaredGone
 from alma.core.words import RunAbandoned as RunAbandoned
@@ -95,6 +96,8 @@ class RunnerAttached(Event, frozen=True, kw_only=True, gc=False):
 
     process: Process
     actor: str
+    workflow: Workflow | UnsetType = UNSET
+    """Of Temporal, where that drives it: `process` has only taken the lease for it."""
     step: str = ""
 
 
@@ -161,6 +164,8 @@ class OperationIntended(Event, frozen=True, kw_only=True, gc=False):
     log: str = ""
     keeps: tuple[Leftover, ...] = ()
     """Of a destroy: resources that it will leave behind by an option of their own."""
+    by: Process | UnsetType = UNSET
+    """The worker that does it, of a run that many drive."""
 
 
 class ProcessSpawned(Event, frozen=True, kw_only=True, gc=False):
@@ -325,14 +330,3 @@ class RunInterrupted(Event, frozen=True, kw_only=True, gc=False):
 
     reason: str
     step: str = ""
-
-
-class Recorded(Struct, frozen=True, kw_only=True, gc=False):
-    """An event as the journal holds it. `seq` counts from 1 in each run, without gaps."""
-
-    run: str
-    seq: int
-    at: datetime
-    epoch: int
-    event: Event
-    hash: str = ""

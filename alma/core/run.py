@@ -30,6 +30,7 @@ from alma.core.events import (
     ResourceChange,
     RunKind,
     StepStarted,
+    Workflow,
 )
 
 
@@ -75,6 +76,8 @@ class OpenOperation(Struct, kw_only=True, gc=False):
     at: datetime | None = None
     host: str = ""
     """When, and where its runner was (`Process.host`)."""
+    ephemeral: bool = False
+    """Its worker has said of its host that it is gone when the worker is."""
     gone: Gone = NONE_GONE
     """Filled in with `log`: which hosts are known to be gone."""
 
@@ -223,6 +226,8 @@ class RunStatus(Struct, kw_only=True):
     """When its last event was written, by its runner's clock."""
     runner: Process | None = None
     """The last process that drove it."""
+    workflow: Workflow | None = None
+    """Of Temporal, where that drove it last."""
     gone: frozenset[str] = frozenset()
     """Hosts (`Process.host`) that are gone, by an operator's word or by their own."""
     ready_set: ReadySet | None = None
@@ -241,6 +246,11 @@ class RunStatus(Struct, kw_only=True):
         if self.accepted is None:
             raise LookupError("this run has no definition: its first event is missing")
         return self.accepted
+
+    @property
+    def served(self) -> Workflow | None:
+        """The workflow whose it is to go on: nobody else does, until it has stopped in order."""
+        return None if self.suspended or self.state.is_final else self.workflow
 
     @property
     def backward_only(self) -> bool:

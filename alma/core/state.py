@@ -89,7 +89,9 @@ def _attached(run: RunStatus, entry: ev.Recorded, event: ev.RunnerAttached) -> N
         move(run, RUNNING)
     before, run.runner = run.runner, event.process
     if before is not None and before.ephemeral and before.host != run.runner.host:
-        run.gone |= {before.host}
+        # Of many that share a run each says it of itself, with its operations.
+        run.gone |= set() if run.workflow else {before.host}
+    run.workflow = event.workflow or None
     run.interrupts, run.suspended = 0, False
     for step in run.steps.values():
         step.waits = False

@@ -59,7 +59,7 @@ def _child(run: RunStatus, _entry: ev.Recorded, event: ev.ChildStarted) -> None:
 
 
 def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -> None:
-    step = run.steps[event.step]
+    step, worker = run.steps[event.step], event.by or run.runner
     step.open = OpenOperation(
         id=event.operation,
         kind=event.kind,
@@ -67,11 +67,12 @@ def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -
         epoch=entry.epoch,
         first=not step.began,
         at=entry.at,
-        host=run.runner.host if run.runner else "",
+        host=worker.host if worker else "",
+        ephemeral=bool(event.by and event.by.ephemeral),
     )
     step.began = True
-    if run.runner is not None and run.runner.host not in step.hosts:
-        step.hosts = (*step.hosts, run.runner.host)
+    if worker is not None and worker.host not in step.hosts:
+        step.hosts = (*step.hosts, worker.host)
     step.began_at, step.fingerprint = step.began_at or entry.at, ""
     if event.kind == "mend" or _only_reveals(run, event.kind):
         return

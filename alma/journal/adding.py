@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alma.core.events import Recorded, RunCreated
-from alma.errors import JournalError, RunNotFoundError
+from alma.errors import JournalError, RunNotFoundError, SeqTakenError
 from alma.journal.lease import Lease
 from alma.journal.rows import Place, RunRow, target_in
 from alma.journal.store import Writer, to_stamp
@@ -40,7 +40,7 @@ def check_place(
         raise JournalError(f"Run {run} is of {place.target}, its lease of {lease.target}.")
     for seq, draft in enumerate(drafts, start=place.seq + 1):
         if draft.seq not in (0, seq):
-            raise JournalError(
+            raise SeqTakenError(
                 f"Run {run} holds {seq - 1} events in {journal}, not the "
                 f"{draft.seq - 1} that its runner knows: somebody else has written into it."
             )

@@ -173,6 +173,15 @@ class Keys:
         )
 
 
+def known_on_no_other(journal: str) -> AuthenticationError:
+    """Of a shared journal, without a key that was given."""
+    return AuthenticationError(
+        f"The journal {journal} is shared, and there is no key for it: one that this host made by "
+        "itself would be known on no other.",
+        hint=f"Set {KEY} or {KEY_FILE}, the same on each host. {make_one()}",
+    )
+
+
 def make_one() -> str:
     """How a key is made by hand, for a hint."""
     return "To make one: openssl rand -base64 32 | tr '+/' '-_'"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 from msgspec.structs import replace
 
 from alma.core.events import Event, Process, Recorded, RunCreated
-from alma.errors import AuthenticationError, JournalError, RunNotFoundError, StaleEpochError
+from alma.errors import JournalError, RunNotFoundError, StaleEpochError
 from alma.journal import lease as leases
 from alma.journal.chain import (
     GENESIS,
@@ -32,6 +32,7 @@ from alma.journal.chain import (
 from alma.journal.lease import Holder, Lease
 from alma.journal.references import SHOWN, is_part, not_found
 from alma.journal.rows import DeliveryRow, EventRow, ObservationRow, RunRow
+from alma.journal.sharing import SharedRuns
 from alma.journal.store import Store, Writer, to_recorded, to_stamp, to_text
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Journal:
+class Journal(SharedRuns):
     """One journal, opened by `open_journal`. Safe to share between threads; a context manager.
 
     Every method raises JournalError when the store cannot be read, written or trusted.
@@ -96,14 +97,10 @@ class Journal:
 
         Another host could neither open what is sealed, nor know what was written for its own.
         """
-        from alma.journal.encryption import KEY, KEY_FILE, make_one
-
         if self.is_shared and not self.keys.chosen:
-            raise AuthenticationError(
-                f"The journal {self.name} is shared, and there is no key for it: one that this "
-                "host made by itself would be known on no other.",
-                hint=f"Set {KEY} or {KEY_FILE}, the same on each host. {make_one()}",
-            )
+            from alma.journal.encryption import known_on_no_other
+
+            raise known_on_no_other(self.name)
 
     def close(self) -> None:
         """Close it; the second time does nothing."""

@@ -98,6 +98,33 @@ def acquire(
     return lease
 
 
+def join(store: Store, target: str, run: str, epoch: int, process: Process) -> Lease:
+    """A lease that was taken for several processes, as one of them has it."""
+    row = store.read("read the leases", lambda reader: reader.last_lease(target))
+    found = Lease(
+        target=target,
+        run=run,
+        epoch=epoch,
+        process=process,
+        actor=row.actor if row else "",
+        acquired_at=datetime.fromisoformat(row.acquired_at) if row else datetime.min,  # noqa: DTZ901
+        lock=_Shared(),
+    )
+    found.check_epoch(row.epoch if row and row.run == run else 0)
+    return found
+
+
+class _Shared:
+    """Of a lease that no process holds for itself: its epoch alone fences."""
+
+    def __init__(self) -> None:
+        self.held = True
+
+    def release(self) -> None:
+        """See `Lock`."""
+        self.held = False
+
+
 def holder(store: Store, target: str) -> Holder | None:
     """The last lease on a target, live or not; None when there never was one."""
     row = store.read("read the leases", lambda reader: reader.last_lease(target))

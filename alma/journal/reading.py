@@ -34,7 +34,8 @@ class RunView(Struct, frozen=True, kw_only=True):
     @property
     def interrupted(self) -> bool:
         """Not over, and nobody is at work on it."""
-        return not self.run.state.is_final and self.runner is None
+        driven = self.runner is not None or self.run.served is not None
+        return not self.run.state.is_final and not driven
 
     @property
     def state(self) -> str:

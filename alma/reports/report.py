@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from alma.core.definition import Definition
-from alma.core.events import Event, Failure, Leftover, OperationFailed
+from alma.core.events import Event, Failure, Leftover, OperationFailed, Workflow
 from alma.core.run import RunStatus, SagaState, StepStatus
 from alma.reports import approvals, text
 
@@ -78,6 +78,15 @@ def ran_on(run: RunStatus) -> str:
     if process.host in run.gone:
         return f"{where}; that host is gone"
     return f"{where}; that host says that it is gone with it" if process.ephemeral else where
+
+
+def driven_by(workflow: Workflow) -> str:
+    """For a run that nobody drives here; whether that is at work only Temporal can tell."""
+    where = f"{text.name(workflow.namespace)} at {text.name(workflow.address)}"
+    return (
+        f"by Temporal: workflow {text.name(workflow.id)} in {where}; `resume` starts it again if "
+        "Temporal has lost it"
+    )
 
 
 def steps(run: RunStatus) -> list[str]:

@@ -17,6 +17,7 @@ from alma.errors import AuthenticationError, DefinitionError, RefusedError
 from alma.journal import Journal
 from alma.journal.known import given, known_outputs
 from alma.journal.reading import load_run
+from alma.runner.lease import take as lease_of
 from alma.runner.leased_run import told
 from alma.runner.recorder import Recorder
 from alma.runner.settings import Settings, actor
@@ -63,7 +64,7 @@ def answer(
         run_id = journal.resolve(run)
         asked = _require_asked(load_run(journal, run_id), step, digest, name)
         target = journal.run(run_id).target
-        with journal.acquire(target, run_id, actor=actor()) as lease:
+        with lease_of(journal, target, run_id) as lease:
             found = load_run(journal, run_id)
             asked = _require_asked(found, step, digest, name)
             with told(found, journal, settings) as reporter:

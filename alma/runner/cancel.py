@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from alma.core import events as ev
 from alma.core.run import RunStatus
 from alma.errors import AlmaError, DefinitionError, RefusedError
 from alma.journal import Journal
 from alma.journal.lease import Holder
-from alma.journal.reading import RunView, view_run
+from alma.journal.reading import RunView, load_run, view_run
 from alma.runner.leased_run import resume_hint
 from alma.runner.logs import logs_of
-from alma.runner.settings import Settings
+from alma.runner.settings import Settings, actor
 from alma.system import files
 
 PATIENCE: Final = 30.0
@@ -38,6 +39,10 @@ def cancel(reference: str, settings: Settings, *, patience: float = PATIENCE) ->
             raise RefusedError("Another `cancel` is at work here.", hint="Try again in a moment.")
         try:
             view = view_run(journal, run_id)
+            if view.run.served is not None:
+                _require_stoppable(view.run)
+                stop_served(view.run, settings, actor())
+                return view_run(journal, run_id)
             holder = _require_driven(view)
             if view.run.interrupts:
                 return view
@@ -57,12 +62,26 @@ def _require_driven(view: RunView) -> Holder:
             "nothing to cancel.",
             hint=resume_hint(run),
         )
+    _require_stoppable(run)
+    return view.runner
+
+
+def stop_served(run: RunStatus, settings: Settings, who: str) -> None:
+    """Tell the workers of a run that Temporal drives: they look into its journal."""
+    with settings.open(write=True) as journal:
+        run = load_run(journal, run.run)
+        if run.served is None or run.interrupts:
+            return
+        lease = journal.join(run.definition.target, run.run, run.epoch)
+        journal.append(run.run, ev.InterruptReceived(signal=who, count=1), lease)
+
+
+def _require_stoppable(run: RunStatus) -> None:
     if run.direction == "back" and not run.backward_only:
         raise DefinitionError(
             f"Run {run.run} is being undone: a first signal lets that go on, so none was sent.",
             hint=f"`alma-pulumi status {run.word}` tells how it stands.",
         )
-    return view.runner
 
 
 def _ask(holder: Holder, run_id: str) -> None:

@@ -108,7 +108,8 @@ class Executor(Struct, kw_only=True):
     def doubtful(self, operation: OpenOperation) -> OpenOperation:
         """An operation of which the journal has no outcome, with the place of its log."""
         since = operation.at.timestamp() if operation.at else 0.0
-        gone = Gone(hosts=self.recorder.run.gone, since=since)
+        hosts = self.recorder.run.gone | ({operation.host} if operation.ephemeral else set())
+        gone = Gone(hosts=hosts, since=since)
         return replace(operation, log=str(log_of(self.logs, operation.id)), gone=gone)
 
     async def perform(

@@ -15,6 +15,7 @@ from alma.journal import Journal
 from alma.journal.expiry import expiring
 from alma.journal.reading import load_run
 from alma.runner.approve import redactor_of
+from alma.runner.lease import take as lease_of
 from alma.runner.recorder import Recorder
 from alma.runner.settings import Settings, actor
 
@@ -43,7 +44,7 @@ def extend(
         run_id = journal.resolve(reference)
         run = _expiring(journal, run_id)
         target = run.definition.target
-        with journal.acquire(target, run.run, actor=actor()) as lease:
+        with lease_of(journal, target, run.run) as lease:
             run = _expiring(journal, run_id)
             expiry = ev.Expiry.when(_moment(journal, run, until))
             recorder = Recorder(run, journal, lease, redactor_of(journal, run), None)

@@ -38,8 +38,10 @@ def unseen(run: RunStatus) -> Iterator[Unseen]:
 
 
 def _hosts(step: StepStatus) -> list[str]:
-    there = step.open.hosts if step.open is not None else ()
-    return [host for host in there if not is_place_here(host)]
+    found = step.open
+    if found is None or (found.ephemeral and set(found.hosts) == {found.host}):
+        return []
+    return [host for host in found.hosts if not is_place_here(host)]
 
 
 def machines_unseen(run: RunStatus) -> str:

@@ -42,7 +42,7 @@ async def abandon(run: str, *, reason: str, settings: Settings | None = None) ->
     Journaled with actor and reason. Raises DefinitionError for a run that left nothing.
     """
     _require_said(reason)
-    async with open_run(run, settings or Settings()) as (recorder, adapters):
+    async with open_run(run, settings or Settings(), over=True) as (recorder, adapters):
         reason = shortened(recorder.redact(reason.strip()))
         words = f"abandoned by {actor()}: {reason}"
         if recorder.run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):

@@ -27,10 +27,11 @@ from alma.journal.reading import load_run
 from alma.runner.binding import BoundSaga, bind_to_name, open_sessions
 from alma.runner.changed import earlier_of
 from alma.runner.executor import Executor
+from alma.runner.lease import take as lease_of
 from alma.runner.logs import log_of
 from alma.runner.recorder import Recorder, Reporter
 from alma.runner.runner import Runner
-from alma.runner.settings import Settings, actor
+from alma.runner.settings import Settings
 from alma.steps.base import StepHandler
 from alma.steps.registry import sees_alone
 from alma.system.environment import secrets_in_environment
@@ -271,11 +272,12 @@ class StepError(Exception):
 
 @asynccontextmanager
 async def open_run(
-    reference: str, settings: Settings
+    reference: str, settings: Settings, *, over: bool = False
 ) -> AsyncIterator[tuple[Recorder, Mapping[str, StepHandler]]]:
     """A run under a lease of our own, to be looked at and written to, but not driven.
 
-    Raises RunNotFoundError, RunnerBusyError while somebody drives it, JournalError.
+    Raises RunNotFoundError, RunnerBusyError while somebody drives it (`over`: but for a workflow
+    that does nothing just now), JournalError.
     """
     with settings.open(write=False) as reader:
         run = load_run(reader, reader.resolve(reference))
@@ -291,7 +293,7 @@ async def open_run(
         prepared.redactor.learn(secrets)
         with (
             settings.open(write=True) as journal,
-            journal.acquire(plan.target, run_id, actor=actor()) as lease,
+            lease_of(journal, plan.target, run_id, over=over) as lease,
         ):
             run = load_run(journal, run_id)
             with told(run, journal, settings) as reporter:

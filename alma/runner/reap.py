@@ -38,10 +38,11 @@ from alma.runner.binding import (
     require_undo,
 )
 from alma.runner.directory import followed, require_directory
+from alma.runner.lease import take as lease_of
 from alma.runner.leased_run import execute_run
 from alma.runner.required import require_known
 from alma.runner.resume import resume, rollback
-from alma.runner.settings import Settings, actor, new_run_id
+from alma.runner.settings import Settings, new_run_id
 from alma.runner.start import refuse_unfinished
 from alma.saga.saga import Saga
 
@@ -159,7 +160,7 @@ async def _take_down(due: Due, saga: Saga | None, settings: Settings, *, remove:
         with settings.open(write=True) as journal:
             run_id = new_run_id(utc_now())
             definition = prepared.definition
-            with journal.acquire(target, run_id, actor=actor()) as lease:
+            with lease_of(journal, target, run_id) as lease:
                 refuse_unfinished(journal, definition)
                 _require_still_due(journal, due)
                 known = known_of_earlier_runs(journal, definition)

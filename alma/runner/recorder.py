@@ -125,7 +125,7 @@ class Recorder:
         if self.broken is not None:
             self._emergency(event)
             raise self.broken
-        _require_sound(event)
+        require_sound(event)
         draft = self._journal.draft(self.run.run, self.run.seq + 1, event, self._lease)
         self._drafts.append(draft)
         apply(self.run, draft)
@@ -233,7 +233,7 @@ class Recorder:
             files.replace(directory / "traceback.txt", self.redact(text), durable=False)
 
 
-def _require_sound(event: ev.Event) -> None:
+def require_sound(event: ev.Event) -> None:
     """What comes from outside must not end the run for all its steps, nor the next command."""
     try:
         decode(event.type, event.step, to_text(event))

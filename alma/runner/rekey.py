@@ -14,7 +14,8 @@ from alma.core import events as ev
 from alma.core.run import RunStatus
 from alma.journal import Journal
 from alma.journal.reading import load_run
-from alma.runner.settings import Settings, actor
+from alma.runner.lease import take as lease_of
+from alma.runner.settings import Settings
 
 
 class Rekeyed(Struct, frozen=True, kw_only=True):
@@ -61,7 +62,7 @@ def _reseal(journal: Journal, run: RunStatus) -> int:
     event = ev.ValuesResealed(
         sealed=given if changed else UNSET, outputs=outputs, hidden=hidden or UNSET
     )
-    with journal.acquire(run.definition.target, run.run, actor=actor()) as lease:
+    with lease_of(journal, run.definition.target, run.run) as lease:
         journal.append(run.run, event, lease)
     return len(outputs) + sum(map(len, hidden.values())) + changed
 

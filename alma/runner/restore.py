@@ -21,6 +21,7 @@ from alma.journal.known import Known, secrets_of_earlier_runs
 from alma.pulumi.engine import RestorePreview, RestoreRequest
 from alma.runner.binding import BoundSaga, bind_saga, define, open_sessions
 from alma.runner.directory import followed, refuse_another_journal
+from alma.runner.lease import take as lease_of
 from alma.runner.leased_run import execute_run
 from alma.runner.restore_points import (
     Moment,
@@ -31,7 +32,7 @@ from alma.runner.restore_points import (
     restore_points,
     runs_over,
 )
-from alma.runner.settings import Settings, actor, new_run_id
+from alma.runner.settings import Settings, new_run_id
 from alma.runner.start import aws_target_of, last_run, refuse_unfinished
 from alma.saga.saga import Saga
 from alma.steps.stack.session import StackSession, minor_version
@@ -121,7 +122,7 @@ async def restore(saga: Saga, plan: Plan, settings: Settings) -> Result:
         facts = await session.check()
         with settings.open(write=True) as journal:
             run_id = new_run_id(utc_now())
-            with journal.acquire(definition.target, run_id, actor=actor()) as lease:
+            with lease_of(journal, definition.target, run_id) as lease:
                 refuse_unfinished(journal, definition)
                 journal.keys.prepare()
                 prepared.redactor.learn(secrets_of_earlier_runs(journal, definition.target))

@@ -22,6 +22,7 @@ from alma.journal.known import (
     known_outputs,
     parameters_of,
 )
+from alma.journal.lease import Lease
 from alma.journal.reading import load_run
 from alma.runner.again import bind_again, define_again, require_own_steps, with_gone
 from alma.runner.binding import (
@@ -34,6 +35,7 @@ from alma.runner.binding import (
 from alma.runner.directory import require_directory
 from alma.runner.expiring import said
 from alma.runner.hosts import declare_gone
+from alma.runner.lease import take as lease_of
 from alma.runner.leased_run import Drive, execute_run, result_or_raise
 from alma.runner.required import require_known
 from alma.runner.settings import Settings, actor
@@ -93,9 +95,27 @@ async def go_on(
     settings: Settings,
     *,
     accept_changes: bool,
-    drive: Drive = execute_run,
 ) -> Result:
     """Take a run up in a direction, or its own; a finished one is only reported."""
+    with settings.open(write=False) as reader:
+        run = load_run(reader, reader.resolve(reference))
+    if run.workflow is None or _is_over(run, direction, settings):
+        return await go_on_by(reference, direction, saga, settings, accept_changes=accept_changes)
+    from alma.runner.temporal.client import take_up  # Temporal's SDK: only where it drives
+
+    return await take_up(run, direction, settings, accept_changes=accept_changes)
+
+
+async def go_on_by(
+    reference: str,
+    direction: ev.Direction | None,
+    saga: Saga | None,
+    settings: Settings,
+    *,
+    accept_changes: bool,
+    drive: Drive = execute_run,
+) -> Result:
+    """The same, where this process takes it up; `drive` has it go on."""
     with settings.open(write=False) as reader:
         run_id = reader.resolve(reference)
         run = load_run(reader, run_id)
@@ -131,14 +151,16 @@ async def go_on(
         await check(sessions, (prepared.adapters[name] for name in acting), gates)
         with (
             settings.open(write=True) as journal,
-            journal.acquire(run.definition.target, run_id, actor=actor()) as lease,
+            _lease(journal, run, drive) as lease,
         ):
             run = load_run(journal, run_id)
             if _is_over(run, direction, settings):
                 return _report(journal, run)
             _refuse_superseded(journal, run)
             clean = prepared.redactor
-            gone = declare_gone(run, clean(settings.host_is_gone), shared=journal.is_shared)
+            # Who drives it on many hosts has each operation settled where it was.
+            shared = journal.is_shared and drive is execute_run
+            gone = declare_gone(run, clean(settings.host_is_gone), shared=shared)
             known = known_outputs(journal, run)
             if run.kind == "destroy":
                 known = known_of_earlier_runs(journal, run.definition)
@@ -159,6 +181,14 @@ async def go_on(
                 notify=UNSET if saga is None else tuple(one for one, _ in saga.notify),
             )
             return await drive(run, journal, lease, prepared, settings, known, resumed, gone)
+
+
+def _lease(journal: Journal, run: RunStatus, drive: Drive) -> Lease:
+    """A workflow that is started again for its run takes the lease over."""
+    target = run.definition.target
+    if drive is execute_run:
+        return lease_of(journal, target, run.run)
+    return journal.acquire(target, run.run, actor=actor())
 
 
 def _is_over(run: RunStatus, direction: ev.Direction | None, settings: Settings) -> bool:

@@ -47,6 +47,11 @@ def versions() -> dict[str, str]:
     return {"alma": __version__, "python": platform.python_version()}
 
 
+def _heartbeat() -> float:
+    said = os.environ.get("ALMA_TEMPORAL_HEARTBEAT", "")
+    return float(said) if said.replace(".", "", 1).isdigit() and float(said) else 30.0
+
+
 class OpenJournal(Protocol):
     """How a journal is opened: `open_journal`, or a test's wrapper around it."""
 
@@ -70,9 +75,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     run has left them; `ttl` is how long what it brings up is to stay, whatever the saga says, and
     with `accept_existing` that is said of what was there before the saga as well; `skip` are
     resources, by step and name, that an undo which is stuck at them may go past; `open_journal` is
-    where a test puts its own faults between a run and its journal. Of a run that is a part of
-    another one, `parent` is that one, `run_id` was journaled there beforehand, and `given` is what
-    its saga is given.
+    where a test puts its own faults between a run and its journal. With `temporal` (`HOST:PORT`,
+    else ALMA_TEMPORAL) a new run is driven there, in its `namespace`, by workers of which one that
+    says nothing for `heartbeat` seconds is taken for lost. Of a run that is a part of another one,
+    `parent` is that one, `run_id` was journaled there beforehand, and `given` is what its saga is
+    given.
     """
 
     journal: str | Path | PostgresUrl | None = None
@@ -94,6 +101,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     ttl: Ttl | None = None
     accept_existing: bool = False
     skip: tuple[tuple[str, str], ...] = ()
+    temporal: str = field(default_factory=lambda: os.environ.get("ALMA_TEMPORAL", ""))
+    namespace: str = ""
+    heartbeat: float = field(default_factory=_heartbeat)
     parent: Parent | None = None
     run_id: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)

@@ -27,12 +27,13 @@ from alma.runner.again import aws_target
 from alma.runner.binding import bind_saga, check, define, noted, open_sessions
 from alma.runner.directory import followed, refuse_another_journal, require_directory
 from alma.runner.expiring import expiry_of, refuse_existing
+from alma.runner.lease import take as lease_of
 from alma.runner.leased_run import Drive, execute_run, resume_hint
 from alma.runner.notices.required import require_reachable
 from alma.runner.outside import outputs_outside, require_given
 from alma.runner.required import require_known
 from alma.runner.resume import go_on
-from alma.runner.settings import Settings, actor, new_run_id
+from alma.runner.settings import Settings, new_run_id
 from alma.saga.arguments import SelectOptions, selection_of
 from alma.saga.python_file import capture_if_loading
 from alma.saga.saga import Saga
@@ -97,6 +98,10 @@ async def up(
         selection=selection_of(**selected),
     )
     settings = replace(settings, ttl=settings.ttl or saga.ttl)
+    if settings.temporal:
+        from alma.runner.temporal.client import begin_there  # Temporal's SDK: for who asks for it
+
+        return await begin_there(saga, settings)
     last, held = last_run(saga, settings)
     if last is not None and last.kind == "up" and not last.state.is_final and not held:
         _refuse_other_steps(last, define(saga, settings.aws), settings)
@@ -174,7 +179,7 @@ async def begin(
         with settings.open(write=True) as journal:
             run_id = settings.run_id or new_run_id(utc_now())
             definition = prepared.definition
-            with journal.acquire(definition.target, run_id, actor=actor()) as lease:
+            with lease_of(journal, definition.target, run_id) as lease:
                 refuse_unfinished(journal, definition)
                 expiry = expiry_of(journal, definition.target, settings) if kind == "up" else None
                 known = Known()

@@ -236,5 +236,8 @@ COMMON: Final[Mapping[str, Key]] = {
         Several(Place()),
         "Files, directories and globs that the step is made of as well, for `up --changed`.",
     ),
+    "queue": Key(
+        Text(), "The task queue of the workers that do it, where Temporal drives the run."
+    ),
 }
 """Of every kind of step."""

@@ -44,6 +44,7 @@ class Step:
     `watch`: files, directories and globs that it is made of as well, for its digest. `ready` is
     what must hold once it is done, else it has failed: a callable, a `Request`, a command as a list
     of arguments, or "no-drift". It is asked each `ready_interval` seconds, for `ready_timeout`.
+    `queue` names the workers that can do it, where Temporal drives the run.
 
     A kind is a subclass, a frozen dataclass as this one. It says in `kind_fields` what the journal
     keeps of it, makes what does and undoes it in `bind`, and, where that can be undone without
@@ -73,6 +74,7 @@ class Step:
     ready: Any = None
     ready_timeout: float = 300.0
     ready_interval: float = 2.0
+    queue: str = ""
     owner: object = field(default=None, init=False, repr=False, compare=False)
     """The saga that it is a step of: to a step no more than a token, the same one or another."""
 
@@ -100,6 +102,8 @@ class Step:
         for what in ("timeout", "compensation_timeout", "ready_timeout", "ready_interval"):
             self._set(what, check_seconds(f"{self.where}: {what}", getattr(self, what)))
         self._set("pivot", bool(self.pivot))
+        if self.queue:
+            self._set("queue", check_name("queue", self.queue))
         watch = [self.watch] if isinstance(self.watch, str | Path) else self.watch
         self._set("watch", tuple(str(Path(one).absolute()) for one in watch))
         self.validate()
@@ -198,6 +202,7 @@ class Step:
             compensation_timeout=self.compensation_timeout,
             pivot=self.pivot,
             outside=(INPUTS,) if given else UNSET,
+            queue=self.queue or UNSET,
             **self.kind_fields(),
         )
 
@@ -254,6 +259,7 @@ class StepOptions(TypedDict, total=False):
     ready: Any
     ready_timeout: float | None
     ready_interval: float | None
+    queue: str | None
 
 
 @contextmanager

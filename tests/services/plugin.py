@@ -154,7 +154,8 @@ def temporal(pytestconfig: pytest.Config) -> Temporal:
 def own_temporal() -> Iterator[TemporalServer]:
     """A server for this test alone, running: only where the server itself has to end."""
     with tempfile.TemporaryDirectory(prefix="temporal-", ignore_cleanup_errors=True) as directory:
-        server = TemporalServer(Path(directory))
+        # A workflow is asked to go on as a new one long before it has many events.
+        server = TemporalServer(Path(directory), "limit.historyCount.suggestContinueAsNew=20")
         server.start()
         try:
             yield server

@@ -42,7 +42,9 @@ class Temporal:
 class Server:
     """One server with its database in a directory, for a test that ends and restarts it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *settings: str) -> None:
+        """`settings` are values of Temporal's dynamic configuration, as NAME=VALUE."""
+        self._settings = settings
         (tools,) = toolchain.directories()
         self._directory = directory
         self._running = ExitStack()
@@ -56,6 +58,8 @@ class Server:
         command += ["--db-filename", self._directory / "temporal.db"]
         for name in ATTRIBUTES:
             command += ["--search-attribute", f"{name}=Keyword"]
+        for setting in self._settings:
+            command += ["--dynamic-config-value", setting]
         with ExitStack() as stack:
             process = stack.enter_context(
                 started(command, directory=self._directory, environment=_plain())

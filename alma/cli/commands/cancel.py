@@ -42,7 +42,7 @@ def _lines(view: RunView) -> list[str]:
 
     run = view.run
     name = f"{title(run)} (run {run.run})"
-    if view.runner is None:
+    if view.runner is None and run.served is None:
         return [f"{name} has ended: {view.state}."]
     if run.direction == "back" and not run.backward_only:
         return [f"{name} was asked to stop, and is being undone."]

@@ -18,6 +18,7 @@ from alma.cli.options import (
     run_argument,
     shared_options,
     skip_option,
+    temporal_options,
     trust_option,
 )
 from alma.cli.output import say
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 @gone_options
 @lock_timeout_option
 @skip_option
+@temporal_options
 @trust_option
 @report_option
 @shared_options
@@ -93,6 +95,7 @@ def resume(
 @gone_options
 @lock_timeout_option
 @skip_option
+@temporal_options
 @trust_option
 @report_option
 @shared_options
@@ -133,6 +136,8 @@ def _saga_for(
         run = view_run(journal, journal.resolve(reference)).run
         known, locked = known_parameters(journal, run)
     _require_own_place(shared, run)
+    if run.workflow is not None:
+        return None, working_directory()  # its workers have the saga
     if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
         return (load_target(shared, target) if target else None), working_directory()
     if target is not None:
@@ -219,6 +224,8 @@ def _settings(shared: Invocation, loaded: LoadedSaga | None, reporter: Reporter 
         host_is_gone=gone,
         reason=reason,
         skip=shared.skip,
+        temporal=shared.temporal,
+        namespace=shared.namespace,
         reporter=reporter,
         origin=loaded.origin if loaded else "",
         modules=loaded.modules if loaded else (),

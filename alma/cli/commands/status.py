@@ -184,6 +184,8 @@ def _lines(
             f"Runner   running now, pid {process.pid} on {process.machine} "
             f"since {text.moment(view.runner.acquired_at)}"
         )
+    elif run.served is not None:
+        lines.append(f"Driven   {report.driven_by(run.served)}")
     elif run.runner is not None:
         lines.append(f"Ran on   {report.ran_on(run)}")
     if run.parent is not None:

@@ -15,6 +15,7 @@ from alma.cli.options import (
     localstack_option,
     pass_shared,
     shared_options,
+    temporal_options,
     trust_option,
 )
 from alma.cli.question import DECLINED, PREVIEW_FAILED, agrees_to_up, previewed, yes_option
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 @localstack_option
 @accept_backend_option
 @lock_timeout_option
+@temporal_options
 @trust_option
 @report_option
 @shared_options
@@ -91,6 +93,8 @@ def command(
         ttl=ttl,
         selection=selection,
         changed=changed,
+        temporal=shared.temporal,
+        namespace=shared.namespace,
         origin=loaded.origin,
         modules=loaded.modules,
     )
@@ -105,7 +109,7 @@ def command(
     if not agrees_to_up(shared, saga, settings, yes=yes):
         return DECLINED
     # Only now: for a target that is refused, nothing is started.
-    with prewarmed(() if changed else saga.steps, saga.stack):
+    with prewarmed(() if changed or settings.temporal else saga.steps, saga.stack):
         return _up(shared, saga, settings)
 
 

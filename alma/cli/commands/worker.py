@@ -1,0 +1,93 @@
+"""`alma-pulumi worker`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from alma.cli.options import Invocation, pass_shared, shared_options, trust_option
+from alma.cli.output import say
+from alma.cli.target import saga_options
+
+if TYPE_CHECKING:
+    from alma.runner.settings import Settings
+    from alma.saga.target import LoadedSaga
+
+
+@click.command("worker")
+@click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
+@click.option(
+    "--temporal",
+    metavar="HOST:PORT",
+    help="Where Temporal is; TLS and API key are as `temporal` has them (TEMPORAL_*).  "
+    "[default: $ALMA_TEMPORAL, $TEMPORAL_ADDRESS, or localhost:7233]",
+    expose_value=False,
+    callback=lambda context, _parameter, value: _keep(context, "temporal", value),
+)
+@click.option(
+    "--namespace",
+    metavar="NAME",
+    help="Temporal's namespace.  [default: $TEMPORAL_NAMESPACE, or default]",
+    expose_value=False,
+    callback=lambda context, _parameter, value: _keep(context, "namespace", value),
+)
+@click.option(
+    "--queue",
+    "queues",
+    metavar="NAME",
+    multiple=True,
+    help="Do only the operations of steps with this queue=, and those that only this host can do. "
+    "Repeatable.",
+)
+@click.option(
+    "--max-operations",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="How many operations to make at a time.",
+)
+@saga_options
+@trust_option
+@shared_options
+@pass_shared
+def command(
+    shared: Invocation, targets: tuple[str, ...], queues: tuple[str, ...], max_operations: int
+) -> None:
+    """Serve the runs of sagas that Temporal drives, until a signal.
+
+    One SIGINT or SIGTERM: nothing new is taken, and what is under way ends first. Two: it ends
+    now, and another worker finds out what has become of it.
+    """
+    from alma.cli.target import load_target
+    from alma.runner import run_sync
+    from alma.runner.settings import Settings
+    from alma.runner.temporal.worker import serve
+
+    sagas = [load_target(shared, target) for target in targets]
+
+    def settings(loaded: LoadedSaga) -> Settings:
+        return Settings(
+            journal=shared.journal,
+            trust=shared.trust,
+            origin=loaded.origin,
+            modules=loaded.modules,
+            handle_signals=False,
+        )
+
+    run_sync(
+        lambda: serve(
+            sagas,
+            settings,
+            address=shared.temporal,
+            namespace=shared.namespace,
+            queues=queues,
+            operations=max_operations,
+            ready=lambda words: say(f"alma-pulumi worker: {words}", err=True),
+        )
+    )
+
+
+def _keep(context: click.Context, name: str, value: str | None) -> None:
+    if value:
+        setattr(context.ensure_object(Invocation), name, value)

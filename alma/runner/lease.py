@@ -1,0 +1,44 @@
+"""Taking the lease on a target, which no other runner has: not in a process, nor in Temporal."""
+
+from __future__ import annotations
+
+from alma.core.run import RunStatus
+from alma.errors import RunnerBusyError
+from alma.journal import Journal
+from alma.journal.lease import Lease
+from alma.journal.reading import newest_run
+from alma.runner.settings import actor
+
+
+def take(journal: Journal, target: str, run: str, *, over: bool = False) -> Lease:
+    """The lease, for this run. Raises RunnerBusyError, naming who has it.
+
+    A workflow holds no lock between its operations, and a new lease would end it. `over` one that
+    drives a run, it is taken where nothing is under way.
+    """
+    last = newest_run(journal, target)
+    if last is not None and last.served is not None:
+        busy = [step.name for step in last.steps.values() if _at_work(journal, target, step.name)]
+        if busy or not over:
+            raise served_elsewhere(last, busy)
+    return journal.acquire(target, run, actor=actor())
+
+
+def served_elsewhere(run: RunStatus, busy: list[str]) -> RunnerBusyError:
+    """For whom it is not to go on with."""
+    workflow = run.served
+    where = f"{workflow.id} in {workflow.namespace} at {workflow.address}" if workflow else ""
+    at = f", at work on {', '.join(busy)}" if busy else ""
+    return RunnerBusyError(
+        f"Temporal drives run {run.run} of {run.definition.target}: workflow {where}{at}.",
+        hint=f"Ask it to stop: `alma-pulumi cancel {run.word}`. If Temporal has lost it, "
+        f"`alma-pulumi resume {run.word}` has it go on.",
+    )
+
+
+def _at_work(journal: Journal, target: str, step: str) -> bool:
+    lock = journal.lock_part(target, step)
+    if lock is None:
+        return True
+    lock.release()
+    return False

@@ -1,0 +1,269 @@
+"""What a worker does for the workflows of its sagas."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from typing import Any, Final, TypeVar
+
+from msgspec import Struct
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from alma.core import events as ev
+from alma.errors import AlmaError, JournalError, RunNotFoundError, StaleEpochError
+from alma.runner.settings import Settings
+from alma.runner.temporal.begin import begin_there
+from alma.runner.temporal.here import Here, OtherCodeError, UnwantedError
+from alma.runner.temporal.opening import open_here
+from alma.runner.temporal.orders import (
+    INTERRUPT,
+    NEXT,
+    OTHER_CODE,
+    REFUSED,
+    START,
+    SUPERSEDED,
+    SUSPEND,
+    TURN,
+    Ask,
+    Lead,
+    Next,
+    Order,
+    Todo,
+)
+from alma.saga.target import LoadedSaga
+from alma.system.processes import is_place_here
+
+T = TypeVar("T")
+
+LINGER: Final = 30.0
+"""Seconds for which a run stays open here that nothing is done about."""
+
+
+class Served(Struct, frozen=True, kw_only=True):
+    """A saga that this worker serves."""
+
+    loaded: LoadedSaga
+    settings: Settings
+
+
+class _Open(Struct, kw_only=True):
+    here: Here
+    opened: AsyncExitStack
+    used: int = 0
+    closing: asyncio.TimerHandle | None = None
+
+
+class Activities:
+    """Those of one worker process. `most` is how many operations it makes at a time."""
+
+    def __init__(self, served: Mapping[str, Served], most: int) -> None:
+        self._served = served
+        self._room = asyncio.Semaphore(most)
+        self._open: dict[tuple[str, int], _Open] = {}
+        self._opening: dict[tuple[str, int], asyncio.Lock] = {}
+        self._told: set[str] = set()
+        self.stopping = asyncio.Event()
+        """Set by a first signal: nothing is begun any more."""
+        self.abandon = asyncio.Event()
+        """Set by a second signal: what is under way is left, and its CLIs go on by themselves."""
+
+    @property
+    def books(self) -> list[Callable[..., Any]]:
+        """The activities that only keep the books."""
+        return [self.start, self.next, self.interrupt, self.suspend]
+
+    @activity.defn(name=START)
+    async def start(self, order: Order) -> int:
+        """Have the run begin, or go on, under a lease of the workflow's; its epoch.
+
+        0: it is over already.
+        """
+        return await self._supervised(self._start(order), order.heartbeat)
+
+    @activity.defn(name=NEXT)
+    async def next(self, ask: Ask) -> Next:
+        """See `Here.next`."""
+
+        async def work(here: Here) -> Next:
+            todo, over = await here.next(frozenset(ask.busy))
+            return Next(todo, here.run.state.value, over)
+
+        try:
+            return await self._in(ask.lead, work)
+        except ApplicationError as error:
+            if error.type == SUPERSEDED:
+                return Next((), SUPERSEDED, SUPERSEDED)
+            raise
+
+    @activity.defn(name=INTERRUPT)
+    async def interrupt(self, lead: Lead) -> None:
+        """A user has cancelled the workflow: as a first signal to a local runner."""
+        await self._in(lead, lambda here: here.interrupt("cancelled in Temporal"))
+
+    @activity.defn(name=SUSPEND)
+    async def suspend(self, todo: Todo) -> None:
+        """Nobody has come to settle an operation where it was."""
+        words = (
+            f'what became of an operation of step "{todo.step}" can only be seen on its own host, '
+            "where no worker has come"
+        )
+        await self._in(todo.lead, lambda here: here.suspend(words))
+
+    @activity.defn(name=TURN)
+    async def turn(self, todo: Todo) -> str:
+        """See `Here.turn`."""
+        called_off = asyncio.Event()
+
+        def wanted() -> bool:
+            return not (called_off.is_set() or self.stopping.is_set())
+
+        async def work(here: Here) -> str:
+            async with self._room:
+                turn = asyncio.create_task(here.turn(todo, wanted))
+                left = asyncio.create_task(self.abandon.wait())
+                try:
+                    await asyncio.wait({turn, left}, return_when=asyncio.FIRST_COMPLETED)
+                    if turn.done():
+                        return turn.result()
+                    turn.cancel()
+                    await asyncio.gather(turn, return_exceptions=True)
+                    await here.left(todo.step, "its worker was stopped by a second signal")
+                    raise ApplicationError("", type="Left")
+                finally:
+                    left.cancel()
+
+        heartbeat = todo.lead.heartbeat
+        return await self._supervised(self._in(todo.lead, work), heartbeat, called_off)
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    async def _start(self, order: Order) -> int:
+        served = self._served_of(order.target, order.place)
+        info = activity.info()
+        workflow = ev.Workflow(
+            id=info.workflow_id or "",
+            address=activity.client().service_client.config.target_host,
+            namespace=info.namespace,
+        )
+        with self._translated():
+            return await begin_there(order, served.loaded.saga, served.settings, workflow)
+
+    async def _in(self, lead: Lead, work: Callable[[Here], Coroutine[Any, Any, T]]) -> T:
+        served = self._served_of(lead.target, lead.place)
+        with self._translated():
+            async with self._here(lead, served) as here:
+                return await work(here)
+
+    def _served_of(self, target: str, place: str) -> Served:
+        served = self._served.get(target)
+        if served is None:
+            raise self._other(f"{target} is none of the sagas that this worker serves.")
+        if place and not is_place_here(place):
+            words = (
+                f"The journal of {target} is a file on {place.partition('#')[0]}, which this host "
+                "cannot reach: give all workers one on Postgres, or run them all there."
+            )
+            self._say(words)
+            raise ApplicationError("", type=REFUSED, non_retryable=True)
+        return served
+
+    @asynccontextmanager
+    async def _here(self, lead: Lead, served: Served) -> AsyncIterator[Here]:
+        """The run, opened once for all that is done about it in this process."""
+        key = lead.run, lead.epoch
+        async with self._opening.setdefault(key, asyncio.Lock()):
+            one = self._open.get(key)
+            if one is not None and one.here.broken and not one.used:
+                await self._close(key)
+                one = None
+            if one is None:
+                opened = AsyncExitStack()
+                here = await opened.enter_async_context(
+                    open_here(lead, served.loaded.saga, served.settings)
+                )
+                one = self._open[key] = _Open(here=here, opened=opened)
+            one.used += 1
+            if one.closing is not None:
+                one.closing.cancel()
+        try:
+            yield one.here
+        finally:
+            one.used -= 1
+            if not one.used:
+                run = one.here.run
+                over = run.state.is_final or run.suspended
+                loop = asyncio.get_running_loop()
+                later = 1.0 if over else LINGER
+                one.closing = loop.call_later(later, lambda: loop.create_task(self._close(key)))
+
+    async def _close(self, key: tuple[str, int]) -> None:
+        one = self._open.get(key)
+        if one is not None and not one.used:
+            del self._open[key]
+            if not self._opening[key].locked():
+                del self._opening[key]
+            with suppress(AlmaError):
+                await one.opened.aclose()
+
+    async def close(self) -> None:
+        """Let go of all runs."""
+        for key in list(self._open):
+            await self._close(key)
+
+    async def _supervised(
+        self,
+        work: Coroutine[Any, Any, T],
+        heartbeat: float,
+        called_off: asyncio.Event | None = None,
+    ) -> T:
+        """Say that it is alive for as long as it is, which is as long as its CLI is.
+
+        What cancels an activity ends no CLI: a pause, a reset, a time that is over, a worker that
+        goes. That is journaled as it ends. A user's word to stop comes by the journal. Only what
+        was not begun yet is `called_off`: somebody else is asked for it, or nobody.
+        """
+        task = asyncio.create_task(work)
+        while not task.done():
+            activity.heartbeat()
+            try:
+                await asyncio.wait({task}, timeout=heartbeat / 3)
+            except asyncio.CancelledError:
+                mine = asyncio.current_task()
+                if mine is not None:
+                    mine.uncancel()
+                if called_off is not None:
+                    called_off.set()
+        return task.result()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Errors as Temporal has them: their kind, and none of their words."""
+        try:
+            yield
+        except UnwantedError:
+            raise ApplicationError("", type="Left") from None
+        except OtherCodeError as error:
+            raise self._other(error.message) from None
+        except StaleEpochError:
+            raise ApplicationError("", type=SUPERSEDED, non_retryable=True) from None
+        except (JournalError, RunNotFoundError) as error:
+            self._say(error.message)
+            raise ApplicationError("", type=type(error).__name__) from None
+        except AlmaError as error:
+            self._say(f"{error.message} {error.hint}".strip())
+            raise ApplicationError("", error.exit_code, type=REFUSED, non_retryable=True) from None
+
+    def _other(self, words: str) -> ApplicationError:
+        self._say(words)
+        return ApplicationError("", type=OTHER_CODE)
+
+    def _say(self, words: str) -> None:
+        """For whoever looks at this worker: each once."""
+        if words not in self._told:
+            self._told.add(words)
+            with suppress(OSError, ValueError):
+                sys.stderr.write(f"alma: {words}\n")
+                sys.stderr.flush()

@@ -1,0 +1,142 @@
+"""A worker: serves the runs of its sagas until it is asked to end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from alma.runner.settings import Settings
+from alma.runner.temporal.activities import Activities, Served
+from alma.runner.temporal.connection import connect
+from alma.runner.temporal.orders import (
+    SAGA,
+    STACK,
+    STATE,
+    host_queue_of,
+    operations_of,
+    queue_of,
+)
+from alma.runner.temporal.workflow import RunWorkflow
+from alma.saga.target import LoadedSaga
+from alma.system.processes import PLACE
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+OPERATIONS: Final = 4
+"""How many operations a worker makes at a time, where it is not told."""
+_FOR_EVER: Final = timedelta(days=365)
+"""A worker that is asked to end lets its CLIs end first, however long they take."""
+
+
+async def serve(
+    sagas: Sequence[LoadedSaga],
+    settings: Callable[[LoadedSaga], Settings],
+    *,
+    address: str = "",
+    namespace: str = "",
+    queues: Sequence[str] = (),
+    operations: int = OPERATIONS,
+    ready: Callable[[str], None] = lambda _words: None,
+) -> None:
+    """Serve the sagas' workflows, and their operations: all, or those of these `queues`.
+
+    Those that only this host can do it always serves. A first SIGINT or SIGTERM has it take nothing
+    new and end when what is under way has ended; a second one ends it now.
+    """
+    served = {
+        one.saga.target: Served(loaded=one, settings=replace(settings(one), temporal=""))
+        for one in sagas
+    }
+    first = next(iter(served.values())).settings
+    with first.open(write=True) as journal:
+        journal.require_key()
+        place = "" if journal.is_shared else PLACE
+    client = await connect(address, namespace, first)
+    await _register(client)
+    activities = Activities(served, operations)
+    workers = _workers(client, activities, list(served), place, queues, operations)
+
+    def stop() -> None:
+        if activities.stopping.is_set():
+            activities.abandon.set()
+        activities.stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for caught in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(caught, stop)
+    running = [asyncio.create_task(one.run()) for one in workers]
+    try:
+        ready(f"serves {', '.join(served)} at {client.service_client.config.target_host}")
+        stopped = asyncio.create_task(activities.stopping.wait())
+        await asyncio.wait({stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        await asyncio.gather(*(one.shutdown() for one in workers))
+        await asyncio.gather(*running)
+    finally:
+        for caught in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(caught)
+        await activities.close()
+
+
+def sandbox() -> SandboxedWorkflowRunner:
+    """In which the workflow runs: what it takes of alma is data, and is not loaded again."""
+    passed = SandboxRestrictions.default.with_passthrough_modules("alma", "msgspec")
+    return SandboxedWorkflowRunner(restrictions=passed)
+
+
+def _workers(
+    client: Client,
+    activities: Activities,
+    targets: Sequence[str],
+    place: str,
+    queues: Sequence[str],
+    operations: int,
+) -> list[Worker]:
+    common: dict[str, Any] = {"graceful_shutdown_timeout": _FOR_EVER}
+    books = [
+        Worker(
+            client,
+            task_queue=queue_of(target, place),
+            workflows=[RunWorkflow],
+            workflow_runner=sandbox(),
+            activities=activities.books,
+            **common,
+        )
+        for target in targets
+    ]
+    own = queues or ("",)
+    served = [host_queue_of(target, PLACE, queue) for target in targets for queue in own]
+    served += queues or [operations_of(target, place) for target in targets]
+    return books + [
+        Worker(
+            client,
+            task_queue=queue,
+            activities=[activities.turn],
+            max_concurrent_activities=operations,
+            **common,
+        )
+        for queue in dict.fromkeys(served)
+    ]
+
+
+async def _register(client: Client) -> None:
+    """Have the namespace know alma's search attributes; where that is not for us, do without."""
+    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    request = AddSearchAttributesRequest(
+        namespace=client.namespace, search_attributes=dict.fromkeys((SAGA, STACK, STATE), keyword)
+    )
+    try:
+        await client.operator_service.add_search_attributes(request)
+    except RPCError:
+        return

@@ -1,0 +1,257 @@
+"""Runs that Temporal drives, by a real server and workers that are processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client, WorkflowHistory
+from temporalio.worker import Replayer, Worker
+
+from alma.core.events import CompensationStarted, InterruptReceived, RunInterrupted
+from alma.core.run import SagaState
+from alma.journal import open_journal
+from alma.journal.encryption import KEY, Keys
+from alma.runner.temporal.payloads import converter
+from alma.runner.temporal.worker import sandbox
+from alma.runner.temporal.workflow import RunWorkflow
+from tests.services.temporal import Temporal
+from tests.temporal.deciding import Deciding
+from tests.temporal.stage import Stage, until
+
+HISTORIES = Path(__file__).parent / "histories"
+
+
+def test_a_run_is_shown_as_if_it_were_here(stage: Stage) -> None:
+    stage.worker()
+    done = stage.up()
+    assert done.returncode == 0, done.stderr + stage.said()
+    assert stage.notes == ["do a", "do b", "do c"]
+    assert "a: action completed" in done.stdout
+    assert 'a.url: "canary-in-an-output"' in done.stdout
+    assert stage.run.state is SagaState.COMPLETED
+    again = stage.call("status", "--json")
+    assert json.loads(again.stdout)["state"] == "COMPLETED"
+
+
+def test_what_has_failed_is_undone_and_its_history_tells_nothing(stage: Stage) -> None:
+    stage.fail("do c")
+    stage.worker()
+    done = stage.up()
+    assert done.returncode == 4, done.stderr + stage.said()
+    assert stage.notes == ["do a", "do b", "do c", "undo c", "undo b", "undo a"]
+    assert "canary-in-an-error" in done.stderr
+    exported = stage.history()
+    text = json.dumps(exported)
+    opened = text + _opened(stage, text)
+    assert "canary" not in opened
+    assert "RuntimeError" not in opened
+    # So that what is searched is what is there, and not nothing.
+    assert '"b"' in opened
+    assert stage.run.run in opened
+    with open_journal(stage.journal, write=True) as journal:
+        journal.keys.prepare()
+        _replay(journal.keys, f"alma/{stage.target}", exported)
+
+
+def test_a_failed_undo_is_never_passed_over_and_rollback_goes_on(stage: Stage) -> None:
+    stage.fail("do c")
+    stage.fail("undo b")
+    stage.worker()
+    done = stage.up()
+    assert done.returncode == 10, done.stderr + stage.said()
+    assert stage.run.state is SagaState.FAILED
+    assert {left.step for left in stage.run.leftovers} == {"a", "b"}
+    stage.mend("undo b")
+    again = stage.call("rollback", "latest", "--yes")
+    assert again.returncode == 4, again.stderr + stage.said()
+    assert stage.notes[-2:] == ["undo b", "undo a"]
+
+
+def test_the_server_alone_tells_where_a_saga_stands(stage: Stage) -> None:
+    stage.worker()
+    stage.hold("do b")
+    up = stage.begin()
+    stage.begun("do b")
+
+    async def found() -> tuple[Any, Any]:
+        client = await Client.connect(stage.temporal.address)
+        query = f'AlmaSaga = "{stage.name}" AND AlmaStack = "dev" AND AlmaState = "running"'
+        rows = [one async for one in client.list_workflows(query)]
+        (one,) = rows
+        memo = await one.memo()
+        pending = (await client.get_workflow_handle(one.id).describe()).raw_description
+        return memo, pending
+
+    memo, pending = until(lambda: _or_none(found()), "it is listed")
+    assert memo == {"run": stage.run.run}
+    assert len(pending.pending_activities) == 1
+    stage.let_go("do b")
+    assert stage.ended(up) == 0
+
+
+def test_of_two_ups_at_once_one_goes_on(stage: Stage) -> None:
+    stage.worker()
+    stage.hold("do a")
+    up = stage.begin()
+    stage.begun("do a")
+    other = stage.up()
+    assert other.returncode == 11
+    assert "Temporal drives" in other.stderr
+    here = stage.call("up", "saga.py", "--yes", "--temporal", "")
+    stage.let_go("do a")
+    assert stage.ended(up) == 0
+    assert here.returncode == 11
+    assert stage.notes == ["do a", "do b", "do c"]
+
+
+@pytest.mark.parametrize("how", ["alma", "temporal", "signal"])
+def test_a_users_cancel_turns_the_run_back(stage: Stage, how: str) -> None:
+    stage.worker()
+    stage.hold("do b")
+    up = stage.begin()
+    stage.begun("do b")
+    if how == "alma":
+        said = stage.call("cancel", "latest")
+        assert said.returncode == 0, said.stderr
+    elif how == "signal":
+        up.terminate()
+    else:
+        stage.temporal.cli("workflow", "cancel", "-w", f"alma/{stage.target}")
+    until(lambda: any(isinstance(one, InterruptReceived) for one in stage.events), "it is told")
+    stage.let_go("do b")
+    assert stage.ended(up) == 4, stage.said()
+    assert stage.notes == ["do a", "do b", "undo b", "undo a"]
+    assert any(isinstance(one, CompensationStarted) for one in stage.events)
+
+
+def test_a_paused_activity_turns_nothing_back(stage: Stage) -> None:
+    stage.worker()
+    stage.hold("do b")
+    up = stage.begin()
+    stage.begun("do b")
+    described = json.loads(
+        stage.temporal.cli("workflow", "describe", "-w", f"alma/{stage.target}", "-o", "json")
+    )
+    (pending,) = described["pendingActivities"]
+    which = ("-w", f"alma/{stage.target}", "--activity-id", pending["activityId"])
+    stage.temporal.cli("activity", "pause", *which)
+    stage.let_go("do b")
+    until(lambda: stage.run.steps["b"].state is SagaState.COMPLETED, "b is done")
+    assert stage.ended(up) == 0, stage.said()
+    assert stage.notes == ["do a", "do b", "do c"]
+
+
+def test_a_reset_workflow_does_nothing_twice(stage: Stage) -> None:
+    stage.worker()
+    stage.hold("do b")
+    up = stage.begin()
+    stage.begun("do b")
+    words = ("-w", f"alma/{stage.target}", "--type", "FirstWorkflowTask", "--reason", "to try it")
+    stage.temporal.cli("workflow", "reset", *words)
+    stage.let_go("do b")
+    stage.ended(up)
+    until(lambda: stage.run.state is SagaState.COMPLETED, f"the reset run ends {stage.said()}")
+    assert stage.notes.count("do a") == 1
+    assert stage.notes.count("do c") == 1
+
+
+def test_an_operators_abandon_needs_no_server(stage: Stage) -> None:
+    worker = stage.worker()
+    stage.hold("do b")
+    stage.begin()
+    stage.begun("do b")
+    busy = stage.call("abandon", "latest", "--reason", "to see")
+    assert busy.returncode == 11
+    assert "at work on b" in busy.stderr
+    worker.kill()
+    worker.wait()
+    stage.let_go("do b")
+    done = stage.call("abandon", "latest", "--reason", "the cluster is gone")
+    assert done.returncode == 10, done.stderr
+    assert stage.run.state is SagaState.FAILED
+    assert {left.step for left in stage.run.leftovers} == {"a", "b"}
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was_driven(stage: Stage) -> None:
+    first = stage.worker()
+    stage.hold("do b")
+    up = stage.begin()
+    stage.begun("do b")
+    stage.temporal.cli("workflow", "terminate", "-w", f"alma/{stage.target}")
+    assert stage.ended(up) == 11
+    first.terminate()
+    stage.let_go("do b")
+    assert stage.ended(first) == 0, "a worker that is asked to end lets what is under way end"
+    stage.worker()
+    done = stage.call("resume", "latest")
+    assert done.returncode == 0, done.stderr + stage.said()
+    assert stage.notes[-1] == "do c"
+    assert not any(isinstance(one, RunInterrupted) for one in stage.events)
+
+
+def _replay(keys: Keys, workflow: str, exported: dict[str, Any]) -> None:
+    """As a worker would that takes the workflow over; warnings are errors here."""
+    replayer = Replayer(
+        workflows=[RunWorkflow], workflow_runner=sandbox(), data_converter=converter(keys)
+    )
+    asyncio.run(replayer.replay_workflow(WorkflowHistory.from_json(workflow, exported)))
+
+
+@pytest.mark.parametrize("name", ["completed", "compensated"])
+def test_histories_of_earlier_versions_are_replayed(name: str, tmp_path: Path) -> None:
+    """A run that was begun before an upgrade goes on after it: see the directory `histories`."""
+    keys = Keys(tmp_path / "journal.db", {KEY: "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="})
+    stored = json.loads((HISTORIES / f"{name}.json").read_text())
+    _replay(keys, f"alma/stored-{name}/dev", stored)
+
+
+def test_decide_runs_in_the_sandbox_of_a_workflow(temporal: Temporal) -> None:
+    """Without a warning: those are errors here."""
+
+    async def decided() -> list[str]:
+        client = await Client.connect(temporal.address)
+        queue = f"deciding-{uuid4().hex[:8]}"
+        runner = sandbox()
+        async with Worker(client, task_queue=queue, workflows=[Deciding], workflow_runner=runner):
+            found: list[str] = await client.execute_workflow(
+                Deciding.run, id=queue, task_queue=queue
+            )
+        return found
+
+    assert asyncio.run(decided()) == ["left", "right"]
+
+
+def _or_none(work: Any) -> Any:
+    try:
+        return asyncio.run(work)
+    except ValueError:
+        return None
+
+
+def _opened(stage: Stage, exported: str) -> str:
+    """What is sealed in it, opened: nothing may be there either."""
+    found: list[str] = []
+    with open_journal(stage.journal, write=False) as journal:
+
+        def walk(tree: Any) -> None:
+            if isinstance(tree, dict):
+                data = tree.get("data")
+                if isinstance(data, str) and "metadata" in tree:
+                    raw = base64.b64decode(data).decode()
+                    if raw.startswith("gAAA"):
+                        raw = base64.b64decode(journal.keys.unseal(raw)).decode("utf-8", "replace")
+                    found.append(raw)
+                for value in tree.values():
+                    walk(value)
+            elif isinstance(tree, list):
+                for value in tree:
+                    walk(value)
+
+        walk(json.loads(exported))
+    return "\n".join(found)
