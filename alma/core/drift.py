@@ -37,6 +37,8 @@ class ResourceDrift(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     properties: tuple[PropertyDrift, ...] = ()
     why: str = ""
     """What else is to be known of it."""
+    stays: bool = False
+    """An `up` would take what is there by now for what is to be: the engine sees no difference."""
 
 
 class Drift(Struct, frozen=True, kw_only=True):

@@ -82,6 +82,8 @@ def _unrepaired(step: StepDrift, names: set[str]) -> str:
         return "the saga does not have it any more"
     if any(one.op == "missing" for one in step.drift.resources):
         return "what its state held is not known, and may be there still"
+    if found := next((one for one in step.drift.resources if one.stays), None):
+        return f"{found.urn}: {found.why}"
     try:
         return find_kind(step.kind).unrepaired
     except UnknownKindError:

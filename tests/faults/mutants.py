@@ -379,6 +379,27 @@ MUTANTS: Final = (
         "tests/runner/test_ready.py::test_when_it_does_not_hold_the_step_itself_is_undone",
     ),
     _one(
+        "over what could not be asked there is no drift",
+        "core/drift.py",
+        "if self.failure is not None or self.unasked:",
+        "if False:",
+        "tests/runner/test_drift.py::test_what_was_taken_away_is_told_and_what_could_not_be_asked_as_well",
+    ),
+    _one(
+        "a run that begins while drift is looked for is not seen",
+        "runner/left_up.py",
+        "if journal.latest_epoch(target) != epoch:",
+        "if False:",
+        "tests/runner/test_drift.py::test_while_a_run_is_under_way_it_is_refused",
+    ),
+    _one(
+        "a repair that was cut off goes on by the state alone",
+        "runner/executor.py",
+        "repair=bool(run.drifted(status.name)),",
+        "repair=False,",
+        "tests/runner/test_repair.py::test_a_repair_that_was_cut_off_goes_on_as_one",
+    ),
+    _one(
         "the pivot does not hold",
         "core/run.py",
         'return self.kind == "up" and any(',

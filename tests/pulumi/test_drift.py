@@ -20,7 +20,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from alma import Saga, SagaState
+from alma import DefinitionError, Saga, SagaState
 from alma.core.definition import StepDefinition
 from alma.core.drift import Drift
 from alma.core.run import StepStatus
@@ -135,6 +135,7 @@ async def test_what_is_not_as_the_state_has_it_is_told_by_resource_and_property(
     ops = {one.urn.rpartition("::")[2]: one.op for one in found.resources}
     assert ops == {"plain": "update", "sealed": "update", "gone": "delete"}
     assert properties(found, "plain") == {"size": (1, 2)}
+    assert [one.urn.rpartition("::")[2] for one in found.resources if one.stays] == ["plain"]
     assert properties(found, "sealed") == {"tags.b": (UNSET, "x")}
     edit(root / "sealed", tags={"a": 1})
     (root / "plain").unlink()
@@ -186,6 +187,9 @@ async def test_a_repair_brings_back_and_is_undone_where_it_fails(directory: Path
         assert json.loads((directory / name).read_text())
     (directory / "ok").touch()
     edit(directory / "plain", size=2)
+    with pytest.raises(DefinitionError, match="for what is to be"):
+        await repair(saga)
+    edit(directory / "plain", size=1)
     edit(directory / "sealed", tags={"a": 2})
     (directory / "gone").unlink()
     result = await ended(repaired(saga))

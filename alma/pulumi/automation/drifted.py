@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from alma.core.drift import MASK, PropertyDrift, ResourceDrift
 from alma.pulumi.checkpoint import ROOT_TYPE, SECRET_SIGNATURE, SIGNATURE
@@ -45,9 +46,13 @@ class Looked:
         sick = "; ".join(new.init_errors or ())
         if op == "update" or sick or (found and told.type.startswith(_DYNAMIC)):
             why = f"it is not healthy: {sick}" if sick else ""
-            if not found and not sick:
+            stays = op == "same" and not sick
+            if stays:
+                why = "its provider has no diff: an up would take that for what is to be"
+            elif not found and not sick:
                 why = "what differs is a secret, or is not told by its provider"
-            self.drifted.append(_resource(told, "update", found, why))
+            one = _resource(told, "update", found, why)
+            self.drifted.append(replace(one, stays=stays))
 
 
 def _resource(
