@@ -29,10 +29,9 @@ from alma.journal.chain import (
     row_problem,
     verify,
 )
-from alma.journal.lease import Holder, Lease
+from alma.journal.lease import Holder, Lease, SharedRuns
 from alma.journal.references import SHOWN, is_part, not_found
 from alma.journal.rows import DeliveryRow, EventRow, ObservationRow, RunRow
-from alma.journal.sharing import SharedRuns
 from alma.journal.store import Store, Writer, to_recorded, to_stamp, to_text
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from alma.core.events import Process
 from alma.errors import JournalError, RunnerBusyError, StaleEpochError
 from alma.journal.chain import GENESIS, lease_problem, row_hash
-from alma.journal.rows import LeaseRow
+from alma.journal.rows import LeaseRow, Place
 from alma.journal.store import Lock, Store, Writer, to_stamp
 
 HOLDER_SECONDS: Final = 1.0
@@ -198,3 +198,23 @@ def _busy(target: str, found: Holder | None) -> RunnerBusyError:
         )
     error.target = target
     return error
+
+
+class SharedRuns:
+    """The part of `Journal` for processes that share one run, under one lease."""
+
+    _store: Store
+
+    def join(self, target: str, run: str, epoch: int) -> Lease:
+        """A lease that was taken for others as well; StaleEpochError once there is a later one."""
+        from alma.system.processes import this_process  # psutil: only a runner needs it
+
+        return join(self._store, target, run, epoch, this_process())
+
+    def lock_part(self, target: str, part: str) -> Lock | None:
+        """Lock what is done about a part of a target; None while somebody has that."""
+        return self._store.lock(f"{target}#{part}")
+
+    def place(self, run: str, target: str) -> Place:
+        """What an append would follow."""
+        return self._store.read(f"look at run {run}", lambda reader: reader.place(run, target))
