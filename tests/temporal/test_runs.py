@@ -184,7 +184,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was_driven(stage: Stage) -> Non
     up = stage.begin()
     stage.begun("do b")
     stage.temporal.cli("workflow", "terminate", "-w", f"alma/{stage.target}")
-    assert stage.ended(up) == 11
+    assert stage.ended(up) == 8, "it is half way, and goes on by resume"
     first.terminate()
     stage.let_go("do b")
     assert stage.ended(first) == 0, "a worker that is asked to end lets what is under way end"
@@ -193,6 +193,22 @@ def test_a_run_that_was_stopped_goes_on_where_it_was_driven(stage: Stage) -> Non
     assert done.returncode == 0, done.stderr + stage.said()
     assert stage.notes[-1] == "do c"
     assert not any(isinstance(one, RunInterrupted) for one in stage.events)
+
+
+def test_who_waits_for_a_worker_is_let_go_and_the_run_does_nothing(stage: Stage) -> None:
+    up = stage.begin()
+    log = stage.directory / "command-0.log"
+    until(lambda: b"no worker has begun yet" in log.read_bytes(), "it waits")
+    up.terminate()
+    words = ("workflow", "show", "-w", f"alma/{stage.target}")
+    until(lambda: "CancelRequested" in stage.temporal.cli(*words), "it is asked to stop")
+    up.terminate()
+    assert stage.ended(up) == 8, log.read_text()
+    assert "was asked to stop" in log.read_text()
+    stage.worker()
+    until(lambda: stage.is_known() and stage.run.state.is_final, "it is undone")
+    assert stage.run.state is SagaState.COMPENSATED
+    assert stage.notes == []
 
 
 def _replay(keys: Keys, workflow: str, exported: dict[str, Any]) -> None:

@@ -130,7 +130,6 @@ class Activities:
                         return turn.result()
                     turn.cancel()
                     await asyncio.gather(turn, return_exceptions=True)
-                    await here.left(todo.step, "its worker was stopped by a second signal")
                     raise ApplicationError("", type="Left")
                 finally:
                     left.cancel()
@@ -181,9 +180,7 @@ class Activities:
                 one = None
             if one is None:
                 opened = AsyncExitStack()
-                here = await opened.enter_async_context(
-                    open_here(lead, served.loaded.saga, served.settings)
-                )
+                here = await opened.enter_async_context(self._opened(lead, served))
                 one = self._open[key] = _Open(here=here, opened=opened)
             one.used += 1
             if one.closing is not None:
@@ -198,6 +195,20 @@ class Activities:
                 loop = asyncio.get_running_loop()
                 later = 1.0 if over else LINGER
                 one.closing = loop.call_later(later, lambda: loop.create_task(self._close(key)))
+
+    @asynccontextmanager
+    async def _opened(self, lead: Lead, served: Served) -> AsyncIterator[Here]:
+        """The run. Somebody could begin it: what is wrong now is wrong with this worker alone."""
+        async with AsyncExitStack() as opened:
+            try:
+                here = await opened.enter_async_context(
+                    open_here(lead, served.loaded.saga, served.settings)
+                )
+            except (JournalError, RunNotFoundError, StaleEpochError):
+                raise
+            except AlmaError as error:
+                raise OtherCodeError(error.message, hint=error.hint) from error
+            yield here
 
     async def _close(self, key: tuple[str, int]) -> None:
         one = self._open.get(key)
@@ -246,7 +257,7 @@ class Activities:
         except UnwantedError:
             raise ApplicationError("", type="Left") from None
         except OtherCodeError as error:
-            raise self._other(error.message) from None
+            raise self._other(f"{error.message} {error.hint}".strip()) from None
         except StaleEpochError:
             raise ApplicationError("", type=SUPERSEDED, non_retryable=True) from None
         except (JournalError, RunNotFoundError) as error:

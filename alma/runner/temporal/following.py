@@ -24,12 +24,23 @@ class Followed:
     ) -> None:
         self.name = run
         self.run = load_run(journal, run) if before is not None else RunStatus()
+        self._since = self.run.seq
         self._journal, self._reporter = journal, reporter
 
     @property
     def begun(self) -> bool:
         """Whether the journal has it."""
         return bool(self.run.run)
+
+    @property
+    def moved(self) -> bool:
+        """Whether anything was written since who follows it came."""
+        return self.run.seq > self._since
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended since, or stopped in order."""
+        return self.moved and (self.run.state.is_final or self.run.suspended)
 
     def look(self) -> None:
         """Read what is new, and tell of it."""

@@ -29,9 +29,7 @@ from alma.core.run import RunStatus
 from alma.core.state import uncover
 from alma.errors import AlmaError, JournalError, RefusedError, StaleEpochError
 from alma.journal import Journal
-from alma.journal.known import (
-    Known,
-)
+from alma.journal.known import Known
 from alma.journal.store import Lock
 from alma.runner.binding import check
 from alma.runner.executor import Executor
@@ -171,6 +169,9 @@ class Here:
                 await self._require_fit(again)
                 await self._take(again)
             return "done"
+        except asyncio.CancelledError:
+            self._left(todo.step)
+            raise
         except RefusedError:
             if self.broken:
                 self._executor.drain.set()  # as the loop of a local runner: what is left ends
@@ -198,12 +199,13 @@ class Here:
         await self._turns.finish(found)
         return "done"
 
-    async def left(self, step: str, why: str) -> None:
-        """This worker ends in the middle of a step's turn: its CLI goes on by itself."""
+    def _left(self, step: str) -> None:
+        """This worker ends in the middle of a step's turn, which is its own: its CLI goes on."""
         with suppress(RefusedError):
             self._recorder.catch_up()
             found = self.run.steps.get(step)
             if found is not None and found.open is not None and not found.in_doubt:
+                why = "its worker was stopped by a second signal"
                 self._recorder.record(
                     ev.OperationLeftInDoubt(step=step, operation=found.open.id, reason=why)
                 )
