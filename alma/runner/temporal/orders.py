@@ -83,8 +83,8 @@ class Ask:
 class Todo:
     """One step's turn, or the run's end (`finish`, without a step).
 
-    `queue` is who can do it. With `patience` (seconds) only a worker of that host can, and is
-    waited for as long.
+    `queue` is who can do it. With `patience` (seconds) a worker of one host is waited for as long;
+    where none has come, it is done in the queue `then`, or by nobody.
     """
 
     lead: Lead
@@ -94,6 +94,7 @@ class Todo:
     delay: float = 0.0
     queue: str = ""
     patience: float = 0.0
+    then: str = ""
 
 
 @dataclass(frozen=True)

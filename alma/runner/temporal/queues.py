@@ -13,6 +13,9 @@ from alma.runner.temporal.orders import Lead, Todo, host_queue_of, operations_of
 PATIENCE: Final = 10
 """For how many times the heartbeat's limit a host is waited for, on which an operation is in doubt:
 then the run stops, and an operator says whether that host is gone."""
+FOR_EPHEMERAL: Final = 2
+"""The same of a host that has said that it is gone with its worker: then anybody goes on. One that
+was only cut off from the journal lives, and settles it itself."""
 
 
 def routed(
@@ -24,10 +27,7 @@ def routed(
         if isinstance(command, Finish):
             yield Todo(lead, "finish", queue=_queue(lead, bound, ""))
         elif isinstance(command, Reconcile):
-            host = _to_settle(run, command.step) if journal.is_shared else ""
-            queue = _queue(lead, host or bound, _own(run, command.step))
-            patience = lead.heartbeat * PATIENCE if host else 0.0
-            yield Todo(lead, "reconcile", command.step, queue=queue, patience=patience)
+            yield _settling(lead, run, command.step, bound, shared=journal.is_shared)
         elif isinstance(command, Execute | Compensate):
             what = "execute" if isinstance(command, Execute) else "compensate"
             queue = _queue(lead, bound, _own(run, command.step))
@@ -50,9 +50,17 @@ def _state_of(run: RunStatus) -> str:
     return run.runner.host if in_files and run.runner else ""
 
 
-def _to_settle(run: RunStatus, step: str) -> str:
-    """The host on which an operation in doubt may still be at work; empty where it is gone."""
-    found = run.steps[step].open
-    if found is None or not found.host or found.ephemeral or found.host in run.gone:
-        return ""
-    return found.host
+def _settling(lead: Lead, run: RunStatus, step: str, bound: str, *, shared: bool) -> Todo:
+    """On the host on which an operation in doubt may still be at work; anywhere if it is gone."""
+    found, own = run.steps[step].open, _own(run, step)
+    anywhere = _queue(lead, bound, own)
+    if not shared or found is None or not found.host or found.host in run.gone:
+        return Todo(lead, "reconcile", step, queue=anywhere)
+    return Todo(
+        lead,
+        "reconcile",
+        step,
+        queue=_queue(lead, found.host, own),
+        patience=lead.heartbeat * (FOR_EPHEMERAL if found.ephemeral else PATIENCE),
+        then=anywhere if found.ephemeral else "",
+    )

@@ -93,7 +93,8 @@ class RunWorkflow:
             if self._busy:
                 await self._some()
             elif not leave:
-                await asyncio.sleep(1)  # nothing to do and not over: never in a tight circle
+                # Nothing to do and not over: never in a tight circle.
+                await self._undisturbed(asyncio.sleep(1))
 
     async def _some(self) -> None:
         """Until a turn has ended, or somebody has asked to stop."""
@@ -131,7 +132,10 @@ class RunWorkflow:
             )
             if not late:
                 raise
-            await self._keep(SUSPEND, todo, None)
+            if todo.then:
+                await self._do(replace(todo, queue=todo.then, patience=0.0, then=""))
+            else:
+                await self._keep(SUSPEND, todo, None)
 
     def _keep(
         self, activity: str, given: Any, result: type[Any] | None, *, heartbeat: Order | None = None
