@@ -115,11 +115,12 @@ class Gone(Struct, frozen=True, kw_only=True, gc=False):
     """Hosts (`Process.host`) that do not exist any more, whatever their backend's locks say.
 
     Hosts may be of one name: a lock that is older than `since` (seconds, epoch, by their clock) is
-    of another.
+    of another, and so is one that is newer than `until`.
     """
 
     hosts: frozenset[str] = frozenset()
     since: float = 0.0
+    until: float = float("inf")
 
     @property
     def machines(self) -> frozenset[str]:

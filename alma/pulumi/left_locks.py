@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from alma.core.event_parts import NONE_GONE, Gone
+from alma.core.event_parts import Gone
 from alma.core.events import Process
 from alma.pulumi.engine import StackRef
 from alma.pulumi.locks import Lock, Locks
@@ -22,7 +22,7 @@ class Known(Struct, frozen=True, kw_only=True):
     """What the journal knows of a stack: who has worked on it, and which hosts are gone."""
 
     processes: tuple[Process, ...] = ()
-    gone: Gone = NONE_GONE
+    gone: tuple[Gone, ...] = ()
 
     def has_left(self, lock: Lock) -> bool:
         """Whether it was taken by one of these, which is proven dead, or on a host that is gone.
@@ -30,7 +30,7 @@ class Known(Struct, frozen=True, kw_only=True):
         Where one of them was on another host, or in another container, of this one's name, a pid
         that is not here proves nothing.
         """
-        if lock.is_of_gone(self.gone):
+        if any(map(lock.is_of_gone, self.gone)):
             return True
         namesakes = (one for one in self.processes if one.machine == HOST and one.host != PLACE)
         return not any(namesakes) and lock.is_of(self.processes) and lock.is_proven_dead()

@@ -79,13 +79,14 @@ class Lock(Struct, frozen=True, kw_only=True):
         )
 
     def is_of_gone(self, gone: Gone) -> bool:
-        """Whether it was taken on a host that is gone, since then: hosts may be of one name.
+        """Whether it was taken on a host that is gone, at that time: hosts may be of one name.
 
         This one may be of that name as well, and then what lives here is not gone.
         """
-        recent = self.at.timestamp() + 1 + _CLOCKS >= gone.since
+        at = self.at.timestamp()
+        then = gone.since <= at + 1 + _CLOCKS and at - _CLOCKS <= gone.until
         named = self.host in gone.machines
-        return named and recent and (self.host != HOST or self.is_proven_dead())
+        return named and then and (self.host != HOST or self.is_proven_dead())
 
 
 class Locks(Protocol):

@@ -76,11 +76,14 @@ async def test_what_the_journal_does_not_know_stays(tmp_path: Path, dead: Proces
 
 
 async def test_another_hosts_goes_by_its_word_alone(tmp_path: Path, dead: Process) -> None:
+    """And only what it locked while it was there: a later host may be of its name."""
     locks = locked(tmp_path, ("ci-7", dead.pid))
     there = replace(dead, host="ci-7#boot")
     assert "me@ci-7" in await holder_of(locks, lambda: Known(processes=(there,)))
     later = Gone(hosts=frozenset({"ci-7#boot"}), since=dead.started + 3600)
-    assert "me@ci-7" in await holder_of(locks, lambda: Known(processes=(there,), gone=later))
+    assert "me@ci-7" in await holder_of(locks, lambda: Known(processes=(there,), gone=(later,)))
+    before = Gone(hosts=frozenset({"ci-7#boot"}), until=dead.started - 3600)
+    assert "me@ci-7" in await holder_of(locks, lambda: Known(processes=(there,), gone=(before,)))
     gone = Gone(hosts=frozenset({"ci-7#boot"}), since=dead.started)
-    assert await holder_of(locks, lambda: Known(processes=(there,), gone=gone)) == ""
+    assert await holder_of(locks, lambda: Known(processes=(there,), gone=(gone,))) == ""
     assert list(await locks.look()) == []

@@ -225,17 +225,22 @@ def _known(runs: Callable[[], Sequence[RunStatus]], ref: StackRef) -> Known:
 
     stack = (ref.organization, ref.stack, ref.project)
     worked = [
-        (step, run.gone)
+        (step, run)
         for run in runs()
         for step in run.steps.values()
         if (run.definition.organization, run.definition.stack, step.definition.project) == stack
     ]
-    began = [step.began_at.timestamp() for step, gone in worked if gone and step.began_at]
     return Known(
         processes=tuple(one for step, _ in worked for one in (*step.ended, *step.cut_off)),
-        gone=Gone(
-            hosts=frozenset(host for step, gone in worked for host in gone if host in step.hosts),
-            since=min(began, default=0.0),
+        # A host of that name may be there again later: what it locks then is its own.
+        gone=tuple(
+            Gone(
+                hosts=run.gone.intersection(step.hosts),
+                since=step.began_at.timestamp(),
+                until=run.heard_at.timestamp(),
+            )
+            for step, run in worked
+            if run.gone.intersection(step.hosts) and step.began_at and run.heard_at
         ),
     )
 
