@@ -99,7 +99,7 @@ def agrees_to_rollback(
     with settings.open(write=False) as journal:
         view = view_run(journal, journal.resolve(reference))
     run = view.run
-    if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED) or view.runner is not None:
+    if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED) or view.driven:
         return True
     choose_direction(run, "back")
     _print(outline.rollback(run))

@@ -24,7 +24,7 @@ PROOFS: Final = frozenset({"destroyed", "nothing", "called"})
 
 
 class RunView(Struct, frozen=True, kw_only=True):
-    """A run, and the live runner that drives it; None when nobody does."""
+    """A run, and the live runner that drives it; None when no process holds its lease."""
 
     run: RunStatus
     runner: Holder | None
@@ -32,10 +32,14 @@ class RunView(Struct, frozen=True, kw_only=True):
     """See `Journal.is_shared`."""
 
     @property
+    def driven(self) -> bool:
+        """Whether somebody is at work on it: a runner, or a workflow, which holds no lock."""
+        return self.runner is not None or self.run.served is not None
+
+    @property
     def interrupted(self) -> bool:
         """Not over, and nobody is at work on it."""
-        driven = self.runner is not None or self.run.served is not None
-        return not self.run.state.is_final and not driven
+        return not self.run.state.is_final and not self.driven
 
     @property
     def state(self) -> str:
@@ -58,6 +62,14 @@ def load_run(journal: Journal, run_id: str) -> RunStatus:
 def newest_run(journal: Journal, target: str) -> RunStatus | None:
     """The last run of a target; None where it never ran."""
     return next((load_run(journal, row.run) for row in journal.runs(limit=1, target=target)), None)
+
+
+def is_driven(journal: Journal, target: str) -> bool:
+    """Whether somebody is at work on it: who holds the lease, or a workflow."""
+    if journal.is_held(target):
+        return True
+    last = newest_run(journal, target)
+    return last is not None and last.served is not None
 
 
 def fold_events(journal: Journal, events: Iterable[Recorded]) -> RunStatus:

@@ -140,7 +140,7 @@ def make_report(
         not_selected=run.left_out,
         notes=run.notes,
         steps=tuple(_step(step, run) for step in run.steps.values()),
-        operations=tuple(operations(events, live=view.runner is not None)),
+        operations=tuple(operations(events, live=view.driven)),
         outputs={name: dict(outputs) for name, outputs in result.outputs.items()},
         failures=tuple(_failures(run)),
         leftovers=tuple(
@@ -154,7 +154,7 @@ def make_report(
 def sentence(view: RunView) -> str:
     """How the run stands, in one sentence."""
     run = view.run
-    if view.runner is not None:
+    if view.driven:
         return "It is running."
     if view.interrupted and run.waiting:
         return "It waits for approval."

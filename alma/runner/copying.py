@@ -19,7 +19,7 @@ from alma.journal.copying import Missing, add, content, missing
 from alma.journal.encryption import Keys
 from alma.journal.journal import utc_now
 from alma.journal.ownership import Ownership
-from alma.journal.reading import load_run
+from alma.journal.reading import is_driven, load_run
 from alma.journal.seals import Seals
 from alma.journal.store import Store, Writer
 from alma.pulumi.snapshot_files import snapshots_of
@@ -51,7 +51,7 @@ def copy_journal(source: Address, target: Address) -> Copied:
         targets = {run.run: run.target for run in here.runs(limit=None)}
         with ExitStack() as locks:
             for name in sorted(set(targets.values())):
-                lock = None if here.is_held(name) else to.lock(name)
+                lock = None if is_driven(here, name) else to.lock(name)
                 if lock is None:
                     raise RunnerBusyError(
                         f"A run of {name} is at work: nothing was copied.",

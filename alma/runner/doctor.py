@@ -41,13 +41,13 @@ async def examine(
     found = list(_journal(journal, last))
     for seen in last:
         found += _run(seen)
-        if seen.runner is None:
+        if not seen.driven:
             found += _doubts(seen.run)
     asked = DoctorOptions(
         environ=os.environ if environ is None else environ,
         cwd=(cwd or Path.cwd()).absolute(),
         journal=_kept_beside(journal),
-        runs=tuple(seen.run for seen in last if seen.runner is None),
+        runs=tuple(seen.run for seen in last if not seen.driven),
         remote=remote,
     )
     return (*await _kinds(asked), *found)

@@ -50,7 +50,7 @@ class Quiet:
         """RefusedError while somebody is at work: what a run changes would be taken for drift."""
         target = last.definition.target
         self._epochs.setdefault(target, journal.latest_epoch(target))
-        if journal.is_held(target):
+        if last.served is not None or journal.is_held(target):
             raise RefusedError(
                 f"A run of {target} is under way: what it changes would be taken for drift.",
                 hint="Look again when it has ended.",

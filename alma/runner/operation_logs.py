@@ -75,7 +75,7 @@ def operation_logs(
     operations: dict[str, LoggedOperation] = {}
     seen = 0
     while True:
-        live = view.runner is not None
+        live = view.driven
         entries = journal.events(run_id, after=seen)
         for entry in entries:
             seen = entry.seq
@@ -177,8 +177,9 @@ class _Secrets:
             except AuthenticationError:
                 self.locked = True
         processes = [process for each in operations.values() for process in each.processes]
-        if view.runner is not None:
-            self._ask([*processes, view.runner.process])
+        runner = view.runner.process if view.runner is not None else view.run.runner
+        if view.driven and runner is not None:
+            self._ask([*processes, runner])
 
     def _ask(self, processes: list[ev.Process]) -> None:
         """Credentials in the environment of who is at work: this terminal may have others."""

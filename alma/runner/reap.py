@@ -91,7 +91,7 @@ def find_due(journal: Journal, target: str) -> Due | None:
         newest=found.newest,
         steps=tuple(what_stands(journal, target)),
     )
-    if journal.is_held(target):
+    if found.newest.served is not None or journal.is_held(target):
         return replace(due, busy=True, why="somebody is at work on it")
     if not due.steps and found.newest.state.is_final and found.run.state is SagaState.COMPLETED:
         return None

@@ -95,7 +95,7 @@ class Offered(Struct, frozen=True, kw_only=True):
 def offered(view: RunView) -> list[Offered]:
     """Nothing while somebody drives the run."""
     run = view.run
-    if view.runner is not None:
+    if view.driven:
         return []
     found = [
         Offered(name=name, step=one.name) for one in run.waiting for name in ("approve", "refuse")

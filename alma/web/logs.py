@@ -51,7 +51,7 @@ def page(site: Site, request: Request) -> Response:
         files=_files(kept),
         left_out=max(lines - MOST, 0),
         command=command_line(words, site.told),
-        live=view.runner is not None,
+        live=view.driven,
     )
 
 

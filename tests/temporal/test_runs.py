@@ -17,6 +17,8 @@ from alma.core.events import CompensationStarted, InterruptReceived, RunInterrup
 from alma.core.run import SagaState
 from alma.journal import open_journal
 from alma.journal.encryption import KEY, Keys
+from alma.journal.reading import view_run
+from alma.reports.run_report import sentence
 from alma.runner.temporal.payloads import converter
 from alma.runner.temporal.worker import sandbox
 from alma.runner.temporal.workflow import RunWorkflow
@@ -108,6 +110,24 @@ def test_of_two_ups_at_once_one_goes_on(stage: Stage) -> None:
     assert stage.ended(up) == 0
     assert here.returncode == 11
     assert stage.notes == ["do a", "do b", "do c"]
+
+
+def test_what_is_under_way_there_is_so_for_every_command(stage: Stage) -> None:
+    """Nobody holds its lease meanwhile: it is neither interrupted, nor failed, nor at rest."""
+    stage.worker()
+    stage.hold("do a")
+    up = stage.begin()
+    stage.begun("do a")
+    with open_journal(stage.journal, write=False) as journal:
+        assert sentence(view_run(journal, stage.run.run)) == "It is running."
+    drift = stage.call("drift", "saga.py")
+    copied = stage.call("journal", "copy", stage.journal, str(stage.directory / "copy.db"))
+    stage.let_go("do a")
+    assert stage.ended(up) == 0
+    assert drift.returncode == 11, drift.stdout
+    assert "is under way" in drift.stderr
+    assert copied.returncode == 11, copied.stdout
+    assert "is at work" in copied.stderr
 
 
 @pytest.mark.parametrize("how", ["alma", "temporal", "signal"])

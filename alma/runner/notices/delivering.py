@@ -186,7 +186,8 @@ def note_dead(journal: Journal) -> None:
         except (JournalError, ValueError, LookupError):
             continue
         wanted = [one.name for one in run.notify if "interrupted" in one.on]
-        if not wanted or run.state.is_final or run.suspended or journal.is_held(listed.target):
+        over = run.state.is_final or run.suspended
+        if not wanted or over or run.served is not None or journal.is_held(listed.target):
             continue
         last = journal.events(listed.run)[-1]
         for row in owed_for(last, ((name, "interrupted") for name in wanted)):
