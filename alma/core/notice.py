@@ -54,6 +54,12 @@ def notice_of(run: RunStatus, entry: ev.Recorded) -> str:
             return _ENDS.get(type(event), "")
 
 
+def may_be_due(run: RunStatus, event: ev.Event) -> bool:
+    """Whether `due` may find any for an event, by the state before it."""
+    others = (ev.ApprovalAsked, ev.ApprovalAnswered, ev.RunInterrupted)
+    return bool(run.notify) and (type(event) in _ENDS or isinstance(event, others))
+
+
 def due(run: RunStatus, entry: ev.Recorded) -> tuple[tuple[str, str], ...]:
     """The notices that are owed for an event, each a notifier's name and what it is told."""
     if not run.notify:

@@ -70,14 +70,14 @@ async def execute_run(
 
     `known` is what earlier processes have left to be used.
     """
-    async with _aside(told(run, journal, settings, prepared)) as shown:
+    async with aside(told(run, journal, settings, prepared)) as shown:
         with _reporting(run, shown) as reporter:
             watched = replace(settings, reporter=reporter)
             return await _drive(run, journal, lease, prepared, watched, known, resumed, gone)
 
 
 @asynccontextmanager
-async def _aside(
+async def aside(
     within: AbstractContextManager[Reporter | None],
 ) -> AsyncIterator[Reporter | None]:
     """Ended in a thread: what it waits for does not hold up the loop."""

@@ -61,6 +61,25 @@ def test_what_has_failed_is_undone_and_its_history_tells_nothing(stage: Stage) -
         _replay(journal.keys, f"alma/{stage.target}", exported)
 
 
+def test_who_is_to_be_told_of_it_is_told_by_its_workers(stage: Stage) -> None:
+    path = stage.write()
+    told = "NotifyCommand(['sh', '-c', 'cat >> told'], on=['compensating', 'compensated'])"
+    saga = path.read_text().replace('stack="dev")', f'stack="dev", notify=[{told}])')
+    path.write_text(saga.replace("import Retry", "import NotifyCommand, Retry"))
+    stage.fail("do b")
+    stage.worker()
+    done = stage.up()
+    assert done.returncode == 4, done.stderr + stage.said()
+
+    def states() -> list[tuple[str, str]]:
+        with open_journal(stage.journal, write=False) as journal:
+            return [(row.notice, row.state) for row in journal.deliveries()]
+
+    wanted = [("compensating", "delivered"), ("compensated", "delivered")]
+    until(lambda: states() == wanted, f"both are told {states()} {stage.said()}")
+    assert '"run.compensated"' in (stage.directory / "told").read_text()
+
+
 def test_a_failed_undo_is_never_passed_over_and_rollback_goes_on(stage: Stage) -> None:
     stage.fail("do c")
     stage.fail("undo b")

@@ -22,7 +22,7 @@ from alma.journal.known import (
 from alma.journal.reading import load_run
 from alma.runner.again import define_again, with_gone
 from alma.runner.binding import bind_journaled, bind_saga, open_sessions
-from alma.runner.leased_run import executor_of
+from alma.runner.leased_run import aside, executor_of, told
 from alma.runner.settings import Settings
 from alma.runner.temporal.here import Here
 from alma.runner.temporal.orders import Lead
@@ -60,18 +60,19 @@ async def open_here(lead: Lead, saga: Saga, settings: Settings) -> AsyncIterator
                 known = known_of_earlier_runs(journal, run.definition)
             known.outputs.update(before.outputs)
             lease = journal.join(lead.target, lead.run, lead.epoch)
-            recorder = SharedRecorder(run, journal, lease, prepared.redactor)
-            executor = executor_of(recorder, journal, prepared, settings, known)
-            if run.interrupts and (run.direction == "forward" or run.backward_only):
-                executor.drain.set()
-            here = Here(lead, journal, executor, known, same)
-            recorder.noticed = here.noticed
-            watching = asyncio.create_task(here.watch())
-            try:
-                yield here
-            finally:
-                watching.cancel()
-                await asyncio.gather(watching, return_exceptions=True)
+            async with aside(told(run, journal, settings, prepared)) as reporter:
+                recorder = SharedRecorder(run, journal, lease, prepared.redactor, reporter)
+                executor = executor_of(recorder, journal, prepared, settings, known)
+                if run.interrupts and (run.direction == "forward" or run.backward_only):
+                    executor.drain.set()
+                here = Here(lead, journal, executor, known, same)
+                recorder.noticed = here.noticed
+                watching = asyncio.create_task(here.watch())
+                try:
+                    yield here
+                finally:
+                    watching.cancel()
+                    await asyncio.gather(watching, return_exceptions=True)
 
 
 def _given(journal: Journal, run: RunStatus) -> Given:

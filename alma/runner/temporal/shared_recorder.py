@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from msgspec.structs import replace
 
 from alma.core import events as ev
+from alma.core.notice import due, may_be_due
 from alma.core.redaction import Redactor
 from alma.core.run import RunStatus
 from alma.core.state import apply
 from alma.errors import RefusedError, SeqTakenError
 from alma.journal import Journal
+from alma.journal.deliveries import owed_for
 from alma.journal.lease import Lease
-from alma.runner.recorder import E, Recorder, require_sound
+from alma.journal.reading import load_run
+from alma.journal.rows import DeliveryRow
+from alma.runner.recorder import E, Recorder, Reporter, require_sound
 
 
 class SharedRecorder(Recorder):
@@ -29,8 +34,9 @@ class SharedRecorder(Recorder):
         journal: Journal,
         lease: Lease,
         redactor: Redactor,
+        reporter: Reporter | None,
     ) -> None:
-        super().__init__(run, journal, lease, redactor, None)
+        super().__init__(run, journal, lease, redactor, reporter)
         self.noticed: Callable[[ev.Recorded, bool], None] = lambda _entry, _foreign: None
 
     def record(self, event: ev.Event) -> None:
@@ -54,7 +60,7 @@ class SharedRecorder(Recorder):
             require_sound(event)
             draft = self._journal.draft(self.run.run, self.run.seq + 1, event, self._lease)
             try:
-                (entry,) = self._journal.commit([draft], self._lease)
+                (entry,) = self._journal.commit([draft], self._lease, self._owed_for(draft))
             except SeqTakenError:
                 self.catch_up()
                 continue
@@ -64,6 +70,7 @@ class SharedRecorder(Recorder):
                 raise
             apply(self.run, entry)
             self.noticed(entry, False)  # noqa: FBT003
+            self.report(partial(_tell, self.run, entry))
             return event
 
     def catch_up(self) -> None:
@@ -77,7 +84,21 @@ class SharedRecorder(Recorder):
             apply(run, entry)
             self.noticed(entry, True)  # noqa: FBT003
 
+    def _owed_for(self, draft: ev.Recorded) -> list[DeliveryRow]:
+        """Who is to be told is said by the state after it, which is not ours before the commit."""
+        if not may_be_due(self.run, draft.event):
+            return []
+        after = load_run(self._journal, draft.run)
+        if after.seq != draft.seq - 1:
+            return []  # somebody else came first: it is not committed so
+        apply(after, draft)
+        return owed_for(draft, due(after, draft))
+
     def _with_process(self, event: E) -> E:
         if isinstance(event, ev.OperationIntended):
             return replace(event, by=self._lease.process)
         return event
+
+
+def _tell(run: RunStatus, entry: ev.Recorded, reporter: Reporter) -> None:
+    reporter.recorded(run, entry)
