@@ -156,6 +156,25 @@ def test_a_stopped_worker_goes_on_where_it_was(stage: Stage) -> None:
     assert stage.notes == ["do a", "do b", "do c"]
 
 
+def test_a_worker_that_is_stopped_twice_leaves_what_is_under_way_to_be_settled(
+    stage: Stage,
+) -> None:
+    stage.write(COMMANDS)
+    stage.hold("do b")
+    first = stage.worker()
+    up = stage.begin()
+    stage.begun("do b")
+    first.send_signal(signal.SIGINT)
+    first.send_signal(signal.SIGTERM)
+    assert stage.ended(first) == 0, stage.said()
+    (left,) = [one for one in stage.events if isinstance(one, OperationLeftInDoubt)]
+    assert left.reason == "its worker was stopped by a second signal"
+    stage.let_go("do b")
+    stage.worker()
+    assert stage.ended(up) == 0, stage.said()
+    assert made(stage) == {"a": 1, "b": 1}
+
+
 def test_a_server_that_was_killed_has_the_run_go_on_and_so_does_a_long_history(
     tmp_path: Path, own_temporal: Server
 ) -> None:

@@ -13,7 +13,13 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from alma.core import events as ev
-from alma.errors import AlmaError, JournalError, RunNotFoundError, StaleEpochError
+from alma.errors import (
+    AlmaError,
+    JournalError,
+    RunnerBusyError,
+    RunNotFoundError,
+    StaleEpochError,
+)
 from alma.runner.settings import Settings
 from alma.runner.temporal.begin import begin_there
 from alma.runner.temporal.here import Here, OtherCodeError, UnwantedError
@@ -148,7 +154,12 @@ class Activities:
             namespace=info.namespace,
         )
         with self._translated():
-            return await begin_there(order, served.loaded.saga, served.settings, workflow)
+            try:
+                return await begin_there(order, served.loaded.saga, served.settings, workflow)
+            except RunnerBusyError:
+                if info.attempt == 1:
+                    raise
+                raise UnwantedError from None  # by an attempt before, which was only taken for lost
 
     async def _in(self, lead: Lead, work: Callable[[Here], Coroutine[Any, Any, T]]) -> T:
         served = self._served_of(lead.target, lead.place)
