@@ -70,6 +70,9 @@ class Activities:
         self._room = asyncio.Semaphore(most)
         self._open: dict[tuple[str, int], _Open] = {}
         self._opening: dict[tuple[str, int], asyncio.Lock] = {}
+        self._steps: dict[tuple[str, str], asyncio.Lock] = {}
+        """The journal's lock on a step can be lost with its connection, while what is done about
+        the step goes on here: it is not begun beside that."""
         self._told: set[str] = set()
         self.stopping = asyncio.Event()
         """Set by a first signal: nothing is begun any more."""
@@ -127,6 +130,10 @@ class Activities:
             return not (called_off.is_set() or self.stopping.is_set())
 
         async def work(here: Here) -> str:
+            async with self._steps.setdefault((todo.lead.target, todo.step), asyncio.Lock()):
+                return await take(here)
+
+        async def take(here: Here) -> str:
             async with self._room:
                 turn = asyncio.create_task(here.turn(todo, wanted))
                 left = asyncio.create_task(self.abandon.wait())
