@@ -14,6 +14,8 @@ from alma.journal import Journal
 from alma.journal.reading import load_run
 
 _UNTOUCHED = ("nothing", "unchanged")
+ITS_OWN = ("called", "undone")
+"""Undone was what that run had done: what an older one has made may be there all the same."""
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -30,8 +32,13 @@ class Standing(Struct, frozen=True, kw_only=True):
         return self.step.started.fingerprint
 
 
-def standings(journal: Journal, target: str, names: Collection[str]) -> dict[str, Standing]:
-    """By name; a step that no run of this target knows is not there."""
+def standings(
+    journal: Journal, target: str, names: Collection[str], but: Collection[str] = ()
+) -> dict[str, Standing]:
+    """By name; a step that no run of this target knows is not there.
+
+    Past runs that were undone in one of the ways `but`.
+    """
     found: dict[str, Standing] = {}
     for row in journal.runs(limit=None, target=target):
         if len(found) == len(set(names)):
@@ -39,13 +46,13 @@ def standings(journal: Journal, target: str, names: Collection[str]) -> dict[str
         run = load_run(journal, row.run)
         for name in names:
             step = run.steps.get(name)
-            if name not in found and step is not None and _touched(run, step):
+            if name not in found and step is not None and _touched(run, step, but):
                 found[name] = Standing(run=run, step=step)
     return found
 
 
-def _touched(run: RunStatus, step: StepStatus) -> bool:
+def _touched(run: RunStatus, step: StepStatus, but: Collection[str]) -> bool:
     """Not where its undo has shown that it was left as it had been before."""
     if not (step.started or step.operations or step.unchanged_since):
         return False
-    return run.kind != "up" or step.how not in _UNTOUCHED
+    return run.kind != "up" or step.how not in (*_UNTOUCHED, *but)

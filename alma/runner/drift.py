@@ -81,14 +81,12 @@ async def drift(
     settings = as_deployed(last, saga, settings)
     whole = define(saga, settings.aws)
     looking = _begun(settings, whole, last)
-    gone = _no_longer_in(whole, settings, last)
-    names = settings.selection.alone(replace(whole, steps=(*whole.steps, *gone.steps)))
+    with settings.open(write=False) as reader:
+        had = journaled(reader, last)
     here = {step.name for step in whole.steps}
-    found = []
-    if own := tuple(name for name in names if name in here):
-        found += await looking.at(whole, own, saga, last)
-    if lost := tuple(name for name in names if name not in here):
-        found += await looking.at(gone, lost, None, last)
+    gone = (step for step in had.steps if step.name not in here)
+    names = settings.selection.alone(replace(whole, steps=(*whole.steps, *gone)))
+    found = await looking.both(whole, had, names, saga, last)
     return _kept(looking, last, found)
 
 
@@ -123,14 +121,6 @@ def _begun(settings: Settings, whole: Definition, last: RunStatus) -> Looking:
     with settings.open(write=False) as journal:
         looking.quiet.require(journal, last)
     return looking
-
-
-def _no_longer_in(whole: Definition, settings: Settings, last: RunStatus) -> Definition:
-    """The steps that are up, and that the saga's file has no more."""
-    with settings.open(write=False) as journal:
-        had = journaled(journal, last)
-    now = {step.name for step in whole.steps}
-    return replace(had, steps=tuple(step for step in had.steps if step.name not in now))
 
 
 def _kept(looking: Looking, last: RunStatus, found: list[StepDrift]) -> SagaDrift:

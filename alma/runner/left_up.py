@@ -13,7 +13,7 @@ from alma.errors import AuthenticationError, RefusedError
 from alma.journal import Journal
 from alma.journal.known import Given, Known, given
 from alma.journal.reading import load_run
-from alma.journal.standing import Standing, standings
+from alma.journal.standing import ITS_OWN, Standing, standings
 
 
 def is_up(standing: Standing) -> bool:
@@ -34,7 +34,7 @@ def newest_of_all(journal: Journal, target: str) -> RunStatus | None:
 def journaled(journal: Journal, last: RunStatus) -> Definition:
     """All steps that a target had, each as its own last run has it."""
     names = [*(step.name for step in last.definition.steps), *last.left_out]
-    known = standings(journal, last.definition.target, names)
+    known = standings(journal, last.definition.target, names, ITS_OWN)
     runs = {name: known[name].run if name in known else last for name in names}
     steps = [run.definition.step(name) for name, run in runs.items() if name in run.steps]
     return replace(last.definition, steps=tuple(steps))

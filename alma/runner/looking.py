@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Never
@@ -27,7 +27,7 @@ from alma.core.selection import outside_of, part_of
 from alma.core.validation import as_marked, is_known
 from alma.errors import AlmaError, AuthenticationError, DefinitionError, RefusedError
 from alma.journal.known import Known
-from alma.journal.standing import Standing, standings
+from alma.journal.standing import ITS_OWN, Standing, standings
 from alma.runner.binding import BoundSaga, Sessions, bind_journaled, bind_saga, open_sessions
 from alma.runner.left_up import (
     Quiet,
@@ -67,7 +67,8 @@ class Looking:
         """Ask these steps; without their saga by what the journal knows of them alone."""
         with self.settings.open(write=False) as journal:
             wanted = [step.name for step in definition.steps]
-            known = standings(journal, definition.target, {*wanted, *outside_of(definition)})
+            asked = {*wanted, *outside_of(definition)}
+            known = standings(journal, definition.target, asked, ITS_OWN)
             outputs, secret = known_to_ask(journal, known, last)
         self.redact.learn([outputs.outputs, secret.secrets])
         part = part_of(definition, names)
@@ -78,9 +79,29 @@ class Looking:
                 bound = bind_saga(saga, part, sessions)
             self.redact.learn(bound.given.secrets)
             refused = await _refused(sessions)
-            asked = _Asked(self, bound, refused, known, outputs, within, alone=saga is None)
-            found = await asyncio.gather(*(asked.step(name) for name in names))
+            asking = _Asked(self, bound, refused, known, outputs, within, alone=saga is None)
+            found = await asyncio.gather(*(asking.step(name) for name in names))
         return [one for each in found for one in each]
+
+    async def both(
+        self,
+        now: Definition,
+        had: Definition,
+        named: Collection[str] | None,
+        saga: Saga | None,
+        last: RunStatus,
+        within: str = "",
+    ) -> list[StepDrift]:
+        """Ask those of the saga as it is now, and those that are up and that it has no more."""
+        here = {step.name for step in now.steps}
+        gone = replace(had, steps=tuple(step for step in had.steps if step.name not in here))
+        found: list[StepDrift] = []
+        for definition, whose in ((now, saga), (gone, None)):
+            every = (step.name for step in definition.steps)
+            names = tuple(name for name in every if named is None or name in named)
+            if names:
+                found += await self.at(definition, names, whose, last, within)
+        return found
 
     async def child(self, target: str, run: str, saga: Saga | None, path: str) -> list[StepDrift]:
         """A saga that is a step: its own last run, which may be another than its parent's."""
@@ -89,11 +110,10 @@ class Looking:
             if last is None:
                 raise DefinitionError(f"Its run {run} of {target} is not in this journal.")
             self.quiet.require(journal, last)
-            definition = journaled(journal, last)
+            had = now = journaled(journal, last)
         with suppress(DefinitionError):
-            definition = saga.definition() if saga is not None else definition
-        names = tuple(step.name for step in definition.steps)
-        return await self.at(definition, names, saga, last, f"{path}/")
+            now = saga.definition() if saga is not None else had
+        return await self.both(now, had, None, saga, last, f"{path}/")
 
     async def guarded(self, asking: Any) -> Drift | None:
         """As many at once as the saga lets; what cannot be asked is no reason not to ask others."""

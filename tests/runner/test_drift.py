@@ -11,13 +11,14 @@ import pytest
 
 from alma import Request, Saga, Secret
 from alma.cli.program import program as cli
+from alma.core import events as ev
 from alma.errors import RefusedError, RunNotFoundError
 from alma.journal import open_journal
 from alma.runner import destroy, up
 from alma.runner.drift import SagaDrift, drift, drift_of_run
 from alma.saga.arguments import selection_of
-from alma.testing import FakeEngine, FakeProgram, Fault
-from tests.runner.helpers import program, settings, three
+from alma.testing import Crash, FakeEngine, FakeProgram, Fault
+from tests.runner.helpers import ended, program, settings, three
 from tests.steps.api import serve
 from tests.steps.test_saga import engine as regions
 from tests.steps.test_saga import world_wide
@@ -161,6 +162,48 @@ async def test_sagas_within_are_looked_at_by_their_own_steps(journal: Path) -> N
     assert verdicts(found) == wanted
     [parent] = {step.run for step in found.steps if step.step == "base"}
     assert verdicts(await drift_of_run(parent, settings(fake, journal))) == wanted
+
+
+async def test_nothing_within_is_left_out(journal: Path) -> None:
+    """After a run that was undone, and of what the inner saga's file has no more."""
+
+    def outer(*inner: str, fails: bool = False) -> Saga:
+        part, saga = Saga("part"), Saga("outer")
+        for name in inner:
+            part.add_stack(name, program=program)
+        whole = saga.add_saga("part", part)
+        saga.add_step(lambda: 1 / 0 if fails else None, "none", name="last", after=[whole])
+        return saga
+
+    fake = FakeEngine()
+    await up(outer("a", "b"), settings=settings(fake, journal))
+    failed = await ended(up(outer("a", "b", fails=True), settings=settings(fake, journal)))
+    assert failed.state.name == "COMPENSATED"
+    wanted = {"part/a": "none", "part/b": "none", "last": "unasked"}
+    found = await drift(outer("a", "b"), settings=settings(fake, journal))
+    assert verdicts(found) == wanted
+    fake.reality.things.clear()
+    found = await drift(outer("a"), settings=settings(fake, journal))
+    assert verdicts(found) == wanted | {"part/a": "drifted", "part/b": "drifted"}
+
+
+async def test_while_temporal_drives_a_run_it_is_refused(journal: Path) -> None:
+    """Between its operations it holds no lock."""
+    crash = Fault(project="s-b", operation="up", effect="crash", after=1)
+    fake = FakeEngine().restarted([crash])
+    with pytest.raises(Crash):
+        await up(three(), settings=settings(fake, journal))
+    with open_journal(journal, write=True) as kept:
+        run = kept.resolve("latest")
+        with kept.acquire("s/dev", run) as lease:
+            workflow = ev.Workflow(id="alma", address="localhost:7233", namespace="default")
+            kept.append(
+                run,
+                ev.RunnerAttached(process=lease.process, actor=lease.actor, workflow=workflow),
+                lease,
+            )
+    with pytest.raises(RefusedError, match="is under way"):
+        await drift(three(), settings=settings(fake.restarted(()), journal))
 
 
 @pytest.mark.parametrize("by_journal", [False, True])
