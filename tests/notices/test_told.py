@@ -31,6 +31,7 @@ from alma import (
     Webhook,
 )
 from alma.cli.program import program
+from alma.core import events as ev
 from alma.journal import open_journal
 from alma.journal.rows import DeliveryRow
 from alma.runner.approve import answer, name_here
@@ -286,6 +287,34 @@ def test_a_killed_runner_loses_nothing(journal: Path, tmp_path: Path) -> None:
             send(journal)
             assert len(hook.received) == 2
     assert {state for _, state in states(journal)} == {"delivered"}
+
+
+def test_of_a_run_that_temporal_drives_nobody_is_told_that_it_was_interrupted(
+    journal: Path,
+) -> None:
+    """Between its operations nobody holds a lock of it."""
+    with receiving() as hook:
+        made = Saga("shop", notify=[Webhook(hook.url, on=["interrupted"])])
+        made.add_step("one", print, "none")
+        plan = made.definition()
+        with open_journal(journal, write=True) as kept, kept.acquire("shop/dev", "r1") as lease:
+            created = ev.RunCreated(
+                saga="shop",
+                stack="dev",
+                kind="up",
+                definition=plan.to_json(),
+                digest=plan.digest,
+                notify=tuple(one for one, _ in made.notify),
+            )
+            kept.create_run("r1", created, lease)
+            workflow = ev.Workflow(id="alma", address="localhost:7233", namespace="default")
+            attached = ev.RunnerAttached(
+                process=lease.process, actor=lease.actor, workflow=workflow
+            )
+            kept.append("r1", attached, lease)
+        send(journal)
+        assert rows(journal) == []
+    assert hook.received == []
 
 
 def owed(journal: Path, url: str) -> None:

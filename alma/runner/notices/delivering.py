@@ -181,14 +181,18 @@ def note_dead(journal: Journal) -> None:
         if listed.target in seen:
             continue
         seen.add(listed.target)
+        if journal.is_held(listed.target):
+            continue  # asked before: whoever has it now may have ended before the run is read
         try:
             run = load_run(journal, listed.run)
         except (JournalError, ValueError, LookupError):
             continue
         wanted = [one.name for one in run.notify if "interrupted" in one.on]
-        over = run.state.is_final or run.suspended
-        if not wanted or over or run.served is not None or journal.is_held(listed.target):
+        # Temporal has one that it drives go on, by another worker where one has died.
+        if not wanted or run.state.is_final or run.suspended or run.served is not None:
             continue
         last = journal.events(listed.run)[-1]
+        if last.seq != run.seq:
+            continue  # somebody has taken it up
         for row in owed_for(last, ((name, "interrupted") for name in wanted)):
             journal.put_delivery(None, row)
