@@ -15,7 +15,7 @@ from alma.cli.reporting import write_reports
 from alma.core.result import Result
 from alma.core.run import SagaState
 from alma.errors import AlmaError, DefinitionError, JournalError, RunnerBusyError
-from alma.journal.reading import load_run, proven_gone
+from alma.journal.expiry import still_left
 from alma.reports import text
 from alma.reports.reaped import Reaped
 from alma.runner.deployed import is_of, known_parameters
@@ -83,6 +83,8 @@ def _reap(
             one.outcome, one.why, one.left = "left", _why(result), result.leftovers
             return result.interrupted
         _unproven(one, due, settings)
+    else:
+        one.outcome, one.why = "left", "it is not gone after all that was to be done: look at it"
     one.outcome = one.outcome or "skipped"
     if not one.runs:
         one.why = "somebody was quicker"
@@ -143,15 +145,13 @@ def _require_same(loaded: LoadedSaga, due: Due) -> LoadedSaga:
 
 
 def _unproven(one: Reaped, due: Due, settings: Settings) -> None:
-    """What the expired run had named as left, and no state can show to be gone."""
-    if due.way != "destroy" or not due.run.leftovers:
+    """What a run had named as left, and no state can show to be gone."""
+    if due.way == "rollback":
         return
     with settings.open(write=False) as journal:
-        run = load_run(journal, due.run.run)
-        gone = proven_gone(journal, run)
-    one.left = tuple(left for left in run.leftovers if left not in gone)
+        one.left = still_left(journal, due.target)
     if one.left:
-        one.outcome, one.why = "left", f"run {run.run} had left it, and no state shows it"
+        one.outcome, one.why = "left", "an earlier run had left it, and no state shows it"
 
 
 def _why(result: Result) -> str:

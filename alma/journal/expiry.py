@@ -88,8 +88,11 @@ def what_stands(journal: Journal, target: str) -> dict[str, Standing]:
 
 
 def _touched(run: RunStatus, step: StepStatus) -> bool:
-    """Not where its undo has left it as it had been before: an older run knows that."""
-    if run.kind == "up" and step.how in ("nothing", "unchanged", "restored", "undone"):
+    """Not where its undo has left it as it had been before: an older run knows that.
+
+    What a call has undone is what its own run has done: an older one may have made another.
+    """
+    if run.kind == "up" and step.how in ("nothing", "unchanged", "restored", "undone", "called"):
         return False
     return bool(step.started or step.operations or step.unchanged_since)
 
@@ -119,7 +122,7 @@ def foreign(journal: Journal, target: str) -> list[Foreign]:
     for run in reversed(list(runs_of(journal, target))):
         undone = run.kind == "up" and run.state is SagaState.COMPENSATED
         for name, step in run.steps.items():
-            if _is_gone(step) and not undone:
+            if _is_gone(step) and not undone and not (run.kind == "up" and step.how == "nothing"):
                 made.discard(name)
                 found.pop(name, None)
             if run.kind != "up" or undone:
@@ -138,8 +141,12 @@ def foreign(journal: Journal, target: str) -> list[Foreign]:
 
 
 def _found_by(step: StepStatus, made: set[str]) -> str:
-    if step.name not in made and step.started is not None and step.started.held:
-        return f"{counted(step.started.held)} from before the saga"
+    first = step.started if step.name not in made else None
+    if first is not None and first.held:
+        return f"{counted(first.held)} from before the saga"
+    undoes = step.definition.compensation not in ("none", "nothing")
+    if first is not None and first.existed and undoes and not step.definition.has_state:
+        return "what was there before the saga"
     imported = [one for one in step.resources if one.op == IMPORTED]
     return f"{counted(len(imported))} that it has imported" if imported else ""
 
@@ -161,13 +168,22 @@ def made_here(journal: Journal, target: str) -> set[str]:
 
 
 def still_left(journal: Journal, target: str) -> tuple[Leftover, ...]:
-    """What runs of the target have named as left, and no later one has seen to be gone."""
+    """What runs of the target have named as left, and no later one has seen to be gone.
+
+    Of a saga that is a step it is what its own runs say.
+    """
     found: dict[Leftover, None] = {}
+    inner: dict[str, None] = {}
     with suppress(RunNotFoundError):
         for run in _with_the_end(journal, target):
             gone = proven_gone(journal, run) if run.leftovers else {}
-            found |= dict.fromkeys(left for left in run.leftovers if left not in gone)
-    return tuple(found)
+            sagas = {step.name for step in run.steps.values() if step.children}
+            named = (left for left in run.leftovers if left.step not in sagas)
+            found |= dict.fromkeys(left for left in named if left not in gone)
+            for step in run.steps.values():
+                inner |= dict.fromkeys(child.target for child in step.children.values())
+    within = (still_left(journal, each) for each in inner if each != target)
+    return (*found, *(left for each in within for left in each))
 
 
 def _with_the_end(journal: Journal, target: str) -> Iterator[RunStatus]:

@@ -41,7 +41,7 @@ from alma.runner.directory import followed, require_directory
 from alma.runner.lease import take as lease_of
 from alma.runner.leased_run import execute_run
 from alma.runner.required import require_known
-from alma.runner.resume import resume, rollback
+from alma.runner.resume import go_on
 from alma.runner.settings import Settings, new_run_id
 from alma.runner.start import refuse_unfinished
 from alma.saga.saga import Saga
@@ -131,10 +131,14 @@ async def reap(due: Due, saga: Saga | None, settings: Settings, *, remove: bool 
     A run that did not complete is rolled back, for it alone knows what it has made; what was there
     before it then expires when it did before.
     """
+
+    def still(journal: Journal) -> None:
+        _require_still_due(journal, due)
+
     if due.way == "rollback":
-        return await rollback(due.run.run, saga=saga, settings=settings)
+        return await go_on(due.run.run, "back", saga, settings, accept_changes=True, still=still)
     if due.way == "resume":
-        return await resume(due.newest.run, saga=saga, settings=settings)
+        return await go_on(due.newest.run, None, saga, settings, accept_changes=False, still=still)
     return await _take_down(due, saga, settings, remove=remove)
 
 
@@ -163,6 +167,9 @@ async def _take_down(due: Due, saga: Saga | None, settings: Settings, *, remove:
             with lease_of(journal, target, run_id) as lease:
                 refuse_unfinished(journal, definition)
                 _require_still_due(journal, due)
+                if what_stands(journal, target).keys() != standing.keys():
+                    # Of what it has not seen it would be the end as well.
+                    raise NotDueError(f"{target} has changed meanwhile: nothing was taken down.")
                 known = known_of_earlier_runs(journal, definition)
                 require_known(definition, prepared.adapters, definition.order, known)
                 journal.keys.prepare()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import UNSET
@@ -95,12 +96,20 @@ async def go_on(
     settings: Settings,
     *,
     accept_changes: bool,
+    still: Callable[[Journal], None] = lambda _: None,
 ) -> Result:
-    """Take a run up in a direction, or its own; a finished one is only reported."""
+    """Take a run up in a direction, or its own; a finished one is only reported.
+
+    `still` refuses where what was decided on before is not so any more: nobody else can change it
+    by then.
+    """
     with settings.open(write=False) as reader:
         run = load_run(reader, reader.resolve(reference))
+        still(reader)
     if run.workflow is None or _is_over(run, direction, settings):
-        return await go_on_by(reference, direction, saga, settings, accept_changes=accept_changes)
+        return await go_on_by(
+            reference, direction, saga, settings, accept_changes=accept_changes, still=still
+        )
     from alma.runner.temporal.client import take_up  # Temporal's SDK: only where it drives
 
     return await take_up(run, direction, settings, accept_changes=accept_changes)
@@ -113,6 +122,7 @@ async def go_on_by(
     settings: Settings,
     *,
     accept_changes: bool,
+    still: Callable[[Journal], None] = lambda _: None,
     drive: Drive = execute_run,
 ) -> Result:
     """The same, where this process takes it up; `drive` has it go on."""
@@ -153,6 +163,7 @@ async def go_on_by(
             settings.open(write=True) as journal,
             _lease(journal, run, drive) as lease,
         ):
+            still(journal)
             run = load_run(journal, run_id)
             if _is_over(run, direction, settings):
                 return _report(journal, run)

@@ -15,8 +15,10 @@ from alma.core.result import Result
 from alma.core.selection import Selection
 from alma.errors import RunnerBusyError
 from alma.journal import open_journal
+from alma.journal.expiry import still_left
 from alma.journal.reading import load_run
 from alma.runner import resume, up
+from alma.runner.binding import check
 from alma.runner.extend import Until, extend
 from alma.runner.reap import Due, NotDueError, find_due, reap
 from alma.testing import Crash, FakeEngine, Fault
@@ -219,6 +221,67 @@ async def test_past_its_point_of_no_return_a_failed_one_is_destroyed(world: Worl
     assert made(world) == set()
 
 
+async def test_what_is_resumed_while_it_is_taken_down_is_not_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A destroy of all is the end of all: it must not be one of what it had not seen."""
+
+    def saga() -> Saga:
+        saga = Saga("s")
+        saga.add_stack("a", program=program, pivot=True)
+        saga.add_stack("b", program=program)
+        saga.add_stack("c", program=program, after=["b"])
+        return saga
+
+    faults(world, Fault(project="s-b", operation="up", after=0))
+    run = await world.up(saga(), "4h")
+    assert run.state is SagaState.FAILED
+    world.now += timedelta(hours=4)
+    faults(world)
+    before = due(world)
+    assert before is not None
+    assert before.way == "destroy"
+    assert "c" not in before.steps
+
+    async def resumed(*asked: Any) -> Any:
+        monkeypatch.setattr("alma.runner.reap.check", check)
+        await ended(resume(run.run_id, saga=saga(), settings=world.settings()))
+        return await check(*asked)
+
+    monkeypatch.setattr("alma.runner.reap.check", resumed)
+    with pytest.raises(NotDueError, match="has changed meanwhile"):
+        await reap(before, saga(), world.settings())
+    assert (await turn(world, saga())).state is SagaState.COMPLETED
+    assert made(world) == set()
+
+
+async def test_what_a_run_before_has_lost_is_still_named_when_all_is_taken_down(
+    world: World,
+) -> None:
+    """Of a create whose provider was lost no state tells; of a saga within its own runs do."""
+
+    def outer() -> Saga:
+        inner, saga = Saga("inner"), Saga("s")
+        inner.add_stack("a", program=program)
+        saga.add_saga("part", inner)
+        return saga
+
+    faults(world, Fault(project="inner-a", operation="up", effect="leak", after=1))
+    lost = await world.up(outer(), "4h")
+    assert lost.state is SagaState.FAILED
+    faults(world)
+    await world.up(outer(), "4h")
+    world.now += timedelta(hours=4)
+    faults(world, Fault(project="inner-a", operation="destroy", after=0))
+    assert (await turn(world, outer())).state is SagaState.FAILED
+    faults(world)
+    assert (await turn(world, outer())).state is SagaState.COMPLETED
+    with open_journal(world.journal, write=False) as journal:
+        named = still_left(journal, "s/dev")
+    assert {left.urn for left in named} == {left.urn for left in lost.leftovers}
+    assert len(named) == 1
+
+
 async def test_a_wait_for_an_approval_ends_with_its_time(world: World) -> None:
     saga = Saga("s")
     saga.add_stack("a", program=program)
@@ -258,6 +321,87 @@ async def test_who_comes_second_takes_nothing_down(world: World) -> None:
     with pytest.raises(NotDueError):
         await reap(before, None, world.settings())
     assert len(world.engine.reality.things) == 6
+
+
+async def test_nor_does_it_undo_what_was_extended_since_it_was_looked_at(world: World) -> None:
+    faults(world, Fault(project="s-c", operation="up", after=1))
+    await world.up(three(on_failure="stop"), "4h")
+    world.now += timedelta(hours=4)
+    faults(world)
+    before = due(world)
+    assert before is not None
+    assert before.way == "rollback"
+    extended(world, Until(by=timedelta(hours=2)))
+    with pytest.raises(NotDueError):
+        await reap(before, three(on_failure="stop"), world.settings())
+    assert world.engine.reality.things
+    world.now += timedelta(hours=2)
+    assert (await turn(world)).state is SagaState.COMPENSATED
+    assert made(world) == set()
+
+
+async def test_what_a_call_has_made_before_a_run_that_was_undone_goes_as_well(
+    world: World,
+) -> None:
+    """The undo of the second run was of what that had made: the first one's is there still."""
+    there: list[int] = []
+    numbers = iter(range(10))
+
+    def saga(*, fails: bool = False) -> Saga:
+        def act() -> dict[str, int]:
+            there.append(next(numbers))
+            return {"id": there[-1]}
+
+        def undo(context: Any) -> None:
+            there.remove(context.result["id"])
+
+        def last() -> None:
+            if fails:
+                raise RuntimeError("no")
+
+        saga = Saga("s")
+        first = saga.add_step(act, undo, name="first")
+        saga.add_step(last, "none", name="last", after=[first])
+        return saga
+
+    await world.up(saga(), "4h")
+    assert (await world.up(saga(fails=True))).state is SagaState.COMPENSATED
+    assert there == [0]
+    world.now += timedelta(hours=4)
+    assert (await turn(world, saga())).state is SagaState.COMPLETED
+    assert there == []
+
+
+@pytest.mark.parametrize("undo", [True, False])
+async def test_what_a_command_has_found_there_is_not_undone(
+    world: World, tmp_path: Path, *, undo: bool
+) -> None:
+    """Its check has seen it before the first run; where nothing undoes it, it is in no danger."""
+    made_by_hand = tmp_path / "made"
+    made_by_hand.touch()
+
+    def saga() -> Saga:
+        saga = Saga("s")
+        saga.add_command(
+            "file",
+            do=["touch", str(made_by_hand)],
+            undo=["rm", str(made_by_hand)] if undo else "none",
+            check=["test", "-e", str(made_by_hand)],
+        )
+        return saga
+
+    await world.up(saga(), "4h")
+    await world.up(saga())
+    world.now += timedelta(hours=4)
+    found = due(world)
+    assert found is not None
+    assert found.way == (None if undo else "destroy")
+    if undo:
+        assert 'step "file" of s/dev has what was there before the saga' in found.why
+        await world.up(saga(), "4h", accept_existing=True)
+        world.now += timedelta(hours=4)
+    assert (await turn(world, saga())).state is SagaState.COMPLETED
+    assert made_by_hand.exists() is not undo
 
 
 async def test_what_was_there_before_the_saga_is_not_destroyed(world: World) -> None:
