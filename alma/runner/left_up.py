@@ -8,12 +8,16 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from alma.core.definition import INPUTS, Definition
-from alma.core.run import RunStatus, SagaState
+from alma.core.run import Child, RunStatus, SagaState
 from alma.errors import AuthenticationError, RefusedError
 from alma.journal import Journal
+from alma.journal.expiry import is_the_end, runs_of
 from alma.journal.known import Given, Known, given
 from alma.journal.reading import load_run
 from alma.journal.standing import ITS_OWN, Standing, standings
+
+SAGA = "saga"
+"""The kind of a step that is made of runs of other sagas."""
 
 
 def is_up(standing: Standing) -> bool:
@@ -38,6 +42,20 @@ def journaled(journal: Journal, last: RunStatus) -> Definition:
     runs = {name: known[name].run if name in known else last for name in names}
     steps = [run.definition.step(name) for name, run in runs.items() if name in run.steps]
     return replace(last.definition, steps=tuple(steps))
+
+
+def children_of(journal: Journal, definition: Definition) -> dict[str, dict[str, Child]]:
+    """The newest run of each item of a step that is a saga, since all of it was taken down last.
+
+    By step. An item that the saga has no more was not taken down with that.
+    """
+    found: dict[str, dict[str, Child]] = {}
+    names = [step.name for step in definition.steps if step.kind == SAGA]
+    for run in runs_of(journal, definition.target) if names else ():
+        if not is_the_end(run):
+            for step in (run.steps[name] for name in names if name in run.steps):
+                found[step.name] = {**step.children, **found.get(step.name, {})}
+    return found
 
 
 class Quiet:

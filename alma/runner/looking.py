@@ -21,7 +21,7 @@ from alma.core.drift import Drift, ResourceDrift
 from alma.core.events import Failure
 from alma.core.operation import Context, Operation, aside
 from alma.core.redaction import Redactor
-from alma.core.run import RunStatus, StepStatus
+from alma.core.run import Child, RunStatus
 from alma.core.secret import mask
 from alma.core.selection import outside_of, part_of
 from alma.core.validation import as_marked, is_known
@@ -31,6 +31,7 @@ from alma.journal.standing import ITS_OWN, Standing, standings
 from alma.runner.binding import BoundSaga, Sessions, bind_journaled, bind_saga, open_sessions
 from alma.runner.left_up import (
     Quiet,
+    children_of,
     is_up,
     journaled,
     known_to_ask,
@@ -69,6 +70,7 @@ class Looking:
             wanted = [step.name for step in definition.steps]
             asked = {*wanted, *outside_of(definition)}
             known = standings(journal, definition.target, asked, ITS_OWN)
+            children = children_of(journal, definition)
             outputs, secret = known_to_ask(journal, known, last)
         self.redact.learn([outputs.outputs, secret.secrets])
         part = part_of(definition, names)
@@ -79,7 +81,16 @@ class Looking:
                 bound = bind_saga(saga, part, sessions)
             self.redact.learn(bound.given.secrets)
             refused = await _refused(sessions)
-            asking = _Asked(self, bound, refused, known, outputs, within, alone=saga is None)
+            asking = _Asked(
+                looking=self,
+                bound=bound,
+                refused=refused,
+                known=known,
+                children=children,
+                outputs=outputs,
+                within=within,
+                alone=saga is None,
+            )
             found = await asyncio.gather(*(asking.step(name) for name in names))
         return [one for each in found for one in each]
 
@@ -111,6 +122,8 @@ class Looking:
                 raise DefinitionError(f"Its run {run} of {target} is not in this journal.")
             self.quiet.require(journal, last)
             had = now = journaled(journal, last)
+        if saga is not None and saga.target != target:
+            saga = None  # what its function makes by now is another one
         with suppress(DefinitionError):
             now = saga.definition() if saga is not None else had
         return await self.both(now, had, None, saga, last, f"{path}/")
@@ -125,13 +138,14 @@ class Looking:
         return found
 
 
-class _Asked(Struct, frozen=True):
+class _Asked(Struct, frozen=True, kw_only=True):
     """The steps of one saga, and what is known to ask them with."""
 
     looking: Looking
     bound: BoundSaga
     refused: Mapping[str, AlmaError]
     known: Mapping[str, Standing]
+    children: Mapping[str, Mapping[str, Child]]
     outputs: Known
     within: str
     alone: bool
@@ -149,18 +163,19 @@ class _Asked(Struct, frozen=True):
         )
         if standing is None or not is_up(standing):
             return [about]
-        if standing.step.children or isinstance(adapter, HoldsSagas):
-            return await self._children(adapter, standing.step, about)
+        children = {**self.children.get(name, {}), **standing.step.children}
+        if children or isinstance(adapter, HoldsSagas):
+            return await self._children(adapter, children, about)
         found = await self.looking.guarded(self._ask(name, adapter, standing))
         if found is None:
             return [replace(about, drift=Drift(), unasked=adapter.lacks or "it has no way to tell")]
         return [replace(about, drift=masked(self.looking.redact, found))]
 
     async def _children(
-        self, adapter: StepHandler, status: StepStatus, about: StepDrift
+        self, adapter: StepHandler, children: Mapping[str, Child], about: StepDrift
     ) -> list[StepDrift]:
-        found: list[StepDrift] = [] if status.children else [about]
-        for item, child in status.children.items():
+        found: list[StepDrift] = [] if children else [about]
+        for item, child in children.items():
             path, saga = f"{about.step}/{item}" if item else about.step, None
             with suppress(Exception):  # a function of somebody's: the journal knows enough
                 saga = adapter.saga_of(item) if isinstance(adapter, HoldsSagas) else None

@@ -187,6 +187,20 @@ async def test_nothing_within_is_left_out(journal: Path) -> None:
     assert verdicts(found) == wanted | {"part/a": "drifted", "part/b": "drifted"}
 
 
+async def test_an_item_that_its_saga_has_no_more_is_still_looked_at(journal: Path) -> None:
+    """Nobody has taken it down."""
+    fake = regions()
+    await up(world_wide(), settings=settings(fake, journal))
+    await up(world_wide(items=["eu"]), settings=settings(fake, journal))
+    lose(fake, "app-us::fake:index:Thing::b")
+    found = await drift(world_wide(items=["eu"]), settings=settings(fake, journal))
+    assert verdicts(found)["regions/us/net"] == "none"
+    assert verdicts(found)["regions/us/app"] == "drifted"
+    await destroy(world_wide(items=["eu"]), settings=settings(fake, journal))
+    found = await drift(world_wide(items=["eu"]), settings=settings(fake, journal))
+    assert set(verdicts(found).values()) == {"absent"}
+
+
 async def test_while_temporal_drives_a_run_it_is_refused(journal: Path) -> None:
     """Between its operations it holds no lock."""
     crash = Fault(project="s-b", operation="up", effect="crash", after=1)
