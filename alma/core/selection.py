@@ -112,6 +112,13 @@ def part_of(definition: Definition, names: Iterable[str]) -> Definition:
     )
 
 
+def closed(definition: Definition) -> Definition:
+    """The same, of which no step waits for one that it does not have."""
+    kept = {step.name for step in definition.steps}
+    steps = (_alone(one, kept.intersection(one.dependencies), kept) for one in definition.steps)
+    return replace(definition, steps=tuple(steps))
+
+
 def outside_of(definition: Definition) -> tuple[str, ...]:
     """The steps whose outputs are consumed, and that are not in the definition."""
     names = (name for step in definition.steps for name in step.outside or ())

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from alma.core.definition import INPUTS, Definition
 from alma.core.run import Child, RunStatus, SagaState
+from alma.core.selection import closed
 from alma.errors import AuthenticationError, RefusedError
 from alma.journal import Journal
 from alma.journal.expiry import is_the_end, runs_of
@@ -36,12 +37,25 @@ def newest_of_all(journal: Journal, target: str) -> RunStatus | None:
 
 
 def journaled(journal: Journal, last: RunStatus) -> Definition:
-    """All steps that a target had, each as its own last run has it."""
+    """All steps that a target had, each as its own last run has it.
+
+    Also those that the last run does not know and that no run has taken down: it may have been of
+    a file that had them no more.
+    """
+    target = last.definition.target
     names = [*(step.name for step in last.definition.steps), *last.left_out]
-    known = standings(journal, last.definition.target, names, ITS_OWN)
-    runs = {name: known[name].run if name in known else last for name in names}
-    steps = [run.definition.step(name) for name, run in runs.items() if name in run.steps]
-    return replace(last.definition, steps=tuple(steps))
+    runs = (run for run in runs_of(journal, target) if not is_the_end(run))
+    older = dict.fromkeys(name for run in runs for name in run.steps)
+    known = standings(journal, target, {*names, *older}, ITS_OWN)
+    of = {name: known[name].run if name in known else last for name in names}
+    steps = [run.definition.step(name) for name, run in of.items() if name in run.steps]
+    stacks = {step.project for step in steps if step.project}
+    for name in older:
+        if name not in of and name in known and is_up(known[name]):
+            step = known[name].run.definition.step(name)
+            # A stack whose step has another name by now is there once.
+            steps += [step] if step.project not in stacks else []
+    return closed(replace(last.definition, steps=tuple(steps)))
 
 
 def children_of(journal: Journal, definition: Definition) -> dict[str, dict[str, Child]]:

@@ -23,7 +23,7 @@ from alma.core.operation import Context, Operation, aside
 from alma.core.redaction import Redactor
 from alma.core.run import Child, RunStatus
 from alma.core.secret import mask
-from alma.core.selection import outside_of, part_of
+from alma.core.selection import closed, outside_of, part_of
 from alma.core.validation import as_marked, is_known
 from alma.errors import AlmaError, AuthenticationError, DefinitionError, RefusedError
 from alma.journal.known import Known
@@ -105,7 +105,7 @@ class Looking:
     ) -> list[StepDrift]:
         """Ask those of the saga as it is now, and those that are up and that it has no more."""
         here = {step.name for step in now.steps}
-        gone = replace(had, steps=tuple(step for step in had.steps if step.name not in here))
+        gone = closed(replace(had, steps=tuple(one for one in had.steps if one.name not in here)))
         found: list[StepDrift] = []
         for definition, whose in ((now, saga), (gone, None)):
             every = (step.name for step in definition.steps)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from alma import Request, Saga, Secret
 from alma.cli.program import program as cli
@@ -114,6 +115,27 @@ async def test_a_step_that_the_file_has_no_more_is_still_looked_at(journal: Path
     less.add_stack("b", program=program, inputs={"url": a.output("url")})
     found = await drift(less, settings=settings(fake, journal))
     assert verdicts(found) == {"a": "none", "b": "none", "c": "drifted"}
+
+
+async def test_also_after_a_run_that_did_not_know_it(journal: Path) -> None:
+    """Until somebody has taken it down; and one of two that are gone can be asked alone."""
+    fake = FakeEngine()
+    await up(three(), settings=settings(fake, journal))
+    less = Saga("s")
+    less.add_stack("a", program=program)
+    await up(less, settings=settings(fake, journal))
+    lose(fake, "s-c::fake:index:Thing::two")
+    wanted = {"a": "none", "b": "none", "c": "drifted"}
+    assert verdicts(await drift(less, settings=settings(fake, journal))) == wanted
+    assert verdicts(await drift_of_run("latest", settings(fake, journal))) == wanted
+    alone = replace(settings(fake, journal), selection=selection_of(steps=["c"]))
+    assert verdicts(await drift(less, settings=alone)) == {"c": "drifted"}
+    only = replace(settings(fake, journal), selection=selection_of(steps=["b", "c"]))
+    await destroy(three(), settings=only)
+    wanted = {"a": "none", "b": "absent", "c": "absent"}
+    assert verdicts(await drift(less, settings=settings(fake, journal))) == wanted
+    await up(less, settings=settings(fake, journal))
+    assert verdicts(await drift(less, settings=settings(fake, journal))) == {"a": "none"}
 
 
 async def test_a_stack_that_is_gone_from_its_backend_is_missing(journal: Path) -> None:
