@@ -32,6 +32,7 @@ from alma.runner.logs import log_of
 from alma.runner.recorder import Recorder, Reporter
 from alma.runner.runner import Runner
 from alma.runner.settings import Settings
+from alma.runner.signals import catch_signals
 from alma.steps.base import StepHandler
 from alma.steps.registry import sees_alone
 from alma.system.environment import secrets_in_environment
@@ -70,7 +71,8 @@ async def execute_run(
 
     `known` is what earlier processes have left to be used.
     """
-    async with aside(told(run, journal, settings, prepared)) as shown:
+    notices = told(run, journal, settings, prepared)
+    async with aside(notices, handle_signals=settings.handle_signals) as shown:
         with _reporting(run, shown) as reporter:
             watched = replace(settings, reporter=reporter)
             return await _drive(run, journal, lease, prepared, watched, known, resumed, gone)
@@ -78,14 +80,18 @@ async def execute_run(
 
 @asynccontextmanager
 async def aside(
-    within: AbstractContextManager[Reporter | None],
+    within: AbstractContextManager[Reporter | None], *, handle_signals: bool = False
 ) -> AsyncIterator[Reporter | None]:
-    """Ended in a thread: what it waits for does not hold up the loop."""
+    """Ended in a thread: what it waits for does not hold up the loop.
+
+    A signal that comes meanwhile ends nothing: the run is over, and so is the wait in a moment.
+    """
     shown = within.__enter__()
     try:
         yield shown
     finally:
-        await asyncio.to_thread(within.__exit__, None, None, None)
+        with catch_signals(lambda _signal: None, handle=handle_signals):
+            await asyncio.to_thread(within.__exit__, None, None, None)
 
 
 @contextmanager

@@ -289,6 +289,25 @@ def test_a_killed_runner_loses_nothing(journal: Path, tmp_path: Path) -> None:
     assert {state for _, state in states(journal)} == {"delivered"}
 
 
+def test_a_signal_while_notices_are_waited_for_changes_no_end(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing, close = threading.Event(), beside.Notices.close
+
+    def closed(notices: beside.Notices) -> None:
+        closing.set()
+        close(notices)
+
+    def strike() -> None:
+        assert closing.wait(60)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(beside.Notices, "close", closed)
+    with receiving(strike) as hook:
+        made = saga(Webhook(hook.url, on=["completed"]))
+        assert made.run(journal=journal).state.name == "COMPLETED"
+
+
 def test_of_a_run_that_temporal_drives_nobody_is_told_that_it_was_interrupted(
     journal: Path,
 ) -> None:
