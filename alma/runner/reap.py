@@ -91,11 +91,15 @@ def find_due(journal: Journal, target: str) -> Due | None:
         newest=found.newest,
         steps=tuple(what_stands(journal, target)),
     )
-    if found.newest.served is not None or journal.is_held(target):
+    if journal.is_held(target):
         return replace(due, busy=True, why="somebody is at work on it")
     if not due.steps and found.newest.state.is_final and found.run.state is SagaState.COMPLETED:
         return None
     way, why, hint = _way(journal, found)
+    if (newest := found.newest).served is not None and way not in ("rollback", None):
+        # A workflow that is lost looks the same from here: it is told of, until somebody resumes.
+        way, why = None, f"run {newest.run}, which Temporal drives, has not ended"
+        hint = f"`alma-pulumi resume {newest.word}` has it go on; then it is taken down."
     return replace(due, way=way, why=why, hint=hint)
 
 
@@ -129,7 +133,8 @@ async def reap(due: Due, saga: Saga | None, settings: Settings, *, remove: bool 
     """Do what is to be done next; raises as `alma.destroy` and `alma.rollback` do.
 
     A run that did not complete is rolled back, for it alone knows what it has made; what was there
-    before it then expires when it did before.
+    before it then expires when it did before. One that Temporal drives is rolled back there, which
+    is refused as busy while its workflow runs: only Temporal knows whether it was lost.
     """
 
     def still(journal: Journal) -> None:

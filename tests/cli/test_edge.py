@@ -130,3 +130,11 @@ def test_a_bug_of_ours_is_255_with_the_traceback_in_a_file(cli: Call, bug: Path)
 def test_debug_shows_the_traceback(cli: Call) -> None:
     assert "Traceback" in cli("runs", "--debug").stderr
     assert "Traceback" in cli("--debug", "runs").stderr
+
+
+def test_a_repair_is_not_for_temporal(write: Write, cli: Call) -> None:
+    """It would be made here, with what only a worker may have."""
+    write()
+    told = cli("up", "--repair", "--temporal", "127.0.0.1:1")
+    assert told.exit_code == 2
+    assert "leave out --temporal" in told.stderr

@@ -308,6 +308,26 @@ async def test_what_somebody_is_at_work_on_is_left_alone(world: World) -> None:
     assert len(world.engine.reality.things) == 6
 
 
+async def test_of_what_temporal_drives_only_temporal_says_whether_it_is_lost(world: World) -> None:
+    """Passed over for good, a lost workflow's stacks would outlive their time in silence."""
+    faults(world, Fault(project="s-b", operation="up", effect="crash", after=1))
+    with pytest.raises(Crash):
+        await world.up(three(), "4h")
+    world.now += timedelta(hours=4)
+    with world.settings().open(write=True) as journal:
+        (run,) = (row.run for row in journal.runs())
+        with journal.acquire("s/dev", run) as lease:
+            workflow = ev.Workflow(id="alma/s/dev", address="127.0.0.1:1", namespace="default")
+            attached = ev.RunnerAttached(
+                process=lease.process, actor=lease.actor, workflow=workflow
+            )
+            journal.append(run, attached, lease)
+    found = due(world)
+    assert found is not None
+    assert found.newest.served == workflow
+    assert (found.busy, found.way) == (False, "rollback")
+
+
 async def test_who_comes_second_takes_nothing_down(world: World) -> None:
     """It was looked at, then somebody has reaped it, or has brought it up again."""
     await world.up(three(), "4h")

@@ -103,6 +103,11 @@ def command(
 
         if preview_first:
             raise click.UsageError("--repair shows the drift, and has no --preview.")
+        if settings.temporal:
+            raise click.UsageError(
+                "A repair runs where it is called, and not in Temporal: leave out --temporal, and "
+                "ALMA_TEMPORAL."
+            )
         return repairing.repair(shared, saga, settings, yes=yes)
     if preview_first and not previewed(shared, saga, settings):
         return PREVIEW_FAILED
