@@ -10,6 +10,7 @@ from msgspec import to_builtins
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, StepStatus
 from alma.errors import JournalError
+from alma.reports.expiry import expires_at
 
 if TYPE_CHECKING:
     from alma.core.approval import Approval
@@ -50,7 +51,7 @@ def run(status: RunStatus, *, interrupted: bool) -> Document:
         "exit_code": result.exit_code,
         "created_at": status.created_at.isoformat() if status.created_at else None,
         "ended_at": status.ended_at.isoformat() if status.ended_at else None,
-        "expires_at": status.expires_at.isoformat() if status.expires_at else None,
+        "expires_at": at.isoformat() if (at := expires_at(status)) else None,
         "parent": to_builtins(status.parent) if status.parent else None,
         "waiting": [step.name for step in status.waiting],
         "steps": [_step(step) for step in status.steps.values()],
@@ -170,7 +171,7 @@ def _run(view: RunView) -> Document:
         "interrupted": view.interrupted,
         "created_at": status.created_at.isoformat() if status.created_at else None,
         "ended_at": status.ended_at.isoformat() if status.ended_at else None,
-        "expires_at": status.expires_at.isoformat() if status.expires_at else None,
+        "expires_at": at.isoformat() if (at := expires_at(status)) else None,
         "steps": len(status.steps),
         "leftovers": len(status.leftovers),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from alma.core.run import RunStatus, SagaState
 from alma.journal import Journal
@@ -12,13 +13,18 @@ from alma.reports import text
 Row = tuple[str, ...]
 
 
+def expires_at(run: RunStatus) -> datetime | None:
+    """When what it has brought up expires; None for what stays, and what is undone."""
+    return run.expires_at if run.kind == "up" and run.state is not SagaState.COMPENSATED else None
+
+
 def expires(run: RunStatus) -> str:
-    """`expires 2026-12-01 18:00:00 UTC, as run X has said`; empty for what stays, and is gone."""
-    if run.expires_at is None or run.kind != "up" or run.state is SagaState.COMPENSATED:
+    """`expires 2026-12-01 18:00:00 UTC, as run X has said`; empty where nothing does."""
+    if (at := expires_at(run)) is None:
         return ""
     of = run.expiry.of if run.expiry else ""
     whose = f", as run {text.name(of)} has said" if of else ""
-    return f"expires {text.moment(run.expires_at)}{whose}"
+    return f"expires {text.moment(at)}{whose}"
 
 
 def now(journal: Journal, run: RunStatus) -> str:

@@ -15,6 +15,7 @@ from alma.core.result import make_result
 from alma.core.run import RunStatus, StepStatus
 from alma.journal.reading import RunView
 from alma.reports import report, text
+from alma.reports.expiry import expires_at
 
 SCHEMA: Final = "urn:alma-pulumi:schema:report:1"
 """The `$id` of the schema. Fields are added under it; what changes a meaning gets the next one."""
@@ -134,7 +135,7 @@ def make_report(
         sentence=sentence(view),
         created_at=run.created_at,
         ended_at=run.ended_at,
-        expires_at=run.expires_at,
+        expires_at=expires_at(run),
         seconds=report.seconds(run),
         parameters=dict(run.parameters),
         not_selected=run.left_out,

@@ -124,6 +124,23 @@ def test_a_step_that_failed_and_is_undone_is_a_failure(
     assert "quota" in list(suite)[1].result[0].message
 
 
+def test_what_is_undone_does_not_expire(
+    write: Write, cli: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there does, and a report says it."""
+    write()
+    _, texts = reported(cli, "up", "--ttl", "4h", forms="json md")
+    assert valid(texts[0])["expires_at"] is not None
+    assert "It expires" in texts[1]
+    assert cli("destroy").exit_code == 0
+    monkeypatch.setenv("BREAK", "servers")
+    done, texts = reported(cli, "up", "--ttl", "4h", forms="json md")
+    assert done.exit_code == 4
+    assert valid(texts[0])["expires_at"] is None
+    assert "xpires" not in texts[1]
+    assert json.loads(cli("status", "--json").stdout)["expires_at"] is None
+
+
 def test_every_kind_of_run_has_a_report_that_fits_the_schema(write: Write, cli: Call) -> None:
     write()
     done, (up,) = reported(cli, "up", forms="json")
