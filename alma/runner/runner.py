@@ -49,7 +49,10 @@ class Runner:
                 # A Ctrl-C that came before is told now, and not in the middle of the first step.
                 await asyncio.sleep(0)
                 while not self.run.state.is_final and not self.run.suspended:
-                    self._begin(decide(self.run, frozenset(self._tasks)))
+                    commands = decide(self.run, frozenset(self._tasks))
+                    if not commands and not self._tasks:  # it would go round for ever
+                        raise AssertionError(f"Nothing is left to do, and {self.run.run} goes on.")
+                    self._begin(commands)
                     await self._settle_some()
                     if self._stop.is_set():
                         await self._stop_now()
