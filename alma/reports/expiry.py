@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from alma.core.run import RunStatus, SagaState
@@ -42,12 +42,24 @@ def now(journal: Journal, run: RunStatus) -> str:
     return f"{when}{expires(run).removeprefix(f'expires {when}')}{over}"
 
 
+def still(journal: Journal, views: Sequence[RunView]) -> dict[str, str]:
+    """When, by run, of those whose word it is by now: what is there has one, and the past none."""
+    from alma.journal.expiry import expiring  # as above
+
+    found = {}
+    for target in {view.run.definition.target for view in views if expires(view.run)}:
+        one = expiring(journal, target)
+        if one is not None and (at := expires_at(one.run)) is not None:
+            found[one.run.run] = text.moment(at)
+    return found
+
+
 def with_expiry(
-    header: Row, rows: Sequence[Row], views: Sequence[RunView]
+    header: Row, rows: Sequence[Row], views: Sequence[RunView], when: Mapping[str, str]
 ) -> tuple[Row, Sequence[Row]]:
-    """A list of runs, where any expires with a column of that before the last one."""
-    if not any(expires(view.run) for view in views):
+    """A list of runs, where any expires (see `still`) with a column of that before the last one."""
+    told = [when.get(view.run.run, "-") for view in views]
+    if all(at == "-" for at in told):
         return header, rows
-    when = [text.moment(view.run.expires_at) if expires(view.run) else "-" for view in views]
-    wider = [(*row[:-1], at, row[-1]) for row, at in zip(rows, when, strict=True)]
+    wider = [(*row[:-1], at, row[-1]) for row, at in zip(rows, told, strict=True)]
     return (*header[:-1], "EXPIRES", header[-1]), wider

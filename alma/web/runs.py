@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from alma.journal.listing import STATES, is_in, rows_of, stack_of
 from alma.journal.reading import view_run
-from alma.reports import report, text
-from alma.reports.expiry import expires
+from alma.reports import report
+from alma.reports.expiry import still
 from alma.web.site import Site, number
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ def page(site: Site, request: Request) -> Response:
     wanted = Filter.of(request.query_params)
     with site.open() as journal:
         rows = journal.runs(limit=None)
-        found, older = _found(journal, wanted)
+        views, older = _found(journal, wanted)
+        when = still(journal, views)
+    found = [_listed(view, when.get(view.run.run, "")) for view in views]
     return site.page(
         "runs.html",
         title="Runs",
@@ -85,21 +87,20 @@ def page(site: Site, request: Request) -> Response:
     )
 
 
-def _found(journal: Journal, wanted: Filter) -> tuple[list[Listed], int | None]:
+def _found(journal: Journal, wanted: Filter) -> tuple[list[RunView], int | None]:
     """The runs of one page, and where the next one begins, where there may be more."""
-    found: list[Listed] = []
+    found: list[RunView] = []
     for looked, row in enumerate(_rows(journal, wanted)):
         if len(found) == PAGE or looked == LOOKED_AT:
             return found, row.position + 1
         view = view_run(journal, row.run)
         if is_in(view, wanted.state) and wanted.text in _words(view):
-            found.append(_listed(view))
+            found.append(view)
     return found, None
 
 
-def _listed(view: RunView) -> Listed:
+def _listed(view: RunView, when: str) -> Listed:
     run = view.run
-    when = text.moment(run.expires_at) if expires(run) else ""
     return Listed(view=view, seconds=report.seconds(run), waiting=len(run.waiting), expires=when)
 
 

@@ -106,6 +106,18 @@ def test_what_has_expired_goes_and_the_rest_stays(
     assert "EXPIRES" in cli("status", "--all").stdout
 
 
+def test_a_list_says_only_what_is_still_so(write: Write, cli: Call) -> None:
+    """The expiry of what an older run has left is the newer one's; what is gone has none."""
+    write(PLACED)
+    older = document(cli("up", "--ttl", "1h", "--json"))["expires_at"][:19].replace("T", " ")
+    newer = document(cli("up", "--ttl", "9h", "--json"))["expires_at"][:19].replace("T", " ")
+    assert newer in cli("runs").stdout
+    assert older not in cli("runs").stdout
+    assert newer in cli("status", "--all").stdout
+    assert cli("destroy", "--yes").exit_code == 0
+    assert "EXPIRES" not in cli("runs").stdout
+
+
 def test_one_that_fails_holds_up_no_other_and_is_gone_on_with(
     here: Path,
     write: Write,

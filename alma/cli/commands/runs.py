@@ -35,12 +35,13 @@ def command(
     from alma.journal import open_journal
     from alma.journal.listing import is_in, rows_of
     from alma.journal.reading import view_run
-    from alma.reports.expiry import with_expiry
+    from alma.reports.expiry import still, with_expiry
     from alma.reports.text import table
 
     with open_journal(shared.where, write=False) as journal:
         found = (view_run(journal, row.run) for row in rows_of(journal, saga, stack))
         views = list(islice((view for view in found if is_in(view, state)), limit))
+        when = still(journal, views)
     if shared.json:
         from alma.reports import documents
 
@@ -48,7 +49,7 @@ def command(
     elif views:
         header = ("RUN", "SAGA", "KIND", "STATE", "STARTED", "TOOK")
         rows = [_row(view) for view in views]
-        for line in table(*with_expiry(header, rows, views)):
+        for line in table(*with_expiry(header, rows, views, when)):
             say(line)
     elif saga or stack or state:
         say(f"No such runs in {shared.where}.")

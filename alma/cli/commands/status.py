@@ -95,7 +95,7 @@ def _list(shared: Invocation, saga: str | None, stack: str | None) -> None:
     from alma.journal import open_journal
     from alma.journal.listing import rows_of
     from alma.journal.reading import view_run
-    from alma.reports.expiry import with_expiry
+    from alma.reports.expiry import still, with_expiry
     from alma.reports.text import table
 
     newest: dict[str, str] = {}
@@ -103,6 +103,7 @@ def _list(shared: Invocation, saga: str | None, stack: str | None) -> None:
         for row in rows_of(journal, saga, stack):
             newest.setdefault(row.target, row.run)
         views = [view_run(journal, run) for _, run in sorted(newest.items())]
+        when = still(journal, views)
     if shared.json:
         from alma.reports import documents
 
@@ -110,7 +111,7 @@ def _list(shared: Invocation, saga: str | None, stack: str | None) -> None:
     elif views:
         header = ("SAGA", "STATE", "KIND", "STARTED", "LEFT", "RUN")
         rows = [_row(view) for view in views]
-        for line in table(*with_expiry(header, rows, views)):
+        for line in table(*with_expiry(header, rows, views, when)):
             say(line)
     else:
         say(f"No such runs in {shared.where}.")
