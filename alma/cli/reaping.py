@@ -15,7 +15,7 @@ from alma.cli.reporting import write_reports
 from alma.core.result import Result
 from alma.core.run import SagaState
 from alma.errors import AlmaError, DefinitionError, JournalError, RunnerBusyError
-from alma.journal.expiry import still_left
+from alma.journal.left import still_left
 from alma.reports import text
 from alma.reports.reaped import Reaped
 from alma.runner.deployed import is_of, known_parameters

@@ -5,14 +5,14 @@ Writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from msgspec import Struct
 
 from alma.core.definition import check_names
 from alma.core.events import DOUBTFUL, Leftover, Recorded
-from alma.core.run import RunStatus
+from alma.core.run import RunStatus, SagaState
 from alma.core.state import fold
 from alma.core.transitions import IllegalTransitionError
 from alma.errors import DefinitionError, JournalError
@@ -147,3 +147,17 @@ def _beyond_the_state(run: RunStatus, left: Leftover) -> bool:
         return True
     lost = any(change.op in DOUBTFUL and change.urn == left.urn for change in step.resources)
     return lost or any(kept.urn == left.urn for kept in step.keeps)
+
+
+def runs_of(journal: Journal, target: str) -> Iterator[RunStatus]:
+    """The runs of a target, newest first, back to the last that has taken all of it down."""
+    for row in journal.runs(limit=None, target=target):
+        run = load_run(journal, row.run)
+        yield run
+        if is_the_end(run):
+            return
+
+
+def is_the_end(run: RunStatus) -> bool:
+    """Whether nothing of its target is there after it."""
+    return run.kind == "destroy" and run.state is SagaState.COMPLETED and run.is_whole

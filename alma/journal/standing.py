@@ -46,13 +46,13 @@ def standings(
         run = load_run(journal, row.run)
         for name in names:
             step = run.steps.get(name)
-            if name not in found and step is not None and _touched(run, step, but):
+            if name not in found and step is not None and touched(run, step, but):
                 found[name] = Standing(run=run, step=step)
     return found
 
 
-def _touched(run: RunStatus, step: StepStatus, but: Collection[str]) -> bool:
-    """Not where its undo has shown that it was left as it had been before."""
+def touched(run: RunStatus, step: StepStatus, but: Collection[str]) -> bool:
+    """Not where its undo has shown it to be as it was before, nor where that is one of `but`."""
     if not (step.started or step.operations or step.unchanged_since):
         return False
     return run.kind != "up" or step.how not in (*_UNTOUCHED, *but)

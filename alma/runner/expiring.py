@@ -10,7 +10,8 @@ from alma.core.run import RunStatus
 from alma.core.ttl import NONE, later
 from alma.errors import DefinitionError
 from alma.journal import Journal
-from alma.journal.expiry import counted, expiring, foreign, made_here
+from alma.journal.expiry import expiring
+from alma.journal.left import counted, foreign, made_here
 from alma.runner.settings import Settings
 from alma.steps.base import StepHandler
 

@@ -12,9 +12,8 @@ from alma.core.run import Child, RunStatus, SagaState
 from alma.core.selection import closed
 from alma.errors import AuthenticationError, RefusedError
 from alma.journal import Journal
-from alma.journal.expiry import is_the_end, runs_of
 from alma.journal.known import Given, Known, given
-from alma.journal.reading import load_run
+from alma.journal.reading import is_the_end, load_run, runs_of
 from alma.journal.standing import ITS_OWN, Standing, standings
 
 SAGA = "saga"

@@ -21,9 +21,10 @@ from alma.core.selection import part_of
 from alma.core.state import fold
 from alma.errors import RefusedError
 from alma.journal import Journal
-from alma.journal.expiry import Expiring, Standing, expiring, foreign, what_stands
+from alma.journal.expiry import Expiring, expiring
 from alma.journal.journal import utc_now
 from alma.journal.known import Given, given, known_of_earlier_runs, secrets_of_earlier_runs
+from alma.journal.left import Left, foreign, what_stands
 from alma.journal.reading import newest_run
 from alma.runner.again import with_gone
 from alma.runner.binding import (
@@ -206,7 +207,7 @@ def _told(due: Due, saga: Saga | None) -> tuple[ev.Notifier, ...]:
     return due.run.notify if saga is None else tuple(one for one, _ in saga.notify)
 
 
-def _given(journal: Journal, standing: Mapping[str, Standing]) -> Given:
+def _given(journal: Journal, standing: Mapping[str, Left]) -> Given:
     """What the runs that have made it were given, of each step by its newest."""
     merged = Given()
     opened: dict[str, Given] = {}
@@ -220,9 +221,7 @@ def _given(journal: Journal, standing: Mapping[str, Standing]) -> Given:
     return merged
 
 
-def _whole(
-    last: Definition, standing: Mapping[str, Standing], now: Definition | None
-) -> Definition:
+def _whole(last: Definition, standing: Mapping[str, Left], now: Definition | None) -> Definition:
     """All steps that are there, and those of the saga as it is now, each waiting as it did."""
     known = {*standing, *((step.name for step in now.steps) if now else ())}
     steps = tuple(

@@ -13,7 +13,8 @@ from alma import DefinitionError, Saga, SagaState
 from alma.core.run import RunStatus
 from alma.core.ttl import read_ttl
 from alma.journal import open_journal
-from alma.journal.expiry import expiring, foreign
+from alma.journal.expiry import expiring
+from alma.journal.left import foreign
 from alma.runner import resume, up
 from alma.runner.settings import Settings
 from alma.testing import Crash, FakeEngine, Fault, JournalFaults

@@ -15,7 +15,7 @@ from alma.core.result import Result
 from alma.core.selection import Selection
 from alma.errors import RunnerBusyError
 from alma.journal import open_journal
-from alma.journal.expiry import still_left
+from alma.journal.left import still_left
 from alma.journal.reading import load_run
 from alma.runner import resume, up
 from alma.runner.binding import check
