@@ -44,10 +44,13 @@ def now(journal: Journal, run: RunStatus) -> str:
 
 def still(journal: Journal, views: Sequence[RunView]) -> dict[str, str]:
     """When, by run, of those whose word it is by now: what is there has one, and the past none."""
+    targets = {view.run.definition.target for view in views if expires(view.run)}
+    if not targets:
+        return {}
     from alma.journal.expiry import expiring  # as above
 
     found = {}
-    for target in {view.run.definition.target for view in views if expires(view.run)}:
+    for target in targets:
         one = expiring(journal, target)
         if one is not None and (at := expires_at(one.run)) is not None:
             found[one.run.run] = text.moment(at)
