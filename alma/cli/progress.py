@@ -37,15 +37,15 @@ def run_and_report(
     *,
     directory: str = ".",
     go_on: Callable[[str], Start] | None = None,
+    then: Callable[[], int] | None = None,
 ) -> int:
     """Run it in that directory under a display, report how it ended; the exit code.
 
     Where it waits for an approval, and there is somebody at a terminal, that is waited for here:
-    `go_on` takes up the run of that id.
+    `go_on` takes up the run of that id. `then` is done after a run that has ended well, and says
+    the exit code.
     """
     result, ended = run_shown(shared, start, directory=directory)
-    if shared.json:
-        shared.print_json(documents.run(result.status, interrupted=result.interrupted))
     tell(shared, result, ended)
     waits = ended is not None and result.interrupted and bool(result.status.waiting)
     if waits and go_on is not None and is_asked(shared, yes=False):
@@ -55,9 +55,13 @@ def run_and_report(
             again = answered(shared, result.status)
         if again:
             start = go_on(result.run_id)
-            return run_and_report(shared, start, directory=directory, go_on=go_on)
+            return run_and_report(shared, start, directory=directory, go_on=go_on, then=then)
     write_reports(shared, result.run_id)
-    return result.exit_code
+    code = then() if then is not None and result.exit_code == 0 else result.exit_code
+    if shared.json:
+        told = documents.run(result.status, interrupted=result.interrupted)
+        shared.print_json({**told, "exit_code": code})
+    return code
 
 
 def run_shown(
