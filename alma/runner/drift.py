@@ -124,12 +124,9 @@ def _begun(settings: Settings, whole: Definition, last: RunStatus) -> Looking:
 
 
 def _kept(looking: Looking, last: RunStatus, found: list[StepDrift]) -> SagaDrift:
-    plan = last.definition
-    with looking.settings.open(write=True) as journal:
-        looking.quiet.still(journal)
-        at = utc_now()
-        steps = observe(journal, last, at, found)
-    notes = []
+    plan, at = last.definition, utc_now()
+    steps, unkept = observe(looking.settings, looking.quiet, last, at, found)
+    notes = [f"this look is not kept in the journal: {unkept}"] if unkept else []
     if not last.state.is_final:
         notes.append(f"run {last.run} was interrupted ({last.state.name}), and is not over")
     return SagaDrift(

@@ -13,17 +13,25 @@ from msgspec.structs import replace
 from alma.core.drift import Drift, ResourceDrift
 from alma.core.events import Failure
 from alma.core.run import RunStatus
-from alma.journal import Journal
+from alma.errors import JournalError, UntrustedJournalError
 from alma.journal.rows import ObservationRow
 from alma.journal.store import to_stamp
-from alma.runner.settings import actor, new_run_id
+from alma.runner.left_up import Quiet
+from alma.runner.settings import Settings, actor, new_run_id
 from alma.runner.step_drift import StepDrift
 
 
 def observe(
-    journal: Journal, last: RunStatus, at: datetime, found: Iterable[StepDrift]
-) -> tuple[StepDrift, ...]:
-    """Keep what was found; the same, each resource with when it was first seen so."""
+    settings: Settings,
+    quiet: Quiet,
+    last: RunStatus,
+    at: datetime,
+    found: Iterable[StepDrift],
+) -> tuple[tuple[StepDrift, ...], str]:
+    """Keep what was found; the same, each resource with when it was first seen so.
+
+    And why it could not be kept, where that is so: it was found all the same.
+    """
     target, look, who = last.definition.target, new_run_id(at), actor()
     rows = [
         ObservationRow(
@@ -38,9 +46,21 @@ def observe(
         )
         for step in found
     ]
-    journal.observe(rows)
-    seen = since(journal.observations(target))
-    return tuple(
+    why = ""
+    try:
+        with settings.open(write=True) as journal:
+            quiet.still(journal)
+            journal.observe(rows)
+            kept = journal.observations(target)
+    except UntrustedJournalError:
+        raise
+    except JournalError as error:
+        why = error.message
+        with settings.open(write=False) as journal:
+            quiet.still(journal)
+            kept = [*journal.observations(target), *rows]
+    seen = since(kept)
+    dated = tuple(
         replace(
             step,
             since={
@@ -51,6 +71,7 @@ def observe(
         )
         for step in found
     )
+    return dated, why
 
 
 def since(rows: Iterable[ObservationRow]) -> dict[tuple[str, str], str]:

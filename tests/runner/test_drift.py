@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from alma import Request, Saga, Secret
 from alma.cli.program import program as cli
 from alma.core import events as ev
-from alma.errors import RefusedError, RunNotFoundError
-from alma.journal import open_journal
+from alma.errors import JournalError, RefusedError, RunNotFoundError
+from alma.journal import Journal, open_journal
 from alma.runner import destroy, up
 from alma.runner.drift import SagaDrift, drift, drift_of_run
 from alma.saga.arguments import selection_of
@@ -93,6 +93,27 @@ async def test_the_journal_knows_when_each_resource_was_first_seen_so(journal: P
             "drifted",
         ]
         assert reader.verify().ok
+
+
+async def test_what_cannot_be_kept_is_told_all_the_same(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeEngine()
+    await up(three(), settings=settings(fake, journal))
+    lose(fake, "s-a::fake:index:Thing::one")
+    first = await drift(three(), settings=settings(fake, journal))
+
+    def full(*_: Any) -> None:
+        raise JournalError("Cannot keep what was seen: the disk is full.")
+
+    monkeypatch.setattr(Journal, "observe", full)
+    lose(fake, "s-a::fake:index:Thing::two")
+    found = await drift(three(), settings=settings(fake, journal))
+    assert found.exit_code == 12
+    assert [note for note in found.notes if "the disk is full" in note]
+    dates = found.steps[0].since
+    assert len(dates) == 2
+    assert first.steps[0].since.items() <= dates.items()
 
 
 async def test_what_is_not_up_is_no_drift_and_no_answer_either(journal: Path) -> None:
