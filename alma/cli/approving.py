@@ -62,7 +62,8 @@ def _take(shared: Invocation, run: RunStatus, asked: Approval, *, approved: bool
     """Journal the answer; False where there is none after all."""
     say("Why? It is kept in the journal, with your name.", err=True)
     reason = sys.stdin.readline()
-    settings = Settings(journal=shared.journal, trust=shared.trust)
+    # A Ctrl-C is: later. Also one that comes when the answer is journaled, and its notice sent.
+    settings = Settings(journal=shared.journal, trust=shared.trust, handle_signals=False)
     digest, step = asked.asked.digest, asked.asked.step
     try:
         answer(run.run, step, approved=approved, reason=reason, digest=digest, settings=settings)

@@ -302,5 +302,6 @@ async def open_run(
             lease_of(journal, plan.target, run_id, over=over) as lease,
         ):
             run = load_run(journal, run_id)
-            with told(run, journal, settings) as reporter:
+            notices = told(run, journal, settings)
+            async with aside(notices, handle_signals=settings.handle_signals) as reporter:
                 yield Recorder(run, journal, lease, prepared.redactor, reporter), prepared.adapters

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,15 @@ from alma import DefinitionError, NotifyCommand, Saga, SagaInterrupted, Secret, 
 from alma.core import events as ev
 from alma.journal import open_journal
 from alma.runner.approve import answer, name_here
+from alma.runner.intervene import abandon
 from alma.runner.notices import beside
 from alma.runner.settings import Settings
 from tests.notices.receiver import Received, receiving
-from tests.notices.tools import rows, saga, send, until
+from tests.notices.tools import rows, saga, send, states, until
 
 
-def test_a_signal_while_notices_are_waited_for_changes_no_end(
-    journal: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def striking(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """For a receiver: a Ctrl-C as soon as what it is told is waited for."""
     closing, close = threading.Event(), beside.Notices.close
 
     def closed(notices: beside.Notices) -> None:
@@ -34,9 +36,34 @@ def test_a_signal_while_notices_are_waited_for_changes_no_end(
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(beside.Notices, "close", closed)
-    with receiving(strike) as hook:
+    return strike
+
+
+def test_a_signal_while_notices_are_waited_for_changes_no_end(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with receiving(striking(monkeypatch)) as hook:
         made = saga(Webhook(hook.url, on=["completed"]))
         assert made.run(journal=journal).state.name == "COMPLETED"
+
+
+@pytest.mark.parametrize("notice", ["approved", "failed"])
+def test_nor_does_it_end_a_decision_that_is_journaled(
+    journal: Path, monkeypatch: pytest.MonkeyPatch, notice: str
+) -> None:
+    settings = Settings(journal=journal)
+    with receiving() as hook:
+        made = Saga("shop", notify=[Webhook(hook.url, on=[notice])])
+        made.add_step("one", print, print)
+        made.add_approval("go", [name_here()])
+        with pytest.raises(SagaInterrupted):
+            made.run(journal=journal)
+        hook.answers = [striking(monkeypatch)]
+        if notice == "approved":
+            answer("latest", "go", approved=True, reason="fine", settings=settings)
+        else:
+            asyncio.run(abandon("latest", reason="by hand", settings=settings))
+        until(lambda: states(journal) == [(notice, "delivered")])
 
 
 def test_of_a_run_that_temporal_drives_nobody_is_told_that_it_was_interrupted(

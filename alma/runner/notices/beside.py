@@ -91,6 +91,7 @@ def notified(
     run: str, shown: Reporter | None, settings: Settings, post: Post
 ) -> Iterator[Reporter | None]:
     """The reporter of a run, with who delivers what is owed: for it, and from before it."""
+    ends_the_wait = (KeyboardInterrupt,) if settings.handle_signals else ()
     try:
         notices = Notices(shown, settings, post)
     except Exception as error:  # noqa: BLE001 - no thread can be had
@@ -100,7 +101,9 @@ def notified(
     try:
         yield notices
     finally:
-        notices.close()
+        # What is waited for is journaled: a Ctrl-C ends the wait, and not the command.
+        with suppress(*ends_the_wait):
+            notices.close()
         if settings.parent is None:
             with suppress(Exception):
                 _tell_open(run, settings)
