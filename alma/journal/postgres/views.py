@@ -1,4 +1,4 @@
-"""The views as SQL: what `alma.journal.sqlite.schema` has, in Postgres' words.
+"""The views as SQL: what `alma.journal.sqlite.views` has, in Postgres' words.
 
 They say what `alma.core.state.fold` says of the same events; the tests hold them together.
 """
