@@ -23,9 +23,6 @@ INPUTS: Final = "inputs"
 RESERVED: Final = (PARAMS, ENV)
 """What a step cannot be named: a reference to it would mean another thing."""
 
-PATTERN: Final = r"^\$\{[^{}]+\}$"
-"""Of a text that is one reference and nothing else, for the JSON Schema."""
-
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
