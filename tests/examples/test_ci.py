@@ -115,8 +115,11 @@ def github(job: str, file: str = "github.yml") -> str:
 def gitlab(name: str = "deploy") -> str:
     """The same of one of GitLab."""
     jobs = yaml.safe_load((CI / "gitlab.yml").read_text())
-    job = {**jobs["deploy"], **jobs[name]}
-    exports = [f"export {name}={value}" for name, value in job["variables"].items()]
+    job = jobs[name]
+    base = jobs[job["extends"]]
+    # GitLab merges what both have, key by key: with nothing in common it is plain what comes of it.
+    assert not base.keys() & job.keys()
+    exports = [f"export {name}={value}" for name, value in base["variables"].items()]
     return "\n".join([*exports, *job["script"]])
 
 
