@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 class Step(Struct, frozen=True, kw_only=True):
     """A step by the last look that was at it: in a line, then what has drifted of it."""
 
-    name: str
     verdict: str
     at: datetime
     head: str
@@ -69,7 +68,6 @@ def _looked(journal: Journal, target: str, rows: list[ObservationRow]) -> Looked
 def _step(row: ObservationRow, found: StepDrift) -> Step:
     head, *lines = of_step(found)
     return Step(
-        name=row.step,
         verdict=found.verdict,
         at=datetime.fromisoformat(row.at),
         head=head,
