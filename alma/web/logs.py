@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
@@ -48,23 +48,14 @@ def page(site: Site, request: Request) -> Response:
         title=f"Logs of {step or view.run.definition.target}",
         view=view,
         step=step,
-        files=_files(kept),
+        files=list(_files(kept)),
         left_out=max(lines - MOST, 0),
         command=command_line(words, site.told),
         live=view.driven,
     )
 
 
-def _files(lines: Iterable[LogLine]) -> list[LoggedFile]:
-    return [
-        LoggedFile(operation=operation, name=file, text="\n".join(line.text for line in of))
-        for (_, file), (operation, of) in _grouped(lines)
-    ]
-
-
-def _grouped(
-    lines: Iterable[LogLine],
-) -> Iterable[tuple[tuple[str, str], tuple[LoggedOperation, list[LogLine]]]]:
-    for key, of in groupby(lines, key=lambda line: (line.operation.id, line.file)):
-        found = list(of)
-        yield key, (found[0].operation, found)
+def _files(lines: Iterable[LogLine]) -> Iterator[LoggedFile]:
+    for _, (first, *more) in groupby(lines, key=lambda line: (line.operation.id, line.file)):
+        text = "\n".join(line.text for line in (first, *more))
+        yield LoggedFile(operation=first.operation, name=first.file, text=text)
