@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse
 from alma.errors import AlmaError, DefinitionError
 from alma.journal.reading import view_run
 from alma.reports import approvals
-from alma.reports.report import Way, ways_on
+from alma.reports.report import ways_on
 from alma.runner import apart, intervene
 from alma.runner.approve import answer
 from alma.runner.settings import Settings
@@ -157,12 +157,12 @@ def _act(site: Site, user: str, run: str, name: str, step: str, reason: str, dig
 
 
 def _start(site: Site, run: str, name: str, why: str, user: str) -> None:
-    ways: Mapping[str, Way] = {way: way for way in get_args(Way)}
     with site.open() as journal:
         view = view_run(journal, journal.run(run).run)
-        if name not in ways_on(view.run, interrupted=view.interrupted):
+        ways = ways_on(view.run, interrupted=view.interrupted)
+        if (way := next((one for one in ways if one == name), None)) is None:
             raise DefinitionError(f"Run {run} is {view.state}: there is nothing to {name}.")
-        apart.start(journal, site.where, run, ways[name], reason=why, name=user)
+        apart.start(journal, site.where, run, way, reason=why, name=user)
 
 
 def _form(
