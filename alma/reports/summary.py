@@ -73,11 +73,10 @@ def summarize(event: ev.Event) -> str:  # noqa: C901, PLR0912 - one case an even
     """What happened, on one line, without the step's name."""
     match event:
         case ev.RunCreated():
-            steps = len(event.definition.get("steps", ()))
+            steps = text.count(len(event.definition.get("steps", ())), "step")
             after = f", as the time of run {event.reaps} is over" if event.reaps else ""
             expires = f", expires {_at(event.expiry)}" if event.expiry else ""
-            steps_ = text.count(steps, "step")
-            return f"{event.kind} of {_target(event)}, {steps_}{expires}{after}"
+            return f"{event.kind} of {_target(event)}, {steps}{expires}{after}"
         case ev.RunnerAttached():
             process = event.process
             return f"driven by {event.actor}, pid {process.pid} on {process.machine}"
