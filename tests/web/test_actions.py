@@ -56,7 +56,7 @@ def test_an_approval_is_given_with_its_reason_under_the_name_of_who_gives_it(
         *("approve?step=release", "refuse?step=release", "resume", "rollback", "abandon"),
     ]
     form = client.get(links[0]).text
-    assert "live: call &lt;lambda&gt;" in form or "live: call" in form
+    assert "live: call" in form
     refused = send(client, links[0])
     assert refused.status_code == 409
     assert "is for jane to approve" in refused.text
