@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -22,32 +19,13 @@ from click.testing import CliRunner
 from alma.cli.program import program
 from alma.journal import open_journal
 from alma.journal.reading import load_run
+from tests.cli.conftest import environment, spawn
 from tests.cli.tools import WAITING, wait_for
 from tests.web.client import JOURNAL
 
-Start = Callable[..., subprocess.Popen[str]]
-REPOSITORY = Path(__file__).parents[2]
+__all__ = ["environment", "spawn"]
 
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Start `alma-pulumi` as a process of its own; it is gone after the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def spawn(*words: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        command = [sys.executable, "-m", "alma", *words]
-        started.append(
-            subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, text=True, **pipes)
-        )
-        return started[-1]
-
-    yield spawn
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+Spawn = Callable[..., "subprocess.Popen[str]"]
 
 
 def refused(*words: str) -> str:
@@ -78,15 +56,15 @@ def test_what_cannot_be_served_is_refused_in_one_sentence(
 
 @pytest.mark.lives
 def test_a_run_is_gone_on_with_from_the_page_watched_and_outlives_the_server(
-    start: Start, tmp_path: Path
+    spawn: Spawn, tmp_path: Path
 ) -> None:
     (tmp_path / "saga.py").write_text(WAITING)
-    up = start("up")
+    up = spawn("up")
     wait_for(tmp_path / "at-work")
     up.kill()
     up.wait()
     (tmp_path / "at-work").unlink()
-    server = start("ui", "--port", "0", "--actions", "--json")
+    server = spawn("ui", "--port", "0", "--actions", "--json")
     assert server.stdout is not None
     document = server.stdout.readline() + server.stdout.readline() + server.stdout.readline()
     url = json.loads(document)["url"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -103,10 +102,3 @@ def served(home: Path, *words: str, **more: str) -> Iterator[Site]:
         said = server.stdout.readline()
         assert "token=" in said, said + server.stdout.read()
         yield Site(said.split()[-1], home, made.stdout.split()[-1])
-
-
-def wait_for(path: Path, seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} never came"
-        time.sleep(0.01)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.cli.tools import wait_for
 from tests.web.browser.looks import Watch, each_look, show, tab_to, violations
-from tests.web.browser.site import Site, served, started, wait_for
+from tests.web.browser.site import Site, served, started
 
 # Goes on when a file is there: no test depends on how long anything takes.
 WATCHED = """
