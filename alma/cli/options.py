@@ -81,6 +81,11 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Non
         setattr(context.ensure_object(Invocation), str(parameter.name), value)
 
 
+def _kept(*names: str, callback: Callable[..., Any] = _keep, **more: Any) -> Callable[[F], F]:
+    """An option that is kept in `Invocation`, and not passed on."""
+    return click.option(*names, expose_value=False, callback=callback, **more)
+
+
 def _keep_journal(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
     if value:
         from alma.journal.address import address_of
@@ -89,28 +94,23 @@ def _keep_journal(context: click.Context, parameter: click.Parameter, value: str
 
 
 _SHARED: Final = (
-    click.option(
+    _kept(
         "--journal",
         help="The journal's file, or its postgresql: URL.  [default: $ALMA_JOURNAL, or "
         ".alma/journal.db]",
         metavar="PATH|URL",
-        expose_value=False,
         callback=_keep_journal,
     ),
-    click.option(
+    _kept(
         "--json",
         is_flag=True,
         help="Print one JSON document on stdout and nothing else there: what else is printed goes "
         "to stderr.",
-        expose_value=False,
-        callback=_keep,
     ),
-    click.option(
+    _kept(
         "--debug",
         is_flag=True,
         help="Show the traceback of an unexpected error (it is kept in a file in any case).",
-        expose_value=False,
-        callback=_keep,
     ),
 )
 
@@ -124,30 +124,24 @@ def shared_options(function: F) -> F:
 
 def trust_option(function: F) -> F:
     """`--trust`, for commands that act on the journal; kept in `Invocation`, not passed on."""
-    return click.option(
+    return _kept(
         "--trust",
         is_flag=True,
         help="Act on a journal that was not written with a key of yours, and make it yours.",
-        expose_value=False,
-        callback=_keep,
     )(function)
 
 
 def gone_options(function: F) -> F:
     """`--host-is-gone` and its `--reason`; kept in `Invocation`, not passed on."""
-    reason = click.option(
+    reason = _kept(
         "--reason",
         metavar="TEXT",
         help="Why, for the journal: with --host-is-gone how that is known.",
-        expose_value=False,
-        callback=_keep,
     )
-    return click.option(
+    return _kept(
         "--host-is-gone",
         is_flag=True,
         help="The host on which the run was cut off does not exist any more; needs --reason.",
-        expose_value=False,
-        callback=_keep,
     )(reason(function))
 
 
@@ -162,34 +156,29 @@ def _keep_skips(context: click.Context, _parameter: click.Parameter, said: tuple
 
 def skip_option(function: F) -> F:
     """`--skip-resource`; kept in `Invocation`, not passed on."""
-    return click.option(
+    return _kept(
         "--skip-resource",
         multiple=True,
         metavar="STEP:NAME",
         help="Let an undo go past a resource of a CloudFormation stack that it is stuck at. "
         "Repeatable.",
-        expose_value=False,
         callback=_keep_skips,
     )(function)
 
 
 def temporal_options(function: F) -> F:
     """`--temporal` and `--namespace`; kept in `Invocation`, not passed on."""
-    namespace = click.option(
+    namespace = _kept(
         "--namespace",
         metavar="NAME",
         help="Temporal's namespace.  [default: $TEMPORAL_NAMESPACE, or default]",
-        expose_value=False,
-        callback=_keep,
     )
-    return click.option(
+    return _kept(
         "--temporal",
         metavar="HOST:PORT",
         help="Have Temporal drive it: its operations are done by `alma-pulumi worker`s. TLS and "
         "API key are as `temporal` has them (TEMPORAL_*).  [default: $ALMA_TEMPORAL; a run that "
         "goes on: where it was]",
-        expose_value=False,
-        callback=_keep,
     )(namespace(function))
 
 
