@@ -150,7 +150,7 @@ def lives(session: nox.Session) -> None:
 
 @nox.session
 def services(session: nox.Session) -> None:
-    """Run the tests over LocalStack, Docker, Kubernetes, Terraform and in a browser; as above."""
+    """Run the tests over LocalStack, Docker, Kubernetes, Temporal, Terraform and in a browser."""
     install(session, "tests")
     run_tests(session, "-m", "services")
 
