@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from alma.cli.environments import STATES
+from alma.journal import listing
 from tests.cli.tools import PLACED, SAGA
 
 Write = Callable[..., Path]
@@ -34,6 +36,11 @@ def _at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def state(cli: Call) -> dict[str, object]:
     return json.loads(cli("status", "--json").stdout)
+
+
+def test_the_states_that_can_be_asked_for_are_those_that_runs_are_in() -> None:
+    """Written down a second time, so that no journal is loaded for the words of an option."""
+    assert STATES == listing.STATES
 
 
 def test_a_stack_is_named_over_what_the_file_says_and_kept(cli: Call, write: Write) -> None:
