@@ -21,10 +21,15 @@ SAGA = "saga"
 
 
 def is_up(standing: Standing) -> bool:
-    """Whether by the journal there is anything of the step."""
+    """Whether by the journal there is anything of the step.
+
+    Of one that a run was cut off at, before it had begun anything, what the run has found there.
+    """
     step = standing.step
     if standing.run.kind == "destroy":
         return step.state is not SagaState.COMPLETED
+    if step.definition.has_state and step.started is not None and not step.began:
+        return step.started.held > 0
     return step.state is not SagaState.COMPENSATED or step.how == "restored"
 
 

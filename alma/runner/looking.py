@@ -252,7 +252,8 @@ class _Asked(Struct, frozen=True, kw_only=True):
         asking: Any = None  # nothing is begun, so nobody is asked
         return StepContext(
             kind="up",
-            status=standing.step,
+            # Where that run has begun nothing, it is to be as it was found.
+            status=replace(standing.step, fingerprint=standing.fingerprint),
             perform=_never,
             inputs=inputs,
             context=context,

@@ -15,8 +15,10 @@ from alma.cli.program import program as cli
 from alma.core import events as ev
 from alma.errors import JournalError, RefusedError, RunNotFoundError
 from alma.journal import Journal, open_journal
+from alma.pulumi.engine import Checkpoint, StackRef
 from alma.runner import destroy, up
 from alma.runner.drift import SagaDrift, drift, drift_of_run
+from alma.runner.step_drift import StepDrift
 from alma.saga.arguments import selection_of
 from alma.testing import Crash, FakeEngine, FakeProgram, Fault
 from tests.runner.helpers import ended, program, settings, three
@@ -163,6 +165,50 @@ async def test_a_stack_that_is_gone_from_its_backend_is_missing(journal: Path) -
     fake = FakeEngine()
     await up(three(), settings=settings(fake, journal))
     del fake.world["s-b", "dev"]
+    found = await drift(three(), settings=settings(fake, journal))
+    assert [one.op for one in found.steps[1].drift.resources] == ["missing"]
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_what_a_run_was_cut_off_before_is_as_it_was_before(
+    journal: Path, *, before: bool
+) -> None:
+    """Nothing of it is begun: what is there is what the run has found, or nothing."""
+    fake = FakeEngine()
+    if before:
+        await up(three(), settings=settings(fake, journal))
+    fake = fake.restarted([Fault(project="s-a", operation="up", effect="crash")])
+    with pytest.raises(Crash):
+        await up(three(), settings=settings(fake, journal))
+    fake = fake.restarted()
+    found = await fake.inspect(StackRef(project="s-b", stack="dev"))
+    started = ev.StepStarted(
+        step="b", record_existed=before, held=found.held, fingerprint=found.fingerprint
+    )
+    with open_journal(journal, write=True) as kept:
+        run = kept.resolve("latest")
+        with kept.acquire("s/dev", run) as lease:
+            kept.append(run, started, lease)
+
+    async def looked() -> StepDrift:
+        [one] = (await drift(three(), settings=settings(fake, journal, selection=alone))).steps
+        return one
+
+    alone = selection_of(steps="b")
+    assert (await looked()).verdict == ("none" if before else "absent")
+    if before:
+        fake.reality.put(("s-b", "dev"), Checkpoint(exists=True))
+        assert [one.op for one in (await looked()).drift.resources] == ["missing"]
+
+
+async def test_what_a_failed_step_has_made_is_missed_as_well(journal: Path) -> None:
+    """Nobody has looked at its state when it failed."""
+    fake = FakeEngine().restarted([Fault(project="s-b", operation="up", after=1)])
+    await ended(up(three(on_failure="stop"), settings=settings(fake, journal)))
+    fake = fake.restarted()
+    wanted = {"a": "none", "b": "none", "c": "absent"}
+    assert verdicts(await drift(three(), settings=settings(fake, journal))) == wanted
+    fake.reality.put(("s-b", "dev"), Checkpoint(exists=True))
     found = await drift(three(), settings=settings(fake, journal))
     assert [one.op for one in found.steps[1].drift.resources] == ["missing"]
 

@@ -16,7 +16,7 @@ async def look(engine: Engine, ref: StackRef, status: StepStatus, operation: Ope
     """By `pulumi refresh --preview-only`, held against the state: who was not asked is named."""
     now = await engine.inspect(ref)
     label = f"{ref.project}/{ref.stack}"
-    if not now.exists or (now.is_empty and status.fingerprint not in ("", now.fingerprint)):
+    if not now.exists or (now.is_empty and _has_held(now, status)):
         what = "its state is empty" if now.exists else "its record is gone from the backend"
         why = f"{what}, and by the journal it is up: what it held is not known any more"
         return Drift(resources=(ResourceDrift(urn=label, op="missing", why=why),))
@@ -35,6 +35,13 @@ async def look(engine: Engine, ref: StackRef, status: StepStatus, operation: Ope
     return Drift(
         resources=result.drifted, unasked=tuple(unasked), failure=result.failure, notes=notes
     )
+
+
+def _has_held(now: Checkpoint, status: StepStatus) -> bool:
+    """Whether the step has left anything in a state that is empty by now."""
+    if status.fingerprint:
+        return status.fingerprint != now.fingerprint
+    return bool(status.resources) and not status.destroyed  # it failed: nobody has looked since
 
 
 def _notes(now: Checkpoint, status: StepStatus) -> tuple[str, ...]:
