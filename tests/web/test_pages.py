@@ -6,6 +6,7 @@ import json
 import os
 import re
 import time
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ from alma.journal import open_journal
 from alma.journal.address import address_of
 from alma.journal.encryption import KEY, new_key
 from alma.journal.rows import ObservationRow
+from alma.runner.operation_logs import LOCKED
 from tests.web.client import HOSTILE, JOURNAL, TestClient, let_in, make_site
 
 
@@ -129,6 +131,26 @@ def test_whatever_a_program_said_is_text_and_no_secret_is_in_it(
     assert "<script>alert" not in said
 
 
+def test_what_a_process_of_its_own_has_said_is_text_without_secrets(
+    client: TestClient, failed: str, tmp_path: Path
+) -> None:
+    said = tmp_path / ".alma" / "logs" / failed / "apart"
+    said.mkdir()
+    for number in range(5):
+        words = f"given {HOSTILE} as hunter22, {number}\n"
+        (said / f"20261127-06000{number}-000000-resume.log").write_text(words)
+    page = client.get(f"/runs/{failed}").text
+    assert re.findall(r"06000(\d)-000000-resume</h2>", page) == ["4", "3", "2"]
+    assert re.findall(r"as \[secret\], (\d)", page) == ["4", "3", "2"]
+    assert "hunter22" not in page
+    assert "given &lt;script&gt;" in page
+    assert "<script>alert" not in page
+    JOURNAL.with_name("journal.db.key").unlink()
+    locked = client.get(f"/runs/{failed}").text
+    assert LOCKED in unescape(locked)
+    assert "given &lt;script&gt;" not in locked
+
+
 def test_a_beginning_of_an_id_leads_to_its_run(client: TestClient, failed: str) -> None:
     found = client.get("/runs/latest?events=all")
     assert (found.status_code, found.headers["location"]) == (303, f"/runs/{failed}?events=all")
@@ -146,12 +168,17 @@ def test_what_is_not_there_is_said_to_be_so(client: TestClient, path: str) -> No
 def test_looking_writes_nothing_and_asks_for_no_key(
     client: TestClient, failed: str, tmp_path: Path
 ) -> None:
-    key = Path(os.environ["XDG_STATE_HOME"], "alma", "journal.key")
-    key.unlink()
+    # By one it is known whose a journal is, the other opens what is sealed in it.
+    keys = [
+        Path(os.environ["XDG_STATE_HOME"], "alma", "journal.key"),
+        JOURNAL.with_name("journal.db.key"),
+    ]
+    for key in keys:
+        key.unlink()
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     for path in ("/", f"/runs/{failed}", f"/runs/{failed}/logs"):
         assert client.get(path).status_code == 200
-    assert not key.exists()
+    assert not any(key.exists() for key in keys)
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     assert {path for path in after if after[path] != files.get(path)} <= {
         path for path in after if path.name.endswith("-shm")

@@ -95,3 +95,6 @@ def test_a_run_is_gone_on_with_from_the_page_watched_and_outlives_the_server(
         while not load_run(journal, run).state.is_final and time.monotonic() < deadline:
             time.sleep(0.05)
         assert load_run(journal, run).state.name == "COMPLETED"
+    (said,) = (tmp_path / ".alma" / "logs" / run / "apart").iterdir()
+    assert said.name.endswith("-resume.log")
+    assert run in said.read_text()
