@@ -132,11 +132,11 @@ def _completed(run: RunStatus, shared: Invocation) -> None:
     say(f"{report.title(run)}: {done}{within}, {steps} (run {run.run})")
     if when := expires(run):
         say(f"It {when}: `{shared.command_line('reap')}` destroys it then.")
-        for why in not_reaped(shared, run):
+        for why in _not_reaped(shared, run):
             say(f"warning: {why}, so `reap` will not destroy it.", err=True)
 
 
-def not_reaped(shared: Invocation, run: RunStatus) -> tuple[str, ...]:
+def _not_reaped(shared: Invocation, run: RunStatus) -> tuple[str, ...]:
     """Why what expires will not be taken down, though its run has not ended badly."""
     from alma.journal import open_journal
     from alma.runner.expiring import not_to_be_reaped
