@@ -89,12 +89,12 @@ class RunWorkflow:
                 if found.over and not self._busy:
                     return found.over
                 for todo in found.todo:
-                    self._busy[todo.step] = asyncio.create_task(self._do(todo))
-            if self._busy:
-                await self._some()
-            elif not leave:
-                # Nothing to do and not over: never in a tight circle.
-                await self._undisturbed(asyncio.sleep(1))
+                    if todo.step not in self._busy:  # the end is asked for until it is there
+                        self._busy[todo.step] = asyncio.create_task(self._do(todo))
+                if not self._busy:  # it would go round for ever
+                    words = f"Nothing is left to do, and {order.run} goes on."
+                    raise ApplicationError(words, type="Stuck", non_retryable=True)
+            await self._some()
 
     async def _some(self) -> None:
         """Until a turn has ended, or somebody has asked to stop."""
