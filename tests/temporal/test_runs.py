@@ -218,6 +218,8 @@ def test_an_operators_abandon_needs_no_server(stage: Stage) -> None:
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was_driven(stage: Stage) -> None:
+    path = stage.write()
+    path.write_text(path.read_text().replace('stack="dev"', 'stack="dev", ttl="4h"'))
     first = stage.worker()
     stage.hold("do b")
     up = stage.begin()
@@ -228,9 +230,12 @@ def test_a_run_that_was_stopped_goes_on_where_it_was_driven(stage: Stage) -> Non
     stage.let_go("do b")
     assert stage.ended(first) == 0, "a worker that is asked to end lets what is under way end"
     stage.worker()
+    expires = stage.run.expires_at
+    assert expires is not None
     done = stage.call("resume", "latest")
     assert done.returncode == 0, done.stderr + stage.said()
     assert stage.notes[-1] == "do c"
+    assert stage.run.expires_at == expires
     assert not any(isinstance(one, RunInterrupted) for one in stage.events)
 
 

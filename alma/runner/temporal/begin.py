@@ -52,9 +52,8 @@ async def begin_there(order: Order, saga: Saga, settings: Settings, workflow: ev
         epochs.append(lease.epoch)
         return make_result(run, interrupted=True)
 
-    settings = replace(
-        settings, run_id=order.run, accept_changes=order.accept_changes, ttl=saga.ttl
-    )
+    ttl = saga.ttl if order.how == "up" else None
+    settings = replace(settings, run_id=order.run, accept_changes=order.accept_changes, ttl=ttl)
     try:
         if _is_known(order.run, settings):
             back: ev.Direction | None = "back" if order.how == "rollback" else None

@@ -109,12 +109,13 @@ async def take_up(
         temporal=settings.temporal or known.address,
         namespace=settings.namespace or known.namespace,
     )
+    onward = "up" if settings.ttl is not None else "resume"  # which says its ttl anew, or does not
     order = Order(
         run=run.run,
         target=run.definition.target,
         saga=run.definition.saga,
         stack=run.definition.stack,
-        how="rollback" if direction == "back" else "resume",
+        how="rollback" if direction == "back" else onward,
         heartbeat=settings.heartbeat,
         accept_changes=accept_changes,
     )
