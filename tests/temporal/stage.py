@@ -29,7 +29,7 @@ HEARTBEAT = 3.0
 SAGA = """
 import os, time
 from pathlib import Path
-from alma import Retry, Saga, Secret
+from alma import Saga, Secret
 
 HERE = Path(__file__).parent
 saga = Saga({name!r}, stack="dev")
@@ -77,7 +77,6 @@ class Stage:
     journal: str
     name: str = field(default_factory=lambda: f"saga-{uuid4().hex[:8]}")
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    more: dict[str, str] = field(default_factory=dict)
 
     @property
     def target(self) -> str:
@@ -127,7 +126,6 @@ class Stage:
             "ALMA_TEMPORAL": self.temporal.address,
             "ALMA_TEMPORAL_HEARTBEAT": str(HEARTBEAT),
             "ALMA_JOURNAL": self.journal,
-            **self.more,
         }
 
     def worker(

@@ -18,16 +18,16 @@ from tests.temporal.stage import Stage, kill, until
 # Each leaves a file, which its check looks for: what is in doubt is looked at, and not done again.
 COMMANDS = """
 def said(what, then):
-    return (f'echo "{{what}} $$" >> notes; while [ -e "hold {{what}}" ]; do sleep 0.05; done; '
-        f'if [ -e "fail {{what}}" ]; then exit 7; fi; {{then}}')
+    return (f'echo "{what} $$" >> notes; while [ -e "hold {what}" ]; do sleep 0.05; done; '
+        f'if [ -e "fail {what}" ]; then exit 7; fi; {then}')
 for name in "ab":
     saga.add_command(
         name, shell=True, work_dir=str(HERE),
-        do=said(f"do {{name}}", f"echo made >> made-{{name}}"),
-        undo=said(f"undo {{name}}", f"rm -f made-{{name}}"),
-        check=said(f"check {{name}}", f"test -e made-{{name}}"),
+        do=said(f"do {name}", f"echo made >> made-{name}"),
+        undo=said(f"undo {name}", f"rm -f made-{name}"),
+        check=said(f"check {name}", f"test -e made-{name}"),
     )
-""".replace("{{", "{").replace("}}", "}")
+"""
 
 
 def made(stage: Stage) -> dict[str, int]:

@@ -65,7 +65,7 @@ def test_who_is_to_be_told_of_it_is_told_by_its_workers(stage: Stage) -> None:
     path = stage.write()
     told = "NotifyCommand(['sh', '-c', 'cat >> told'], on=['compensating', 'compensated'])"
     saga = path.read_text().replace('stack="dev")', f'stack="dev", notify=[{told}])')
-    path.write_text(saga.replace("import Retry", "import NotifyCommand, Retry"))
+    path.write_text(saga.replace("import Saga", "import NotifyCommand, Saga"))
     stage.fail("do b")
     stage.worker()
     done = stage.up()

@@ -18,7 +18,7 @@ from alma.runner.leased_run import executor_of
 from alma.runner.recorder import Recorder
 from alma.runner.resume import go_on_by
 from alma.runner.settings import Settings
-from alma.runner.start import as_deployed, begin, last_run
+from alma.runner.start import begin, last_run
 from alma.runner.temporal.orders import Order
 from alma.saga.saga import Saga
 
@@ -61,10 +61,7 @@ async def begin_there(order: Order, saga: Saga, settings: Settings, workflow: ev
             await go_on_by(order.run, back, saga, settings, accept_changes=accept, drive=attach)
         else:
             last, _ = last_run(saga, settings)
-            kind: ev.RunKind = "destroy" if order.how == "destroy" else "up"
-            if kind == "destroy":
-                settings = as_deployed(last, saga, settings)
-            await begin(saga, kind, settings, last, drive=attach)
+            await begin(saga, "up", settings, last, drive=attach)
     except SagaEndedError:
         return 0  # over before: the journal has how
     return epochs[0] if epochs else 0

@@ -41,7 +41,7 @@ class OpenText(str):
 
 @dataclass(frozen=True)
 class Order:
-    """What a workflow is to drive. `how`: `up`, `destroy`, `resume` or `rollback`.
+    """What a workflow is to drive. `how`: `up`, `resume` or `rollback`.
 
     `place` is the host of a journal that is a file (`Process.host`), empty for one that is shared.
     `epoch` is that of its lease, once it has one. `searchable`: the namespace has alma's search

@@ -33,8 +33,6 @@ from alma.system.processes import PLACE
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-OPERATIONS: Final = 4
-"""How many operations a worker makes at a time, where it is not told."""
 _FOR_EVER: Final = timedelta(days=365)
 """A worker that is asked to end lets its CLIs end first, however long they take."""
 
@@ -46,7 +44,7 @@ async def serve(
     address: str = "",
     namespace: str = "",
     queues: Sequence[str] = (),
-    operations: int = OPERATIONS,
+    operations: int,
     ready: Callable[[str], None] = lambda _words: None,
 ) -> None:
     """Serve the sagas' workflows, and their operations: all, or those of these `queues`.
