@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -119,7 +118,7 @@ class Recorder:
                 self._emergency(draft.event)
             raise
         for entry in entries:
-            self.report(partial(_tell, self.run, entry))
+            self.tell(entry)
 
     def _take(self, event: ev.Event) -> None:
         if self.broken is not None:
@@ -153,6 +152,10 @@ class Recorder:
         with suppress(OSError, ValueError):
             sys.stderr.write(f"{json.dumps(line, default=said_fields)}\n")
             sys.stderr.flush()
+
+    def tell(self, entry: ev.Recorded) -> None:
+        """That it was committed."""
+        self.report(lambda reporter: reporter.recorded(self.run, entry))
 
     def report(self, tell: Callable[[Reporter], None]) -> None:
         """Show it; a display that breaks (its terminal is gone) must not touch the run."""
@@ -239,7 +242,3 @@ def require_sound(event: ev.Event) -> None:
         decode(event.type, event.step, to_text(event))
     except (JournalError, RecursionError) as error:
         raise ValueError(f"{error}") from error
-
-
-def _tell(run: RunStatus, entry: ev.Recorded, reporter: Reporter) -> None:
-    reporter.recorded(run, entry)

@@ -3,41 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from msgspec.structs import replace
 
 from alma.core import events as ev
 from alma.core.notice import due, may_be_due
-from alma.core.redaction import Redactor
-from alma.core.run import RunStatus
 from alma.core.state import apply
 from alma.errors import RefusedError, SeqTakenError
-from alma.journal import Journal
 from alma.journal.deliveries import owed_for
-from alma.journal.lease import Lease
 from alma.journal.reading import load_run
 from alma.journal.rows import DeliveryRow
-from alma.runner.recorder import E, Recorder, Reporter, require_sound
+from alma.runner.recorder import E, Recorder, require_sound
 
 
 class SharedRecorder(Recorder):
     """Commits each event by itself, at the place that is next in the journal, and then applies it.
 
-    What others have written meanwhile is taken in before: `noticed` is told of each event, and
-    whether it came from elsewhere.
+    What others have written meanwhile is taken in before.
     """
 
-    def __init__(
-        self,
-        run: RunStatus,
-        journal: Journal,
-        lease: Lease,
-        redactor: Redactor,
-        reporter: Reporter | None,
-    ) -> None:
-        super().__init__(run, journal, lease, redactor, reporter)
-        self.noticed: Callable[[ev.Recorded, bool], None] = lambda _entry, _foreign: None
+    noticed: Callable[[ev.Recorded, bool], None]
+    """Told of each event, and whether it came from elsewhere; given before the first one."""
 
     def record(self, event: ev.Event) -> None:
         """See `Recorder`."""
@@ -70,7 +56,7 @@ class SharedRecorder(Recorder):
                 raise
             apply(self.run, entry)
             self.noticed(entry, False)  # noqa: FBT003
-            self.report(partial(_tell, self.run, entry))
+            self.tell(entry)
             return event
 
     def catch_up(self) -> None:
@@ -98,7 +84,3 @@ class SharedRecorder(Recorder):
         if isinstance(event, ev.OperationIntended):
             return replace(event, by=self._lease.process)
         return event
-
-
-def _tell(run: RunStatus, entry: ev.Recorded, reporter: Reporter) -> None:
-    reporter.recorded(run, entry)
