@@ -166,20 +166,28 @@ def skip_option(function: F) -> F:
     )(function)
 
 
-def temporal_options(function: F) -> F:
-    """`--temporal` and `--namespace`; kept in `Invocation`, not passed on."""
-    namespace = _kept(
-        "--namespace",
-        metavar="NAME",
-        help="Temporal's namespace.  [default: $TEMPORAL_NAMESPACE, or default]",
-    )
-    return _kept(
-        "--temporal",
-        metavar="HOST:PORT",
-        help="Have Temporal drive it: its operations are done by `alma-pulumi worker`s. TLS and "
-        "API key are as `temporal` has them (TEMPORAL_*).  [default: $ALMA_TEMPORAL; a run that "
-        "goes on: where it was]",
-    )(namespace(function))
+def _temporal_options(words: str) -> Callable[[F], F]:
+    def options(function: F) -> F:
+        """`--temporal` and `--namespace`; kept in `Invocation`, not passed on."""
+        namespace = _kept(
+            "--namespace",
+            metavar="NAME",
+            help="Temporal's namespace.  [default: $TEMPORAL_NAMESPACE, or default]",
+        )
+        return _kept("--temporal", metavar="HOST:PORT", help=words)(namespace(function))
+
+    return options
+
+
+temporal_options = _temporal_options(
+    "Have Temporal drive it: its operations are done by `alma-pulumi worker`s. TLS and API key are "
+    "as `temporal` has them (TEMPORAL_*).  [default: $ALMA_TEMPORAL; a run that goes on: where it "
+    "was]"
+)
+temporal_server_options = _temporal_options(
+    "Where Temporal is; TLS and API key are as `temporal` has them (TEMPORAL_*).  [default: "
+    "$ALMA_TEMPORAL, $TEMPORAL_ADDRESS, or localhost:7233]"
+)
 
 
 pass_shared = click.make_pass_decorator(Invocation, ensure=True)

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alma.cli.options import Invocation, pass_shared, shared_options, trust_option
+from alma.cli.options import (
+    Invocation,
+    pass_shared,
+    shared_options,
+    temporal_server_options,
+    trust_option,
+)
 from alma.cli.output import say
 from alma.cli.target import saga_options
 
@@ -17,21 +23,7 @@ if TYPE_CHECKING:
 
 @click.command("worker")
 @click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
-@click.option(
-    "--temporal",
-    metavar="HOST:PORT",
-    help="Where Temporal is; TLS and API key are as `temporal` has them (TEMPORAL_*).  "
-    "[default: $ALMA_TEMPORAL, $TEMPORAL_ADDRESS, or localhost:7233]",
-    expose_value=False,
-    callback=lambda context, _parameter, value: _keep(context, "temporal", value),
-)
-@click.option(
-    "--namespace",
-    metavar="NAME",
-    help="Temporal's namespace.  [default: $TEMPORAL_NAMESPACE, or default]",
-    expose_value=False,
-    callback=lambda context, _parameter, value: _keep(context, "namespace", value),
-)
+@temporal_server_options
 @click.option(
     "--queue",
     "queues",
@@ -86,8 +78,3 @@ def command(
             ready=lambda words: say(f"alma-pulumi worker: {words}", err=True),
         )
     )
-
-
-def _keep(context: click.Context, name: str, value: str | None) -> None:
-    if value:
-        setattr(context.ensure_object(Invocation), name, value)
