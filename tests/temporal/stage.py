@@ -147,12 +147,12 @@ class Stage:
         log = self.directory / f"command-{len(self.started)}.log"
         return self._start(list(words or ("up", "saga.py", "--yes")), log, {})
 
-    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def call(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
         """A command to its end."""
         return subprocess.run(
             [sys.executable, "-m", "alma", *words],
             cwd=self.directory,
-            env=self.environment,
+            env={**self.environment, **more},
             capture_output=True,
             text=True,
             check=False,

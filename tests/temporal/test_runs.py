@@ -124,10 +124,11 @@ def test_of_two_ups_at_once_one_goes_on(stage: Stage) -> None:
     other = stage.up()
     assert other.returncode == 11
     assert "Temporal drives" in other.stderr
-    here = stage.call("up", "saga.py", "--yes", "--temporal", "")
+    here = stage.call("up", "saga.py", "--yes", ALMA_TEMPORAL="")
     stage.let_go("do a")
     assert stage.ended(up) == 0
     assert here.returncode == 11
+    assert "Temporal drives run" in here.stderr
     assert stage.notes == ["do a", "do b", "do c"]
 
 
