@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from alma.core import events as ev
 from alma.core.approval import Approval, either
-from alma.core.notice import secrets_of
-from alma.core.redaction import Redactor, shortened
+from alma.core.redaction import shortened
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, SagaState
-from alma.errors import AuthenticationError, DefinitionError, RefusedError
-from alma.journal import Journal
-from alma.journal.known import given, known_outputs
+from alma.errors import DefinitionError, RefusedError
 from alma.journal.reading import load_run
 from alma.runner.lease import take as lease_of
 from alma.runner.leased_run import told
 from alma.runner.recorder import Recorder
+from alma.runner.redacting import redactor_of
 from alma.runner.settings import Settings, actor
-from alma.system.environment import secrets_in_environment
 from alma.system.processes import user_name
 
 NAME: Final = "ALMA_ACTOR"
@@ -80,17 +76,6 @@ def answer(
                     )
                 )
             return make_result(recorder.run, interrupted=True)
-
-
-def redactor_of(journal: Journal, run: RunStatus) -> Redactor:
-    """Of what is known to be secret in a run, as far as that can be opened."""
-    secrets: list[Any] = [known_outputs(journal, run).outputs, *secrets_in_environment(os.environ)]
-    secrets += secrets_of(run.notify, os.environ)
-    with suppress(AuthenticationError):  # only so that they are not shown
-        secrets += given(journal, run).secrets
-    redact = Redactor()
-    redact.learn(secrets)
-    return redact
 
 
 def _require_asked(run: RunStatus, step: str, digest: str, name: str) -> Approval:

@@ -14,9 +14,9 @@ from alma.errors import DefinitionError
 from alma.journal import Journal
 from alma.journal.expiry import expiring
 from alma.journal.reading import load_run
-from alma.runner.approve import redactor_of
 from alma.runner.lease import take as lease_of
 from alma.runner.recorder import Recorder
+from alma.runner.redacting import redactor_of
 from alma.runner.settings import Settings, actor
 
 

@@ -8,7 +8,7 @@ import shlex
 import traceback
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -19,9 +19,9 @@ from alma.core.redaction import Redactor
 from alma.core.result import Result, SagaFailed, SagaInterrupted, make_result
 from alma.core.run import RunStatus, SagaState
 from alma.core.state import uncover
-from alma.errors import AuthenticationError, JournalError
+from alma.errors import JournalError
 from alma.journal import Journal
-from alma.journal.known import Known, given, known_outputs
+from alma.journal.known import Known
 from alma.journal.lease import Lease
 from alma.journal.reading import load_run
 from alma.runner.binding import BoundSaga, bind_to_name, open_sessions
@@ -30,6 +30,7 @@ from alma.runner.executor import Executor
 from alma.runner.lease import take as lease_of
 from alma.runner.logs import log_of
 from alma.runner.recorder import Recorder, Reporter
+from alma.runner.redacting import secrets_known_of
 from alma.runner.runner import Runner
 from alma.runner.settings import Settings
 from alma.runner.signals import catch_signals
@@ -287,11 +288,7 @@ async def open_run(
     """
     with settings.open(write=False) as reader:
         run = load_run(reader, reader.resolve(reference))
-        secrets: list[Any] = []
-        with suppress(AuthenticationError):  # only so that they are not shown
-            secrets = given(reader, run).secrets
-        secrets += [known_outputs(reader, run).outputs, *secrets_in_environment(os.environ)]
-        secrets += secrets_of(run.notify, os.environ)
+        secrets = secrets_known_of(reader, run)
     run_id, plan = run.run, run.definition
     seen = replace(plan, steps=tuple(step for step in plan.steps if sees_alone(step.kind)))
     async with open_sessions(seen, settings, last=run, follow=True) as sessions:
