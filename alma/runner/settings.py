@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import Struct, field
 from msgspec.structs import force_setattr
@@ -25,6 +25,11 @@ from alma.journal import Journal, kept_beside, open_journal
 from alma.journal.address import DEFAULT, Address, PostgresUrl, address_of, chosen
 from alma.pulumi.engine import Engine
 from alma.runner.recorder import Reporter
+
+HEARTBEAT: Final = 30.0
+"""Seconds after which a worker that says nothing is taken for lost; it says something each third.
+
+A worker that only seems to be lost is waited for: see `alma.runner.temporal.here`."""
 
 
 def new_run_id(now: datetime) -> str:
@@ -49,7 +54,7 @@ def versions() -> dict[str, str]:
 
 def _heartbeat() -> float:
     said = os.environ.get("ALMA_TEMPORAL_HEARTBEAT", "")
-    return float(said) if said.replace(".", "", 1).isdigit() and float(said) else 30.0
+    return float(said) if said.replace(".", "", 1).isdigit() and float(said) else HEARTBEAT
 
 
 class OpenJournal(Protocol):

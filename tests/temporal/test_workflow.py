@@ -14,7 +14,8 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from alma.runner.temporal.orders import HEARTBEAT, NEXT, TURN, Ask, Next, Order, Todo
+from alma.runner.settings import HEARTBEAT
+from alma.runner.temporal.orders import NEXT, TURN, Ask, Next, Order, Todo
 from alma.runner.temporal.worker import sandbox
 from alma.runner.temporal.workflow import RunWorkflow
 from tests.services.temporal import Temporal
@@ -26,7 +27,7 @@ async def driven(temporal: Temporal, activities: Callable[[str], list[Any]]) -> 
     """How a workflow ends that has these; one that goes on is ended, as a failure."""
     client = await Client.connect(temporal.address)
     queue = f"workflow-{uuid4().hex[:8]}"
-    order = Order(run="r", target=queue, saga=queue, stack="dev", how="up", epoch=1)
+    order = Order("r", queue, queue, "dev", "up", HEARTBEAT, epoch=1)
     async with Worker(
         client,
         task_queue=queue,

@@ -27,11 +27,6 @@ SUPERSEDED: Final = "superseded"
 """Another runner has the run's lease by now: nothing more is written here."""
 INTERRUPTED: Final = "interrupted"
 
-HEARTBEAT: Final = 30.0
-"""Seconds after which a worker that says nothing is taken for lost; it says something each third.
-
-A worker that only seems to be lost is waited for: see `alma.runner.temporal.here`."""
-
 
 class OpenText(str):
     """A text that Temporal's own pages show: of step names and ids alone."""
@@ -53,7 +48,7 @@ class Order:
     saga: str
     stack: str
     how: str
-    heartbeat: float = HEARTBEAT
+    heartbeat: float
     place: str = ""
     epoch: int = 0
     searchable: bool = False
