@@ -45,6 +45,8 @@ _PUT_SEAL: Final = (
     f"INSERT INTO seals VALUES ({', '.join(['%s'] * len(SealRow._fields))}) ON CONFLICT (run) "
     f"DO UPDATE SET {', '.join(f'{name} = EXCLUDED.{name}' for name in SealRow._fields[1:])}"
 )
+# An event with its run's seal: one statement less for each append.
+_ADD_SEALED: Final = f"WITH added AS ({_ADD[EventRow]}) {_PUT_SEAL}"
 _DELIVERIES: Final = f"SELECT {', '.join(DeliveryRow._fields)} FROM deliveries"
 _OBSERVATIONS: Final = f"SELECT {', '.join(ObservationRow._fields)} FROM observations"
 _PUT_DELIVERY: Final = (
@@ -186,7 +188,10 @@ class Rows:
 
     def put_seal(self, row: SealRow) -> None:
         """See `Writer`."""
-        self._pending.append((_PUT_SEAL, row))
+        if self._pending and self._pending[-1][0] == _ADD[EventRow]:
+            self._pending[-1] = (_ADD_SEALED, (*self._pending[-1][1], *row))
+        else:
+            self._pending.append((_PUT_SEAL, row))
         self._seals[row.run] = row
 
     def put_delivery(self, row: DeliveryRow) -> None:
