@@ -89,3 +89,11 @@ class SeqTakenError(JournalError):
 
 class UntrustedJournalError(JournalError):
     """Somebody else may have written into the journal: what it says is not acted on."""
+
+
+class BrokenJournalError(JournalError):
+    """What the journal holds is not what was written: nobody goes by it, and no trying mends it."""
+
+
+class UnavailableJournalError(JournalError):
+    """The journal cannot be reached or written just now: that may pass, or not be so elsewhere."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 from msgspec.structs import replace
 
 from alma.core.events import Event, Process, Recorded, RunCreated
-from alma.errors import JournalError, RunNotFoundError, StaleEpochError
+from alma.errors import BrokenJournalError, RunNotFoundError, StaleEpochError
 from alma.journal import lease as leases
 from alma.journal.chain import (
     GENESIS,
@@ -242,7 +242,7 @@ class Journal(SharedRuns):
             found = self._store.read(what, lambda reader: reader.events(run, after))
         for seq, row in enumerate(found, start=after + 1):
             if problem := row_problem(row, seq):
-                raise JournalError(
+                raise BrokenJournalError(
                     f"The journal {self.name} cannot be trusted: run {run}, seq {row.seq}: "
                     f"{problem}.",
                     hint="alma-pulumi verify names the first break.",
@@ -335,7 +335,7 @@ class Journal(SharedRuns):
         """
         broken = self.verify().first_break
         if broken is not None:
-            raise JournalError(
+            raise BrokenJournalError(
                 f"The journal {self.name} is not what was written: {broken}.",
                 hint="Nothing makes it trustworthy. Compare it with a backup.",
             )

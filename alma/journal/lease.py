@@ -16,7 +16,7 @@ from typing import Final, Self
 from msgspec import Struct
 
 from alma.core.events import Process
-from alma.errors import JournalError, RunnerBusyError, StaleEpochError
+from alma.errors import BrokenJournalError, RunnerBusyError, StaleEpochError
 from alma.journal.chain import GENESIS, lease_problem, row_hash
 from alma.journal.rows import LeaseRow, Place
 from alma.journal.store import Lock, Store, Writer, to_stamp
@@ -131,7 +131,7 @@ def holder(store: Store, target: str) -> Holder | None:
     if row is None:
         return None
     if problem := lease_problem(row):
-        raise JournalError(
+        raise BrokenJournalError(
             f"The journal {store.name} cannot be trusted: lease {row.number}: {problem}.",
             hint="alma-pulumi verify names the first break.",
         )

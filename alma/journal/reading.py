@@ -15,7 +15,7 @@ from alma.core.events import DOUBTFUL, Leftover, Recorded
 from alma.core.run import RunStatus, SagaState
 from alma.core.state import fold
 from alma.core.transitions import IllegalTransitionError
-from alma.errors import DefinitionError, JournalError
+from alma.errors import BrokenJournalError, DefinitionError
 from alma.journal import Journal
 from alma.journal.lease import Holder
 
@@ -51,7 +51,7 @@ def load_run(journal: Journal, run_id: str) -> RunStatus:
     """A run as its events make it; JournalError where they make none, or one listed elsewhere."""
     run = fold_events(journal, journal.events(run_id))
     if (listed := journal.run(run_id).target) != run.definition.target:
-        raise JournalError(
+        raise BrokenJournalError(
             f"The journal {journal.name} cannot be trusted: run {run_id} is of "
             f"{run.definition.target}, and listed as one of {listed}.",
             hint="alma-pulumi verify names the first break.",
@@ -87,7 +87,7 @@ def fold_events(journal: Journal, events: Iterable[Recorded]) -> RunStatus:
         TypeError,
         ValueError,
     ) as error:
-        raise JournalError(
+        raise BrokenJournalError(
             f"The journal {journal.name} cannot be trusted: {error}.",
             hint="alma-pulumi verify names the first break.",
         ) from error

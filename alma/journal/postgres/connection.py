@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 import psycopg
 
-from alma.errors import JournalError
+from alma.errors import JournalError, UnavailableJournalError
 from alma.journal.address import PostgresUrl
 from alma.journal.postgres import migration
 from alma.journal.postgres.errors import translated
@@ -78,7 +78,8 @@ class Database:
 
         with self._mutex, self.told(what):
             if self._gone:
-                raise JournalError(f"Cannot {what}: the journal {self.url} is lost: {self._gone}.")
+                words = f"Cannot {what}: the journal {self.url} is lost: {self._gone}."
+                raise UnavailableJournalError(words)
             before: tuple[Rows, T] | None = None
             lost = _Loss(self._lost)
             while True:
@@ -213,7 +214,7 @@ class Database:
         deadline = time.monotonic() + self._wait
         while connection.execute(_END_SESSION, old).fetchone() is not None:
             if time.monotonic() > deadline:
-                raise JournalError(
+                raise UnavailableJournalError(
                     f"The session before with the journal {self.url} does not end (pid {old[0]})."
                 )
             time.sleep(_PAUSES[0])

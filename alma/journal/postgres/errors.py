@@ -8,7 +8,7 @@ from typing import Final
 
 import psycopg
 
-from alma.errors import JournalError
+from alma.errors import BrokenJournalError, JournalError, UnavailableJournalError
 from alma.journal.address import PostgresUrl
 from alma.journal.rows import UnreadableError
 
@@ -44,6 +44,9 @@ _CAUSES: Final = {
     "XX": ("is damaged ({error})", "alma-pulumi verify names the first break."),
 }
 
+_PASSING: Final = ("08", "25006", "40", "53", "55P03", "57")
+"""Of the network, the server's load, a server that is starting, or one that is no primary now."""
+
 
 def told(error: BaseException, secret: str) -> str:
     """The error in one line, without the password, should a server or libpq have repeated it."""
@@ -63,7 +66,15 @@ def translated(
     way = _CAUSES.get(state) or _CAUSES.get(state[:3]) or _CAUSES.get(state[:2])
     way = way or ("failed ({error})", "")
     said, hint = (text.format(wait=wait, error=told(cause, secret)) for text in way)
-    return JournalError(f"Cannot {what}: the journal {url} {said}.", hint=hint)
+    return _kind(error, state)(f"Cannot {what}: the journal {url} {said}.", hint=hint)
+
+
+def _kind(error: Exception, state: str) -> type[JournalError]:
+    """Whether trying again, or on another host, is of any use."""
+    if state.startswith(_PASSING):
+        return UnavailableJournalError
+    broken = state.startswith("XX") or isinstance(error, UnreadableError)
+    return BrokenJournalError if broken else JournalError
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alma.errors import JournalError
+from alma.errors import BrokenJournalError, JournalError
 from alma.journal.address import PostgresUrl
 from alma.journal.postgres import schema
 from alma.journal.postgres.locks import key_of
@@ -58,7 +58,7 @@ def _version(connection: psycopg.Connection, facts: Facts, url: PostgresUrl) -> 
     triggers = connection.execute(schema.TRIGGERS.encode(), here).fetchall()
     functions = connection.execute(schema.FUNCTIONS.encode(), here).fetchall()
     if problem := schema.problem(version, facts.quoted, relations, triggers, functions):
-        raise JournalError(
+        raise BrokenJournalError(
             f"The journal {url} cannot be trusted: {problem}.",
             hint="Compare it with a backup. Views and indexes of your own belong into another "
             "schema.",

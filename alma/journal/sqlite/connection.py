@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
-from alma.errors import JournalError
+from alma.errors import BrokenJournalError, JournalError, UnavailableJournalError
 from alma.journal.rows import UnreadableError
 from alma.journal.sqlite import files, schema
 from alma.journal.sqlite.views import renewed_views
@@ -54,6 +54,14 @@ _CAUSES: Final = {
     sqlite3.SQLITE_CANTOPEN: ("cannot be opened ({error})", _PERMISSIONS),
     sqlite3.SQLITE_PERM: ("may not be opened ({error})", _PERMISSIONS),
     sqlite3.SQLITE_AUTH: ("may not be opened ({error})", _PERMISSIONS),
+}
+_BROKEN: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNAVAILABLE: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
 }
 _OF_THE_MOMENT: Final = {
     sqlite3.SQLITE_BUSY,
@@ -118,7 +126,8 @@ class Database:
                 else:
                     if self._guarded or self._seen == files.fingerprint(self.path):
                         return result
-        raise JournalError(f"The journal {self.path} changes too fast to be read. Try again.")
+        words = f"The journal {self.path} changes too fast to be read. Try again."
+        raise UnavailableJournalError(words)
 
     @property
     def _guarded(self) -> bool:
@@ -203,7 +212,7 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
         if owner != schema.APPLICATION_ID or version > schema.VERSION:
             raise _not_ours(path, owner, version)
         if problem := schema.problem(found, version):
-            raise JournalError(
+            raise BrokenJournalError(
                 f"The journal {path} cannot be trusted: {problem}.",
                 hint="Compare it with a backup. Views and indexes of your own belong into another "
                 "database, which can ATTACH this one.",
@@ -306,9 +315,19 @@ def _translated(operation: str, path: Path, wait: float) -> Iterator[None]:
         yield
     except (*ERRORS, UnreadableError) as found:
         error = found.__cause__ if isinstance(found, UnreadableError) else found
-        what, hint = _CAUSES.get(_code(error), ("failed ({error})", ""))
+        code = _code(error)
+        what, hint = _CAUSES.get(code, ("failed ({error})", ""))
         what, hint = (text.format(wait=wait, error=error, path=path) for text in (what, hint))
-        raise JournalError(f"Cannot {operation}: the journal {path} {what}.", hint=hint) from error
+        words = f"Cannot {operation}: the journal {path} {what}."
+        raise _kind(found, code)(words, hint=hint) from error
+
+
+def _kind(found: Exception, code: int) -> type[JournalError]:
+    """Whether trying again is of any use."""
+    if code in _UNAVAILABLE:
+        return UnavailableJournalError
+    broken = code in _BROKEN or isinstance(found, UnreadableError)
+    return BrokenJournalError if broken else JournalError
 
 
 def _not_ours(path: Path, owner: int, version: int) -> JournalError:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from alma.errors import JournalError, RefusedError
+from alma.errors import BrokenJournalError, JournalError, RefusedError
 from alma.system.own import require_own
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -75,7 +75,7 @@ def check(path: Path) -> None:
     main = _look(path)
     # SQLite would delete a log beside an empty file on opening it: the only evidence.
     if log and log.st_size and main and not main.st_size:
-        raise JournalError(
+        raise BrokenJournalError(
             f"The journal {path} is empty although its log is not: it was cut off.",
             hint="Restore it from a backup; both files were left as they are.",
         )

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
 
-from msgspec import Struct
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from alma.core import events as ev
-from alma.errors import (
-    AlmaError,
-    JournalError,
-    RunnerBusyError,
-    RunNotFoundError,
-    StaleEpochError,
-)
-from alma.runner.settings import Settings
+from alma.errors import RefusedError, RunnerBusyError
 from alma.runner.temporal.begin import begin_there
-from alma.runner.temporal.here import Here, OtherCodeError, UnwantedError
-from alma.runner.temporal.opening import open_here
+from alma.runner.temporal.failures import other_code, refused, translated
+from alma.runner.temporal.here import Here, UnwantedError
+from alma.runner.temporal.open_runs import OpenRuns
 from alma.runner.temporal.orders import (
     INTERRUPT,
     NEXT,
-    OTHER_CODE,
-    REFUSED,
     START,
     SUPERSEDED,
     SUSPEND,
@@ -39,27 +30,10 @@ from alma.runner.temporal.orders import (
     Order,
     Todo,
 )
-from alma.saga.target import LoadedSaga
+from alma.runner.temporal.served import Served
 from alma.system.processes import is_place_here
 
 T = TypeVar("T")
-
-LINGER: Final = 30.0
-"""Seconds for which a run stays open here that nothing is done about."""
-
-
-class Served(Struct, frozen=True, kw_only=True):
-    """A saga that this worker serves."""
-
-    loaded: LoadedSaga
-    settings: Settings
-
-
-class _Open(Struct, kw_only=True):
-    here: Here
-    opened: AsyncExitStack
-    used: int = 0
-    closing: asyncio.TimerHandle | None = None
 
 
 class Activities:
@@ -68,8 +42,7 @@ class Activities:
     def __init__(self, served: Mapping[str, Served], most: int) -> None:
         self._served = served
         self._room = asyncio.Semaphore(most)
-        self._open: dict[tuple[str, int], _Open] = {}
-        self._opening: dict[tuple[str, int], asyncio.Lock] = {}
+        self._open = OpenRuns()
         self._steps: dict[tuple[str, str], asyncio.Lock] = {}
         """The journal's lock on a step can be lost with its connection, while what is done about
         the step goes on here: it is not begun beside that."""
@@ -160,7 +133,7 @@ class Activities:
             address=activity.client().service_client.config.target_host,
             namespace=info.namespace,
         )
-        with self._translated():
+        with translated(self._say, beginning=True):
             try:
                 return await begin_there(order, served.loaded.saga, served.settings, workflow)
             except RunnerBusyError:
@@ -170,77 +143,26 @@ class Activities:
 
     async def _in(self, lead: Lead, work: Callable[[Here], Coroutine[Any, Any, T]]) -> T:
         served = self._served_of(lead.target, lead.place)
-        with self._translated():
-            async with self._here(lead, served) as here:
+        with translated(self._say):
+            async with self._open.here(lead, served) as here:
                 return await work(here)
 
     def _served_of(self, target: str, place: str) -> Served:
         served = self._served.get(target)
         if served is None:
-            raise self._other(f"{target} is none of the sagas that this worker serves.")
+            words = f"{target} is none of the sagas that this worker serves."
+            raise other_code(self._say, words)
         if place and not is_place_here(place):
             words = (
                 f"The journal of {target} is a file on {place.partition('#')[0]}, which this host "
                 "cannot reach: give all workers one on Postgres, or run them all there."
             )
-            self._say(words)
-            raise ApplicationError("", type=REFUSED, non_retryable=True)
+            raise refused(self._say, words, RefusedError.exit_code)
         return served
-
-    @asynccontextmanager
-    async def _here(self, lead: Lead, served: Served) -> AsyncIterator[Here]:
-        """The run, opened once for all that is done about it in this process."""
-        key = lead.run, lead.epoch
-        async with self._opening.setdefault(key, asyncio.Lock()):
-            one = self._open.get(key)
-            if one is not None and one.here.broken and not one.used:
-                await self._close(key)
-                one = None
-            if one is None:
-                opened = AsyncExitStack()
-                here = await opened.enter_async_context(self._opened(lead, served))
-                one = self._open[key] = _Open(here=here, opened=opened)
-            one.used += 1
-            if one.closing is not None:
-                one.closing.cancel()
-        try:
-            yield one.here
-        finally:
-            one.used -= 1
-            if not one.used:
-                run = one.here.run
-                over = run.state.is_final or run.suspended
-                loop = asyncio.get_running_loop()
-                later = 1.0 if over else LINGER
-                one.closing = loop.call_later(later, lambda: loop.create_task(self._close(key)))
-
-    @asynccontextmanager
-    async def _opened(self, lead: Lead, served: Served) -> AsyncIterator[Here]:
-        """The run. Somebody could begin it: what is wrong now is wrong with this worker alone."""
-        async with AsyncExitStack() as opened:
-            try:
-                here = await opened.enter_async_context(
-                    open_here(lead, served.loaded.saga, served.settings)
-                )
-            except (JournalError, RunNotFoundError, StaleEpochError):
-                raise
-            except AlmaError as error:
-                raise OtherCodeError(error.message, hint=error.hint) from error
-            yield here
-
-    async def _close(self, key: tuple[str, int]) -> None:
-        one = self._open.get(key)
-        if one is not None and not one.used:
-            del self._open[key]
-            if not self._opening[key].locked():
-                del self._opening[key]
-            with suppress(AlmaError):
-                await one.opened.aclose()
 
     async def close(self) -> None:
         """Let go of all runs."""
-        for key in list(self._open):
-            await self._close(key)
+        await self._open.close()
 
     async def _supervised(
         self,
@@ -266,28 +188,6 @@ class Activities:
                 if called_off is not None:
                     called_off.set()
         return task.result()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Errors as Temporal has them: their kind, and none of their words."""
-        try:
-            yield
-        except UnwantedError:
-            raise ApplicationError("", type="Left") from None
-        except OtherCodeError as error:
-            raise self._other(f"{error.message} {error.hint}".strip()) from None
-        except StaleEpochError:
-            raise ApplicationError("", type=SUPERSEDED, non_retryable=True) from None
-        except (JournalError, RunNotFoundError) as error:
-            self._say(error.message)
-            raise ApplicationError("", type=type(error).__name__) from None
-        except AlmaError as error:
-            self._say(f"{error.message} {error.hint}".strip())
-            raise ApplicationError("", error.exit_code, type=REFUSED, non_retryable=True) from None
-
-    def _other(self, words: str) -> ApplicationError:
-        self._say(words)
-        return ApplicationError("", type=OTHER_CODE)
 
     def _say(self, words: str) -> None:
         """For whoever looks at this worker: each once."""

@@ -16,7 +16,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from alma.runner.settings import Settings
-from alma.runner.temporal.activities import Activities, Served
+from alma.runner.temporal.activities import Activities
 from alma.runner.temporal.connection import connect
 from alma.runner.temporal.orders import (
     SAGA,
@@ -26,6 +26,7 @@ from alma.runner.temporal.orders import (
     operations_of,
     queue_of,
 )
+from alma.runner.temporal.served import Served
 from alma.runner.temporal.workflow import RunWorkflow
 from alma.saga.target import LoadedSaga
 from alma.system.processes import PLACE

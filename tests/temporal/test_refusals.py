@@ -1,0 +1,118 @@
+"""What nobody can do ends at once, and what another worker can do does not."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from alma.errors import (
+    AuthenticationError,
+    BackendError,
+    BrokenJournalError,
+    JournalError,
+    RunnerBusyError,
+    RunNotFoundError,
+    StaleEpochError,
+    UnavailableJournalError,
+    UntrustedJournalError,
+)
+from alma.journal import open_journal
+from alma.runner.temporal.failures import translated
+from alma.runner.temporal.here import OtherCodeError, UnwantedError
+from tests.temporal.stage import Stage, until
+
+AGAIN = 0
+"""In the place of an exit code: Temporal tries again."""
+
+
+@pytest.mark.parametrize(
+    ("error", "beginning", "later"),
+    [
+        (UnavailableJournalError("x"), AGAIN, AGAIN),
+        (BrokenJournalError("x"), 11, 11),
+        (UntrustedJournalError("x"), 11, 11),
+        (JournalError("of a newer alma"), 11, AGAIN),
+        (RunNotFoundError("x"), 6, AGAIN),
+        (OtherCodeError("x"), AGAIN, AGAIN),
+        (UnwantedError(), AGAIN, AGAIN),
+        (RunnerBusyError("x"), 11, 11),
+        (AuthenticationError("x"), 3, 3),
+        (BackendError("x"), 1, 1),
+        (OSError(28, "No space left on device"), 1, AGAIN),
+        (ZeroDivisionError("x"), 255, AGAIN),
+    ],
+    ids=lambda one: type(one).__name__ if isinstance(one, Exception) else str(one),
+)
+def test_who_tries_again_and_with_what_code_a_run_ends(
+    error: Exception, beginning: int, later: int
+) -> None:
+    for is_beginning, wanted in ((True, beginning), (False, later)):
+        said: list[str] = []
+        with (
+            pytest.raises(ApplicationError) as raised,
+            translated(said.append, beginning=is_beginning),
+        ):
+            raise error
+        assert raised.value.non_retryable == (wanted != AGAIN)
+        assert raised.value.details == ((wanted,) if wanted != AGAIN else ())
+        # Its words are for who looks at the worker, and never for Temporal.
+        assert raised.value.message == ""
+        assert raised.value.__cause__ is None
+        assert bool(said) == (not isinstance(error, UnwantedError))
+
+
+def test_a_lease_that_is_another_ones_by_now_ends_the_workflow() -> None:
+    with pytest.raises(ApplicationError) as raised, translated(lambda _words: None):
+        raise StaleEpochError("x")
+    assert (raised.value.type, raised.value.non_retryable) == ("superseded", True)
+
+
+def test_what_a_journal_says_is_of_a_kind(tmp_path: Path) -> None:
+    """By which it is decided: a file that is damaged, or of a newer alma."""
+    path = tmp_path / "journal.db"
+    open_journal(path, write=True).close()
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("PRAGMA user_version = 99")
+    with pytest.raises(JournalError, match="newer alma") as newer:
+        open_journal(path, write=True)
+    assert type(newer.value) is JournalError
+    writer.close()
+    path.write_bytes(b"SQLite format 3\0" + b"\xff" * 4096)
+    with pytest.raises(BrokenJournalError):
+        open_journal(path, write=True)
+
+
+@pytest.mark.parametrize("how", ["broken", "newer"])
+def test_a_journal_that_cannot_be_trusted_ends_a_run_before_it_begins(
+    stage: Stage, how: str
+) -> None:
+    """It has become so after `up` has looked at it, and before a worker does."""
+    worker = stage.worker()
+    assert stage.up().returncode == 0, stage.said()
+    worker.send_signal(signal.SIGSTOP)
+    up = stage.begin()
+    until(lambda: _state(stage, 1) == "RUNNING", "its workflow waits")
+    with sqlite3.connect(stage.journal) as writer:
+        if how == "newer":
+            writer.execute("PRAGMA user_version = 99")
+        else:
+            writer.execute("UPDATE seals SET mac = 'another'")
+    writer.close()
+    worker.send_signal(signal.SIGCONT)
+    assert stage.ended(up) == 11, stage.said()
+    until(lambda: _state(stage, 1) == "FAILED", "its workflow is closed")
+    words = "newer alma" if how == "newer" else "was not written with a key of yours"
+    assert stage.said().count(words) == 1
+    assert stage.notes == ["do a", "do b", "do c"]
+
+
+def _state(stage: Stage, before: int) -> str:
+    """Of its newest workflow, once there are more of it than `before`."""
+    query = f'WorkflowId = "alma/{stage.target}"'
+    found = json.loads(stage.temporal.cli("workflow", "list", "--query", query, "-o", "json"))
+    return found[0]["status"].rpartition("_")[2] if len(found) > before else ""
