@@ -279,6 +279,8 @@ class OperationReconciled(Event, frozen=True, kw_only=True, gc=False):
     evidence: Mapping[str, Any] = field(default_factory=dict)
     hidden: str | UnsetType = UNSET
     """As of OperationSucceeded: of what the evidence says was being created, or taken in."""
+    by: Process | UnsetType = UNSET
+    """The worker that found it, of a run that many drive."""
 
 
 class CompensationStarted(Event, frozen=True, kw_only=True, gc=False):

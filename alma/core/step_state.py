@@ -60,6 +60,8 @@ def _child(run: RunStatus, _entry: ev.Recorded, event: ev.ChildStarted) -> None:
 
 def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -> None:
     step, worker = run.steps[event.step], event.by or run.runner
+    if event.by:
+        run.gone -= {event.by.host}  # it is there, whatever was said of it
     step.open = OpenOperation(
         id=event.operation,
         kind=event.kind,
@@ -193,6 +195,8 @@ def _reconciled(run: RunStatus, _entry: ev.Recorded, event: ev.OperationReconcil
     step = run.steps[event.step]
     if step.open is not None:
         step.cut_off = (*step.cut_off, *step.open.processes)
+        if step.open.ephemeral and event.by and event.by.host != step.open.host:
+            run.gone |= {step.open.host}  # nobody came there, who was waited for
     # Of work that was seen to succeed nothing went on unseen.
     step.open, step.unobserved = None, step.unobserved or step.awaiting is None
     step.resources = (*step.resources, *found_again(event.evidence))

@@ -81,6 +81,6 @@ class SharedRecorder(Recorder):
         return owed_for(draft, due(after, draft))
 
     def _with_process(self, event: E) -> E:
-        if isinstance(event, ev.OperationIntended):
+        if isinstance(event, ev.OperationIntended | ev.OperationReconciled):
             return replace(event, by=self._lease.process)
         return event
