@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer, Worker
 
@@ -53,6 +54,10 @@ def test_what_has_failed_is_undone_and_its_history_tells_nothing(stage: Stage) -
     opened = text + _opened(stage, text)
     assert "canary" not in opened
     assert "RuntimeError" not in opened
+    last = exported["events"][-1]["workflowExecutionFailedEventAttributes"]["failure"]
+    assert last["message"].startswith(f"{stage.target}: COMPENSATED (run {stage.run.run})")
+    assert last["message"].endswith("; 3 of 3 steps undone; c failed")
+    assert "stackTrace" not in last
     # So that what is searched is what is there, and not nothing.
     assert '"b"' in opened
     assert stage.run.run in opened
@@ -100,18 +105,23 @@ def test_the_server_alone_tells_where_a_saga_stands(stage: Stage) -> None:
     up = stage.begin()
     stage.begun("do b")
 
-    async def found() -> tuple[Any, Any]:
+    async def found() -> tuple[Any, Any, str]:
         client = await Client.connect(stage.temporal.address)
         query = f'AlmaSaga = "{stage.name}" AND AlmaStack = "dev" AND AlmaState = "running"'
         rows = [one async for one in client.list_workflows(query)]
         (one,) = rows
         memo = await one.memo()
-        pending = (await client.get_workflow_handle(one.id).describe()).raw_description
-        return memo, pending
+        handle = client.get_workflow_handle(one.id)
+        details = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+        return memo, (await handle.describe()).raw_description, details.current_details
 
-    memo, pending = until(lambda: _or_none(found()), "it is listed")
+    memo, pending, details = until(lambda: _or_none(found()), "it is listed")
     assert memo == {"run": stage.run.run}
-    assert len(pending.pending_activities) == 1
+    (activity,) = pending.pending_activities
+    (beat,) = activity.heartbeat_details.payloads
+    assert json.loads(beat.data) == "execute b"
+    run = f"{stage.target}: RUNNING (run {stage.run.run})"
+    assert details == f"{run}; 1 of 3 steps done; at work on b"
     stage.let_go("do b")
     assert stage.ended(up) == 0
 

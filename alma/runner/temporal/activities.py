@@ -27,10 +27,12 @@ from alma.runner.temporal.orders import (
     Ask,
     Lead,
     Next,
+    OpenText,
     Order,
     Todo,
 )
 from alma.runner.temporal.served import Served
+from alma.runner.temporal.shown import standing
 from alma.system.processes import is_place_here
 
 T = TypeVar("T")
@@ -71,7 +73,8 @@ class Activities:
 
         async def work(here: Here) -> Next:
             todo, over = await here.next(frozenset(ask.busy))
-            return Next(todo, here.run.state.value, over)
+            busy = {*ask.busy, *(one.step for one in todo)}
+            return Next(todo, here.run.state.value, over, standing(here.run, busy))
 
         try:
             return await self._in(ask.lead, work)
@@ -96,7 +99,7 @@ class Activities:
 
     @activity.defn(name=TURN)
     async def turn(self, todo: Todo) -> str:
-        """See `Here.turn`."""
+        """See `Here.turn`; a word that Temporal's pages show."""
         called_off = asyncio.Event()
 
         def wanted() -> bool:
@@ -121,7 +124,9 @@ class Activities:
                     left.cancel()
 
         heartbeat = todo.lead.heartbeat
-        return await self._supervised(self._in(todo.lead, work), heartbeat, called_off)
+        words = f"{todo.what} {todo.step}".strip()
+        done = self._supervised(self._in(todo.lead, work), heartbeat, called_off, words)
+        return OpenText(await done)
 
     # -- parts -----------------------------------------------------------------------------------
 
@@ -169,16 +174,18 @@ class Activities:
         work: Coroutine[Any, Any, T],
         heartbeat: float,
         called_off: asyncio.Event | None = None,
+        words: str = "",
     ) -> T:
         """Say that it is alive for as long as it is, which is as long as its CLI is.
 
         What cancels an activity ends no CLI: a pause, a reset, a time that is over, a worker that
         goes. That is journaled as it ends. A user's word to stop comes by the journal. Only what
-        was not begun yet is `called_off`: somebody else is asked for it, or nobody.
+        was not begun yet is `called_off`: somebody else is asked for it, or nobody. `words` are for
+        Temporal's page of what is under way.
         """
         task = asyncio.create_task(work)
         while not task.done():
-            activity.heartbeat()
+            activity.heartbeat(OpenText(words))
             try:
                 await asyncio.wait({task}, timeout=heartbeat / 3)
             except asyncio.CancelledError:

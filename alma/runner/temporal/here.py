@@ -168,7 +168,7 @@ class Here:
                 # Here, where what was settled is best known.
                 await self._require_fit(again)
                 await self._take(again)
-            return "done"
+            return "waits" if step.waits else step.state.value
         except asyncio.CancelledError:
             self._left(todo.step)
             raise
@@ -197,7 +197,7 @@ class Here:
         if found is None:
             return "moot"
         await self._turns.finish(found)
-        return "done"
+        return self.run.state.value
 
     def _left(self, step: str) -> None:
         """This worker ends in the middle of a step's turn, which is its own: its CLI goes on."""

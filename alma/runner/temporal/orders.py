@@ -94,11 +94,15 @@ class Todo:
 
 @dataclass(frozen=True)
 class Next:
-    """The answer: `over` is the state that the run has ended in, or why nobody goes on here."""
+    """The answer: `over` is the state that the run has ended in, or why nobody goes on here.
+
+    `shown` is where it stands, in words for Temporal's own pages.
+    """
 
     todo: tuple[Todo, ...]
     state: str
     over: str = ""
+    shown: str = ""
 
 
 def lead_of(order: Order) -> Lead:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from temporalio.api.common.v1 import Payload
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.converter import (
     CompositePayloadConverter,
     DataConverter,
@@ -15,15 +16,24 @@ from temporalio.converter import (
     DefaultPayloadConverter,
     EncodingPayloadConverter,
     PayloadCodec,
+    PayloadConverter,
 )
+from temporalio.exceptions import ApplicationError
 
 from alma.errors import AuthenticationError
 from alma.journal.encryption import Keys
 from alma.runner.temporal.orders import OpenText
 
+if TYPE_CHECKING:
+    from temporalio.api.failure.v1 import Failure
+
 _ENCODING: Final = "encoding"
 _SEALED: Final = b"binary/alma-sealed"
 _PLAIN: Final = b"json/plain"
+_MESSAGE: Final = "messageType"
+_DETAILS: Final = WorkflowMetadata.DESCRIPTOR.full_name.encode()
+"""The answer to a question that Temporal's pages ask for a workflow's current details. It has
+nothing else but the names of its queries."""
 _OPEN: Final = b" "
 """After the JSON of a text that is meant to be seen: no other JSON ends so. Temporal's own pages
 and CLI show what has this encoding, and no other metadata."""
@@ -60,7 +70,7 @@ class SealedPayloads(PayloadCodec):
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """See `PayloadCodec`."""
-        return [one if _is_open(one) else self._seal(one) for one in payloads]
+        return [one if _is_open(one) or _is_asked(one) else self._seal(one) for one in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """See `PayloadCodec`. Raises AuthenticationError without the key.
@@ -85,10 +95,27 @@ def _is_open(payload: Payload) -> bool:
     return payload.metadata.get(_ENCODING) == _PLAIN and payload.data.endswith(_OPEN)
 
 
+def _is_asked(payload: Payload) -> bool:
+    """Only answered so, and never taken: nobody here asks it."""
+    return payload.metadata.get(_MESSAGE) == _DETAILS
+
+
+class _Failures(DefaultFailureConverterWithEncodedAttributes):
+    """Seals their texts, but for one that is meant to be seen: that has no trace of a stack."""
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
+    ) -> None:
+        super().to_failure(exception, payload_converter, failure)
+        if isinstance(exception, ApplicationError) and isinstance(exception.message, OpenText):
+            failure.message, failure.stack_trace = str(exception.message), ""
+            failure.ClearField("encoded_attributes")
+
+
 def converter(keys: Keys) -> DataConverter:
     """For clients and workers alike; the texts of failures are sealed as well."""
     return DataConverter(
         payload_converter_class=Converter,
         payload_codec=SealedPayloads(keys),
-        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+        failure_converter_class=_Failures,
     )

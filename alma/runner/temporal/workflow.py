@@ -59,7 +59,7 @@ class RunWorkflow:
         self._busy: dict[str, asyncio.Task[Any]] = {}
         self._asked_to_stop = False
         self._told = False
-        self._state = ""
+        self._state = self._shown = ""
 
     @workflow.run
     async def run(self, order: Order) -> str:
@@ -69,8 +69,8 @@ class RunWorkflow:
             order = replace(order, epoch=epoch)
         over = await self._go_round(order) if order.epoch else "ended"
         if over in ("completed", "ended", INTERRUPTED):
-            return over
-        raise ApplicationError(f"The saga is {over}.", type=over, non_retryable=True)
+            return OpenText(over)
+        raise ApplicationError(OpenText(self._shown), type=over, non_retryable=True)
 
     async def _go_round(self, order: Order) -> str:
         lead = lead_of(order)
@@ -85,7 +85,7 @@ class RunWorkflow:
                 found: Next = await self._undisturbed(
                     self._keep(NEXT, Ask(lead, tuple(sorted(self._busy))), Next)
                 )
-                self._show(order, found.state)
+                self._show(order, found)
                 if found.over and not self._busy:
                     return found.over
                 for todo in found.todo:
@@ -162,10 +162,9 @@ class RunWorkflow:
                     raise
                 self._asked_to_stop = True
 
-    def _show(self, order: Order, state: str) -> None:
-        if state == self._state:
-            return
-        self._state = state
-        workflow.set_current_details(f"{order.target}: {state.upper()} (run {order.run})")
-        if order.searchable:
-            workflow.upsert_search_attributes([_STATE.value_set(state)])
+    def _show(self, order: Order, found: Next) -> None:
+        self._shown = found.shown
+        workflow.set_current_details(found.shown)
+        if found.state != self._state and order.searchable:
+            workflow.upsert_search_attributes([_STATE.value_set(found.state)])
+        self._state = found.state
