@@ -39,12 +39,33 @@ if TYPE_CHECKING:
     show_default=True,
     help="How many operations to make at a time.",
 )
+@click.option(
+    "--deployment-name",
+    metavar="NAME",
+    default="",
+    envvar="TEMPORAL_DEPLOYMENT_NAME",
+    help="Temporal's worker versioning: the deployment that this worker is of; with --build-id. "
+    "Runs stay with the version that they were begun by.  [default: $TEMPORAL_DEPLOYMENT_NAME]",
+)
+@click.option(
+    "--build-id",
+    metavar="ID",
+    default="",
+    envvar="TEMPORAL_WORKER_BUILD_ID",
+    help="Its version there.  [default: $TEMPORAL_WORKER_BUILD_ID]",
+)
 @saga_options
 @trust_option
 @shared_options
 @pass_shared
 def command(
-    shared: Invocation, targets: tuple[str, ...], queues: tuple[str, ...], max_operations: int
+    shared: Invocation,
+    targets: tuple[str, ...],
+    queues: tuple[str, ...],
+    max_operations: int,
+    *,
+    deployment_name: str,
+    build_id: str,
 ) -> None:
     """Serve the runs of sagas that Temporal drives, until a signal.
 
@@ -56,6 +77,7 @@ def command(
     from alma.runner.settings import Settings
     from alma.runner.temporal.worker import serve
 
+    version = _version(deployment_name, build_id)
     sagas = [load_target(shared, target) for target in targets]
 
     def settings(loaded: LoadedSaga) -> Settings:
@@ -75,6 +97,22 @@ def command(
             namespace=shared.namespace,
             queues=queues,
             operations=max_operations,
+            version=version,
             ready=lambda words: say(f"alma-pulumi worker: {words}", err=True),
         )
     )
+
+
+def _version(name: str, build: str) -> tuple[str, str] | None:
+    from alma.errors import DefinitionError
+
+    if bool(name) != bool(build):
+        lacking, there = ("--build-id", name) if name else ("--deployment-name", build)
+        raise DefinitionError(
+            f"A version of a deployment is its name and its build id: {there!r} goes with no "
+            f"{lacking}.",
+            hint="Give both, or neither: TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID.",
+        )
+    if "." in name:
+        raise DefinitionError(f"The name of a deployment in Temporal has no dot: {name!r}.")
+    return (name, build) if name else None

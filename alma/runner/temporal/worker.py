@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from alma.runner.settings import Settings
@@ -46,9 +47,13 @@ async def serve(
     namespace: str = "",
     queues: Sequence[str] = (),
     operations: int,
+    version: tuple[str, str] | None = None,
     ready: Callable[[str], None] = lambda _words: None,
 ) -> None:
     """Serve the sagas' workflows, and their operations: all, or those of these `queues`.
+
+    With a `version` (Temporal's deployment name and build id) a run stays with the workers of the
+    version that it was begun by.
 
     Those that only this host can do it always serves. A first SIGINT or SIGTERM has it take nothing
     new and end when what is under way has ended; a second one ends it now.
@@ -64,7 +69,8 @@ async def serve(
     client = await connect(address, namespace, first)
     await _register(client)
     activities = Activities(served, operations)
-    workers = _workers(client, activities, list(served), place, queues, operations)
+    common = {"graceful_shutdown_timeout": _FOR_EVER, "deployment_config": _pinned(version)}
+    workers = _workers(client, activities, list(served), place, queues, operations, common)
 
     def stop() -> None:
         if activities.stopping.is_set():
@@ -101,8 +107,8 @@ def _workers(
     place: str,
     queues: Sequence[str],
     operations: int,
+    common: Mapping[str, Any],
 ) -> list[Worker]:
-    common: dict[str, Any] = {"graceful_shutdown_timeout": _FOR_EVER}
     books = [
         Worker(
             client,
@@ -127,6 +133,17 @@ def _workers(
         )
         for queue in dict.fromkeys(served)
     ]
+
+
+def _pinned(version: tuple[str, str] | None) -> WorkerDeploymentConfig | None:
+    if version is None:
+        return None
+    name, build = version
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(deployment_name=name, build_id=build),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
+    )
 
 
 async def _register(client: Client) -> None:
