@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from alma.journal.encryption import KEY
 from tests.services.temporal import Temporal
+from tests.temporal.replaying import SEALED_BY
 from tests.temporal.stage import Stage
+
+
+@pytest.fixture(autouse=True)
+def sealed_by_one_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, SEALED_BY)
 
 
 @pytest.fixture

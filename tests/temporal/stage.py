@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -76,11 +77,12 @@ class Stage:
     temporal: Temporal
     journal: str
     name: str = field(default_factory=lambda: f"saga-{uuid4().hex[:8]}")
+    stack: str = "dev"
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def target(self) -> str:
-        return f"{self.name}/dev"
+        return f"{self.name}/{self.stack}"
 
     def write(self, steps: str = STEPS, name: str = "saga.py") -> Path:
         path = self.directory / name
@@ -142,10 +144,10 @@ class Stage:
         """All that workers have said."""
         return "".join(path.read_text() for path in sorted(self.directory.glob("worker-*.log")))
 
-    def begin(self, *words: str) -> subprocess.Popen[bytes]:
+    def begin(self, *words: str, **more: str) -> subprocess.Popen[bytes]:
         """A command that goes on while the test does."""
         log = self.directory / f"command-{len(self.started)}.log"
-        return self._start(list(words or ("up", "saga.py", "--yes")), log, {})
+        return self._start(list(words or ("up", "saga.py", "--yes")), log, more)
 
     def call(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
         """A command to its end."""
@@ -218,11 +220,44 @@ class Stage:
         with open_journal(address_of(self.journal), write=False) as journal:
             return bool(journal.runs())
 
-    def history(self) -> dict[str, Any]:
-        """Of its workflow, as Temporal exports it."""
-        said = self.temporal.cli("workflow", "show", "-w", f"alma/{self.target}", "-o", "json")
-        found: dict[str, Any] = json.loads(said)
-        return found
+    @property
+    def workflow(self) -> str:
+        return f"alma/{self.target}"
+
+    def histories(self) -> list[dict[str, Any]]:
+        """Of each run of its workflow, as Temporal exports it; the newest one comes first."""
+        which = ("-q", f"WorkflowId = '{self.workflow}'")
+        listed = json.loads(self.temporal.cli("workflow", "list", *which, "-o", "json"))
+        runs = (one["execution"]["runId"] for one in listed)
+        show = ("workflow", "show", "-w", self.workflow, "-o", "json", "-r")
+        return [json.loads(self.temporal.cli(*show, run)) for run in runs]
+
+    def exported(self) -> str:
+        """All that Temporal has of its workflow, as it is, and once it is opened."""
+        described = self.temporal.cli("workflow", "describe", "-w", self.workflow, "-o", "json")
+        told = [json.loads(described), *self.histories()]
+        text = json.dumps(told)
+        return text + self._opened(told)
+
+    def _opened(self, told: list[Any]) -> str:
+        found: list[str] = []
+        with open_journal(address_of(self.journal), write=False) as journal:
+
+            def walk(tree: Any) -> None:
+                if isinstance(tree, dict):
+                    data = tree.get("data")
+                    if isinstance(data, str) and "metadata" in tree:
+                        raw = base64.b64decode(data).decode()
+                        if raw.startswith("gAAA"):
+                            sealed = base64.b64decode(journal.keys.unseal(raw))
+                            raw = sealed.decode("utf-8", "replace")
+                        found.append(raw)
+                    tree = list(tree.values())
+                for each in tree if isinstance(tree, list) else ():
+                    walk(each)
+
+            walk(told)
+        return "\n".join(found)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from temporalio.api.sdk.v1 import WorkflowMetadata
-from temporalio.client import Client, WorkflowHistory
-from temporalio.worker import Replayer, Worker
+from temporalio.client import Client
+from temporalio.worker import Worker
 
 from alma.core.events import CompensationStarted, InterruptReceived, RunInterrupted
 from alma.core.run import SagaState
 from alma.journal import open_journal
-from alma.journal.encryption import KEY, Keys
 from alma.journal.reading import view_run
 from alma.reports.run_report import sentence
-from alma.runner.temporal.payloads import converter
 from alma.runner.temporal.worker import sandbox
-from alma.runner.temporal.workflow import RunWorkflow
 from tests.services.temporal import Temporal
 from tests.temporal.deciding import Deciding
+from tests.temporal.replaying import keep
 from tests.temporal.stage import Stage, until
-
-HISTORIES = Path(__file__).parent / "histories"
 
 
 def test_a_run_is_shown_as_if_it_were_here(stage: Stage) -> None:
@@ -49,21 +43,18 @@ def test_what_has_failed_is_undone_and_its_history_tells_nothing(stage: Stage) -
     assert done.returncode == 4, done.stderr + stage.said()
     assert stage.notes == ["do a", "do b", "do c", "undo c", "undo b", "undo a"]
     assert "canary-in-an-error" in done.stderr
-    exported = stage.history()
-    text = json.dumps(exported)
-    opened = text + _opened(stage, text)
-    assert "canary" not in opened
-    assert "RuntimeError" not in opened
-    last = exported["events"][-1]["workflowExecutionFailedEventAttributes"]["failure"]
+    exported = stage.exported()
+    assert "canary" not in exported
+    assert "RuntimeError" not in exported
+    (history,) = stage.histories()
+    last = history["events"][-1]["workflowExecutionFailedEventAttributes"]["failure"]
     assert last["message"].startswith(f"{stage.target}: COMPENSATED (run {stage.run.run})")
     assert last["message"].endswith("; 3 of 3 steps undone; c failed")
     assert "stackTrace" not in last
     # So that what is searched is what is there, and not nothing.
-    assert '"b"' in opened
-    assert stage.run.run in opened
-    with open_journal(stage.journal, write=True) as journal:
-        journal.keys.prepare()
-        _replay(journal.keys, f"alma/{stage.target}", exported)
+    assert '"b"' in exported
+    assert stage.run.run in exported
+    keep("compensated", history)
 
 
 def test_who_is_to_be_told_of_it_is_told_by_its_workers(stage: Stage) -> None:
@@ -266,22 +257,6 @@ def test_who_waits_for_a_worker_is_let_go_and_the_run_does_nothing(stage: Stage)
     assert stage.notes == []
 
 
-def _replay(keys: Keys, workflow: str, exported: dict[str, Any]) -> None:
-    """As a worker would that takes the workflow over; warnings are errors here."""
-    replayer = Replayer(
-        workflows=[RunWorkflow], workflow_runner=sandbox(), data_converter=converter(keys)
-    )
-    asyncio.run(replayer.replay_workflow(WorkflowHistory.from_json(workflow, exported)))
-
-
-@pytest.mark.parametrize("name", ["completed", "compensated"])
-def test_histories_of_earlier_versions_are_replayed(name: str, tmp_path: Path) -> None:
-    """A run that was begun before an upgrade goes on after it: see the directory `histories`."""
-    keys = Keys(tmp_path / "journal.db", {KEY: "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="})
-    stored = json.loads((HISTORIES / f"{name}.json").read_text())
-    _replay(keys, f"alma/stored-{name}/dev", stored)
-
-
 def test_decide_runs_in_the_sandbox_of_a_workflow(temporal: Temporal) -> None:
     """Without a warning: those are errors here."""
 
@@ -303,26 +278,3 @@ def _or_none(work: Any) -> Any:
         return asyncio.run(work)
     except ValueError:
         return None
-
-
-def _opened(stage: Stage, exported: str) -> str:
-    """What is sealed in it, opened: nothing may be there either."""
-    found: list[str] = []
-    with open_journal(stage.journal, write=False) as journal:
-
-        def walk(tree: Any) -> None:
-            if isinstance(tree, dict):
-                data = tree.get("data")
-                if isinstance(data, str) and "metadata" in tree:
-                    raw = base64.b64decode(data).decode()
-                    if raw.startswith("gAAA"):
-                        raw = base64.b64decode(journal.keys.unseal(raw)).decode("utf-8", "replace")
-                    found.append(raw)
-                for value in tree.values():
-                    walk(value)
-            elif isinstance(tree, list):
-                for value in tree:
-                    walk(value)
-
-        walk(json.loads(exported))
-    return "\n".join(found)
