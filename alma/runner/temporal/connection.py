@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
-from alma.errors import AlmaError, DefinitionError
+from alma.errors import AlmaError, AuthenticationError, DefinitionError
 from alma.runner.settings import Settings
 from alma.runner.temporal.payloads import converter
 
@@ -26,17 +28,54 @@ async def connect(address: str, namespace: str, settings: Settings) -> Client:
         journal.keys.prepare()
         keys = journal.keys
     try:
-        return await Client.connect(**said, data_converter=converter(keys))
+        client = await Client.connect(**said, data_converter=converter(keys))
     except (RPCError, RuntimeError, ValueError) as error:
-        raise UnreachableTemporalError(
-            f"Temporal at {said['target_host']} cannot be reached.",
-            hint="Is it running there? Address, namespace, TLS and API key are as `temporal` has "
-            "them: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_TLS, TEMPORAL_API_KEY.",
-        ) from error
+        raise _refusal(said["target_host"], str(error)) from error
+    await _require_namespace(client)
+    return client
 
 
 class UnreachableTemporalError(AlmaError):
     """Nothing was asked of it."""
+
+
+def _refusal(where: str, words: str) -> AlmaError:
+    """What the SDK's words say of why it is not answered: they have it in no other form."""
+    if re.search(r"\b(Unauthenticated|PermissionDenied)\b", words):
+        return AuthenticationError(
+            f"Temporal at {where} does not let this client in: its API key, or its certificate, is "
+            "not taken there.",
+            hint="See TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_CERT_PATH and "
+            "TEMPORAL_TLS_CLIENT_KEY_PATH, or the profile in Temporal's config file.",
+        )
+    if found := re.search(r"InvalidCertificate\((\w+)", words):
+        return UnreachableTemporalError(
+            f"The certificate that Temporal at {where} shows is not valid here: {found[1]}.",
+            hint="TEMPORAL_TLS_SERVER_CA_CERT_PATH is who signs it, TEMPORAL_TLS_SERVER_NAME the "
+            "name that it is for.",
+        )
+    return UnreachableTemporalError(
+        f"Temporal at {where} cannot be reached.",
+        hint="Is it running there, and does it speak TLS? Address, namespace, TLS and API key are "
+        "as `temporal` has them: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_TLS, "
+        "TEMPORAL_API_KEY.",
+    )
+
+
+async def _require_namespace(client: Client) -> None:
+    """Who may not ask hears of it later."""
+    try:
+        await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=client.namespace)
+        )
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            where = client.service_client.config.target_host
+            raise DefinitionError(
+                f"Temporal at {where} has no namespace {client.namespace}.",
+                hint="Say which one by --namespace or TEMPORAL_NAMESPACE, or make it: `temporal "
+                f"operator namespace create -n {client.namespace}`.",
+            ) from error
 
 
 def _environment() -> dict[str, Any]:

@@ -16,6 +16,8 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from alma.core.redaction import shortened
+from alma.errors import AlmaError
 from alma.runner.settings import Settings
 from alma.runner.temporal.activities import Activities
 from alma.runner.temporal.connection import connect
@@ -86,12 +88,28 @@ async def serve(
         stopped = asyncio.create_task(activities.stopping.wait())
         await asyncio.wait({stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
-        await asyncio.gather(*(one.shutdown() for one in workers))
-        await asyncio.gather(*running)
+        # Not waited for: where a worker could not begin, some versions of the SDK never end it.
+        asking = [asyncio.create_task(one.shutdown()) for one in workers]
+        ended = await asyncio.gather(*running, return_exceptions=True)
+        for one in asking:
+            one.cancel()
+        _require_ended_in_order(client, ended)
     finally:
         for caught in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(caught)
         await activities.close()
+
+
+def _require_ended_in_order(client: Client, ended: Sequence[BaseException | None]) -> None:
+    """Nothing but a signal ends a worker; what the SDK raises has no kinds."""
+    for error in ended:
+        if isinstance(error, RuntimeError):
+            where = client.service_client.config.target_host
+            raise AlmaError(
+                f"Temporal at {where} has nothing for this worker any more: {shortened(str(error))}"
+            ) from error
+        if error is not None:
+            raise error
 
 
 def sandbox() -> SandboxedWorkflowRunner:
