@@ -79,6 +79,7 @@ def one_turn(stage: Stage, turn: Turn) -> Result | None:
     if stage.frozen and len(stage.seen) > stage.frozen:
         stage.fail("a runner whose lease was taken over went on writing")
     stage.ends.append(ended if result is None else _name(result))
+    stage.error = error
     refused = ended == "refused" and not turn.journal and not turn.takeover
     if refused and (stage.effects_now or earlier != stage.seen):
         stage.fail(f"refused ({error}), but not without a trace")
@@ -182,7 +183,8 @@ def _finish(stage: Stage) -> None:
         one_turn(stage, Turn(op="resume"))
         now = stage.latest
         if not stage.violations and expected and now and now.state is not expected:
-            stage.fail(f"resumed without faults it is {now.state.name}, not {expected.name}")
+            ended = f"{now.state.name}, not {expected.name}"
+            stage.fail(f"resumed without faults it is {ended} ({stage.ends[-1]}: {stage.error})")
         if stage.violations:
             return
         if attempt == 2 and now and not now.state.is_final:

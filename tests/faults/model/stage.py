@@ -67,6 +67,8 @@ class Stage:
     latest: RunStatus | None = None
     ends: list[str] = field(default_factory=list)
     """How each runner ended: a state, INTERRUPTED, `refused`, or `died`."""
+    error: BaseException | None = None
+    """What the last runner ended with."""
     durable: list[Row] = field(default_factory=list)
     """The journal's rows so far."""
     frozen: int = 0
