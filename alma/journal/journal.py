@@ -201,7 +201,7 @@ class Journal(SharedRuns):
         if not lease.held or lease.run != run:
             raise StaleEpochError(f"The lease on {lease.target} is not held for run {run}.")
 
-        def work(writer: Writer) -> list[Recorded]:
+        def work(writer: Writer) -> tuple[list[Recorded], str]:
             place = writer.place(run, lease.target)
             lease.check_epoch(place.epoch)
             if create is not None:
@@ -221,10 +221,12 @@ class Journal(SharedRuns):
             self._ownership.seal(writer, run, added[-1].seq, prev, digest)
             for notice in owed:
                 writer.put_delivery(notice)
-            return added
+            return added, digest
 
         what = " and ".join(draft.event.type for draft in drafts)
-        return self._store.write(f"write {what} of run {run}", work)
+        written, digest = self._store.write(f"write {what} of run {run}", work)
+        self._ownership.seen(run, written[-1].seq, digest)
+        return written
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -236,8 +238,9 @@ class Journal(SharedRuns):
         """
         what = f"read run {run}"
         if self._acts:
-            own = self._store.read(what, lambda reader: self._ownership.own_events(reader, run))
-            found = own[after:]
+            found = self._store.read(
+                what, lambda reader: self._ownership.own_events(reader, run, after)
+            )
         else:
             found = self._store.read(what, lambda reader: reader.events(run, after))
         for seq, row in enumerate(found, start=after + 1):

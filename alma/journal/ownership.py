@@ -20,6 +20,8 @@ class Ownership:
 
     def __init__(self, name: str, seals: Seals) -> None:
         self._name, self._seals = name, seals
+        self._seen: dict[str, tuple[int, str]] = {}
+        """By run: up to where it was seen to be this user's own, and its digest there."""
 
     def check_end(self, reader: Reader) -> None:
         """Raise UntrustedJournalError unless this user has written the last event."""
@@ -31,15 +33,27 @@ class Ownership:
         if not ends or not self._seals.fits(seal):
             raise self._untrusted(last.run)
 
-    def own_events(self, reader: Reader, run: str) -> list[EventRow]:
-        """The events of a run that this user has written, all of them, or the same error."""
-        found, seal = reader.events(run), reader.seal(run)
-        if found:
-            digest = reduce(add_to_digest, (row.hash for row in found), "")
-            whole = seal is not None and (seal.seq, seal.digest) == (len(found), digest)
+    def own_events(self, reader: Reader, run: str, after: int = 0) -> list[EventRow]:
+        """The events of a run above `after`, all of it this user's own, or the same error.
+
+        Who reads on where it has read, or written, to is given what is new, and no more is read.
+        """
+        seq, digest = self._seen.get(run, (0, ""))
+        if seq != after:
+            seq, digest = 0, ""
+        found, seal = reader.events(run, seq), reader.seal(run)
+        if found or seq:
+            last = seq + len(found)
+            digest = reduce(add_to_digest, (row.hash for row in found), digest)
+            whole = seal is not None and (seal.seq, seal.digest) == (last, digest)
             if not whole or not self._seals.fits(seal):
                 raise self._untrusted(run)
-        return found
+            self.seen(run, last, digest)
+        return found[after - seq :]
+
+    def seen(self, run: str, seq: int, digest: str) -> None:
+        """Its events are known here up to this one: read, or just written."""
+        self._seen[run] = seq, digest
 
     def digest_so_far(self, writer: Writer, run: str, seq: int) -> str:
         """The digest of a run's events up to the last; the same error where it is another's."""

@@ -5,15 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from msgspec.structs import replace
 
 from alma.core.events import Failure, OperationFailed, OperationSucceeded
 from alma.core.secret import Secret
-from alma.errors import JournalError, RunNotFoundError, StaleEpochError
-from alma.journal.store import Writer
-from tests.journal.tools import START, Clock, a_run, created, fill, intended, open_at, succeeded
+from alma.errors import (
+    JournalError,
+    RunNotFoundError,
+    StaleEpochError,
+    UntrustedJournalError,
+)
+from alma.journal.store import Reader, Writer
+from tests.journal.tools import (
+    START,
+    Clock,
+    a_run,
+    created,
+    fill,
+    intended,
+    open_at,
+    succeeded,
+    tampered,
+)
+
+T = TypeVar("T")
 
 
 def test_events_come_back_as_they_were_appended(path: Path) -> None:
@@ -29,6 +47,37 @@ def test_events_after_a_seq(path: Path) -> None:
     with a_run(path) as (journal, lease):
         last = [journal.append("r1", intended(number), lease) for number in range(1, 4)][-1]
         assert journal.events("r1", after=3) == [last]
+
+
+def test_who_follows_a_run_reads_what_is_new_alone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long run is not read again with each event; it is held to its seal all the same."""
+    with a_run(path) as (journal, lease), open_at(path, write=False).act() as follower:
+        last = follower.events("r1")[-1].seq
+        asked: list[int] = []
+        read = follower._store.read
+
+        def counted(what: str, work: Callable[[Reader], T]) -> T:
+            def noted(reader: Reader) -> T:
+                events = reader.events
+                monkeypatch.setattr(
+                    reader, "events", lambda run, after=0: asked.append(after) or events(run, after)
+                )
+                return work(reader)
+
+            return read(what, noted)
+
+        monkeypatch.setattr(follower._store, "read", counted)
+        for number in (1, 2):
+            new = journal.append("r1", intended(number), lease)
+            assert follower.events("r1", after=last) == [new]
+            last = new.seq
+        assert asked == [1, 2]
+        forged = "position + 1, run, seq + 1, at, epoch, type, step, data, hash, 'of nobody'"
+        tampered(path, f"INSERT INTO events SELECT {forged} FROM events WHERE seq = 3")  # noqa: S608
+        with pytest.raises(UntrustedJournalError):
+            follower.events("r1", after=last)
 
 
 def test_an_unknown_run_has_no_events(path: Path) -> None:
