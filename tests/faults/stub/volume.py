@@ -1,4 +1,4 @@
-"""Trials until so many kills have hit, on two benches at once.
+"""Trials until so many kills have hit, on several benches at once: half of a trial is waiting.
 
 `python -m tests.faults.stub.volume SEED [--real] [--store postgres]` runs one trial again.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import sys
 import threading
 import time
@@ -18,6 +19,8 @@ from dataclasses import dataclass, field
 from tests.faults.model import stores
 from tests.faults.stub.bench import bench
 from tests.faults.stub.trial import Trial, run_trial
+
+BENCHES = 2 * (os.cpu_count() or 1)
 
 
 @dataclass
@@ -32,7 +35,12 @@ class Volume:
 
 
 def run_volume(
-    seed: int, kills: int, *, deadline: float | None = None, benches: int = 2, real: bool = False
+    seed: int,
+    kills: int,
+    *,
+    deadline: float | None = None,
+    benches: int = BENCHES,
+    real: bool = False,
 ) -> Volume:
     """Run trials of consecutive seeds; stops early at `deadline` (monotonic) or ten failures."""
     volume, lock = Volume(), threading.Lock()

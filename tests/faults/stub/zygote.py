@@ -4,19 +4,24 @@
 and forks a runner for it; it writes `{"pid": ...}` and later `{"pid": ..., "exit": ...}`. A runner
 forks a factory of workers before it does anything else. Starting Python and importing pulumi
 costs half a second of CPU, several times for each kill; nothing else about the processes differs.
+So all that a runner or a worker comes to import is imported here, and stays out of their garbage
+collections, which would copy every page of it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import alma.pulumi.automation.__main__
 import alma.pulumi.automation.operation  # as a worker does: pulumi, a quarter of a second
@@ -24,9 +29,16 @@ import alma.pulumi.local
 import alma.pulumi.prewarm
 from tests.faults.stub import runner
 
+LATER: Final = (
+    *("alma.journal", "alma.pulumi", "alma.steps.stack"),
+    *("cryptography.fernet", "grpc._server", "sqlite_utils.migrations", "dateutil.tz"),
+)
+"""Packages, and modules of libraries, that are imported when they are first needed."""
+
 
 def main() -> None:
     """Serve until stdin ends."""
+    _import_all()
     reads, writes = os.pipe()
     os.set_blocking(writes, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -45,6 +57,16 @@ def main() -> None:
             *lines, buffer = buffer.split(b"\n")
             for line in lines:
                 _say({"pid": _fork_runner(json.loads(line))})
+
+
+def _import_all() -> None:
+    for name in LATER:
+        package = importlib.import_module(name)
+        if name.startswith("alma."):
+            for found in pkgutil.walk_packages(package.__path__, f"{name}."):
+                importlib.import_module(found.name)
+    gc.collect()
+    gc.freeze()
 
 
 def _say(answer: dict[str, Any]) -> None:
