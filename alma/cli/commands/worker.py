@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--max-operations",
     type=click.IntRange(min=1),
-    default=4,
-    show_default=True,
-    help="How many operations to make at a time.",
+    help="How many operations to make at a time.  [default: 4, or fewer where memory is short]",
 )
 @click.option(
     "--deployment-name",
@@ -62,7 +60,7 @@ def command(
     shared: Invocation,
     targets: tuple[str, ...],
     queues: tuple[str, ...],
-    max_operations: int,
+    max_operations: int | None,
     *,
     deployment_name: str,
     build_id: str,
@@ -75,6 +73,7 @@ def command(
     from alma.cli.target import load_target
     from alma.runner import run_sync
     from alma.runner.settings import Settings
+    from alma.runner.temporal.room import operations_here
     from alma.runner.temporal.worker import serve
 
     version = _version(deployment_name, build_id)
@@ -96,7 +95,7 @@ def command(
             address=shared.temporal,
             namespace=shared.namespace,
             queues=queues,
-            operations=max_operations,
+            operations=max_operations or operations_here(),
             version=version,
             ready=lambda words: say(f"alma-pulumi worker: {words}", err=True),
         )

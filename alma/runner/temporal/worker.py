@@ -84,7 +84,8 @@ async def serve(
         loop.add_signal_handler(caught, stop)
     running = [asyncio.create_task(one.run()) for one in workers]
     try:
-        ready(f"serves {', '.join(served)} at {client.service_client.config.target_host}")
+        where = client.service_client.config.target_host
+        ready(f"serves {', '.join(served)} at {where}; operations at a time: {operations}")
         stopped = asyncio.create_task(activities.stopping.wait())
         await asyncio.wait({stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
@@ -127,6 +128,10 @@ def _workers(
     operations: int,
     common: Mapping[str, Any],
 ) -> list[Worker]:
+    """Each asks Temporal as seldom as it can: a worker has five questions open for each saga.
+
+    By itself the SDK would have twenty, and a namespace has a limit.
+    """
     books = [
         Worker(
             client,
@@ -134,6 +139,8 @@ def _workers(
             workflows=[RunWorkflow],
             workflow_runner=sandbox(),
             activities=activities.books,
+            max_concurrent_workflow_task_polls=2,  # of which one is for those that it has begun
+            max_concurrent_activity_task_polls=1,
             **common,
         )
         for target in targets
@@ -147,6 +154,7 @@ def _workers(
             task_queue=queue,
             activities=[activities.turn],
             max_concurrent_activities=operations,
+            max_concurrent_activity_task_polls=1,
             **common,
         )
         for queue in dict.fromkeys(served)
