@@ -57,8 +57,8 @@ SERVICES = (
 )
 # What tests ask for that are not among those of a service: it starts in two seconds.
 LIGHT = ("postgres",)
-# What `bench` compares with for context only: it goes on without.
-CONTEXT = ("terragrunt", "tofu")
+# What `bench` compares with, or weighs, for context only: it goes on without.
+CONTEXT = ("terragrunt", "tofu", "kubernetes-plugin")
 
 
 def install(session: nox.Session, lock: str, *, editable: bool = True) -> None:
@@ -306,7 +306,7 @@ def bench(session: nox.Session) -> None:
     """Measure alma beside its alternatives: `nox -s bench -- --repeats 5 --only chain`."""
     install(session, "bench", editable=False)
     with_pulumi(session)
-    with_parts(session, "postgres")
+    with_parts(session, "postgres", "temporal")
     with_parts(session, *CONTEXT, needed=False)
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
 

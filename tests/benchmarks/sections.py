@@ -12,11 +12,13 @@ from tempfile import TemporaryDirectory
 from alma.journal.encryption import KEY, new_key
 from tests.benchmarks import core, counts, growth, loads, memory, numbers, stacks, terragrunt
 from tests.benchmarks import shared as shared_services
+from tests.benchmarks import temporal as by_temporal
+from tests.benchmarks import weight as weighing
 from tests.benchmarks.results import Results
 from tests.benchmarks.room import House, script
 from tests.benchmarks.stats import middle
 from tests.benchmarks.timeline import Timeline, trace
-from tests.benchmarks.timing import Arm, Times, interleave
+from tests.benchmarks.timing import Arm, Times, interleave, tell
 from tests.services.postgres import Server
 
 
@@ -220,6 +222,48 @@ def aws(session: Session) -> None:
         found.add("worker's memory", name, mib[name], unit=" MiB")
 
 
+def weight(session: Session) -> None:
+    """What an operation weighs, with its CLI and plugins."""
+    found = session.results
+    if len(weighing.kinds()) < len(weighing.KINDS):
+        found.notes.append(f"{weighing.PLUGIN} was not weighed: it is not there.")
+    for kind, weights in weighing.weights(session.house, max(3, session.repeats // 4)).items():
+        for part in ("all", "cli", "worker", "plugins"):
+            if any(values := [one[part] for one in weights]):
+                work = f"memory of an operation with {kind}"
+                found.add(work, part, values, unit=" MiB")
+
+
+def temporal(session: Session) -> None:
+    """Runs that Temporal drives."""
+    found, few = session.results, max(3, session.repeats // 4)
+    with by_temporal.place(session.house) as place:
+        for name in by_temporal.MANY:
+            said = by_temporal.many(place, name)
+            work = f"{name} stacks that do nothing, by {by_temporal.WORKERS} workers of Temporal"
+            rate = said["operations"] / said["seconds"]
+            found.count(f"{work}: operations a second", "A", rate, unit="/s")
+            each = said["events"] / said["operations"]
+            found.count(f"{work}: events of history for each", "A", each)
+            found.add(f"{work}: memory of a worker", "A", said["peaks"], unit=" MiB")
+            spent = 1000 * said["processor"] / said["operations"]
+            found.count(f"{work}: processor time of workers for each", "A", spent, unit=" ms")
+            tell(f"temporal: {name}")
+        times, said = by_temporal.one_operation(place, few)
+        work = "an operation that does nothing, by Temporal"
+        ours = times["Temporal"]
+        found.compare(work, "A / A, local", ours, times["local"])
+        found.compare(work, "A / an activity that does nothing", ours, times["bare"])
+        for arm, values in times.items():
+            each = [1000 * seconds / said[arm]["operations"] for seconds in values]
+            found.add(work, f"A, {arm}" if arm != "bare" else "an activity", each, unit=" ms")
+        for shape, what in (("chain", "chain of 5"), ("wide", "10 stacks, 4 at a time")):
+            times = by_temporal.real(place, shape, few)
+            work = f"{what} over Postgres, fresh, by two workers of Temporal"
+            found.compare(work, "A / A, local", times["two workers"], times["local"])
+            session.results.times[work] = {arm: middle(values) for arm, values in times.items()}
+
+
 def grow(session: Session) -> None:
     """How cost grows."""
     place, curves = session.scratch, session.results.curves
@@ -253,6 +297,8 @@ SECTIONS: dict[str, Callable[[Session], None]] = {
     "fold": fold,
     "memory": held,
     "aws": aws,
+    "weight": weight,
+    "temporal": temporal,
     "timeline": timelines,
     "growth": grow,
 }
