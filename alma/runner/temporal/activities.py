@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -31,6 +32,7 @@ from alma.runner.temporal.orders import (
     Order,
     Todo,
 )
+from alma.runner.temporal.own_loop import OwnLoop
 from alma.runner.temporal.served import Served
 from alma.runner.temporal.shown import standing
 from alma.system.processes import is_place_here
@@ -39,10 +41,14 @@ T = TypeVar("T")
 
 
 class Activities:
-    """Those of one worker process. `most` is how many operations it makes at a time."""
+    """Those of one worker process. `most` is how many operations it makes at a time.
 
-    def __init__(self, served: Mapping[str, Served], most: int) -> None:
-        self._served = served
+    What they do is done in a loop of its own (`own`), which the journal may hold up: a server that
+    says nothing must not keep anybody from saying that a CLI is alive.
+    """
+
+    def __init__(self, served: Mapping[str, Served], most: int, own: OwnLoop) -> None:
+        self._served, self._own = served, own
         self._room = asyncio.Semaphore(most)
         self._open = OpenRuns()
         self._steps: dict[tuple[str, str], asyncio.Lock] = {}
@@ -51,8 +57,13 @@ class Activities:
         self._told: set[str] = set()
         self.stopping = asyncio.Event()
         """Set by a first signal: nothing is begun any more."""
-        self.abandon = asyncio.Event()
-        """Set by a second signal: what is under way is left, and its CLIs go on by themselves."""
+        self._abandoned = asyncio.Event()
+
+    def stop(self) -> None:
+        """A first signal, or a second: what is under way is left, and its CLIs go on."""
+        if self.stopping.is_set():
+            self._own.call(self._abandoned.set)
+        self.stopping.set()
 
     @property
     def books(self) -> list[Callable[..., Any]]:
@@ -77,7 +88,7 @@ class Activities:
             return Next(todo, here.run.state.value, over, standing(here.run, busy))
 
         try:
-            return await self._in(ask.lead, work)
+            return await self._own.begin(self._in(ask.lead, work))
         except ApplicationError as error:
             if error.type == SUPERSEDED:
                 return Next((), SUPERSEDED, SUPERSEDED)
@@ -86,7 +97,8 @@ class Activities:
     @activity.defn(name=INTERRUPT)
     async def interrupt(self, lead: Lead) -> None:
         """A user has cancelled the workflow: as a first signal to a local runner."""
-        await self._in(lead, lambda here: here.interrupt("cancelled in Temporal"))
+        work = self._in(lead, lambda here: here.interrupt("cancelled in Temporal"))
+        await self._own.begin(work)
 
     @activity.defn(name=SUSPEND)
     async def suspend(self, todo: Todo) -> None:
@@ -95,12 +107,12 @@ class Activities:
             f'what became of an operation of step "{todo.step}" can only be seen on its own host, '
             "where no worker has come"
         )
-        await self._in(todo.lead, lambda here: here.suspend(words))
+        await self._own.begin(self._in(todo.lead, lambda here: here.suspend(words)))
 
     @activity.defn(name=TURN)
     async def turn(self, todo: Todo) -> str:
         """See `Here.turn`; a word that Temporal's pages show."""
-        called_off = asyncio.Event()
+        called_off = threading.Event()
 
         def wanted() -> bool:
             return not (called_off.is_set() or self.stopping.is_set())
@@ -112,7 +124,7 @@ class Activities:
         async def take(here: Here) -> str:
             async with self._room:
                 turn = asyncio.create_task(here.turn(todo, wanted))
-                left = asyncio.create_task(self.abandon.wait())
+                left = asyncio.create_task(self._abandoned.wait())
                 try:
                     await asyncio.wait({turn, left}, return_when=asyncio.FIRST_COMPLETED)
                     if turn.done():
@@ -167,13 +179,13 @@ class Activities:
 
     async def close(self) -> None:
         """Let go of all runs."""
-        await self._open.close()
+        await self._own.begin(self._open.close())
 
     async def _supervised(
         self,
         work: Coroutine[Any, Any, T],
         heartbeat: float,
-        called_off: asyncio.Event | None = None,
+        called_off: threading.Event | None = None,
         words: str = "",
     ) -> T:
         """Say that it is alive for as long as it is, which is as long as its CLI is.
@@ -183,18 +195,18 @@ class Activities:
         was not begun yet is `called_off`: somebody else is asked for it, or nobody. `words` are for
         Temporal's page of what is under way.
         """
-        task = asyncio.create_task(work)
-        while not task.done():
+        done = self._own.begin(work)
+        while not done.done():
             activity.heartbeat(OpenText(words))
             try:
-                await asyncio.wait({task}, timeout=heartbeat / 3)
+                await asyncio.wait({done}, timeout=heartbeat / 3)
             except asyncio.CancelledError:
                 mine = asyncio.current_task()
                 if mine is not None:
                     mine.uncancel()
                 if called_off is not None:
                     called_off.set()
-        return task.result()
+        return done.result()
 
     def _say(self, words: str) -> None:
         """For whoever looks at this worker: each once."""

@@ -29,6 +29,7 @@ from alma.runner.temporal.orders import (
     operations_of,
     queue_of,
 )
+from alma.runner.temporal.own_loop import OwnLoop
 from alma.runner.temporal.served import Served
 from alma.runner.temporal.workflow import RunWorkflow
 from alma.saga.target import LoadedSaga
@@ -69,23 +70,30 @@ async def serve(
         journal.require_key()
         place = "" if journal.is_shared else PLACE
     client = await connect(address, namespace, first)
+    where = client.service_client.config.target_host
+    words = f"serves {', '.join(served)} at {where}; operations at a time: {operations}"
     await _register(client)
-    activities = Activities(served, operations)
     common = {"graceful_shutdown_timeout": _FOR_EVER, "deployment_config": _pinned(version)}
-    workers = _workers(client, activities, list(served), place, queues, operations, common)
+    with OwnLoop() as own:
+        activities = Activities(served, operations, own)
+        workers = _workers(client, activities, list(served), place, queues, operations, common)
+        try:
+            ended = await _until_stopped(activities, workers, lambda: ready(words))
+            _require_ended_in_order(client, ended)
+        finally:
+            await activities.close()
 
-    def stop() -> None:
-        if activities.stopping.is_set():
-            activities.abandon.set()
-        activities.stopping.set()
 
+async def _until_stopped(
+    activities: Activities, workers: Sequence[Worker], ready: Callable[[], None]
+) -> list[BaseException | None]:
+    """How each has ended."""
     loop = asyncio.get_running_loop()
     for caught in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(caught, stop)
+        loop.add_signal_handler(caught, activities.stop)
     running = [asyncio.create_task(one.run()) for one in workers]
     try:
-        where = client.service_client.config.target_host
-        ready(f"serves {', '.join(served)} at {where}; operations at a time: {operations}")
+        ready()
         stopped = asyncio.create_task(activities.stopping.wait())
         await asyncio.wait({stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
@@ -94,11 +102,10 @@ async def serve(
         ended = await asyncio.gather(*running, return_exceptions=True)
         for one in asking:
             one.cancel()
-        _require_ended_in_order(client, ended)
     finally:
         for caught in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(caught)
-        await activities.close()
+    return ended
 
 
 def _require_ended_in_order(client: Client, ended: Sequence[BaseException | None]) -> None:
