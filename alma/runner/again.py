@@ -11,8 +11,10 @@ from alma.core import events as ev
 from alma.core.definition import Definition, LocalStack
 from alma.core.run import RunStatus
 from alma.core.selection import part_of
-from alma.errors import DefinitionError
-from alma.journal.known import Given
+from alma.core.validation import is_whole
+from alma.errors import AuthenticationError, DefinitionError, RefusedError
+from alma.journal import Journal
+from alma.journal.known import Given, parameters_of
 from alma.runner.binding import (
     BoundSaga,
     Sessions,
@@ -21,7 +23,9 @@ from alma.runner.binding import (
     define,
     require_undo,
 )
+from alma.runner.leased_run import resume_hint
 from alma.runner.settings import Settings
+from alma.saga.making import changed
 from alma.saga.saga import Saga
 
 
@@ -55,6 +59,32 @@ def require_own_steps(run: RunStatus, direction: ev.Direction, saga: Definition)
             f'Run {run.run} is to undo step "{missing[0]}", which is not in the saga as it is now.',
             hint="Put it back, or undo all that the journal says of the run with "
             f"`alma-pulumi rollback {run.word}`.",
+        )
+
+
+def require_own_parameters(journal: Journal, run: RunStatus, saga: Saga | None) -> None:
+    """A saga whose function a command line has called must have been called as it was."""
+    if saga is None or not saga.parameters:
+        return
+    try:
+        before = parameters_of(journal, run)
+    except AuthenticationError:
+        before = {name: value for name, value in run.parameters.items() if is_whole(value)}
+    for name, now in saga.parameters.items():
+        if name in before and before[name] != now:
+            raise changed(name, before[name], now)
+
+
+def refuse_other_steps(last: RunStatus, whole: Definition, settings: Settings) -> None:
+    """What was interrupted is gone on with as it was: it is not another selection's."""
+    if last.direction != "forward" or (settings.selection.is_all and not last.left_out):
+        return
+    had = {step.name for step in last.definition.steps}
+    if had != set(settings.selection.chosen(whole)):
+        raise RefusedError(
+            f"Run {last.run} of {last.definition.target} was interrupted, and is about other "
+            f"steps: {', '.join(step.name for step in last.definition.steps)}.",
+            hint=resume_hint(last),
         )
 
 

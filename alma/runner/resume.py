@@ -13,7 +13,6 @@ from alma.core.redaction import shortened
 from alma.core.result import Result, make_result
 from alma.core.run import RunStatus, SagaState
 from alma.core.selection import outside_of
-from alma.core.validation import is_whole
 from alma.errors import AuthenticationError, DefinitionError
 from alma.journal import Journal
 from alma.journal.known import (
@@ -21,11 +20,16 @@ from alma.journal.known import (
     given,
     known_of_earlier_runs,
     known_outputs,
-    parameters_of,
 )
 from alma.journal.lease import Lease
 from alma.journal.reading import load_run
-from alma.runner.again import bind_again, define_again, require_own_steps, with_gone
+from alma.runner.again import (
+    bind_again,
+    define_again,
+    require_own_parameters,
+    require_own_steps,
+    with_gone,
+)
 from alma.runner.binding import (
     BoundSaga,
     SecretsLackingError,
@@ -40,7 +44,6 @@ from alma.runner.lease import take as lease_of
 from alma.runner.leased_run import Drive, execute_run, result_or_raise
 from alma.runner.required import require_known
 from alma.runner.settings import Settings, actor
-from alma.saga.making import changed
 from alma.saga.saga import Saga
 
 
@@ -137,7 +140,7 @@ async def go_on_by(
                 )
             return _report(reader, run)
         before, locked = _given_before(reader, run)
-        _require_own_parameters(reader, run, saga)
+        require_own_parameters(reader, run, saga)
     wanted = choose_direction(run, direction)
     if saga is not None:
         require_directory(run, wanted)
@@ -221,19 +224,6 @@ def _given_before(journal: Journal, run: RunStatus) -> tuple[Given, Authenticati
         return given(journal, run), None
     except AuthenticationError as error:
         return Given(), error
-
-
-def _require_own_parameters(journal: Journal, run: RunStatus, saga: Saga | None) -> None:
-    """A saga whose function a command line has called must have been called as it was."""
-    if saga is None or not saga.parameters:
-        return
-    try:
-        before = parameters_of(journal, run)
-    except AuthenticationError:
-        before = {name: value for name, value in run.parameters.items() if is_whole(value)}
-    for name, now in saga.parameters.items():
-        if name in before and before[name] != now:
-            raise changed(name, before[name], now)
 
 
 def _acting(run: RunStatus, direction: ev.Direction, prepared: BoundSaga) -> list[str]:

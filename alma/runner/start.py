@@ -23,7 +23,7 @@ from alma.journal import Journal
 from alma.journal.journal import utc_now
 from alma.journal.known import Known, known_of_earlier_runs, secrets_of_earlier_runs
 from alma.journal.reading import load_run, newest_run
-from alma.runner.again import aws_target
+from alma.runner.again import aws_target, refuse_other_steps
 from alma.runner.binding import bind_saga, check, define, noted, open_sessions
 from alma.runner.directory import followed, refuse_another_journal, require_directory
 from alma.runner.expiring import expiry_of, refuse_existing
@@ -104,7 +104,7 @@ async def up(
         return await begin_there(saga, settings)
     last, held = last_run(saga, settings)
     if last is not None and last.kind == "up" and not last.state.is_final and not held:
-        _refuse_other_steps(last, define(saga, settings.aws), settings)
+        refuse_other_steps(last, define(saga, settings.aws), settings)
         try:
             result = await go_on(last.run, None, saga, settings, accept_changes=False)
         except SagaFailed as failed:
@@ -224,19 +224,6 @@ def as_deployed(last: RunStatus | None, saga: Saga, settings: Settings) -> Setti
     if last is not None:
         require_directory(last, "back")
     return settings
-
-
-def _refuse_other_steps(last: RunStatus, whole: Definition, settings: Settings) -> None:
-    """What was interrupted is gone on with as it was: it is not another selection's."""
-    if last.direction != "forward" or (settings.selection.is_all and not last.left_out):
-        return
-    had = {step.name for step in last.definition.steps}
-    if had != set(settings.selection.chosen(whole)):
-        raise RefusedError(
-            f"Run {last.run} of {last.definition.target} was interrupted, and is about other "
-            f"steps: {', '.join(step.name for step in last.definition.steps)}.",
-            hint=resume_hint(last),
-        )
 
 
 def last_run(saga: Saga, settings: Settings) -> tuple[RunStatus | None, bool]:

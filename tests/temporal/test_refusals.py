@@ -87,10 +87,7 @@ def test_what_a_journal_says_is_of_a_kind(tmp_path: Path) -> None:
         open_journal(path, write=True)
 
 
-@pytest.mark.parametrize("how", ["broken", "newer"])
-def test_a_journal_that_cannot_be_trusted_ends_a_run_before_it_begins(
-    stage: Stage, how: str
-) -> None:
+def test_a_journal_that_cannot_be_trusted_ends_a_run_before_it_begins(stage: Stage) -> None:
     """It has become so after `up` has looked at it, and before a worker does."""
     worker = stage.worker()
     assert stage.up().returncode == 0, stage.said()
@@ -98,16 +95,12 @@ def test_a_journal_that_cannot_be_trusted_ends_a_run_before_it_begins(
     up = stage.begin()
     until(lambda: _state(stage, 1) == "RUNNING", "its workflow waits")
     with sqlite3.connect(stage.journal) as writer:
-        if how == "newer":
-            writer.execute("PRAGMA user_version = 99")
-        else:
-            writer.execute("UPDATE seals SET mac = 'another'")
+        writer.execute("UPDATE seals SET mac = 'another'")
     writer.close()
     worker.send_signal(signal.SIGCONT)
     assert stage.ended(up) == 11, stage.said()
     until(lambda: _state(stage, 1) == "FAILED", "its workflow is closed")
-    words = "newer alma" if how == "newer" else "was not written with a key of yours"
-    assert stage.said().count(words) == 1
+    assert stage.said().count("was not written with a key of yours") == 1
     assert stage.notes == ["do a", "do b", "do c"]
 
 

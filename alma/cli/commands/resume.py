@@ -137,6 +137,7 @@ def _saga_for(
         known, locked = known_parameters(journal, run)
     _require_own_place(shared, run)
     if run.workflow is not None:
+        _require_nothing_else(shared, run, target)
         return None, working_directory()  # its workers have the saga
     if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
         return (load_target(shared, target) if target else None), working_directory()
@@ -152,6 +153,18 @@ def _saga_for(
             return load_saga(target, said, wanted=run.definition.target), directory
         back = back or run.direction == "back"
         return _own_saga(run, said, locked, back=back), directory
+
+
+def _require_nothing_else(shared: Invocation, run: RunStatus, target: str | None) -> None:
+    """Of a run that Temporal drives nothing but its workers has the saga."""
+    from alma.errors import DefinitionError
+
+    if target is not None or shared.parameters or shared.parameter_files:
+        raise DefinitionError(
+            f"Run {run.run} goes on in Temporal with the saga that its workers have, and with the "
+            "parameters that it was begun with.",
+            hint="Leave --target, -p and --params out.",
+        )
 
 
 def _require_own_place(shared: Invocation, run: RunStatus) -> None:

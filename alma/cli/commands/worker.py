@@ -14,11 +14,10 @@ from alma.cli.options import (
     trust_option,
 )
 from alma.cli.output import say
-from alma.cli.target import saga_options
+from alma.cli.target import arguments, saga_options
 
 if TYPE_CHECKING:
-    from alma.runner.settings import Settings
-    from alma.saga.target import LoadedSaga
+    from alma.runner.temporal.served import Served
 
 
 @click.command("worker")
@@ -70,28 +69,15 @@ def command(
     One SIGINT or SIGTERM: nothing new is taken, and what is under way ends first. Two: it ends
     now, and another worker finds out what has become of it.
     """
-    from alma.cli.target import load_target
     from alma.runner import run_sync
-    from alma.runner.settings import Settings
     from alma.runner.temporal.room import operations_here
     from alma.runner.temporal.worker import serve
 
     version = _version(deployment_name, build_id)
-    sagas = [load_target(shared, target) for target in targets]
-
-    def settings(loaded: LoadedSaga) -> Settings:
-        return Settings(
-            journal=shared.journal,
-            trust=shared.trust,
-            origin=loaded.origin,
-            modules=loaded.modules,
-            handle_signals=False,
-        )
-
+    sagas = [_served(shared, target) for target in targets]
     run_sync(
         lambda: serve(
             sagas,
-            settings,
             address=shared.temporal,
             namespace=shared.namespace,
             queues=queues,
@@ -115,3 +101,22 @@ def _version(name: str, build: str) -> tuple[str, str] | None:
     if "." in name:
         raise DefinitionError(f"The name of a deployment in Temporal has no dot: {name!r}.")
     return (name, build) if name else None
+
+
+def _served(shared: Invocation, target: str) -> Served:
+    from alma.runner.settings import Settings
+    from alma.runner.temporal.served import Served
+    from alma.saga.target import open_target
+
+    said = arguments(shared)
+    opened = open_target(target, said)
+    loaded = opened.load(said)
+    settings = Settings(
+        journal=shared.journal,
+        trust=shared.trust,
+        origin=loaded.origin,
+        modules=loaded.modules,
+        handle_signals=False,
+        temporal="",
+    )
+    return Served(opened=opened, loaded=loaded, settings=settings)

@@ -152,7 +152,7 @@ class Activities:
         )
         with translated(self._say, beginning=True):
             try:
-                return await begin_there(order, served.loaded.saga, served.settings, workflow)
+                return await begin_there(order, served, workflow)
             except RunnerBusyError:
                 if info.attempt == 1:
                     raise

@@ -11,22 +11,25 @@ from alma.core.result import Result, SagaEndedError, make_result
 from alma.core.run import RunStatus
 from alma.errors import RunNotFoundError
 from alma.journal import Journal
-from alma.journal.known import Known
+from alma.journal.known import Known, parameters_of
 from alma.journal.lease import Lease
+from alma.journal.reading import load_run
 from alma.runner.binding import BoundSaga
 from alma.runner.leased_run import executor_of
 from alma.runner.recorder import Recorder
 from alma.runner.resume import go_on_by
 from alma.runner.settings import Settings
 from alma.runner.start import begin, last_run
+from alma.runner.temporal.asked import read
 from alma.runner.temporal.orders import Order
-from alma.saga.saga import Saga
+from alma.runner.temporal.served import Served
 
 
-async def begin_there(order: Order, saga: Saga, settings: Settings, workflow: ev.Workflow) -> int:
+async def begin_there(order: Order, served: Served, workflow: ev.Workflow) -> int:
     """The epoch of the lease under which it goes on; 0 where it is over.
 
-    What was begun before by an attempt that was lost is taken up. Raises as `begin` and `go_on`.
+    What was begun before by an attempt that was lost is taken up. Raises as `begin` and `go_on`,
+    and RunNotFoundError where the run, or what was asked of it, is in another journal.
     """
     epochs: list[int] = []
 
@@ -52,10 +55,15 @@ async def begin_there(order: Order, saga: Saga, settings: Settings, workflow: ev
         epochs.append(lease.epoch)
         return make_result(run, interrupted=True)
 
-    ttl = saga.ttl if order.how == "up" else None
-    settings = replace(settings, run_id=order.run, accept_changes=order.accept_changes, ttl=ttl)
+    settings = replace(served.settings, run_id=order.run, accept_changes=order.accept_changes)
+    with settings.open(write=False) as journal:
+        before = _run_before(journal, order)
+        asked = read(journal, order.target, order.run, order.asked, known=before is not None)
+        given = asked.parameters if before is None else parameters_of(journal, before)
+    overrides = asked.overrides if before is None else before.overrides
+    saga, settings = served.saga(given, overrides), asked.of(settings)
     try:
-        if _is_known(order.run, settings):
+        if before is not None:
             back: ev.Direction | None = "back" if order.how == "rollback" else None
             accept = order.accept_changes or back == "back"
             await go_on_by(order.run, back, saga, settings, accept_changes=accept, drive=attach)
@@ -67,10 +75,12 @@ async def begin_there(order: Order, saga: Saga, settings: Settings, workflow: ev
     return epochs[0] if epochs else 0
 
 
-def _is_known(run: str, settings: Settings) -> bool:
-    with settings.open(write=False) as journal:
-        try:
-            journal.run(run)
-        except RunNotFoundError:
-            return False
-    return True
+def _run_before(journal: Journal, order: Order) -> RunStatus | None:
+    """The run as it is; None for one that is only now begun."""
+    try:
+        journal.run(order.run)
+    except RunNotFoundError:
+        if order.how != "up":
+            raise
+        return None
+    return load_run(journal, order.run)

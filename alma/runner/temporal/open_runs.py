@@ -80,9 +80,7 @@ async def _opened(lead: Lead, served: Served) -> AsyncIterator[Here]:
     """The run. Somebody could begin it: what is wrong now is wrong with this worker alone."""
     async with AsyncExitStack() as opened:
         try:
-            here = await opened.enter_async_context(
-                open_here(lead, served.loaded.saga, served.settings)
-            )
+            here = await opened.enter_async_context(open_here(lead, served))
         except (JournalError, RunNotFoundError, StaleEpochError):
             raise
         except AlmaError as error:

@@ -17,28 +17,30 @@ from alma.journal.known import (
     given,
     known_of_earlier_runs,
     known_outputs,
+    parameters_of,
     secrets_of_earlier_runs,
 )
 from alma.journal.reading import load_run
 from alma.runner.again import define_again, with_gone
 from alma.runner.binding import bind_journaled, bind_saga, open_sessions
 from alma.runner.leased_run import aside, executor_of, told
-from alma.runner.settings import Settings
 from alma.runner.temporal.here import Here
 from alma.runner.temporal.orders import Lead
+from alma.runner.temporal.served import Served
 from alma.runner.temporal.shared_recorder import SharedRecorder
-from alma.saga.saga import Saga
 from alma.steps.base import StepHandler
 
 
 @asynccontextmanager
-async def open_here(lead: Lead, saga: Saga, settings: Settings) -> AsyncIterator[Here]:
+async def open_here(lead: Lead, served: Served) -> AsyncIterator[Here]:
     """A run that was begun, with a handler of each step.
 
     Of this worker's own code where that is the run's, else what the journal alone can undo.
     """
-    with settings.open(write=True) as journal:
+    with served.settings.open(write=True) as journal:
         run = load_run(journal, lead.run)
+        settings = replace(served.settings, changed=run.changed, repairs=run.repairs)
+        saga = served.saga(parameters_of(journal, run), run.overrides)
         before = _given(journal, run)
         mine = define_again(run, "forward", saga, settings)
         both = with_gone(run, mine)

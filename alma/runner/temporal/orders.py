@@ -38,6 +38,8 @@ class OpenText(str):
 class Order:
     """What a workflow is to drive. `how`: `up`, `resume` or `rollback`.
 
+    `asked` is the digest of what was said with it, which is kept with the journal (`Asked`).
+
     `place` is the host of a journal that is a file (`Process.host`), empty for one that is shared.
     `epoch` is that of its lease, once it has one. `searchable`: the namespace has alma's search
     attributes.
@@ -53,6 +55,7 @@ class Order:
     epoch: int = 0
     searchable: bool = False
     accept_changes: bool = False
+    asked: str = ""
 
 
 @dataclass(frozen=True)

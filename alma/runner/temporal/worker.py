@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec.structs import replace
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
@@ -18,7 +17,6 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from alma.core.redaction import shortened
 from alma.errors import AlmaError
-from alma.runner.settings import Settings
 from alma.runner.temporal.activities import Activities
 from alma.runner.temporal.connection import connect
 from alma.runner.temporal.orders import (
@@ -32,7 +30,6 @@ from alma.runner.temporal.orders import (
 from alma.runner.temporal.own_loop import OwnLoop
 from alma.runner.temporal.served import Served
 from alma.runner.temporal.workflow import RunWorkflow
-from alma.saga.target import LoadedSaga
 from alma.system.processes import PLACE
 
 if TYPE_CHECKING:
@@ -43,8 +40,7 @@ _FOR_EVER: Final = timedelta(days=365)
 
 
 async def serve(
-    sagas: Sequence[LoadedSaga],
-    settings: Callable[[LoadedSaga], Settings],
+    sagas: Sequence[Served],
     *,
     address: str = "",
     namespace: str = "",
@@ -61,10 +57,7 @@ async def serve(
     Those that only this host can do it always serves. A first SIGINT or SIGTERM has it take nothing
     new and end when what is under way has ended; a second one ends it now.
     """
-    served = {
-        one.saga.target: Served(loaded=one, settings=replace(settings(one), temporal=""))
-        for one in sagas
-    }
+    served = {one.loaded.saga.target: one for one in sagas}
     first = next(iter(served.values())).settings
     with first.open(write=True) as journal:
         journal.require_key()
