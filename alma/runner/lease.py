@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from alma.core.run import RunStatus
 from alma.errors import RunnerBusyError
 from alma.journal import Journal
@@ -24,15 +26,20 @@ def take(journal: Journal, target: str, run: str, *, over: bool = False) -> Leas
     return journal.acquire(target, run, actor=actor())
 
 
-def served_elsewhere(run: RunStatus, busy: list[str]) -> RunnerBusyError:
-    """For whom it is not to go on with."""
+def served_elsewhere(run: RunStatus, busy: list[str], *, runs: bool = False) -> RunnerBusyError:
+    """For whom it is not to go on with. `runs`: Temporal has just said that it does."""
     workflow = run.served
     where = f"{workflow.id} in {workflow.namespace} at {workflow.address}" if workflow else ""
+    lost = f"If Temporal has lost it, `alma-pulumi resume {run.word}` has it go on."
+    if runs and workflow is not None:
+        lost = (
+            "One that no worker can go on with is ended by `temporal workflow terminate -w "
+            f"{shlex.quote(workflow.id)}`."
+        )
     at = f", at work on {', '.join(busy)}" if busy else ""
     return RunnerBusyError(
         f"Temporal drives run {run.run} of {run.definition.target}: workflow {where}{at}.",
-        hint=f"Ask it to stop: `alma-pulumi cancel {run.word}`. If Temporal has lost it, "
-        f"`alma-pulumi resume {run.word}` has it go on.",
+        hint=f"Ask it to stop: `alma-pulumi cancel {run.word}`. {lost}",
     )
 
 

@@ -46,10 +46,13 @@ def _lines(view: RunView) -> list[str]:
         return [f"{name} has ended: {view.state}."]
     if run.direction == "back" and not run.backward_only:
         return [f"{name} was asked to stop, and is being undone."]
-    return [
+    lines = [
         f"{name} was asked to stop: no new step starts, and what is under way ends.",
         _then(run),
     ]
+    if run.served is not None:
+        lines.append("If Temporal has lost it, nobody hears that: `rollback` undoes it then.")
+    return lines
 
 
 def _then(run: RunStatus) -> str:

@@ -182,7 +182,7 @@ async def _refuse_running(client: Client, order: Order, run: RunStatus) -> None:
     except RPCError:
         return
     if found.status is not None and found.status.name == "RUNNING":
-        raise served_elsewhere(run, [])
+        raise served_elsewhere(run, [], runs=True)
 
 
 def _keep_word(run: RunStatus, settings: Settings) -> None:
