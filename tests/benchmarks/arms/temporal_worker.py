@@ -15,19 +15,21 @@ import time
 from temporal_sagas import sagas
 
 from alma.runner.settings import Settings
+from alma.runner.temporal.served import Served
 from alma.runner.temporal.worker import serve
-from alma.saga.target import LoadedSaga
+from alma.saga.target import Target
 from alma.testing import FakeEngine
 
 OPERATIONS = 4
 
 
 async def main() -> None:
-    loaded = [LoadedSaga(saga=one, origin="", modules=()) for one in sagas(*sys.argv[1:])]
-    settings = Settings(engine=FakeEngine(), handle_signals=False)
+    settings = Settings(engine=FakeEngine(), handle_signals=False, temporal="")
+    opened = [
+        Target(name=one.name, origin="", modules=(), saga=one) for one in sagas(*sys.argv[1:])
+    ]
     await serve(
-        loaded,
-        lambda _loaded: settings,
+        [Served(opened=one, loaded=one.load(), settings=settings) for one in opened],
         address=os.environ["ALMA_TEMPORAL"],
         operations=OPERATIONS,
         ready=lambda _words: began.append(time.process_time()) or print("serves", flush=True),
