@@ -153,12 +153,12 @@ def _interrupted(run: RunStatus, shared: Invocation, error: SagaEndedError) -> N
     else:
         say(f"error: {text.plain(error.message)}", err=True)
         say(f"{report.title(run)} is {run.state.name} (interrupted).", err=True)
+    from alma.runner.hosts import if_gone
+
     # Stopped by something else than a signal: then its own way out comes first.
     own = error.hint if isinstance(error.__cause__, AlmaError) else ""
-    say(
-        f"hint: {text.plain(own) or report.next_hint(run, shared.journal, interrupted=True)}",
-        err=True,
-    )
+    onward = report.next_hint(run, shared.journal, interrupted=True) + text.plain(if_gone(run))
+    say(f"hint: {text.plain(own) or onward}", err=True)
 
 
 def _failed(run: RunStatus, shared: Invocation) -> None:

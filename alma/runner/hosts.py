@@ -50,6 +50,15 @@ def machines_unseen(run: RunStatus) -> str:
     return " and ".join(dict.fromkeys(host.partition("#")[0] for host in hosts))
 
 
+def if_gone(run: RunStatus) -> str:
+    """What to say of hosts that are not seen and do not exist any more; empty where there is none.
+
+    A sentence, to stand after how the run goes on.
+    """
+    where = machines_unseen(run)
+    return f" If {where} is gone for good, with `--host-is-gone --reason ...`." if where else ""
+
+
 def declare_gone(run: RunStatus, reason: str, *, shared: bool) -> list[ev.HostDeclaredGone]:
     """What is to be journaled before anything of the run is gone on with.
 
@@ -60,11 +69,12 @@ def declare_gone(run: RunStatus, reason: str, *, shared: bool) -> list[ev.HostDe
     hosts = dict.fromkeys(host for one in found for host in one.hosts)
     if reason := reason.strip():
         me = actor()
-        # Also where what is over by now was begun: its locks may be left.
-        worked = (host for step in run.steps.values() for host in step.hosts)
-        hosts |= dict.fromkeys(
-            host for host in worked if host not in run.gone and not is_place_here(host)
-        )
+        if not (hosts and run.workflow):  # of the hosts that workers share, the others may live
+            # Also where what is over by now was begun: its locks may be left.
+            worked = (host for step in run.steps.values() for host in step.hosts)
+            hosts |= dict.fromkeys(
+                host for host in worked if host not in run.gone and not is_place_here(host)
+            )
         return [ev.HostDeclaredGone(host=host, actor=me, reason=reason) for host in hosts]
     if found and shared:
         raise _refused(run, found[0])

@@ -262,10 +262,12 @@ def approval_hint(run: RunStatus) -> str:
 
 
 def resume_hint(run: RunStatus) -> str:
-    """How an interrupted run goes on, in one sentence."""
+    """How an interrupted run goes on."""
+    from alma.runner.hosts import if_gone  # psutil: only once a run is interrupted
+
     which = run.word if run.origin else f"{run.word} --target FILE"
     undo = "" if run.backward_only else f", or undo it with `alma-pulumi rollback {which}`"
-    return f"Go on with `alma-pulumi resume {which}`{undo}."
+    return f"Go on with `alma-pulumi resume {which}`{undo}.{if_gone(run)}"
 
 
 class StepError(Exception):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from alma.core.event_parts import Workflow
 from alma.core.events import HostDeclaredGone, RunnerAttached
 from alma.core.run import SagaState
 from alma.errors import DefinitionError, RefusedError
@@ -14,7 +15,8 @@ from alma.journal import Journal, open_journal
 from alma.journal.reading import load_run
 from alma.pulumi.engine import StackRef
 from alma.runner import destroy, resume, rollback, up
-from alma.runner.hosts import unseen
+from alma.runner.hosts import declare_gone, unseen
+from alma.runner.leased_run import resume_hint
 from alma.system import processes
 from alma.testing import Crash, FakeEngine, Fault
 from tests.runner.helpers import ended, history, settings, three, types
@@ -124,6 +126,28 @@ async def test_a_journal_of_one_machine_needs_no_word_but_takes_one(
     word = settings(engine, journal, host_is_gone="I have seen it")
     assert (await resume(saga=three(), settings=word)).state is SagaState.COMPLETED
     assert "HostDeclaredGone" in types(journal)
+
+
+async def test_of_the_hosts_of_many_workers_only_those_in_doubt_are_said_to_be_gone(
+    journal: Path, on: On
+) -> None:
+    on("w-2")
+    await cut_off(FakeEngine(faults=CUT), journal)
+    on("w-3")
+    with open_journal(journal, write=False) as opened:
+        run = load_run(opened, opened.resolve("latest"))
+    run.steps["a"].hosts = ("w-1#boot-1",)
+    run.workflow = Workflow(id="alma/s/dev", address="temporal:7233", namespace="default")
+
+    def said() -> list[str]:
+        return [one.host for one in declare_gone(run, "it has burned", shared=True)]
+
+    assert said() == ["w-2#boot-1"]
+    assert "If w-2 is gone for good, with `--host-is-gone" in resume_hint(run)
+    # With nothing in doubt it is about the locks that are left, wherever.
+    run.steps["b"].open = None
+    assert said() == ["w-1#boot-1", "w-2#boot-1"]
+    assert "gone" not in resume_hint(run)
 
 
 async def test_a_variable_that_says_neither_is_refused(

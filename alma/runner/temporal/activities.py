@@ -103,11 +103,7 @@ class Activities:
     @activity.defn(name=SUSPEND)
     async def suspend(self, todo: Todo) -> None:
         """Nobody has come to settle an operation where it was."""
-        words = (
-            f'what became of an operation of step "{todo.step}" can only be seen on its own host, '
-            "where no worker has come"
-        )
-        await self._own.begin(self._in(todo.lead, lambda here: here.suspend(words)))
+        await self._own.begin(self._in(todo.lead, lambda here: here.nobody_came(todo.step)))
 
     @activity.defn(name=TURN)
     async def turn(self, todo: Todo) -> str:

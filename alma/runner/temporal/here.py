@@ -139,6 +139,16 @@ class Here:
         finally:
             lock.release()
 
+    async def nobody_came(self, step: str) -> None:
+        """To settle an operation where it was: stop here."""
+        self._recorder.catch_up()
+        operation = self.run.steps[step].open
+        where = operation.host.partition("#")[0] if operation is not None else "its own host"
+        await self.suspend(
+            f'what became of an operation of step "{step}" can only be seen on {where}, where no '
+            "worker has come"
+        )
+
     # -- a turn --------------------------------------------------------------------------------
 
     async def turn(self, todo: Todo, wanted: Callable[[], bool]) -> str:
