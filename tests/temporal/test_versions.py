@@ -14,15 +14,20 @@ from tests.temporal.stage import Stage, until
 def made_current(stage: Stage, build: str) -> None:
     """New runs are begun by this build; once the server knows all that its workers serve."""
     words = ("worker", "deployment", "set-current-version", "--deployment-name", stage.name)
+    said: list[str] = []
 
     def done() -> bool:
         try:
             stage.temporal.cli(*words, "--build-id", build, "--yes")
-        except subprocess.CalledProcessError:
+        except subprocess.CalledProcessError as error:
+            said[:] = [error.stderr]
             return False
         return True
 
-    until(done, f"build {build} is the current one")
+    try:
+        until(done, f"build {build} is the current one")
+    except AssertionError as error:
+        raise AssertionError(f"{error} {said} {stage.said()}") from error
 
 
 def test_a_run_is_not_moved_to_another_build(stage: Stage) -> None:
