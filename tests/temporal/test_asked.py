@@ -87,7 +87,10 @@ def test_steps_are_selected_and_a_next_up_is_about_what_has_changed(stage: Stage
     assert list(stage.run.steps) == ["b"]
     assert stage.run.changed
     wrong = stage.call("up", "saga.py", "x*", "--yes")
-    assert wrong.returncode == 2, "it is refused by whoever begins it, with the code of a local one"
+    # It is refused by the worker that was to begin it, and told here as that of a local one.
+    assert wrong.returncode == 2
+    assert "x*" in wrong.stderr
+    assert "x*" not in stage.exported()
 
 
 def test_an_interrupted_run_is_no_other_selections_and_no_other_parameters(shop: Stage) -> None:

@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 from alma.core import events as ev
 from alma.errors import RefusedError, RunnerBusyError
 from alma.runner.temporal.begin import begin_there
-from alma.runner.temporal.failures import other_code, refused, translated
+from alma.runner.temporal.failures import other_code, refused, translated, with_words
 from alma.runner.temporal.here import Here, UnwantedError
 from alma.runner.temporal.open_runs import OpenRuns
 from alma.runner.temporal.orders import (
@@ -146,13 +146,19 @@ class Activities:
             address=activity.client().service_client.config.target_host,
             namespace=info.namespace,
         )
-        with translated(self._say, beginning=True):
-            try:
-                return await begin_there(order, served, workflow)
-            except RunnerBusyError:
-                if info.attempt == 1:
-                    raise
-                raise UnwantedError from None  # by an attempt before, which was only taken for lost
+        said: list[str] = []
+        try:
+            with translated(said.append, beginning=True):
+                try:
+                    return await begin_there(order, served, workflow)
+                except RunnerBusyError:
+                    if info.attempt == 1:
+                        raise
+                    raise UnwantedError from None  # by one before, which was only taken for lost
+        except ApplicationError as error:
+            for words in said:
+                self._say(words)
+            raise with_words(error, said, order.target, served.settings) from None
 
     async def _in(self, lead: Lead, work: Callable[[Here], Coroutine[Any, Any, T]]) -> T:
         served = self._served_of(lead.target, lead.place)

@@ -1,4 +1,6 @@
-"""What was said with a run, for the worker that begins it: kept with the journal, and sealed.
+"""What was said with a run, for the worker that begins it, and why that has refused to.
+
+Kept with the journal, and sealed.
 
 Of it Temporal has the digest alone. Parameters may hold secrets, and a reason may hold anything.
 """
@@ -90,6 +92,20 @@ def read(journal: Journal, target: str, run: str, digest: str, *, known: bool) -
             hint="Have the same journal (ALMA_JOURNAL) where `up` is called and on each worker.",
         ) from error
     return Asked(**journal.keys.unseal(document["asked"]))
+
+
+def keep_words(journal: Journal, target: str, words: str) -> str:
+    """Keep why a run was refused, for who has asked for it; its digest."""
+    sealed = {"refused": journal.keys.seal(words)}
+    return _snapshots(journal).keep(_OWNER, target, sealed)
+
+
+def take_words(journal: Journal, target: str, digest: str) -> str:
+    """Why it was refused. Raises SnapshotError where that is not here."""
+    snapshots = _snapshots(journal)
+    words: str = journal.keys.unseal(snapshots.load(digest, _OWNER, target)["refused"])
+    snapshots.place.remove(digest)
+    return words
 
 
 def forget(journal: Journal, digest: str) -> None:

@@ -22,8 +22,8 @@ suspended by its turn |
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from temporalio.exceptions import ApplicationError
@@ -37,6 +37,8 @@ from alma.errors import (
     UnavailableJournalError,
     UntrustedJournalError,
 )
+from alma.runner.settings import Settings
+from alma.runner.temporal.asked import keep_words
 from alma.runner.temporal.here import OtherCodeError, UnwantedError
 from alma.runner.temporal.orders import OTHER_CODE, REFUSED, SUPERSEDED
 
@@ -90,6 +92,18 @@ def refused(say: Say, words: str, code: int) -> ApplicationError:
     """Nobody is to try again; `code` is what a local command would end with."""
     say(words)
     return ApplicationError("", code, type=REFUSED, non_retryable=True)
+
+
+def with_words(
+    error: ApplicationError, said: Sequence[str], target: str, settings: Settings
+) -> ApplicationError:
+    """The same, and with a refusal the digest of its words, which the journal keeps if it can."""
+    if error.type != REFUSED or BUG in error.details or not said:
+        return error
+    digests: list[str] = []
+    with suppress(AlmaError), settings.open(write=True) as journal:
+        digests.append(keep_words(journal, target, said[-1]))
+    return ApplicationError("", *error.details, *digests, type=REFUSED, non_retryable=True)
 
 
 def other_code(say: Say, words: str) -> ApplicationError:

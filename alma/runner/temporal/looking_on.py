@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle
@@ -15,6 +16,7 @@ from alma.runner.cancel import stop_served
 from alma.runner.leased_run import resume_hint
 from alma.runner.settings import Settings
 from alma.runner.signals import catch_signals
+from alma.runner.temporal.asked import take_words
 from alma.runner.temporal.following import Followed
 from alma.runner.temporal.orders import REFUSED
 
@@ -64,7 +66,7 @@ async def look_on(
     except (WorkflowFailureError, RPCError) as error:
         if followed.over:
             return followed.run.state.value
-        raise _why(error, handle.id, followed) from error
+        raise _why(error, handle.id, followed, settings) from error
 
 
 async def _ask_to_stop(
@@ -91,7 +93,9 @@ async def _later(handle: WorkflowHandle[object, str]) -> str:
     return await handle.result()
 
 
-def _why(error: WorkflowFailureError | RPCError, workflow: str, followed: Followed) -> AlmaError:
+def _why(
+    error: WorkflowFailureError | RPCError, workflow: str, followed: Followed, settings: Settings
+) -> AlmaError:
     cause: BaseException | None = error.cause if isinstance(error, WorkflowFailureError) else error
     while isinstance(cause, ActivityError) and cause.cause is not None:
         cause = cause.cause
@@ -112,8 +116,19 @@ def _why(error: WorkflowFailureError | RPCError, workflow: str, followed: Follow
             hint=f"`alma-pulumi status {followed.name}` tells how it stands, and `alma-pulumi "
             f"resume {followed.name}` has it go on.",
         )
-    found = RefusedError(words, hint="Nothing was begun.")
-    code = cause.details[0] if isinstance(cause, ApplicationError) and cause.details else None
-    if isinstance(code, int):
-        found.exit_code = code
+    code, digest = _details(cause)
+    hint = "Nothing was begun."
+    with suppress(AlmaError), settings.open(write=True) as journal:
+        target = workflow.partition("/")[2]
+        words = take_words(journal, target, digest)
+        hint = "A worker has refused it: nothing was begun."
+    found = RefusedError(words, hint=hint)
+    found.exit_code = code
     return found
+
+
+def _details(cause: BaseException | None) -> tuple[int, str]:
+    """The exit code of a refusal, and the digest of its words."""
+    told = [*cause.details] if isinstance(cause, ApplicationError) else []
+    code = next((one for one in told if isinstance(one, int)), RefusedError.exit_code)
+    return code, next((one for one in told if isinstance(one, str)), "")
