@@ -13,6 +13,7 @@ import pytest
 from alma.pulumi.cli import find_cli
 from alma.system.files import make_directory
 from tests import hypotheses
+from tests.memory import in_memory
 from tests.pulumi_command import install
 from tests.vault import vault
 
@@ -37,7 +38,7 @@ FOREIGN_SIZE = ("COLUMNS", "LINES")
 
 
 def pytest_configure() -> None:
-    """Let the tests' processes be interrupted, however the tests were started.
+    """Let the tests' processes be interrupted, however the tests were started; write to memory.
 
     A shell's background jobs have SIGINT ignored, what nohup starts SIGHUP, and children inherit
     it: the CLI and alma rightly leave it at that.
@@ -48,6 +49,8 @@ def pytest_configure() -> None:
     ):
         if signal.getsignal(caught) is signal.SIG_IGN:
             signal.signal(caught, default)
+    if (memory := in_memory()) is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 
 def pytest_collection_finish() -> None:

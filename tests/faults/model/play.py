@@ -31,6 +31,7 @@ from tests.faults.model.case import SAGA, STACK, Case, Turn
 from tests.faults.model.checks import check_journal, check_quiet, check_state
 from tests.faults.model.clock import VirtualLoop
 from tests.faults.model.stage import Stage
+from tests.memory import in_memory
 
 TARGET = f"{SAGA}/{STACK}"
 LONG = 600.0
@@ -244,8 +245,7 @@ def _prepare(stage: Stage) -> None:
 @contextlib.contextmanager
 def _place() -> Iterator[Path]:
     """A directory in memory where there is one: fsync is asked for as ever, and costs little."""
-    ram = Path("/dev/shm")
-    root = tempfile.mkdtemp(prefix="alma-model-", dir=ram if os.access(ram, os.W_OK) else None)
+    root = tempfile.mkdtemp(prefix="alma-model-", dir=in_memory())
     try:
         journal = Path(root) / "journal.db"
         journal.touch(mode=0o600)

@@ -24,6 +24,7 @@ from alma.journal.address import Address, PostgresUrl
 from alma.journal.encryption import KEY
 from tests import pulumi_command
 from tests.faults.model import stores
+from tests.memory import in_memory
 from tests.services.states import FileStates, States
 from tests.vault import vault
 
@@ -120,8 +121,7 @@ def bench(*, real: bool = False, states: States | None = None) -> Iterator[Bench
     With `real` the CLI is the one that PATH gives, by way of the tests' `pulumi`, not the stub.
     `states` is where stacks keep their state, if that is not each trial's own directory.
     """
-    ram = Path("/dev/shm")
-    root = tempfile.mkdtemp(prefix="alma-stub-", dir=ram if os.access(ram, os.W_OK) else None)
+    root = tempfile.mkdtemp(prefix="alma-stub-", dir=in_memory())
     scratch, tools = Path(root), Path(root, "bin")
     (scratch / "home").mkdir()
     tools.mkdir()
