@@ -57,6 +57,8 @@ SERVICES = (
 )
 # What tests ask for that are not among those of a service: it starts in two seconds.
 LIGHT = ("postgres",)
+# One more than two cores run: tests wait for processes and for deadlines, too.
+AT_ONCE = 3
 # What `bench` compares with, or weighs, for context only: it goes on without.
 CONTEXT = ("terragrunt", "tofu", "kubernetes-plugin")
 
@@ -96,11 +98,13 @@ def named(requirements: Iterable[str]) -> list[str]:
     return [re.split(r"[^\w.-]", requirement)[0] for requirement in requirements]
 
 
-def run_tests(session: nox.Session, *chosen: str, parts: Sequence[str] = SERVICES) -> None:
+def run_tests(
+    session: nox.Session, *chosen: str, parts: Sequence[str] = SERVICES, at_once: int = 2
+) -> None:
     """Run pytest on what is installed, on all tests or the chosen; arguments go to it."""
     with_pulumi(session, *parts)
-    # Most tests wait for a CLI at work: two at a time take little more than half as long.
-    session.run("pytest", "-n", "2", "--dist", "worksteal", *chosen, *session.posargs)
+    how = ("-n", str(at_once), "--dist", "worksteal")
+    session.run("pytest", *how, *chosen, *session.posargs)
 
 
 def with_pulumi(session: nox.Session, *parts: str) -> None:
@@ -138,14 +142,14 @@ def interpreter(version: str) -> str:
 def tests(session: nox.Session) -> None:
     """Run the tests but for the next two sessions'; arguments go to pytest: `-- -k cli -n 0`."""
     install(session, "tests")
-    run_tests(session, "-m", "not lives and not services", parts=LIGHT)
+    run_tests(session, "-m", "not lives and not services", parts=LIGHT, at_once=AT_ONCE)
 
 
 @nox.session
 def lives(session: nox.Session) -> None:
     """Run the tests that bring sagas up, disturb them and take them down; arguments as above."""
     install(session, "tests")
-    run_tests(session, "-m", "lives and not services", parts=LIGHT)
+    run_tests(session, "-m", "lives and not services", parts=LIGHT, at_once=AT_ONCE)
 
 
 @nox.session
@@ -311,11 +315,22 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
 
 
-@nox.session
-def docs(session: nox.Session) -> None:
-    """Build the site into site/, and check that what the documents say and show is so."""
+def build_site(session: nox.Session) -> None:
+    """Build it into site/; a link that leads nowhere is an error."""
     install(session, "docs")
     # The builder's news of its own successors are no news of this project.
     session.run("mkdocs", "build", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Build the site into site/, and no more: `tests` and `lives` have the tests of `docs`."""
+    build_site(session)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site into site/, and check that what the documents say and show is so."""
+    build_site(session)
     with_pulumi(session, "tofu")
     session.run("pytest", "tests/test_docs.py", "tests/test_rooms.py", *session.posargs)

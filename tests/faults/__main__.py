@@ -2,7 +2,8 @@
 
 Runs the mutants, random cases of the model, kills over the stub, kills of the real CLI and random
 restores by the real engine, and prints what each row of the matrix got. Exit 1 on any violation,
-with how to see it again. The `budget` (minutes) cuts the volumes; without it all of them are run.
+with how to see it again. The `budget` (minutes) cuts the volumes, and not the mutants; without it
+all of them are run.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run all tiers; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--budget", type=float, help="minutes for all of it")
+    parser.add_argument("--budget", type=float, help="minutes for the volumes")
     parser.add_argument("--model", type=int, default=25_000, help="cases of the model")
     parser.add_argument("--stub", type=int, default=5_000, help="kills over the stub")
     parser.add_argument("--real", type=int, default=400, help="kills with the real CLI")
@@ -98,10 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tiers(options: argparse.Namespace) -> int:
-    began, missed = time.monotonic(), 0
-    if not options.no_mutants:
-        missed = mutants.main([])
-    tiers = []
+    missed = 0 if options.no_mutants else mutants.main([])
+    began, tiers = time.monotonic(), []
     for share, run in (
         (0.35, lambda until: model(options.seed, options.model, until, options.store)),
         (0.6, lambda until: kills(options.seed, options.stub, until, options.store, real=False)),
