@@ -12,7 +12,7 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from alma.core.events import CompensationStarted, InterruptReceived, RunInterrupted
+from alma.core.events import CompensationStarted, InterruptReceived, RunInterrupted, RunResumed
 from alma.core.run import SagaState
 from alma.journal import open_journal
 from alma.journal.reading import view_run
@@ -234,9 +234,12 @@ def test_a_run_that_was_stopped_goes_on_where_it_was_driven(stage: Stage) -> Non
     stage.worker()
     expires = stage.run.expires_at
     assert expires is not None
-    done = stage.call("resume", "latest")
+    done = stage.call("resume", "latest", "--reason", "canary-of-a-reason")
     assert done.returncode == 0, done.stderr + stage.said()
     assert stage.notes[-1] == "do c"
+    (resumed,) = [one for one in stage.events if isinstance(one, RunResumed)]
+    assert resumed.reason == "canary-of-a-reason", "as a page's action says it, too"
+    assert "canary" not in stage.exported()
     assert stage.run.expires_at == expires
     assert not any(isinstance(one, RunInterrupted) for one in stage.events)
 
