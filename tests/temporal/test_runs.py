@@ -248,6 +248,9 @@ def test_who_waits_for_a_worker_is_let_go_and_the_run_does_nothing(stage: Stage)
     up = stage.begin()
     log = stage.directory / "command-0.log"
     until(lambda: b"no worker has begun yet" in log.read_bytes(), "it waits")
+    other = stage.up()  # nothing is in the journal yet: only Temporal knows of the first one
+    assert other.returncode == 11, other.stderr
+    assert "Temporal drives" in other.stderr
     up.terminate()
     words = ("workflow", "show", "-w", f"alma/{stage.target}")
     until(lambda: "CancelRequested" in stage.temporal.cli(*words), "it is asked to stop")
