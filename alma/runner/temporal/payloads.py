@@ -92,7 +92,9 @@ class SealedPayloads(PayloadCodec):
 
 
 def _is_open(payload: Payload) -> bool:
-    return payload.metadata.get(_ENCODING) == _PLAIN and payload.data.endswith(_OPEN)
+    """One text (it begins with a quote), so that nothing is ordered by what is not sealed."""
+    data, plain = payload.data, payload.metadata.get(_ENCODING) == _PLAIN
+    return plain and data.startswith(b'"') and data.endswith(_OPEN)
 
 
 def _is_asked(payload: Payload) -> bool:
