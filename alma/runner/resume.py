@@ -109,7 +109,10 @@ async def go_on(
     with settings.open(write=False) as reader:
         run = load_run(reader, reader.resolve(reference))
         still(reader)
-    if run.workflow is None or _is_over(run, direction, settings):
+        here = run.workflow is None or _is_over(run, direction, settings)
+        if not here:  # its workers have the saga, and are not told with what this one was made
+            require_own_parameters(reader, run, saga)
+    if here:
         return await go_on_by(
             reference, direction, saga, settings, accept_changes=accept_changes, still=still
         )

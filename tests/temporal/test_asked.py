@@ -107,6 +107,12 @@ def test_an_interrupted_run_is_no_other_selections_and_no_other_parameters(shop:
     changed = shop.call("up", "saga.py", *(one.replace("=us", "=eu") for one in given))
     assert changed.returncode == 2
     assert "The parameter region was 'us'" in changed.stderr
+    # It goes on in Temporal whether that is said again or not.
+    unsaid = shop.call(
+        "up", "saga.py", *(one.replace("=us", "=eu") for one in given), ALMA_TEMPORAL=""
+    )
+    assert unsaid.returncode == 2
+    assert "The parameter region was 'us'" in unsaid.stderr
     resumed = shop.call("resume", "latest", "-p", "region=eu")
     assert resumed.returncode == 2
     assert "the parameters that it was begun with" in resumed.stderr
