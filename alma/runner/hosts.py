@@ -53,9 +53,10 @@ def machines_unseen(run: RunStatus) -> str:
 def if_gone(run: RunStatus) -> str:
     """What to say of hosts that are not seen and do not exist any more; empty where there is none.
 
-    A sentence, to stand after how the run goes on.
+    A sentence, to stand after how the run goes on. Only of a run that workers share: who goes on
+    here is told when that is refused, and where nobody else reaches the journal it is not.
     """
-    where = machines_unseen(run)
+    where = machines_unseen(run) if run.workflow is not None else ""
     return f" If {where} is gone for good, with `--host-is-gone --reason ...`." if where else ""
 
 

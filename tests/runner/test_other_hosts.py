@@ -123,6 +123,8 @@ async def test_a_journal_of_one_machine_needs_no_word_but_takes_one(
     await cut_off(engine, journal)
     monkeypatch.setattr(Journal, "is_shared", False)
     on("other")
+    with open_journal(journal, write=False) as opened:
+        assert "gone" not in resume_hint(load_run(opened, opened.resolve("latest")))
     word = settings(engine, journal, host_is_gone="I have seen it")
     assert (await resume(saga=three(), settings=word)).state is SagaState.COMPLETED
     assert "HostDeclaredGone" in types(journal)
