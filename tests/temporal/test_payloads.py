@@ -1,4 +1,4 @@
-"""What is taken from Temporal: what the journal's key has sealed, and texts that anybody may see."""
+"""What is taken from Temporal: what the journal's key has sealed, and texts that are open."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from alma.errors import (
@@ -22,10 +23,18 @@ from alma.errors import (
     UntrustedJournalError,
 )
 from alma.journal import open_journal
+from alma.journal.reading import load_run
+from alma.runner import up
 from alma.runner.temporal.failures import translated
+from alma.runner.temporal.following import Followed
 from alma.runner.temporal.here import OtherCodeError, UnwantedError
+from alma.runner.temporal.looking_on import _why
+from alma.runner.temporal.orders import REFUSED
+from alma.testing import Crash, FakeEngine, Fault
+from tests.runner.helpers import settings, three
 from tests.temporal.stage import Stage, until
 
+CUT = [Fault(project="s-b", operation="up", effect="crash", after=1)]
 AGAIN = 0
 """In the place of an exit code: Temporal tries again."""
 
@@ -64,6 +73,30 @@ def test_who_tries_again_and_with_what_code_a_run_ends(
         assert raised.value.message == ""
         assert raised.value.__cause__ is None
         assert bool(said) == (not isinstance(error, UnwantedError))
+
+
+def test_what_the_system_refuses_is_a_sentence_for_who_waits_and_a_trace_for_the_worker() -> None:
+    said: list[str] = []
+    with pytest.raises(ApplicationError), translated(said.append, beginning=True):
+        raise OSError(28, "No space left on device", "/var/alma")
+    trace, words = said
+    assert trace.startswith("Traceback")
+    assert words == "The system refused: /var/alma No space left on device."
+
+
+async def test_a_refusal_says_that_nothing_was_begun_of_a_new_run_alone(tmp_path: Path) -> None:
+    here = settings(FakeEngine(faults=CUT), tmp_path / "journal.db")
+    with pytest.raises(Crash):
+        await up(three(), settings=here)
+    error = WorkflowFailureError(cause=ApplicationError("", 2, type=REFUSED))
+    with open_journal(tmp_path / "journal.db", write=False) as reader:
+        run = load_run(reader, reader.resolve("latest"))
+        new = _why(error, "alma/s/dev", Followed(reader, "another", None, None), here)
+        half_way = _why(error, "alma/s/dev", Followed(reader, run.run, run, None), here)
+    assert (new.exit_code, new.hint) == (2, "Nothing was begun.")
+    assert half_way.exit_code == 2
+    assert "Nothing was begun" not in half_way.hint
+    assert "It has gone no further. Go on with `alma-pulumi resume" in half_way.hint
 
 
 def test_a_lease_that_is_another_ones_by_now_ends_the_workflow() -> None:

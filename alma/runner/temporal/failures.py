@@ -72,11 +72,14 @@ def translated(say: Say, *, beginning: bool = False) -> Iterator[None]:
             raise ApplicationError("", type=type(error).__name__) from None
         raise refused(say, words, error.exit_code) from None
     except Exception as error:  # noqa: BLE001 - its words may be anything, and are not Temporal's
-        code = 1 if isinstance(error, OSError) else BUG
-        words = "".join(traceback.format_exception(error)).rstrip()
-        if beginning:
-            raise refused(say, words, code) from None
-        say(words)
+        trace = "".join(traceback.format_exception(error)).rstrip()
+        if beginning and not isinstance(error, OSError):
+            raise refused(say, trace, BUG) from None
+        say(trace)
+        if beginning and isinstance(error, OSError):  # and a sentence, as `alma-pulumi` has it
+            where = f" {error.filename}" if error.filename else ""
+            words = f"The system refused:{where} {error.strerror or error}."
+            raise refused(say, words, AlmaError.exit_code) from None
         raise ApplicationError("", type=type(error).__name__) from None
 
 

@@ -118,10 +118,12 @@ def _why(
         )
     code, digest = _details(cause)
     hint = "Nothing was begun."
+    if followed.begun:  # before it was taken up, or it was just created: it is to be seen to
+        hint = f"It has gone no further. {resume_hint(followed.run)}"
     with suppress(AlmaError), settings.open(write=True) as journal:
         target = workflow.partition("/")[2]
         words = take_words(journal, target, digest)
-        hint = "A worker has refused it: nothing was begun."
+        hint = f"A worker has refused it. {hint}"
     found = RefusedError(words, hint=hint)
     found.exit_code = code
     return found
