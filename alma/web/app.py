@@ -68,7 +68,8 @@ def _look_of_runs(_request: Request) -> Response:
 def _told(site: Site, _request: Request, error: Exception) -> Response:
     """What alma refuses, with its way out."""
     assert isinstance(error, AlmaError)  # noqa: S101 - whom this is registered for
-    status = {RunNotFoundError: 404, JournalError: 503}.get(type(error), 400)
+    status = 503 if isinstance(error, JournalError) else 400
+    status = 404 if isinstance(error, RunNotFoundError) else status
     return site.page(
         "error.html", status, title="It cannot be shown", what=error.message, hint=error.hint
     )

@@ -165,6 +165,16 @@ def test_what_is_not_there_is_said_to_be_so(client: TestClient, path: str) -> No
     assert "Traceback" not in answer.text
 
 
+def test_a_journal_that_cannot_be_read_is_no_fault_of_who_asks(client: TestClient) -> None:
+    """Of whatever kind: a browser, and what watches it, may ask again."""
+    JOURNAL.write_bytes(b"SQLite format 3\0" + b"\xff" * 4096)
+    for beside in JOURNAL.parent.glob("journal.db-*"):
+        beside.unlink()
+    answer = client.get("/")
+    assert answer.status_code == 503
+    assert "damaged" in answer.text
+
+
 def test_looking_writes_nothing_and_asks_for_no_key(
     client: TestClient, failed: str, tmp_path: Path
 ) -> None:
