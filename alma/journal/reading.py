@@ -48,9 +48,13 @@ class RunView(Struct, frozen=True, kw_only=True):
 
 
 def load_run(journal: Journal, run_id: str) -> RunStatus:
-    """A run as its events make it; JournalError where they make none, or one listed elsewhere."""
+    """A run as its events make it; JournalError where they make none, or one listed elsewhere.
+
+    RunNotFoundError where there is none.
+    """
+    listed = journal.run(run_id).target
     run = fold_events(journal, journal.events(run_id))
-    if (listed := journal.run(run_id).target) != run.definition.target:
+    if listed != run.definition.target:
         raise BrokenJournalError(
             f"The journal {journal.name} cannot be trusted: run {run_id} is of "
             f"{run.definition.target}, and listed as one of {listed}.",

@@ -41,10 +41,11 @@ _CAUSES: Final = {
     "57P": ("cannot be reached ({error})", _REACH),
     "23": ("has refused a row ({error})", ""),
     "P0001": ("has refused a row ({error})", ""),
+    "XX000": ("failed ({error})", "Look at the server's log, or the pooler's before it."),
     "XX": ("is damaged ({error})", "alma-pulumi verify names the first break."),
 }
 
-_PASSING: Final = ("08", "25006", "40", "53", "55P03", "57")
+_PASSING: Final = ("08", "25006", "25P", "40", "53", "55P03", "57")
 """Of the network, the server's load, a server that is starting, or one that is no primary now."""
 
 
@@ -73,8 +74,10 @@ def _kind(error: Exception, state: str) -> type[JournalError]:
     """Whether trying again, or on another host, is of any use."""
     if state.startswith(_PASSING):
         return UnavailableJournalError
-    broken = state.startswith("XX") or isinstance(error, UnreadableError)
-    return BrokenJournalError if broken else JournalError
+    # XX000 is also what poolers say when they have no connection to give.
+    broken = state in ("XX001", "XX002")
+    read = isinstance(error, UnreadableError) and state[:2] in ("", "22")
+    return BrokenJournalError if broken or read else JournalError
 
 
 @contextmanager

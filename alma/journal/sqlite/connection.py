@@ -59,6 +59,7 @@ _BROKEN: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _UNAVAILABLE: Final = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PROTOCOL,
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -326,8 +327,13 @@ def _kind(found: Exception, code: int) -> type[JournalError]:
     """Whether trying again is of any use."""
     if code in _UNAVAILABLE:
         return UnavailableJournalError
-    broken = code in _BROKEN or isinstance(found, UnreadableError)
-    return BrokenJournalError if broken else JournalError
+    read = isinstance(found, UnreadableError) and _is_of_content(found.__cause__, code)
+    return BrokenJournalError if read or code in _BROKEN else JournalError
+
+
+def _is_of_content(error: BaseException | None, code: int) -> bool:
+    """And not of who reads: a file that may not be opened, a journal that is closed."""
+    return code in (0, sqlite3.SQLITE_ERROR) and not isinstance(error, sqlite3.ProgrammingError)
 
 
 def _not_ours(path: Path, owner: int, version: int) -> JournalError:
