@@ -158,10 +158,14 @@ _NOT_FOUND = 6
 
 
 class PulumiCli(Struct, frozen=True, kw_only=True):
-    """Runs CLI commands in a directory that is gone afterwards."""
+    """Runs CLI commands in a directory that is gone afterwards.
+
+    Each may take `patience`, in seconds: a large state, from afar, takes its time.
+    """
 
     cli: str
     environment: Mapping[str, str]
+    patience: float | None = None
 
     def __repr__(self) -> str:
         return f"PulumiCli({self.cli!r})"  # the environment has passphrases in it
@@ -266,6 +270,8 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
         environment: Mapping[str, str] | None = None,
     ) -> tuple[int, str, str]:
         """The exit code and what it said; `aside` is on a backend that is gone afterwards, too."""
+        import asyncio
+
         from alma.system.programs import read  # psutil: whoever only looks for the CLI needs none
 
         with scratch("cli") as directory:
@@ -275,12 +281,20 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
                 path = settings_path(directory, ref.stack)
                 files.replace(path, settings, durable=False)
             backend = {"PULUMI_BACKEND_URL": directory.as_uri()} if aside else {}
-            return await read(
+            answer = read(
                 [self.cli, "--non-interactive", *arguments],
                 directory,
                 {**self.environment, **ref.options.env, **backend, **(environment or {})},
                 None if told is None else told.encode(),
             )
+            try:
+                return await asyncio.wait_for(answer, self.patience)
+            except TimeoutError as error:
+                words = " ".join(word for word in arguments if not word.startswith("-"))
+                raise BackendError(
+                    f"`pulumi {words}` has not ended within {self.patience:g} s.",
+                    hint="See that it answers, and that its backend does.",
+                ) from error
 
 
 def _require_written(said: str) -> None:

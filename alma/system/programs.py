@@ -7,6 +7,7 @@ waited for: if alma dies, it finishes what it does, and `settle` waits for it.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import tempfile
@@ -185,14 +186,16 @@ async def read(
 ) -> tuple[int, str, str]:
     """Run what only looks, with `text` on stdin: exit code, stdout and stderr, in memory.
 
-    Whoever cancels it ends it.
+    Whoever cancels it ends it, and what it has started, which may have its output open.
     """
     process = _start_quiet(argv, cwd, environment, text)
     talk = asyncio.ensure_future(asyncio.to_thread(process.communicate))
     try:
         out, err = await asyncio.shield(talk)
     except asyncio.CancelledError:
-        process.kill()
+        if not talk.done():
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)  # it leads a session of its own
         await asyncio.wait({talk}, timeout=_DIES)
         raise
     return process.returncode or 0, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")

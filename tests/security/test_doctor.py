@@ -110,6 +110,7 @@ async def test_a_localstack_elsewhere_is_asked_only_when_told(
 ) -> None:
     """A journal that came with a checkout sends no request from this machine."""
     asked: list[str] = []
+    monkeypatch.setattr("alma.runner.doctor.KINDS", ["stack"])
     monkeypatch.setattr(
         "alma.steps.stack.doctor.localstack_problem", lambda one: asked.append(one.url) or "is away"
     )
@@ -129,6 +130,29 @@ async def test_a_localstack_elsewhere_is_asked_only_when_told(
     assert said.message.endswith("is away")
 
 
+async def test_a_program_that_hangs_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks what is wrong is told so, and not left to wait."""
+    hangs = ["/bin/sh", "-c", "sleep 300 & wait"]
+    pulumi = tmp_path / "bin" / "pulumi"
+    pulumi.parent.mkdir()
+    pulumi.write_text('#!/bin/sh\n[ "$1" = version ] && exec echo v3.259.0\nsleep 300 & wait\n')
+    pulumi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(pulumi.parent), prepend=os.pathsep)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://states")
+    monkeypatch.setattr("alma.steps.stack.state_doctor._PATIENCE", 1.0)
+    monkeypatch.setattr("alma.steps.ansible.playbook._STARTS", 1.0)
+    monkeypatch.setattr("alma.steps.ansible.playbook._task", lambda *_: hangs)
+    monkeypatch.setattr("alma.steps.ansible.playbook.require", lambda _environ: None)
+
+    found = {check.name: check for check in await examine(tmp_path / "journal.db")}
+    assert found["backend"].level == "fail"
+    assert "`pulumi whoami` has not ended within 1 s" in found["backend"].message
+    assert "has not ended within 1 s" in found["ansible"].message
+    assert found["passphrase"].level == "ok"
+
+
 @pytest.fixture
 def somebody() -> Iterator[str]:
     """Another user who is at work here; the uid."""
@@ -142,7 +166,10 @@ def somebody() -> Iterator[str]:
     other.wait()
 
 
-async def test_other_users_processes_are_warned_of(tmp_path: Path, somebody: str) -> None:
+async def test_other_users_processes_are_warned_of(
+    tmp_path: Path, somebody: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alma.runner.doctor.KINDS", ["stack"])
     (said,) = [one for one in await examine(tmp_path / "j.db") if one.name == "machine"]
     assert said.level == "warn"
     assert somebody in said.message

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import psutil
+import pytest
 
-from alma.system.programs import named
+from alma.system.programs import named, read
 
 
 def test_a_program_is_known_by_its_name_from_its_first_moment(tmp_path: Path) -> None:
@@ -20,3 +23,22 @@ def test_a_program_is_known_by_its_name_from_its_first_moment(tmp_path: Path) ->
                 assert is_terraform(psutil.Process(begun.pid))
             finally:
                 begun.kill()
+
+
+def test_what_only_looks_is_ended_with_all_that_it_has_started(tmp_path: Path) -> None:
+    """What has its output open would be read for as long as it lives, and hold up who ends."""
+    pid = tmp_path / "pid"
+    script = f"sleep 300 & echo $! > {pid}.new && mv {pid}.new {pid}; wait"
+    began = time.monotonic()
+
+    async def look() -> None:
+        asked = asyncio.ensure_future(read(["/bin/sh", "-c", script], tmp_path, {}))
+        while not pid.exists():  # noqa: ASYNC110 - a file tells nobody
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(asked, 0.1)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(look())
+    assert time.monotonic() - began < 200
+    left = int(pid.read_text())
+    assert not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE

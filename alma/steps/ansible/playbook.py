@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -25,6 +26,8 @@ from alma.system.scratch import scratch
 PROGRAMS: Final = ("ansible-playbook", "play.py")
 """What works for an operation, as its process list shows it."""
 _MARKED: Final = re.compile(r"^(\[ERROR\]:?|ERROR[!:]) *")
+_STARTS: Final = 300.0
+"""Seconds to play nothing: it takes two, and half a minute where many are at work."""
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m|\r")
 
 
@@ -58,7 +61,14 @@ async def require_start(directory: Path, environ: Mapping[str, str]) -> None:
         playbook = private / "nothing.yml"
         _write(playbook, [{"hosts": "localhost", "gather_facts": False, "tasks": []}])
         argv = _task(private, playbook, "localhost,", directory)
-        code, _, said = await look(argv, directory, passed)
+        try:
+            code, _, said = await asyncio.wait_for(look(argv, directory, passed), _STARTS)
+        except TimeoutError as error:
+            raise ToolError(
+                f"Ansible cannot start in {directory}: it plays nothing on nobody, and has not "
+                f"ended within {_STARTS:g} s.",
+                hint="See that `ansible-playbook --version` answers there, and what it waits for.",
+            ) from error
         played = read(private, code)
     if code != 0 or not played.recap:
         words = played.said or next(iter(said.strip().splitlines()[-1:]), f"exit code {code}")

@@ -22,6 +22,8 @@ from alma.steps.base import Check, DoctorOptions
 from alma.steps.stack.places import backends_of
 from alma.system.processes import HOST
 
+_PATIENCE: Final = 120.0
+"""Seconds for each question to a CLI: that one hangs is what `doctor` is asked for."""
 _ANY: Final = (StackRef(project="any", stack="any"),)
 """All stacks on one backend have their directories in one place."""
 
@@ -125,7 +127,8 @@ class StateDoctor:
         return [_lock(ref, lock, locks) for lock in found if locks is not None]
 
     def _reader(self, cli: Cli, backend: Backend) -> PulumiCli:
-        return PulumiCli(cli=cli.path, environment=backend.environment(self._asked.environ))
+        environment = backend.environment(self._asked.environ)
+        return PulumiCli(cli=cli.path, environment=environment, patience=_PATIENCE)
 
 
 def _ref(run: RunStatus, step: StepStatus) -> StackRef:
