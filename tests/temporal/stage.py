@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import signal
@@ -24,6 +23,7 @@ from alma.journal import open_journal
 from alma.journal.address import address_of
 from alma.journal.reading import load_run
 from tests.services.temporal import Temporal
+from tests.temporal.replaying import opened
 
 PATIENCE = 90
 HEARTBEAT = 3.0
@@ -236,28 +236,8 @@ class Stage:
         """All that Temporal has of its workflow, as it is, and once it is opened."""
         described = self.temporal.cli("workflow", "describe", "-w", self.workflow, "-o", "json")
         told = [json.loads(described), *self.histories()]
-        text = json.dumps(told)
-        return text + self._opened(told)
-
-    def _opened(self, told: list[Any]) -> str:
-        found: list[str] = []
         with open_journal(address_of(self.journal), write=False) as journal:
-
-            def walk(tree: Any) -> None:
-                if isinstance(tree, dict):
-                    data = tree.get("data")
-                    if isinstance(data, str) and "metadata" in tree:
-                        raw = base64.b64decode(data).decode()
-                        if raw.startswith("gAAA"):
-                            sealed = base64.b64decode(journal.keys.unseal(raw))
-                            raw = sealed.decode("utf-8", "replace")
-                        found.append(raw)
-                    tree = list(tree.values())
-                for each in tree if isinstance(tree, list) else ():
-                    walk(each)
-
-            walk(told)
-        return "\n".join(found)
+            return json.dumps(told) + opened(told, journal.keys)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from temporalio.workflow import NondeterminismError
 
 from alma.runner.temporal.orders import INTERRUPT, NEXT, START, SUSPEND, TURN
 from tests.temporal.reordered import Reordered
-from tests.temporal.replaying import replay, stored
+from tests.temporal.replaying import opened, replay, stored
 
 STORED = stored()
 
@@ -42,3 +44,16 @@ def test_the_histories_hold_whatever_a_workflow_asks_for() -> None:
         "WORKFLOW_EXECUTION_CONTINUED_AS_NEW",
         "WORKFLOW_EXECUTION_FAILED",
     }
+
+
+def test_the_histories_tell_of_no_machine_and_of_nobody() -> None:
+    """Not in what is sealed either: its key is in these tests. See `said_of_nobody`."""
+    text = opened(list(STORED.values()))
+    whose = re.findall(r"^([\w:-]+)@([\w.-]+?)(?:-[0-9a-f]{32})?$", text, re.MULTILINE)
+    hosts = {host for _, host in whose} | set(re.findall(r"([\w.-]+)#", text))
+    assert {re.sub(r"-\d+$", "", host) for host in hosts} == {"host", "w", "laptop"}
+    assert {re.sub(r"^\d+$", "its pid", who) for who, _ in whose} == {
+        "its pid",
+        "temporal-cli:user",
+    }
+    assert re.findall(r"(?:^|[^\w/])/\w[\w./-]*|File ", text) == []
