@@ -324,7 +324,7 @@ def build_site(session: nox.Session) -> None:
 
 @nox.session
 def site(session: nox.Session) -> None:
-    """Build the site into site/, and no more: `tests` and `lives` have the tests of `docs`."""
+    """Build the site into site/ alone: the first three sessions have the tests of `docs`."""
     build_site(session)
 
 
