@@ -16,7 +16,7 @@ def undo_a(c): note("undo a")
 def do_b(c): note("do b")
 def undo_b(c): note("undo b")
 saga.add_step("a", do_a, undo_a)
-saga.add_step("b", do_b, undo_b, retry=Retry(attempts=2, delay=3600))
+saga.add_step("b", do_b, undo_b, retry=Retry(attempts=2, delay=3600, max_delay=3600))
 """
 APPROVED = """
 def do_a(c): note("do a")

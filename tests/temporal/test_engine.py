@@ -54,7 +54,7 @@ def test_a_cli_that_outlives_its_worker_is_waited_for_and_one_that_is_gone_is_do
     stage.begun("do b")
     kill(first)
     second = stage.worker()
-    until(lambda: "doubt" in str(stage.run.steps["b"]), "it is taken up")
+    until(lambda: stage.run.steps["b"].in_doubt, "it is taken up")
     stage.let_go("do b")
     stage.begun("undo b")
     assert stage.notes == ["do a", "do b", "do c", "undo b"]

@@ -104,12 +104,12 @@ def test_the_server_alone_tells_where_a_saga_stands(stage: Stage) -> None:
         memo = await one.memo()
         handle = client.get_workflow_handle(one.id)
         details = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
-        return memo, (await handle.describe()).raw_description, details.current_details
+        (activity,) = (await handle.describe()).raw_description.pending_activities
+        (beat,) = activity.heartbeat_details.payloads
+        return memo, beat, details.current_details
 
-    memo, pending, details = until(lambda: _or_none(found()), "it is listed")
+    memo, beat, details = until(lambda: _or_none(found()), "it is listed, and has said so")
     assert memo == {"run": stage.run.run}
-    (activity,) = pending.pending_activities
-    (beat,) = activity.heartbeat_details.payloads
     assert json.loads(beat.data) == "execute b"
     run = f"{stage.target}: RUNNING (run {stage.run.run})"
     assert details == f"{run}; 1 of 3 steps done; at work on b"
