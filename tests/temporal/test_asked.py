@@ -10,10 +10,12 @@ from cryptography.fernet import Fernet
 
 from alma.core.secret import Secret
 from alma.core.selection import Selection
-from alma.errors import RunNotFoundError
+from alma.errors import DefinitionError, RunNotFoundError
 from alma.journal import open_journal
 from alma.runner.settings import Settings
 from alma.runner.temporal.asked import Asked, asked_with, forget, keep, read
+from alma.runner.temporal.served import Served
+from alma.saga.target import open_target
 from tests.temporal.stage import Stage, kill
 
 FUNCTION = """
@@ -127,6 +129,16 @@ def test_a_worker_with_another_journal_refuses_the_run(
     assert done.returncode == 6, done.stderr
     assert "is not in the journal" in stage.said()
     assert stage.notes == []
+
+
+def test_a_worker_whose_saga_takes_no_parameters_does_not_pass_over_them(tmp_path: Path) -> None:
+    file = tmp_path / "saga.py"
+    file.write_text("from alma import Saga\nsaga = Saga('s')\nsaga.add_step('a', print)\n")
+    opened = open_target(str(file))
+    served = Served(opened=opened, loaded=opened.load(), settings=Settings())
+    assert served.saga({}, {}) is served.loaded.saga
+    with pytest.raises(DefinitionError, match="on this worker has no parameter 'region'"):
+        served.saga({"region": "us"}, {})
 
 
 @pytest.mark.parametrize("ttl", [None, "none", timedelta(hours=4)])

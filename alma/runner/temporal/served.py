@@ -26,7 +26,7 @@ class Served(Struct, frozen=True, kw_only=True):
 
         Raises DefinitionError where this worker's function does not make the run's saga of it.
         """
-        if self.opened.maker is None or not parameters:
+        if not parameters:
             return self.loaded.saga
         known = {one.name for one in self.opened.parameters}
         if unknown := sorted(parameters.keys() - known):
