@@ -193,6 +193,8 @@ def _left_in_doubt(run: RunStatus, entry: ev.Recorded, event: ev.OperationLeftIn
 def _reconciled(run: RunStatus, _entry: ev.Recorded, event: ev.OperationReconciled) -> None:
     # in_doubt stays until the next intent: the repeated operation is told that it is one.
     step = run.steps[event.step]
+    if event.by:
+        run.gone -= {event.by.host}  # it is there, as whoever begins one
     if step.open is not None:
         step.cut_off = (*step.cut_off, *step.open.processes)
         if step.open.ephemeral and event.by and event.by.host != step.open.host:

@@ -51,6 +51,24 @@ def test_fold_of_nothing_is_pending() -> None:
     assert fold([]).state is PENDING
 
 
+@pytest.mark.parametrize("at_work", ["begins", "settles"])
+def test_a_host_of_many_that_is_at_work_is_there_whatever_was_said_of_it(at_work: str) -> None:
+    """The other operations in doubt on it are settled there, and its locks are not broken."""
+    history = History(chain("a", "b"))
+    back = ev.Process(host="w-1#boot-1", pid=1, started=0.0)
+    if at_work == "settles":
+        history.start("a")
+        history.add(ev.OperationLeftInDoubt(step="a", operation="a", reason="lost"))
+    history.add(ev.HostDeclaredGone(host=back.host, actor="a@h", reason="it was said"))
+    assert history.run.gone == {back.host}
+    if at_work == "settles":
+        event: ev.Event = ev.OperationReconciled(step="a", operation="a", found="nothing", by=back)
+    else:
+        history.add(ev.StepStarted(step="a"))
+        event = ev.OperationIntended(step="a", operation="o", kind="action", by=back)
+    assert not history.add(event).gone
+
+
 def test_the_ready_set_is_kept_up_as_if_it_were_made_anew() -> None:
     """After every event, on the way there and back: else a decision would go by what was."""
     saga = Saga("s")
