@@ -19,7 +19,7 @@ KILLS = int(os.environ.get("ALMA_FAULTS_REAL", "4"))
 def test_whoever_is_killed_whenever_the_end_is_true(pulumi_cli: Path) -> None:
     """The seed of a failure is in its message."""
     assert pulumi_cli.exists()
-    volume = run_volume(SEED, KILLS, real=True)
+    volume = run_volume(SEED, KILLS, real=True, benches=2)
     told = "\n".join(f"seed {t.seed}: {t.violations}; {t.log}" for t in volume.failed)
     assert not volume.failed, told
     assert volume.kills >= KILLS
