@@ -21,8 +21,14 @@ from tests.toolchain import postgres as toolchain
 START = 60
 STOP = 30
 USER, PASSWORD = "pulumi", "pw"
-# Nothing here has to outlive the machine.
-OPTIONS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
+# Nothing here has to outlive the machine, or gets old. And who vacuums locks a table for longer at
+# times than some of what runs here waits for anybody.
+OPTIONS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "autovacuum": "off",
+}
 
 
 @dataclass(frozen=True)
