@@ -16,8 +16,7 @@ from tests.services.wire import Wire
 from tests.temporal.stage import Stage, until
 
 LIMIT = 8.0
-"""Of heartbeats, in seconds. The SDK sends one when four fifths of it are over: what is left is for
-a machine that does other things as well."""
+"""Of heartbeats, in seconds: enough for a machine that does other things as well."""
 
 
 @pytest.fixture

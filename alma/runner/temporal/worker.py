@@ -35,6 +35,9 @@ from alma.system.processes import PLACE
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+_UNTHROTTLED: Final = timedelta(milliseconds=100)
+"""Of heartbeats. By itself the SDK holds them back for four fifths of their limit, so that a worker
+that is slow for the last fifth is taken for lost; alma sends three in a limit."""
 _FOR_EVER: Final = timedelta(days=365)
 """A worker that is asked to end lets its CLIs end first, however long they take."""
 
@@ -66,7 +69,11 @@ async def serve(
     where = client.service_client.config.target_host
     words = f"serves {', '.join(served)} at {where}; operations at a time: {operations}"
     await _register(client)
-    common = {"graceful_shutdown_timeout": _FOR_EVER, "deployment_config": _pinned(version)}
+    common = {
+        "graceful_shutdown_timeout": _FOR_EVER,
+        "max_heartbeat_throttle_interval": _UNTHROTTLED,
+        "deployment_config": _pinned(version),
+    }
     with OwnLoop() as own:
         activities = Activities(served, operations, own)
         workers = _workers(client, activities, list(served), place, queues, operations, common)
