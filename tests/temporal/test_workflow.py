@@ -10,12 +10,13 @@ from uuid import uuid4
 
 import pytest
 from temporalio import activity
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from alma.runner.settings import HEARTBEAT
-from alma.runner.temporal.orders import NEXT, TURN, Ask, Next, Order, Todo
+from alma.runner.temporal.orders import INTERRUPT, NEXT, TURN, Ask, Lead, Next, Order, Todo
 from alma.runner.temporal.worker import sandbox
 from alma.runner.temporal.workflow import RunWorkflow
 from tests.services.temporal import Temporal
@@ -88,3 +89,50 @@ async def test_the_end_is_recorded_by_one_although_it_is_asked_for_twice(
     assert await driven(temporal, activities) == "completed"
     assert asked == [(), ("",), ()]
     assert sorted(taken) == ["execute", "finish"]
+
+
+async def test_a_cancel_that_comes_while_it_asks_is_recorded_while_a_turn_is_under_way(
+    temporal: Temporal,
+) -> None:
+    """Which may take as long as the wait for a retry."""
+    recorded = asyncio.Event()
+    asked: list[tuple[str, ...]] = []
+
+    def activities(queue: str) -> list[Any]:
+        @activity.defn(name=NEXT)
+        async def following(ask: Ask) -> Next:
+            asked.append(ask.busy)
+            if len(asked) == 1:
+                await cancelled(temporal, queue)
+                return Next((Todo(ask.lead, "execute", "b", 1, queue=queue),), "running")
+            return Next((), "compensated", "" if ask.busy else "compensated")
+
+        @activity.defn(name=INTERRUPT)
+        async def interrupt(_lead: Lead) -> None:
+            recorded.set()
+
+        @activity.defn(name=TURN)
+        async def turn(_todo: Todo) -> str:
+            await asyncio.wait_for(recorded.wait(), HEARTBEAT)
+            return "done"
+
+        return [following, interrupt, turn]
+
+    with pytest.raises(WorkflowFailureError) as failed:
+        await driven(temporal, activities)
+    assert isinstance(failed.value.cause, ApplicationError), failed.value.cause
+    assert failed.value.cause.type == "compensated"
+    assert asked == [(), ("b",), ()]
+
+
+async def cancelled(temporal: Temporal, workflow: str) -> None:
+    """By Temporal's own word, which the workflow has heard."""
+    handle = (await Client.connect(temporal.address)).get_workflow_handle(workflow)
+    await handle.cancel()
+    asked = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
+    heard = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    while True:
+        seen = [one.event_type async for one in handle.fetch_history_events()]
+        if asked in seen and heard in seen[seen.index(asked) :]:
+            return
+        await asyncio.sleep(0.05)

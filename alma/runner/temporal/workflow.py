@@ -75,7 +75,7 @@ class RunWorkflow:
     async def _go_round(self, order: Order) -> str:
         lead = lead_of(order)
         while True:
-            if self._asked_to_stop and not self._told:
+            if self._is_to_tell():
                 await self._undisturbed(self._keep(INTERRUPT, lead, None))
                 self._told = True
             leave = workflow.info().is_continue_as_new_suggested()
@@ -94,7 +94,12 @@ class RunWorkflow:
                 if not self._busy:  # it would go round for ever
                     words = f"Nothing is left to do, and {order.run} goes on."
                     raise ApplicationError(words, type="Stuck", non_retryable=True)
-            await self._some()
+            if not self._is_to_tell():  # it may have been asked to stop as it asked
+                await self._some()
+
+    def _is_to_tell(self) -> bool:
+        """Whether somebody has asked to stop, and the journal does not say so yet."""
+        return self._asked_to_stop and not self._told
 
     async def _some(self) -> None:
         """Until a turn has ended, or somebody has asked to stop."""
