@@ -19,14 +19,13 @@ class OwnLoop:
     """A context manager: the loop is there from its beginning to its end."""
 
     def __init__(self) -> None:
-        self._runner = asyncio.Runner()
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self._over = asyncio.Event()
-        self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alma-runs", daemon=True)
 
     def __enter__(self) -> Self:
+        self._runner.get_loop()  # made here: who has no file for it hears that
         self._thread.start()
-        self._ready.wait()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -43,7 +42,6 @@ class OwnLoop:
 
     def _run(self) -> None:
         async def until_over() -> None:
-            self._ready.set()
             await self._over.wait()
 
         with self._runner:
