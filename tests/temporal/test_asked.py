@@ -154,7 +154,7 @@ def test_all_of_it_comes_back_as_it_was_said(tmp_path: Path, ttl: object) -> Non
     asked = asked_with(said, {"token": Secret("canary")}, {"stack": "dev"})
     with open_journal(tmp_path / "journal.db", write=True) as journal:
         journal.keys.prepare()
-        digest = keep(journal, "shop/dev", "r", asked)
+        digest = keep(journal, "shop/dev", asked)
         kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
         assert b"canary" not in kept
         back = read(journal, "shop/dev", "r", digest, known=False)

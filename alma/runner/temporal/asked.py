@@ -70,9 +70,9 @@ def asked_with(
     )
 
 
-def keep(journal: Journal, target: str, run: str, asked: Asked) -> str:
+def keep(journal: Journal, target: str, asked: Asked) -> str:
     """Keep it with the journal; its digest."""
-    sealed = {"run": run, "asked": journal.keys.seal(asdict(asked))}
+    sealed = {"asked": journal.keys.seal(asdict(asked))}
     return _snapshots(journal).keep(_OWNER, target, sealed)
 
 
@@ -109,7 +109,7 @@ def take_words(journal: Journal, target: str, digest: str) -> str:
 
 
 def forget(journal: Journal, digest: str) -> None:
-    """Its run has begun, and has all of it."""
+    """Its run has begun, and has all of it; or there is none."""
     _snapshots(journal).place.remove(digest)
 
 

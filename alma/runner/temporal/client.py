@@ -143,7 +143,7 @@ async def _drive(
         _keep_word(before, settings)
     with settings.open(write=True) as journal:
         journal.keys.prepare()
-        digest = keep(journal, order.target, order.run, asked)
+        digest = keep(journal, order.target, asked)
         try:
             handle = await start(client, dataclasses.replace(order, asked=digest), place)
         except AlmaError:
