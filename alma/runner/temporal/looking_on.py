@@ -80,6 +80,8 @@ async def _ask_to_stop(
         await handle.cancel()
     except RPCError as error:
         followed.say(f"Temporal was not asked to stop it: {error.message}")
+    else:
+        followed.say(f"{signal}: a worker that takes it only undoes it; once more to look away")
 
 
 def _is_silent(ended: asyncio.Future[str]) -> bool:
