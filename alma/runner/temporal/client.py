@@ -31,7 +31,6 @@ from alma.runner.temporal.looking_on import look_on
 from alma.runner.temporal.orders import Order, workflow_id
 from alma.runner.temporal.starting import start
 from alma.saga.saga import Saga
-from alma.system.processes import PLACE
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -133,16 +132,12 @@ async def _drive(
     before: RunStatus | None = None,
     same: Callable[[], None] = lambda: None,
 ) -> Result:
-    with settings.open(write=True) as journal:
-        journal.require_key()
-        place = "" if journal.is_shared else PLACE
-    client = await connect(settings.temporal, settings.namespace, settings)
+    client, place = await connect(settings.temporal, settings.namespace, settings)
     if before is not None:
         await _refuse_running(client, order, before)
         same()
         _keep_word(before, settings)
     with settings.open(write=True) as journal:
-        journal.keys.prepare()
         digest = keep(journal, order.target, asked)
         try:
             handle = await start(client, dataclasses.replace(order, asked=digest), place)

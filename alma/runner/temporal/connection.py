@@ -13,26 +13,31 @@ from temporalio.service import RPCError, RPCStatusCode
 from alma.errors import AlmaError, AuthenticationError, DefinitionError
 from alma.runner.settings import Settings
 from alma.runner.temporal.payloads import converter
+from alma.system.processes import PLACE
 
 ADDRESS = "localhost:7233"
 """Temporal's own default."""
 
 
-async def connect(address: str, namespace: str, settings: Settings) -> Client:
-    """TLS, API key and headers are those of TEMPORAL_* and of Temporal's config file."""
+async def connect(address: str, namespace: str, settings: Settings) -> tuple[Client, str]:
+    """TLS, API key and headers are those of TEMPORAL_* and of Temporal's config file.
+
+    And the host of the journal that what is said to Temporal is sealed under (`Order.place`).
+    """
+    with settings.open(write=True) as journal:
+        journal.require_key()
+        journal.keys.prepare()
+        keys, place = journal.keys, "" if journal.is_shared else PLACE
     said: dict[str, Any] = dict(_environment())
     said["target_host"] = address or said.get("target_host") or ADDRESS
     if namespace:
         said["namespace"] = namespace
-    with settings.open(write=True) as journal:
-        journal.keys.prepare()
-        keys = journal.keys
     try:
         client = await Client.connect(**said, data_converter=converter(keys))
     except (RPCError, RuntimeError, ValueError) as error:
         raise _refusal(said["target_host"], str(error)) from error
     await _require_namespace(client)
-    return client
+    return client, place
 
 
 class UnreachableTemporalError(AlmaError):

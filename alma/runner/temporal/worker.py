@@ -62,10 +62,7 @@ async def serve(
     """
     served = {one.loaded.saga.target: one for one in sagas}
     first = next(iter(served.values())).settings
-    with first.open(write=True) as journal:
-        journal.require_key()
-        place = "" if journal.is_shared else PLACE
-    client = await connect(address, namespace, first)
+    client, place = await connect(address, namespace, first)
     where = client.service_client.config.target_host
     words = f"serves {', '.join(served)} at {where}; operations at a time: {operations}"
     await _register(client)
