@@ -242,6 +242,8 @@ def test_a_run_that_was_stopped_goes_on_where_it_was_driven(stage: Stage) -> Non
     assert "canary" not in stage.exported()
     assert stage.run.expires_at == expires
     assert not any(isinstance(one, RunInterrupted) for one in stage.events)
+    over = stage.call("resume", "latest", "--target", "saga.py")
+    assert over.returncode == 0, "it is over, and is told as one that ran here"
 
 
 def test_who_waits_for_a_worker_is_let_go_and_the_run_does_nothing(stage: Stage) -> None:

@@ -136,11 +136,11 @@ def _saga_for(
         run = view_run(journal, journal.resolve(reference)).run
         known, locked = known_parameters(journal, run)
     _require_own_place(shared, run)
+    if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
+        return (load_target(shared, target) if target else None), working_directory()
     if run.workflow is not None:
         _require_nothing_else(shared, run, target)
         return None, working_directory()  # its workers have the saga
-    if run.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
-        return (load_target(shared, target) if target else None), working_directory()
     if target is not None:
         target = absolute(target)
     if there := elsewhere(run):
