@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from alma.pulumi.cli import MINIMUM
 from tests.toolchain import cache, pulumi_cli, pulumi_installer
 from tests.toolchain.fakes import PROGRAMS, add_go, add_pulumi, add_sdk, executable
 from tests.toolchain.go_build import Pin
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[1]
 Start = Callable[..., subprocess.Popen[str]]
@@ -218,10 +218,7 @@ def test_a_terminated_run_ends_its_build_and_leaves_nothing_half_made(
 ) -> None:
     calls = add_go(tmp_path / "bin", behaviour="time.sleep(60)")
     process = start(tmp_path / "bin")
-    deadline = time.monotonic() + 300
-    while not (calls.exists() and calls.read_text().endswith("\n")):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: calls.exists() and calls.read_text().endswith("\n"))
     process.terminate()
     process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM

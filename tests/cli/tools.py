@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import until
 
 SAGA = """
 import os
@@ -68,11 +69,8 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def wait_for(path: Path, seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} never came"
-        time.sleep(0.01)
+def wait_for(path: Path) -> None:
+    until(path.exists, f"{path} is there")
 
 
 def read_until(process: subprocess.Popen[str], words: str) -> str:

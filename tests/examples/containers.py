@@ -8,13 +8,14 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+
+from tests.waiting import until
 
 START = r"""
 set -e
@@ -34,14 +35,6 @@ PATIENCE = 300
 """Seconds for what takes some: below the time limit of a test, so that the output is shown."""
 CANCELLED = ((7.5, "terminate"), (2.5, "kill"))
 """What follows the SIGINT of a cancelled job, and after how many seconds."""
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for it; AssertionError at the deadline."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: it did not come to that"
-        time.sleep(0.1)
 
 
 @dataclass

@@ -17,8 +17,9 @@ import pytest
 import yaml
 
 from tests.examples.conftest import EXAMPLES
-from tests.examples.containers import Machines, machines, until
+from tests.examples.containers import Machines, machines
 from tests.services.localstack import LocalStack
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("provider_plugins")
 CI = EXAMPLES / "ci"

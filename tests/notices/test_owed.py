@@ -19,7 +19,8 @@ from alma.cli.program import program
 from alma.journal import open_journal
 from alma.runner.notices import delivering
 from tests.notices.receiver import receiving, refusing
-from tests.notices.tools import owed, rows, saga, send, states, until
+from tests.notices.tools import owed, rows, saga, send, states
+from tests.waiting import until
 
 if TYPE_CHECKING:
     import pytest

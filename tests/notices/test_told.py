@@ -20,7 +20,8 @@ from alma.runner.intervene import abandon
 from alma.runner.notices import beside
 from alma.runner.settings import Settings
 from tests.notices.receiver import Received, receiving
-from tests.notices.tools import rows, saga, send, states, until
+from tests.notices.tools import rows, saga, send, states
+from tests.waiting import until
 
 
 def striking(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:

@@ -17,7 +17,8 @@ from alma.journal import open_journal
 from alma.runner.notices import beside, sending
 from alma.runner.notices.payload import schema
 from tests.notices.receiver import receiving
-from tests.notices.tools import ALL, KEY, rows, saga, send, states, until
+from tests.notices.tools import ALL, KEY, rows, saga, send, states
+from tests.waiting import until
 
 
 def test_a_webhook_is_told_in_order_and_can_tell_who_it_is_from(journal: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from alma import Saga, Webhook
@@ -41,13 +39,6 @@ def states(journal: Path) -> list[tuple[str, str]]:
 
 def send(journal: Path) -> None:
     send_now(Settings(journal=journal))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.01)
 
 
 def owed(journal: Path, url: str) -> None:

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +22,7 @@ from pulumi.runtime.rpc import _special_secret_sig, _special_sig_key
 
 from tests.providers.plugin import ROOT
 from tests.providers.speaking import client, properties, started
+from tests.waiting import until
 
 URN = "urn:pulumi:dev::shop::cloud:index:Group$cloud:index:Box::crate"
 
@@ -69,13 +69,6 @@ def plugin(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Any]]:
 def create(stub: Any, preview: bool = False, **values: Any) -> Any:
     given = properties(values)
     return stub.Create(pb.CreateRequest(urn=URN, properties=given, preview=preview))
-
-
-def until(condition: Callable[[], Any], seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"still not so after {seconds:g} s"
-        time.sleep(0.02)
 
 
 def refuses(stub: Any) -> bool:

@@ -21,7 +21,8 @@ from alma.runner.start import up
 from alma.system.environment import secrets_in_environment
 from alma.testing import FakeEngine
 from tests.runner.helpers import ended, program
-from tests.steps.conftest import CANARY, Place, until
+from tests.steps.conftest import CANARY, Place
+from tests.waiting import until
 
 MADE = f"made-{CANARY[::-1]}"
 """What the provider makes of the secret, and nobody but the state knows."""

@@ -1,21 +1,12 @@
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
 from tests.services.kubernetes import KubernetesApi
+from tests.waiting import until
 
 NAMESPACE = "smoke"
-
-
-def wait_until(reached: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 300
-    while not reached():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def test_a_deployment_becomes_ready_and_its_namespace_goes(kubernetes_api: KubernetesApi) -> None:
@@ -40,7 +31,7 @@ def test_a_deployment_becomes_ready_and_its_namespace_goes(kubernetes_api: Kuber
             status = apps.read_namespaced_deployment("smoke", NAMESPACE).status
             return bool(status.ready_replicas == 2)
 
-        wait_until(ready, "two replicas")
+        until(ready, "two replicas")
         pods = core.list_namespaced_pod(NAMESPACE).items
         assert [pod.status.phase for pod in pods] == ["Running", "Running"]
 
@@ -52,5 +43,5 @@ def test_a_deployment_becomes_ready_and_its_namespace_goes(kubernetes_api: Kuber
             return False
 
         core.delete_namespace(NAMESPACE)
-        wait_until(gone, "no namespace")
+        until(gone, "no namespace")
         assert core.list_namespaced_pod(NAMESPACE).items == []

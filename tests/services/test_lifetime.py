@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from tests.services.network import ROUTES
 from tests.services.plugin import ENVIRONMENT
 from tests.services.process import ServiceError, started
 from tests.toolchain.fakes import executable
+from tests.waiting import until
 
 # The services are asked for in a pytest within the test.
 pytestmark = pytest.mark.services
@@ -36,13 +36,6 @@ def test_something(number, docker_daemon, {fixtures}):
     part.rename(part.with_suffix(".ready"))
     {then}
 """
-
-
-def wait_until(reached: Callable[[], object], what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 300
-    while not reached():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -106,7 +99,7 @@ def test_workers_share_their_services_and_a_killed_run_leaves_none(
         return (tmp_path / "output").read_text()
 
     try:
-        wait_until(lambda: len(list(tmp_path.glob("*.ready"))) == 2 or run.poll(), output)
+        until(lambda: len(list(tmp_path.glob("*.ready"))) == 2 or run.poll(), output)
         reports = {path.read_text() for path in tmp_path.glob("*.ready")}
         assert len(reports) == 1, output()
         directory = directory_of(reports.pop())
@@ -119,8 +112,8 @@ def test_workers_share_their_services_and_a_killed_run_leaves_none(
         assert names.count(name) == 1
     # A container for each of the two tests.
     assert names.count("sleep") == 2
-    wait_until(lambda: all(map(gone, processes)), lambda: [p for p in processes if not gone(p)])
-    wait_until(lambda: not directory.exists(), lambda: list(directory.rglob("*")))
+    until(lambda: all(map(gone, processes)), lambda: [p for p in processes if not gone(p)])
+    until(lambda: not directory.exists(), lambda: list(directory.rglob("*")))
 
 
 def test_a_run_that_ends_has_ended_its_services(
@@ -129,7 +122,7 @@ def test_a_run_that_ends_has_ended_its_services(
     routes = ROUTES.read_text()
     run = start(tests=1, then="time.sleep(1000)")
     try:
-        wait_until(lambda: list(tmp_path.glob("*.ready")) or run.poll(), tmp_path.exists)
+        until(lambda: list(tmp_path.glob("*.ready")) or run.poll(), tmp_path.exists)
         directory = directory_of((tmp_path / "0.ready").read_text())
         processes = processes_of(directory)
         assert "sleep" in [process.name() for process in processes]

@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,6 @@ from tests.steps.api import Api, serve
 
 ROOT = Path(__file__).parents[2]
 CANARY = "canary-7Qx9wV-secret"
-
-
-def until(condition: Callable[[], object], seconds: float = 300) -> None:
-    """Wait for the condition; a test that waits in vain says for what."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"in vain: {condition}"
-        time.sleep(0.02)
 
 
 @dataclass

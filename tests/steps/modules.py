@@ -10,7 +10,8 @@ from typing import Any
 from alma import Saga, Secret
 from alma.core.events import Process
 from alma.system.processes import find
-from tests.steps.conftest import CANARY, Place, until
+from tests.steps.conftest import CANARY, Place
+from tests.waiting import until
 
 MAIN = """
 variable "world" { type = string }

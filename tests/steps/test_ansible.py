@@ -15,8 +15,9 @@ import pytest
 from alma import Context, Saga, SagaFailed, Secret, destroy
 from alma.errors import ToolError
 from alma.steps.ansible.recap import read
-from tests.steps.conftest import CANARY, Place, until
+from tests.steps.conftest import CANARY, Place
 from tests.steps.playbooks import SAGA, playbooks
+from tests.waiting import until
 
 
 def saga_of(place: Place, undo: str | None = "undo.yml", **options: Any) -> Saga:

@@ -28,7 +28,8 @@ from alma.steps.cloudformation.gone import left_of
 from alma.steps.cloudformation.service import Place as Where
 from alma.steps.cloudformation.service import Service
 from tests.steps.cloudformation_api import FakeCloudFormation, LostError, Made, RefusalError, serve
-from tests.steps.conftest import CANARY, Place, until
+from tests.steps.conftest import CANARY, Place
+from tests.waiting import until
 
 THING = "Test::Made::Thing"
 STACK = "shop-dev-data"

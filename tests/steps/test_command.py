@@ -15,8 +15,9 @@ import pytest
 from alma import Context, DefinitionError, Retry, Saga, SagaFailed, Secret, destroy
 from alma.errors import ToolError
 from tests.steps.commands import LAST, SAGA, calls, program
-from tests.steps.conftest import CANARY, Place, until
+from tests.steps.conftest import CANARY, Place
 from tests.steps.test_ansible import Arguments
+from tests.waiting import until
 
 FAST = Retry(attempts=3, delay=0.01)
 

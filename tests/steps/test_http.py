@@ -19,7 +19,8 @@ from alma import (
     destroy,
 )
 from tests.steps.api import FAST, Api, failing
-from tests.steps.conftest import CANARY, Place, until
+from tests.steps.conftest import CANARY, Place
+from tests.waiting import until
 
 
 def saga_of(api: Api, **options: Any) -> Saga:

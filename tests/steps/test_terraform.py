@@ -10,8 +10,9 @@ import pytest
 
 from alma import Context, Saga, SagaFailed, Secret, destroy, rollback
 from tests.runner.helpers import ended
-from tests.steps.conftest import CANARY, Place, until
+from tests.steps.conftest import CANARY, Place
 from tests.steps.modules import SAGA, broken, cut_off, module, saga_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("terraform_cli")
 

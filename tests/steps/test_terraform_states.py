@@ -15,8 +15,9 @@ from alma.errors import RefusedError, ToolError
 from alma.runner.preview import preview
 from alma.steps.terraform.output import read as read_output
 from tests.services.localstack import LocalStack
-from tests.steps.conftest import Place, until
+from tests.steps.conftest import Place
 from tests.steps.modules import S3_BACKEND, SAGA, broken, cut_off, module, saga_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("terraform_cli")
 

@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from alma.journal.address import address_of
 from alma.journal.reading import load_run
 from tests.services.temporal import Temporal
 from tests.temporal.replaying import opened
+from tests.waiting import until
 
 PATIENCE = 90
 HEARTBEAT = 3.0
@@ -58,15 +58,6 @@ a = saga.add_step("a", do_a, undo_a)
 b = saga.add_step("b", do_b, undo_b, inputs={"key": a.output("key")})
 saga.add_step("c", do_c, undo_c)
 """
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """Wait for it; AssertionError at the deadline."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what}: it did not come to that"
-        time.sleep(0.05)
-    return found
 
 
 @dataclass

@@ -7,7 +7,8 @@ import pytest
 from alma.core.events import CompensationStarted, InterruptReceived, OperationFailed
 from alma.core.run import SagaState
 from tests.temporal.replaying import keep
-from tests.temporal.stage import Stage, until
+from tests.temporal.stage import Stage
+from tests.waiting import until
 
 RETRIED = """
 from alma import Retry

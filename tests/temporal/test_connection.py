@@ -11,7 +11,8 @@ from alma.cli.program import program
 from alma.core.run import SagaState
 from tests.services.gate import Certificates, Gate, certificates, gate
 from tests.services.temporal import Temporal
-from tests.temporal.stage import Stage, until
+from tests.temporal.stage import Stage
+from tests.waiting import until
 
 KEY = "canary-of-an-api-key"
 
@@ -64,7 +65,7 @@ def test_a_run_goes_through_tls_with_an_api_key_which_is_told_to_nobody(
     assert stage.ended(up) == 8, "it is half way, and goes on by itself"
     door.keys.add(KEY)
     stage.let_go("do a")
-    until(lambda: stage.run.state.is_final, f"the run ends {stage.said()}")
+    until(lambda: stage.run.state.is_final, lambda: f"the run ends {stage.said()}")
     assert stage.run.state is SagaState.COMPENSATED
     assert stage.notes == ["do a", "undo a"]
     history = stage.call("history", "latest")

@@ -9,7 +9,8 @@ import pytest
 
 from alma.core.events import OperationReconciled
 from alma.core.run import SagaState
-from tests.temporal.stage import Stage, kill, until
+from tests.temporal.stage import Stage, kill
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("pulumi_cli")
 

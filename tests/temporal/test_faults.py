@@ -14,7 +14,8 @@ from alma.core.run import SagaState
 from tests.services.temporal import Server
 from tests.services.wire import Wire
 from tests.temporal.replaying import keep
-from tests.temporal.stage import Stage, kill, until
+from tests.temporal.stage import Stage, kill
+from tests.waiting import until
 
 # Each leaves a file, which its check looks for: what is in doubt is looked at, and not done again.
 COMMANDS = """

@@ -13,12 +13,13 @@ import pytest
 from alma.core.events import HostDeclaredGone, OperationReconciled
 from alma.core.run import SagaState
 from tests.examples.conftest import EXAMPLES
-from tests.examples.containers import Machine, Machines, machines, until
+from tests.examples.containers import Machine, Machines, machines
 from tests.examples.test_ci import ALMA, Cloud
 from tests.services.localstack import LocalStack
 from tests.services.temporal import Temporal
 from tests.temporal.replaying import keep
 from tests.temporal.stage import HEARTBEAT, Stage
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("provider_plugins")
 WORKER = "alma-pulumi worker saga.py"
@@ -109,7 +110,7 @@ def test_a_machine_that_is_gone_in_a_create_leaves_nothing_twice(
     before = set(cloud.releases())
     first = hosts.run("w-1", WORKER)
     up = hosts.run("laptop", "alma-pulumi up --yes saga.py")
-    until(cloud.waits, f"the release waits {first.said}{up.said}")
+    until(cloud.waits, lambda: f"the release waits {first.said}{up.said}")
     second = hosts.run("w-2", WORKER)
     until(lambda: "serves" in second.said, "the second worker")
     first.destroy()
@@ -159,7 +160,7 @@ class Shared:
     def worker(self, name: str, command: str) -> Machine:
         """One that lasts: nothing is assumed of its host. It is ready."""
         found = self.run(name, f"worker saga.py {command}", ALMA_HOST_IS_EPHEMERAL="")
-        until(lambda: "serves" in found.said, f"{name}: {found.said}")
+        until(lambda: "serves" in found.said, lambda: f"{name}: {found.said}")
         return found
 
 
@@ -192,11 +193,11 @@ def test_two_machines_fail_roll_back_and_go_on_without_one_of_them(
     shared.take("fail")
 
     cut = shared.run("laptop-2", "up --yes saga.py")
-    until(cloud.waits, f"the release waits {cut.said}{second.said}")
+    until(cloud.waits, lambda: f"the release waits {cut.said}{second.said}")
     temporal.cli("workflow", "terminate", "-w", seen.workflow)
     assert cut.ended() == 8, cut.said
     back = shared.run("laptop-3", "rollback latest --yes")
-    until(lambda: seen.run.direction == "back", f"it is taken up {back.said}")
+    until(lambda: seen.run.direction == "back", lambda: f"it is taken up {back.said}")
     shared.put("go")
     assert back.ended() == 4, back.said + first.said + second.said
     assert seen.run.state is SagaState.COMPENSATED
@@ -204,7 +205,7 @@ def test_two_machines_fail_roll_back_and_go_on_without_one_of_them(
     shared.take("go")
 
     waits = shared.run("laptop-4", "up --yes saga.py", ALMA_TEMPORAL_HEARTBEAT="1")
-    until(cloud.waits, f"the release waits {waits.said}{second.said}")
+    until(cloud.waits, lambda: f"the release waits {waits.said}{second.said}")
     second.destroy()
     third = shared.worker("w-3", "--queue releases")
     assert waits.ended() == 8, waits.said + first.said + third.said

@@ -32,7 +32,8 @@ from alma.runner.temporal.looking_on import _why
 from alma.runner.temporal.orders import REFUSED
 from alma.testing import Crash, FakeEngine, Fault
 from tests.runner.helpers import settings, three
-from tests.temporal.stage import Stage, until
+from tests.temporal.stage import Stage
+from tests.waiting import until
 
 CUT = [Fault(project="s-b", operation="up", effect="crash", after=1)]
 AGAIN = 0

@@ -21,7 +21,8 @@ from alma.runner.temporal.worker import sandbox
 from tests.services.temporal import Temporal
 from tests.temporal.deciding import Deciding
 from tests.temporal.replaying import keep
-from tests.temporal.stage import Stage, until
+from tests.temporal.stage import Stage
+from tests.waiting import until
 
 
 def test_a_run_is_shown_as_if_it_were_here(stage: Stage) -> None:
@@ -72,7 +73,7 @@ def test_who_is_to_be_told_of_it_is_told_by_its_workers(stage: Stage) -> None:
             return [(row.notice, row.state) for row in journal.deliveries()]
 
     wanted = [("compensating", "delivered"), ("compensated", "delivered")]
-    until(lambda: states() == wanted, f"both are told {states()} {stage.said()}")
+    until(lambda: states() == wanted, lambda: f"both are told {states()} {stage.said()}")
     assert '"run.compensated"' in (stage.directory / "told").read_text()
 
 
@@ -197,7 +198,9 @@ def test_a_reset_workflow_does_nothing_twice(stage: Stage) -> None:
     stage.temporal.cli("workflow", "reset", *words)
     stage.let_go("do b")
     stage.ended(up)
-    until(lambda: stage.run.state is SagaState.COMPLETED, f"the reset run ends {stage.said()}")
+    until(
+        lambda: stage.run.state is SagaState.COMPLETED, lambda: f"the reset run ends {stage.said()}"
+    )
     assert stage.notes.count("do a") == 1
     assert stage.notes.count("do c") == 1
 

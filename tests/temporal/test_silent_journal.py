@@ -13,7 +13,8 @@ from cryptography.fernet import Fernet
 from alma.core.events import OperationLeftInDoubt
 from tests.services.temporal import Temporal
 from tests.services.wire import Wire
-from tests.temporal.stage import Stage, until
+from tests.temporal.stage import Stage
+from tests.waiting import until
 
 LIMIT = 8.0
 """Of heartbeats, in seconds: enough for a machine that does other things as well."""

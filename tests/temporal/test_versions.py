@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from alma.cli.program import program
-from tests.temporal.stage import Stage, until
+from tests.temporal.stage import Stage
+from tests.waiting import until
 
 
 def made_current(stage: Stage, build: str) -> None:
@@ -24,10 +25,7 @@ def made_current(stage: Stage, build: str) -> None:
             return False
         return True
 
-    try:
-        until(done, f"build {build} is the current one")
-    except AssertionError as error:
-        raise AssertionError(f"{error} {said} {stage.said()}") from error
+    until(done, lambda: f"build {build} is the current one {said} {stage.said()}")
 
 
 def test_a_run_is_not_moved_to_another_build(stage: Stage) -> None:

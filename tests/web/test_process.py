@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +20,7 @@ from alma.journal import open_journal
 from alma.journal.reading import load_run
 from tests.cli.conftest import environment, spawn
 from tests.cli.tools import WAITING, wait_for
+from tests.waiting import until
 from tests.web.client import JOURNAL
 
 __all__ = ["environment", "spawn"]
@@ -91,9 +91,7 @@ def test_a_run_is_gone_on_with_from_the_page_watched_and_outlives_the_server(
     (tmp_path / "go").touch()
     wait_for(tmp_path / "last")
     with open_journal(JOURNAL, write=False) as journal:
-        deadline = time.monotonic() + 300
-        while not load_run(journal, run).state.is_final and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: load_run(journal, run).state.is_final)
         assert load_run(journal, run).state.name == "COMPLETED"
     (said,) = (tmp_path / ".alma" / "logs" / run / "apart").iterdir()
     assert said.name.endswith("-resume.log")

@@ -14,7 +14,8 @@ from alma import LocalStack, Retry, Saga, SagaFailed, destroy
 from alma.core.result import Result
 from tests.services import localstack as service
 from tests.services.proxy import Proxy
-from tests.steps.conftest import Place, until
+from tests.steps.conftest import Place
+from tests.waiting import until
 
 CANARY = "canary-3Zk8pT-secret"
 
