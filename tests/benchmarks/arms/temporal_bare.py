@@ -59,7 +59,9 @@ if __name__ == "__main__" and sys.argv[1] == "serve":
     asyncio.run(serve())
 elif __name__ == "__main__":
     with subprocess.Popen([sys.executable, __file__, "serve"], stdout=subprocess.PIPE) as worker:
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == b"serves\n"
-        print(json.dumps(asyncio.run(main(int(sys.argv[1])))))
-        worker.kill()
+        try:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == b"serves\n"
+            print(json.dumps(asyncio.run(main(int(sys.argv[1])))))
+        finally:
+            worker.kill()
