@@ -7,9 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-from cryptography.fernet import Fernet
-
 from alma.core.events import OperationLeftInDoubt
 from tests.services.temporal import Temporal
 from tests.services.wire import Wire
@@ -20,13 +17,6 @@ LIMIT = 8.0
 """Of heartbeats, in seconds: enough for a machine that does other things as well."""
 
 
-@pytest.fixture
-def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As all hosts of a shared journal have it."""
-    monkeypatch.setenv("ALMA_JOURNAL_KEY", Fernet.generate_key().decode())
-
-
-@pytest.mark.usefixtures("key")
 def test_a_worker_that_waits_for_its_journal_is_not_taken_for_lost(
     tmp_path: Path, temporal: Temporal, database: str
 ) -> None:
