@@ -489,8 +489,10 @@ def copy_of_alma() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="alma-mutant-", dir=in_memory()) as scratch:
         # With its bytecode, which fits files whose time and size are the same: to compile all anew
         # takes longer than most tests that notice a mutant.
+        # Not what another Python is just writing of it: that is gone when it comes to be copied.
+        ignore = shutil.ignore_patterns("*.pyc.*")
         for folder in ("alma", "tests", "stacks"):
-            shutil.copytree(ROOT / folder, Path(scratch, folder))
+            shutil.copytree(ROOT / folder, Path(scratch, folder), ignore=ignore)
         shutil.copy(ROOT / "pyproject.toml", scratch)
         yield Path(scratch)
 
