@@ -58,7 +58,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         self._named = named
         self._imported = {
             id(one): name
-            for name, one in list(sys.modules.items())
+            # A copy is made in one go; a list of pairs may run a collection of garbage half way,
+            # and with it anybody's code, which may import.
+            for name, one in sys.modules.copy().items()
             if type(one) not in (ModuleType, type(None))
         }
         """What takes the place of a module: imported by a name, it can be so again."""
@@ -141,13 +143,13 @@ def _name_more(
 
 def _holder(value: Any, local: Container[str]) -> tuple[str, str] | None:
     """The module and the name under which another process can import this very thing."""
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if name in local or not issubclass(type(module), ModuleType):
             continue
         held = object.__getattribute__(module, "__dict__")
         if getattr(held.get("__spec__"), "loader", None) is None:
             continue  # A script, or a saga's file: no other process imports them.
-        for key, entry in list(held.items()):
+        for key, entry in held.copy().items():
             if entry is value:
                 return name, key
     return None

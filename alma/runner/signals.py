@@ -69,7 +69,7 @@ def interrupt(name: str = "SIGTERM") -> None:
 
 
 def _tell(name: str, which: frozenset[object]) -> None:
-    for run, (loop, on_signal) in list(_runs.items()):
+    for run, (loop, on_signal) in _runs.copy().items():
         if run in which:
             with contextlib.suppress(RuntimeError):  # its loop has been closed under it
                 loop.call_soon_threadsafe(on_signal, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.util
 import socket
 import subprocess
@@ -94,6 +95,37 @@ def test_shipping_leaves_no_module_registered() -> None:
 
     serialize_program(programs.one, by_value=[programs])
     assert cloudpickle.list_registry_pickle_by_value() == set()
+
+
+class _Importing:
+    """Garbage that imports when it is collected, as a finalizer may, and is there again then."""
+
+    def __init__(self, imported: list[str]) -> None:
+        self.imported = imported
+        self.me = self  # A cycle, which only the collector ends.
+
+    def __del__(self) -> None:
+        if len(self.imported) < 10_000:
+            self.imported.append(f"imported_by_garbage_{len(self.imported)}")
+            sys.modules[self.imported[-1]] = types.ModuleType(self.imported[-1])
+            _Importing(self.imported)
+
+
+def test_modules_may_be_imported_while_a_program_is_sent() -> None:
+    """By the collector, which Pythons before 3.12 run wherever something is made."""
+    imported: list[str] = []
+    thresholds = gc.get_threshold()
+    _Importing(imported)
+    gc.set_threshold(20)
+    try:
+        assert serialize_program(functools.partial(print, "sent"))
+        with pytest.raises(DefinitionError, match="which cannot be sent"):
+            serialize_program(_uses_global, by_value=[sys.modules[__name__]])
+    finally:
+        gc.set_threshold(*thresholds)
+        for name in imported:
+            sys.modules.pop(name, None)
+    assert imported
 
 
 def test_looking_imports_no_pulumi() -> None:
