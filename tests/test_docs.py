@@ -75,7 +75,7 @@ def test_transcript_of_the_readme_is_what_the_program_says(tmp_path: Path) -> No
     ended = run(example["command"], example["text"], tmp_path)
     assert ended.returncode == int(example["code"])
     said = [*ended.stdout.splitlines(), ended.stderr.splitlines()[0]]
-    differences = list(difflib.unified_diff(*map(normal, (shown, said)), "README", "program"))
+    differences = list(difflib.unified_diff(normal(shown), normal(said), "README", "program"))
     assert not differences, "\n".join([*differences, "", *said])
 
 

@@ -243,7 +243,7 @@ def test_cut_off_half_way_resume_comes_to_the_same_end(shell: Shell, how: int) -
         [sys.executable, "-m", "alma", *words], env=environment(), stderr=subprocess.PIPE
     )
     try:
-        wait_for(begun, 60)
+        wait_for(begun)
         os.kill(process.pid, how)
         process.communicate(timeout=300)
     finally:
