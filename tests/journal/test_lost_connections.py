@@ -107,6 +107,33 @@ def test_an_event_is_there_once_whatever_became_of_the_connection(
         assert connection.execute("SELECT epoch FROM leases").fetchall() == [(1,)]
 
 
+SYNC = b"S\x00\x00\x00\x04"
+"""What ends a pipeline: with it the server keeps what it was sent without a COMMIT."""
+ALONE: dict[str, Callable[[Wire], Strike | None]] = {
+    "cut": lambda proxy: proxy.sever(),
+    "cut, and the server does not know": lambda proxy: proxy.sever(half=True),
+    "event not sent": lambda proxy: proxy.cut(b"INSERT INTO events"),
+    "event sent, not its end": lambda proxy: proxy.cut(b"INSERT INTO events", done=True),
+    "end not sent": lambda proxy: proxy.cut(SYNC),
+    "end sent, its answer lost": lambda proxy: proxy.cut(SYNC, done=True),
+}
+
+
+@pytest.mark.parametrize("loss", ALONE)
+def test_an_event_that_is_sent_in_one_go_is_there_once_too(
+    database: str, proxy: Wire, loss: str
+) -> None:
+    """Each but the first, where nobody else adds any."""
+    with a_run(through(proxy, database)) as (journal, lease):
+        journal.append("r1", intended(), lease)
+        strike = ALONE[loss](proxy)
+        assert journal.append("r1", succeeded(), lease).seq == 3
+        assert journal.append("r1", intended(2), lease).seq == 4
+    assert strike is None or strike.hits == 1
+    kinds = ["RunCreated", "OperationIntended", "OperationSucceeded", "OperationIntended"]
+    assert types(database) == kinds
+
+
 @pytest.mark.parametrize("loss", ["commit not sent", "commit done, its answer lost"])
 def test_a_lease_is_taken_once_whatever_became_of_the_connection(
     database: str, proxy: Wire, loss: str

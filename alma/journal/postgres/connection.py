@@ -19,6 +19,7 @@ from alma.errors import JournalError, UnavailableJournalError
 from alma.journal.address import PostgresUrl
 from alma.journal.postgres import migration
 from alma.journal.postgres.errors import translated
+from alma.journal.postgres.expected import Expected, is_refused
 from alma.journal.postgres.locks import Locks, key_of
 from alma.journal.postgres.rows import NoRows, Rows, Statement
 from alma.journal.postgres.session import Facts, open_session, secret_in
@@ -55,6 +56,7 @@ class Database:
         self._gone = ""
         """Why nothing can be written any more, once that is so."""
         self._closed = False
+        self._expected: Expected | None = None
         self._mutex = threading.RLock()
         with self.told("open"):
             self._connection, self.facts = open_session(url, write=write, wait=wait, answer=answer)
@@ -81,12 +83,14 @@ class Database:
                 words = f"Cannot {what}: the journal {self.url} is lost: {self._gone}."
                 raise UnavailableJournalError(words)
             before: tuple[Rows, T] | None = None
-            lost = _Loss(self._lost)
+            lost, expected = _Loss(self._lost), self._expected
+            self._expected = None
             while True:
                 connection = self.session()
                 if before is not None and _is_there(connection, before[0]):
                     return before[1]
-                rows = Rows(connection, self.facts.quoted, self._begin())
+                rows = Rows(connection, self.facts.quoted, self._begin(), expected)
+                expected = None
                 try:
                     result = work(rows)
                     before = rows, result
@@ -94,10 +98,13 @@ class Database:
                 except BaseException as error:
                     if not self._is_lost(error):
                         self._end(rows)
-                        raise
-                    if lost.is_over():
+                        if not _is_outdated(rows, error):
+                            raise
+                        before = None
+                    elif lost.is_over():
                         raise
                 else:
+                    self._expected = rows.expected()
                     return result
 
     def read(self, what: str, work: Callable[[Rows], T]) -> T:
@@ -240,6 +247,12 @@ class _Loss:
 
 class _TakenError(JournalError):
     """The session can be had back, and what it had cannot."""
+
+
+def _is_outdated(rows: Rows, error: BaseException) -> bool:
+    """Whether it failed, or was refused, on an assumption that only the server could confirm."""
+    decided = isinstance(error, Exception) and not isinstance(error, psycopg.Error)
+    return rows.is_assumed and (is_refused(error) or decided)
 
 
 def _is_there(connection: psycopg.Connection, rows: Rows) -> bool:

@@ -1,7 +1,7 @@
 """Rows of the journal's tables: the SQL behind `Reader` and `Writer`, over one transaction.
 
 What begins the transaction goes with its first query, and what is added with its commit: an append
-is two exchanges with the server.
+is two exchanges with the server, and one where it finds what is expected.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from alma.journal.postgres import schema
 from alma.journal.postgres.errors import unreadable
+from alma.journal.postgres.expected import CHECK, Expected
 from alma.journal.postgres.session import pipelined
 from alma.journal.rows import (
     DeliveryRow,
@@ -70,15 +71,23 @@ Statement = tuple[str, Any]
 
 
 class Rows:
-    """Reader and Writer. `begin` are the statements that begin the transaction."""
+    """Reader and Writer. `begin` are the statements that begin the transaction, BEGIN the first."""
 
     def __init__(
-        self, connection: psycopg.Connection, quoted: str, begin: Sequence[Statement]
+        self,
+        connection: psycopg.Connection,
+        quoted: str,
+        begin: Sequence[Statement],
+        expected: Expected | None = None,
     ) -> None:
         self._connection, self._quoted = connection, quoted
         self._pending = list(begin)
         self._seals: dict[str, SealRow | None] = {}
+        self._expected = expected
+        self._place: tuple[str, Place] | None = None
         self._begun = False
+        self.is_assumed = False
+        """Whether what was expected was given for what is there, which the commit finds out."""
         self.last_added: EventRow | LeaseRow | None = None
         """By which it is found out whether all of it is there."""
         self.committing = False
@@ -103,11 +112,17 @@ class Rows:
         return self._first(EventRow, f"{_EVENTS} ORDER BY position DESC LIMIT 1")
 
     def place(self, run: str, target: str) -> Place:
-        """See `Reader`."""
-        (row,) = self._select(_PLACE, {"run": run, "target": target})
-        place, seal = row[: len(Place._fields)], row[len(Place._fields) :]
-        self._seals[run] = None if seal[0] is None else to_row(SealRow, seal)
-        return Place._make(place)
+        """See `Reader`; of what is expected, the server is told to hold it against what is."""
+        if self._expected is not None and self._expected.is_for(run, target) and not self._begun:
+            self._pending.append((CHECK, self._expected.values()))
+            self._seals[run], place = self._expected.seal, self._expected.place
+            self.is_assumed = True
+        else:
+            (row,) = self._select(_PLACE, {"run": run, "target": target})
+            place, seal = Place._make(row[: len(Place._fields)]), row[len(Place._fields) :]
+            self._seals[run] = None if seal[0] is None else to_row(SealRow, seal)
+        self._place = run, place
+        return place
 
     def runs(self, limit: int | None = None, target: str | None = None) -> list[RunRow]:
         """See `Reader`."""
@@ -204,15 +219,32 @@ class Rows:
 
     def commit(self) -> None:
         """Keep what was added."""
-        with pipelined(self._connection):
+        with pipelined(self._connection) as pipeline:
+            if alone := pipeline is not None and not self._begun:
+                # What a pipeline is sent up to its end is a transaction already.
+                del self._pending[0]
+                self.committing = True
             self._send()
-            self.committing = True
-            self._connection.execute("COMMIT")
+            if not alone:
+                self.committing = True
+                self._prepared("COMMIT")
 
     def end(self) -> None:
         """Undo what was added, and be done with it."""
         if self._begun:
             self._connection.execute("ROLLBACK")
+
+    def expected(self) -> Expected | None:
+        """What the next append of the same run will find, once this is kept."""
+        last = self.last_added
+        if self._place is None or not isinstance(last, EventRow):
+            return None
+        run, place = self._place
+        seal = self._seals.get(run)
+        if seal is None or (seal.run, seal.seq) != (last.run, last.seq) or place.target is None:
+            return None
+        at_end = {"seq": last.seq, "position": last.position, "hash": last.hash}
+        return Expected(run, place._replace(**at_end), seal)
 
     # ----------------------------------------------------------------------------------------
 
@@ -225,7 +257,15 @@ class Rows:
         statements, self._pending = self._pending, []
         for statement, values in statements:
             self._begun = True
-            self._connection.execute(statement.encode(), values)
+            self._prepared(statement, values)
+
+    def _prepared(self, statement: str, values: Any = None) -> psycopg.Cursor[tuple[Any, ...]]:
+        """As all is sent that may follow what fails: prepared from its first use on.
+
+        psycopg would do so by itself from the sixth on, and then take what the server has passed
+        over, after the failure, for prepared.
+        """
+        return self._connection.execute(statement.encode(), values, prepare=True)
 
     def _select(self, query: str, values: Any = ()) -> list[tuple[Any, ...]]:
         if any(isinstance(value, str) and not _can_be_kept(value) for value in values):
@@ -235,7 +275,7 @@ class Rows:
                 return self._connection.execute(query.encode(), values).fetchall()
             with pipelined(self._connection):
                 self._send()
-                return self._connection.execute(query.encode(), values).fetchall()
+                return self._prepared(query, values).fetchall()
 
     def _first(self, kind: type[Row], query: str, values: Any = ()) -> Row | None:
         return next((to_row(kind, row) for row in self._select(query, values)), None)
