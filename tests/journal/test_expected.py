@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,13 @@ from alma.journal.lease import Lease
 from alma.journal.postgres.locks import key_of
 from tests.journal.postgres import connected
 from tests.journal.tools import created, intended, succeeded
+from tests.waiting import until
 
 Pair = tuple[Journal, Lease]
+TAKEN_OVER = b"""
+INSERT INTO leases SELECT number + 1, target, epoch + 1, 'r9', host, pid, started, actor,
+    acquired_at, prev, hash FROM leases"""
+WAITERS = b"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
 @pytest.fixture(autouse=True)
@@ -86,13 +92,34 @@ def test_who_has_company_is_refused_and_asks(ours: Pair, another: Pair, tmp_path
 def test_an_epoch_that_went_on_is_seen_in_the_one_exchange(database: str, ours: Pair) -> None:
     journal, lease = ours
     with connected(database) as connection:
-        connection.execute(
-            "INSERT INTO leases SELECT number + 1, target, epoch + 1, 'r9', host, pid, started, "
-            "actor, acquired_at, prev, hash FROM leases"
-        )
+        connection.execute(TAKEN_OVER)
     with pytest.raises(StaleEpochError):
         journal.append("r1", succeeded(), lease)
     assert len(journal.events("r1")) == 2
+
+
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+@pytest.mark.parametrize("asked_before", [False, True], ids=["in one go", "asked first"])
+def test_an_epoch_that_went_on_while_another_writer_was_waited_for_is_seen(
+    database: str, isolation: str, asked_before: bool
+) -> None:
+    """Whatever the server's owner has set: what a transaction sees there may be from before."""
+    name = database.partition("?")[0].rpartition("/")[2]
+    with connected(database) as other:
+        default = f"ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'"
+        other.execute(default.encode())
+        for journal, lease in a_run(database, "r1"):
+            if asked_before:
+                journal.observe(())
+            with ThreadPoolExecutor() as pool:
+                with other.transaction():
+                    key = key_of(database_of(journal).facts, "write")
+                    other.execute("SELECT pg_advisory_xact_lock(%s::bigint)", (key,))
+                    appended = pool.submit(journal.append, "r1", succeeded(), lease)
+                    until(lambda: other.execute(WAITERS).fetchone() == (1,))
+                    other.execute(TAKEN_OVER)
+                assert isinstance(appended.exception(), StaleEpochError)
+            assert len(journal.events("r1")) == 2
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ _SERVER: Final = {
     "standard_conforming_strings": "'on'",
     "lock_timeout": "%(wait)s",
     "default_transaction_read_only": "%(read_only)s",
+    # Who has waited for another writer is to see what that has written, whatever a role's default.
+    "default_transaction_isolation": "'read committed'",
     # Never less than that a commit is on disk; more, if the server's owner wants it.
     "synchronous_commit": "CASE current_setting('synchronous_commit') "
     "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END",
