@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from psycopg._preparing import Prepare, PrepareManager
 
 from alma import Saga, SagaInterrupted
 from alma.core.result import Result
@@ -37,6 +38,12 @@ from tests.services.wire import Strike, Wire
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY, new_key())
+
+
+@pytest.fixture(autouse=True)
+def in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the wire carry each statement as it is, which it does once where it is prepared."""
+    monkeypatch.setattr(PrepareManager, "get", lambda *_: (Prepare.NO, b""))
 
 
 @pytest.fixture

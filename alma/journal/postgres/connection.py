@@ -34,7 +34,8 @@ _PAUSES: Final = (0.05, 0.1, 0.2, 0.5)
 
 _READ: Final[tuple[Statement, ...]] = (("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", None),)
 _END_SESSION: Final = b"""
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"""
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid = %s AND backend_start = %s::timestamptz"""
 
 
 class Database:

@@ -51,6 +51,11 @@ _SERVER: Final = {
     "idle_session_timeout": "'0'",
     "idle_in_transaction_session_timeout": "'30s'",
     "standard_conforming_strings": "'on'",
+    # How it writes what is read here: times as psycopg takes them, numbers to their last digit, and
+    # the schema in its own words as they are compared.
+    "datestyle": "'ISO'",
+    "extra_float_digits": "'1'",
+    "quote_all_identifiers": "'off'",
     "lock_timeout": "%(wait)s",
     "default_transaction_read_only": "%(read_only)s",
     # Who has waited for another writer is to see what that has written, whatever a role's default.
@@ -68,7 +73,7 @@ SELECT current_database()::text, current_schema()::text, quote_ident(current_sch
     pg_backend_pid(), current_setting('server_version_num')::int,
     current_setting('server_encoding'),
     (SELECT system_identifier::text FROM pg_control_system()),
-    (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())"""
+    (SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid())"""
 
 
 class Facts(NamedTuple):
@@ -84,7 +89,7 @@ class Facts(NamedTuple):
     version: int
     encoding: str
     server: str
-    since: Any
+    since: str
     """When the session began: with its pid it is known for ever."""
 
     @property
