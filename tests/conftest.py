@@ -5,6 +5,7 @@ import gc
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,6 +144,18 @@ def isolated(
     for name in (*FOREIGN, *FOREIGN_SIZE, *accounts):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def forgotten_imports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a test imports of its own files, and from where, is not there for the next one."""
+    place, search, entries = str(tmp_path_factory.getbasetemp()), sys.path, [*sys.path]
+    known = set(sys.modules)
+    yield
+    search[:] = entries
+    for name in sys.modules.keys() - known:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(place):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")
