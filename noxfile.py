@@ -98,12 +98,10 @@ def named(requirements: Iterable[str]) -> list[str]:
     return [re.split(r"[^\w.-]", requirement)[0] for requirement in requirements]
 
 
-def run_tests(
-    session: nox.Session, *chosen: str, parts: Sequence[str] = SERVICES, at_once: int = 2
-) -> None:
+def run_tests(session: nox.Session, *chosen: str, parts: Sequence[str] = SERVICES) -> None:
     """Run pytest on what is installed, on all tests or the chosen; arguments go to it."""
     with_pulumi(session, *parts)
-    how = ("-n", str(at_once), "--dist", "worksteal")
+    how = ("-n", str(AT_ONCE), "--dist", "worksteal")
     session.run("pytest", *how, *chosen, *session.posargs)
 
 
@@ -142,14 +140,14 @@ def interpreter(version: str) -> str:
 def tests(session: nox.Session) -> None:
     """Run the tests but for the next two sessions'; arguments go to pytest: `-- -k cli -n 0`."""
     install(session, "tests")
-    run_tests(session, "-m", "not lives and not services", parts=LIGHT, at_once=AT_ONCE)
+    run_tests(session, "-m", "not lives and not services", parts=LIGHT)
 
 
 @nox.session
 def lives(session: nox.Session) -> None:
     """Run the tests that bring sagas up, disturb them and take them down; arguments as above."""
     install(session, "tests")
-    run_tests(session, "-m", "lives and not services", parts=LIGHT, at_once=AT_ONCE)
+    run_tests(session, "-m", "lives and not services", parts=LIGHT)
 
 
 @nox.session
