@@ -123,8 +123,10 @@ class Supervisor:
         interrupted = asyncio.create_task(self.operation.interrupt.wait())
         try:
             while True:
+                # Until it was passed on: an interrupt that comes together with a message would else
+                # wait for the next one.
                 await asyncio.wait(
-                    {reading} if interrupted.done() else {reading, interrupted},
+                    {reading} if self._signalled else {reading, interrupted},
                     timeout=self._remaining(),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
