@@ -243,8 +243,8 @@ class Rows:
         seal = self._seals.get(run)
         if seal is None or (seal.run, seal.seq) != (last.run, last.seq) or place.target is None:
             return None
-        at_end = {"seq": last.seq, "position": last.position, "hash": last.hash}
-        return Expected(run, place._replace(**at_end), seal)
+        at_end = Place(place.target, place.epoch, last.seq, last.position, last.hash)
+        return Expected(run, at_end, seal)
 
     # ----------------------------------------------------------------------------------------
 
