@@ -5,6 +5,7 @@ What LocalStack does as AWS is in tests/integration/aws/test_cloudformation.py.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import time
@@ -23,7 +24,7 @@ from alma.runner.preview import preview
 from alma.runner.repair import repair
 from alma.saga.given_values import Arguments
 from alma.saga.target import load_saga
-from alma.steps.cloudformation import following
+from alma.steps.cloudformation import following, gone
 from alma.steps.cloudformation.gone import left_of
 from alma.steps.cloudformation.service import Place as Where
 from alma.steps.cloudformation.service import Service
@@ -297,6 +298,26 @@ async def test_a_nested_stack_is_looked_into(aws: FakeCloudFormation) -> None:
     aws.stacks += [inner, outer]
     left = await left_of(Service(Where(region="eu-test-1", endpoint=aws.url)), outer.id)
     assert [(one.name, one.id, one.retained) for one in left] == [("inner/Disk", "disk-1", True)]
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_resource_whose_end_is_told_after_its_stacks_is_waited_for(
+    aws: FakeCloudFormation, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    """And is left where that end never comes."""
+    monkeypatch.setattr(gone, "SETTLES", 60.0 if told else 0.1)
+    stack = Made(name="late", id="arn:aws:x:y:z:stack/late/1", status="DELETE_COMPLETE")
+    stack.resources = {"Disk": {"id": "disk-1", "type": THING}}
+    aws.told(stack, "DELETE_IN_PROGRESS", "Disk")
+    aws.stacks.append(stack)
+    service = Service(Where(region="eu-test-1", endpoint=aws.url))
+    looking = asyncio.create_task(left_of(service, stack.id, just_now=True))
+    await asyncio.sleep(0)
+    assert [one.name for one in await left_of(service, stack.id)] == ["Disk"]
+    if told:
+        assert not looking.done()
+        aws.told(stack, "DELETE_COMPLETE", "Disk")
+    assert [one.name for one in await looking] == ([] if told else ["Disk"])
 
 
 # -- what was there before -----------------------------------------------------------------------

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from alma.steps.cloudformation import stacks
 from alma.steps.cloudformation.service import Service
 from alma.steps.cloudformation.stacks import DELETED, NESTED, Resource, StackEvent
+
+SETTLES: Final = 20.0
+"""Seconds in which a resource's end may be told after that of its stack: events come late."""
+_PAUSE: Final = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,14 +25,28 @@ class Left:
     id: str
     reason: str
     retained: bool = False
+    at_work: bool = False
+    """The last that was told of it is that it is being deleted."""
 
 
-async def left_of(service: Service, id_: str, before: Sequence[Resource] = ()) -> list[Left]:
+async def left_of(
+    service: Service, id_: str, before: Sequence[Resource] = (), *, just_now: bool = False
+) -> list[Left]:
     """What of it is not seen deleted, nested stacks' resources among it.
 
     `before` is what it held when the delete began. Each must be told as deleted, by what the
     service lists of the deleted stack, or by its events: those of a deleted stack stay 90 days.
+    Of one that was deleted `just_now` they are waited for.
     """
+    deadline = time.monotonic() + (SETTLES if just_now else 0.0)
+    while True:
+        found = await _left_now(service, id_, before)
+        if not any(one.at_work for one in found) or time.monotonic() >= deadline:
+            return found
+        await asyncio.sleep(_PAUSE)
+
+
+async def _left_now(service: Service, id_: str, before: Sequence[Resource] = ()) -> list[Left]:
     told = await stacks.events(service, id_)
     listed = await stacks.resources(service, id_)
     kept = stacks.kept_in(told)
@@ -41,8 +62,15 @@ async def left_of(service: Service, id_: str, before: Sequence[Resource] = ()) -
         if status != DELETED:
             words = f"CloudFormation never told that it was deleted (it says {status})"
             reason = kept.get((name, physical), words)
-            retained = status == "DELETE_SKIPPED"
-            found.append(Left(name=name, id=physical, reason=reason, retained=retained))
+            found.append(
+                Left(
+                    name=name,
+                    id=physical,
+                    reason=reason,
+                    retained=status == "DELETE_SKIPPED",
+                    at_work=status == "DELETE_IN_PROGRESS",
+                )
+            )
     nested = {event.id for event in told if event.type == NESTED and not event.of_stack}
     nested |= {one.id for one in (*before, *listed) if one.type == NESTED}
     for inner in sorted(nested - {"", id_}):
@@ -50,9 +78,8 @@ async def left_of(service: Service, id_: str, before: Sequence[Resource] = ()) -
             words = "a nested stack of which CloudFormation does not know any more"
             found.append(Left(name=inner, id=inner, reason=words))
             continue
-        for left in await left_of(service, inner):
-            name = f"{inner.split('/')[1]}/{left.name}"
-            found.append(Left(name=name, id=left.id, reason=left.reason, retained=left.retained))
+        within = await _left_now(service, inner)
+        found += [replace(one, name=f"{inner.split('/')[1]}/{one.name}") for one in within]
     return found
 
 

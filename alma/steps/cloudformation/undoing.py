@@ -104,7 +104,8 @@ class Undoing:
                 return await self._protected(stack)
             if change.stopped is None and stack.status != stacks.DELETED:
                 stack = await change.delete(stack, skipped)
-            found[:] = await left_of(service, stack.id, before)
+            gone_now = stack.status == stacks.DELETED
+            found[:] = await left_of(service, stack.id, before, just_now=gone_now)
             done = stacks.changes_in(change.told)
             gone = sum(each.op == "delete" for each in done)
             evidence = {"fingerprint": stack.fingerprint, **_seen(stack)}
