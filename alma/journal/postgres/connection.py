@@ -85,7 +85,7 @@ class Database:
                 raise UnavailableJournalError(words)
             before: tuple[Rows, T] | None = None
             lost, expected = _Loss(self._lost), self._expected
-            self._expected = None
+            self._expected, accompanied = None, False
             while True:
                 connection = self.session()
                 if before is not None and _is_there(connection, before[0]):
@@ -101,11 +101,12 @@ class Database:
                         self._end(rows)
                         if not _is_outdated(rows, error):
                             raise
-                        before = None
+                        before, accompanied = None, True
                     elif lost.is_over():
                         raise
                 else:
-                    self._expected = rows.expected()
+                    # Who has company asks the next time, too: to be refused is what takes longest.
+                    self._expected = None if accompanied else rows.expected()
                     return result
 
     def read(self, what: str, work: Callable[[Rows], T]) -> T:
@@ -180,9 +181,12 @@ class Database:
             return work(NoRows(connection))
         rows = Rows(connection, self.facts.quoted, _READ)
         try:
-            return work(rows)
-        finally:
+            result = work(rows)
+            rows.leave()
+        except BaseException:
             self._end(rows)
+            raise
+        return result
 
     def _end(self, rows: Rows) -> None:
         try:

@@ -219,15 +219,15 @@ class Rows:
 
     def commit(self) -> None:
         """Keep what was added."""
-        with pipelined(self._connection) as pipeline:
-            if alone := pipeline is not None and not self._begun:
-                # What a pipeline is sent up to its end is a transaction already.
-                del self._pending[0]
-                self.committing = True
+        with pipelined(self._connection):
             self._send()
-            if not alone:
-                self.committing = True
-                self._prepared("COMMIT")
+            self.committing = True
+            self._connection.execute("COMMIT")
+
+    def leave(self) -> None:
+        """Be done with what was only read."""
+        if self._begun:
+            self._connection.execute("COMMIT")
 
     def end(self) -> None:
         """Undo what was added, and be done with it."""
@@ -257,15 +257,7 @@ class Rows:
         statements, self._pending = self._pending, []
         for statement, values in statements:
             self._begun = True
-            self._prepared(statement, values)
-
-    def _prepared(self, statement: str, values: Any = None) -> psycopg.Cursor[tuple[Any, ...]]:
-        """As all is sent that may follow what fails: prepared from its first use on.
-
-        psycopg would do so by itself from the sixth on, and then take what the server has passed
-        over, after the failure, for prepared.
-        """
-        return self._connection.execute(statement.encode(), values, prepare=True)
+            self._connection.execute(statement.encode(), values)
 
     def _select(self, query: str, values: Any = ()) -> list[tuple[Any, ...]]:
         if any(isinstance(value, str) and not _can_be_kept(value) for value in values):
@@ -275,7 +267,7 @@ class Rows:
                 return self._connection.execute(query.encode(), values).fetchall()
             with pipelined(self._connection):
                 self._send()
-                return self._prepared(query, values).fetchall()
+                return self._connection.execute(query.encode(), values).fetchall()
 
     def _first(self, kind: type[Row], query: str, values: Any = ()) -> Row | None:
         return next((to_row(kind, row) for row in self._select(query, values)), None)

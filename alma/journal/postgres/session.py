@@ -111,8 +111,10 @@ def open_session(
     `wait` is how long a statement waits for another session's lock, `answer` how long for any word
     of the server.
     """
+    # Prepared from its first use on: what psycopg prepares later, and the server passes over behind
+    # a statement that fails, psycopg takes for prepared from then on.
     connection = BoundedConnection.connect(
-        **options_of(url, seconds), autocommit=True, client_encoding="UTF8"
+        **options_of(url, seconds), autocommit=True, client_encoding="UTF8", prepare_threshold=0
     )
     connection.answer_seconds = answer
     try:
