@@ -154,8 +154,8 @@ def forgotten_imports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     yield
     search[:] = entries
     for name in sys.modules.keys() - known:
-        if str(getattr(sys.modules[name], "__file__", None)).startswith(place):
-            del sys.modules[name]
+        if str(getattr(sys.modules.get(name), "__file__", None)).startswith(place):
+            sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from alma.errors import JournalError, UnavailableJournalError
 from alma.journal.address import PostgresUrl
 from alma.journal.postgres import migration
 from alma.journal.postgres.errors import translated
-from alma.journal.postgres.expected import Expected, is_refused
+from alma.journal.postgres.expected import Expected
 from alma.journal.postgres.locks import Locks, key_of
 from alma.journal.postgres.rows import NoRows, Rows, Statement
 from alma.journal.postgres.session import Facts, open_session, secret_in
@@ -255,9 +255,10 @@ class _TakenError(JournalError):
 
 
 def _is_outdated(rows: Rows, error: BaseException) -> bool:
-    """Whether it failed, or was refused, on an assumption that only the server could confirm."""
+    """Whether it was refused by CHECK, or decided on an assumption that only that confirms."""
+    refused = isinstance(error, psycopg.errors.DivisionByZero)
     decided = isinstance(error, Exception) and not isinstance(error, psycopg.Error)
-    return rows.is_assumed and (is_refused(error) or decided)
+    return rows.is_assumed and (refused or decided)
 
 
 def _is_there(connection: psycopg.Connection, rows: Rows) -> bool:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-import psycopg
-
 from alma.journal.rows import Place, SealRow
 
 # A division by zero is what undoes a transaction from within a SELECT. Nothing else divides. The
@@ -42,10 +40,3 @@ class Expected(NamedTuple):
         """What CHECK is given."""
         place = {"target": self.place.target, "epoch": self.place.epoch, "last": self.place.hash}
         return place | self.seal._asdict()
-
-
-def is_refused(error: BaseException) -> bool:
-    """Whether CHECK has found something else."""
-    return any(
-        isinstance(one, psycopg.errors.DivisionByZero) for one in (error, error.__cause__) if one
-    )

@@ -71,7 +71,7 @@ Statement = tuple[str, Any]
 
 
 class Rows:
-    """Reader and Writer. `begin` are the statements that begin the transaction, BEGIN the first."""
+    """Reader and Writer. `begin` are the statements that begin the transaction."""
 
     def __init__(
         self,

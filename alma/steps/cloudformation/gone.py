@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from alma.steps.cloudformation import stacks
+from alma.steps.cloudformation.following import FIRST_PAUSE
 from alma.steps.cloudformation.service import Service
 from alma.steps.cloudformation.stacks import DELETED, NESTED, Resource, StackEvent
 
 SETTLES: Final = 20.0
 """Seconds in which a resource's end may be told after that of its stack: events come late."""
-_PAUSE: Final = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ async def left_of(
         found = await _left_now(service, id_, before)
         if not any(one.at_work for one in found) or time.monotonic() >= deadline:
             return found
-        await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(FIRST_PAUSE)
 
 
 async def _left_now(service: Service, id_: str, before: Sequence[Resource] = ()) -> list[Left]:
