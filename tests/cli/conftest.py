@@ -30,10 +30,8 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+def cli() -> Callable[..., Result]:
     """Call `alma-pulumi` in this process."""
-    # A saga's file must not see what an earlier test's file has left behind.
-    monkeypatch.setattr(sys, "path", [*sys.path])
 
     def call(*words: str) -> Result:
         return CliRunner().invoke(program, words)

@@ -18,11 +18,6 @@ Call = Callable[..., Result]
 HEAD = "from alma import Saga\n"
 
 
-@pytest.fixture(autouse=True)
-def own_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [*sys.path])
-
-
 def test_a_file_with_one_saga_needs_no_name(write: Write) -> None:
     path = write()
     loaded = load_saga("saga.py")

@@ -57,13 +57,11 @@ TOKEN = ("-p", "token=@env:TOKEN")
 
 @pytest.fixture(autouse=True)
 def _at(tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TOKEN", "hunter22")
     write(SAGA, "saga.yaml")
     write(PARTS, "parts.py")
-    monkeypatch.delitem(sys.modules, "parts", raising=False)
 
 
 def calls() -> list[str]:

@@ -89,8 +89,7 @@ class Shell:
 
 
 @pytest.fixture
-def shell(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.setattr(sys, "path", [*sys.path])
+def shell(lab: Lab) -> Shell:
     return Shell(lab)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -210,7 +209,7 @@ def in_python(folder: Path, parts: Any) -> Saga:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the saga is made of, and another working directory."""
     folder = tmp_path / "deploy"
     for name, text in {
@@ -223,12 +222,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     }.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
-    monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("PASSWORD", "hunter22")
     monkeypatch.setenv("TOKEN", "t0ken")
     monkeypatch.chdir(tmp_path)
-    yield folder
-    sys.modules.pop("parts", None)
+    return folder
 
 
 GIVEN = Arguments(texts={"token": "@env:TOKEN"})
@@ -376,8 +373,7 @@ def test_a_secret_is_in_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "no step is named [secret]" in refused.value.message
 
 
-def test_a_function_by_its_path_is_called_as_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [*sys.path])
+def test_a_function_by_its_path_is_called_as_itself() -> None:
     named = ByPath("os.path:basename")
     assert (named("a/b"), named.__name__, named.load()) == ("b", "basename", os.path.basename)
     with pytest.raises(DefinitionError, match="os:sep is of type str, no function"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -92,7 +91,7 @@ GIVEN = Arguments(texts={"token": "@env:TOKEN"})
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The saga's files, and another working directory."""
     folder = tmp_path / "deploy"
     (folder / "inner").mkdir(parents=True)
@@ -102,8 +101,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(sys, "path", [*sys.path, str(folder)])
     monkeypatch.setenv("TOKEN", "t0ken")
     monkeypatch.chdir(tmp_path)
-    yield folder
-    sys.modules.pop("parts", None)
+    return folder
 
 
 def world(folder: Path, *changes: tuple[str, str]) -> Saga:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,9 +22,8 @@ STRANGER = 61_234
 
 
 @pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+def cli() -> Callable[..., Result]:
     """Call `alma-pulumi` in this process."""
-    monkeypatch.setattr(sys, "path", [*sys.path])
     return lambda *words: CliRunner().invoke(program, words)
 
 

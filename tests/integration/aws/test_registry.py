@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from alma import LocalStack, Saga, destroy
 from alma.runner import up
 from alma.runner.settings import Settings
 from tests.integration.aws.account import Account
 from tests.pulumi.registry.written import written
 
-if TYPE_CHECKING:
-    import pytest
 
-
-async def test_what_is_imported_at_the_top_comes_up(
-    account: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_is_imported_at_the_top_comes_up(account: Account) -> None:
     """The program's module is sent by value, the SDK's by name."""
-    program, modules = written("aws", "news", monkeypatch)
+    program, modules = written("aws", "news")
     saga = Saga("registry", aws=LocalStack(account.url, region=account.region))
     saga.add_stack("news", program=program, config=account.config)
     settings = Settings(modules=modules)

@@ -19,7 +19,7 @@ async def test_what_is_imported_at_the_top_comes_up(
 ) -> None:
     """The program's module is sent by value, the SDK's by name."""
     monkeypatch.setenv("REGISTRY_IMAGE", world.image)
-    program, modules = written("docker", "connected", monkeypatch)
+    program, modules = written("docker", "connected")
     saga = Saga(world.name)
     saga.add_stack("connected", program=program)
     settings = Settings(modules=modules)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from alma import Saga, destroy
 from alma.runner import up
 from alma.runner.settings import Settings
 from tests.integration.kubernetes.cluster import Cluster
 from tests.pulumi.registry.written import written
 
-if TYPE_CHECKING:
-    import pytest
-
 
 async def test_what_is_imported_at_the_top_comes_up(
-    cluster: Cluster, provider: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, provider: dict[str, str]
 ) -> None:
     """The program's module is sent by value, the SDK's by name."""
-    program, modules = written("kubernetes", "space", monkeypatch)
+    program, modules = written("kubernetes", "space")
     saga = Saga("registry")
     saga.add_stack("space", program=program, config=provider)
     settings = Settings(modules=modules)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -67,10 +66,9 @@ WANTED = {
 
 @pytest.mark.parametrize("provider", WANTED)
 def test_its_programs_reach_another_process_and_register_there(
-    provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    provider: str, tmp_path: Path
 ) -> None:
     """By value, as a saga's file is not to be imported there; the SDK by its name."""
-    monkeypatch.setattr(sys, "path", [*sys.path])  # a file's directory comes first in it
     loaded = load_saga(str(HERE / f"on_{provider}.py"))
     sent = []
     for step in loaded.saga.steps:
