@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY, new_key())
 
 
+@contextmanager
 def a_run(url: str, run: str, saga: str = "shop", wait: float | None = None) -> Iterator[Pair]:
     """With two events, so that the next append expects what it finds."""
     with (
@@ -50,12 +52,14 @@ def a_run(url: str, run: str, saga: str = "shop", wait: float | None = None) -> 
 
 @pytest.fixture
 def ours(database: str) -> Iterator[Pair]:
-    yield from a_run(database, "r1")
+    with a_run(database, "r1") as pair:
+        yield pair
 
 
 @pytest.fixture
 def another(database: str, ours: Pair) -> Iterator[Pair]:  # noqa: ARG001 - begun after it
-    yield from a_run(database, "r2", "mail")
+    with a_run(database, "r2", "mail") as pair:
+        yield pair
 
 
 def database_of(journal: Journal) -> Any:
@@ -136,7 +140,7 @@ def test_an_epoch_that_went_on_while_another_writer_was_waited_for_is_seen(
     with connected(database) as other:
         default = f"ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'"
         other.execute(default.encode())
-        for journal, lease in a_run(database, "r1", wait=120):
+        with a_run(database, "r1", wait=120) as (journal, lease):
             if asked_before:
                 journal.observe(())
             with ThreadPoolExecutor() as pool:
@@ -200,7 +204,7 @@ def test_who_waited_in_vain_for_another_writer_writes_when_that_is_gone(
     database: str, asked_before: bool
 ) -> None:
     """However often: what was sent behind the refusal counts as sent by nobody."""
-    for journal, lease in a_run(database, "r1", wait=0.05):
+    with a_run(database, "r1", wait=0.05) as (journal, lease):
         for _ in range(10):
             if asked_before:
                 journal.observe(())
