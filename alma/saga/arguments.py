@@ -75,6 +75,11 @@ def pair_of(
         compensation, given = once("compensation", compensation, given[0]), given[1:]
     if given:
         raise DefinitionError("add_step takes a name, an action and a compensation, no more.")
+    if action is None:
+        raise DefinitionError(
+            "add_step: there is no action.",
+            hint="It takes callables. A Pulumi program is add_stack(name, program=...).",
+        )
     check_callables("add_step", action, compensation)
     called = getattr(action, "__name__", None) if name is None else name
     if called == "<lambda>":
