@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from alma.core.events import Process
+from alma.pulumi.prewarm import WORKER
 from alma.system.processes import GONE, find, marked
+from alma.system.starting import is_starting
 
 if TYPE_CHECKING:
     import psutil
 
 _PLUGIN_NAMES: Final = ("pulumi-resource-", "pulumi-language-", "pulumi-analyzer-")
 """Of executables (`sdk/go/common/workspace/plugins.go` in pulumi/pulumi)."""
+
+_FRONT: Final = 6
+"""Of a command line: an interpreter, its options, the script."""
 
 
 def family_of(operation: str, cli: Process | None) -> list[psutil.Process]:
@@ -35,13 +40,25 @@ def marked_programs(operation: str) -> list[psutil.Process]:
 
 
 def is_cli(process: psutil.Process) -> bool:
-    """Whether it is the Pulumi CLI itself, not one of its plugins."""
+    """Whether it is the Pulumi CLI itself, not one of its plugins; also if it has yet to begin.
+
+    It may be a script: then its interpreter is in front of it, with options if it has some.
+    """
     try:
-        arguments = process.cmdline()
+        # A program that has only just begun has its name before its arguments.
+        arguments = process.cmdline()[:_FRONT] or [process.name()]
     except GONE:
         return False
-    names = {Path(argument).name for argument in arguments[:2]}
-    return "pulumi" in names
+    words = [argument for argument in arguments if not argument.startswith("-")]
+    return is_starting(arguments) or "pulumi" in {Path(word).name for word in words[:2]}
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """Whether it is one of alma's own, which may have other work by now."""
+    try:
+        return WORKER in process.cmdline()[:_FRONT]
+    except GONE:
+        return False
 
 
 def is_plugin(process: psutil.Process) -> bool:

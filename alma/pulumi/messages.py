@@ -1,8 +1,8 @@
 """What a runner and its worker say to each other: tagged messages, each after its length.
 
-To the worker: `Task`, `Interrupt`. From it: `Ready`, `Started`, `Progress`, `Report`. They cross
-as JSON of ASCII: a config value may be an integer of any size, and an environment may hold bytes
-that are no text, both of which msgpack refuses. Only the program is pickled.
+To the worker: `Task`, `Interrupt`, `Known`. From it: `Ready`, `Started`, `Progress`, `Report`.
+They cross as JSON of ASCII: a config value may be an integer of any size, and an environment may
+hold bytes that are no text, both of which msgpack refuses. Only the program is pickled.
 """
 
 from __future__ import annotations
@@ -84,9 +84,13 @@ class Ready(Struct, frozen=True, tag="ready"):
 
 
 class Started(Struct, frozen=True, tag="started"):
-    """A CLI process was started for the task."""
+    """A CLI process was started for the task; it begins when this is `Known`."""
 
     process: Process
+
+
+class Known(Struct, frozen=True, tag="known"):
+    """The CLI process that was started is in the journal."""
 
 
 class Progress(Struct, frozen=True, tag="progress"):
@@ -119,7 +123,7 @@ class Report(Struct, frozen=True, kw_only=True, tag="report"):
     asked: tuple[str, ...] = ()
 
 
-Message = Task | Interrupt | Ready | Started | Progress | Report
+Message = Task | Interrupt | Ready | Started | Known | Progress | Report
 
 
 def encode(message: Message) -> bytes:

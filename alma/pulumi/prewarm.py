@@ -15,11 +15,14 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from alma.core.search_path import python_first
 from alma.pulumi.engine import StackRef
 from alma.system.environment import PYTHON, without_flags
+
+WORKER: Final = "alma.pulumi.automation"
+"""The module that a worker is started as."""
 
 
 class WorkerProcess:
@@ -37,7 +40,7 @@ class WorkerProcess:
         with theirs:
             self.popen = subprocess.Popen(
                 [
-                    *(sys.executable, "-P", "-u", "-m", "alma.pulumi.automation"),
+                    *(sys.executable, "-P", "-u", "-m", WORKER),
                     str(theirs.fileno()),
                 ],
                 env={**without_flags(environ, PYTHON), "PYTHONPATH": os.pathsep.join(search)},

@@ -11,7 +11,7 @@ from alma.core.events import Process
 from alma.core.operation import Reconciled
 from alma.errors import RefusedError
 from alma.pulumi.engine import StackRef
-from alma.pulumi.family import is_cli, marked_programs
+from alma.pulumi.family import is_cli, is_worker, marked_programs
 from alma.pulumi.locks import Locks
 from alma.system import processes as live
 
@@ -67,7 +67,7 @@ class Reconciliation:
         return self._report()
 
     async def _wait_for_cli(self) -> None:
-        clis = [process for process in self._living() if is_cli(process)]
+        clis = self._clis()
         self._evidence.waited_for = [live.describe(process) for process in clis]
         if not await live.wait_gone(clis, _PATIENCE):
             raise RefusedError(
@@ -102,12 +102,13 @@ class Reconciliation:
         await self._locks.remove(found)
         self._evidence.broken = [lock.holder for lock in found]
 
-    def _living(self) -> list[psutil.Process]:
-        """Journaled processes that live, and marked ones: a crash may have kept one unjournaled."""
-        found = {process.pid: process for process in marked_programs(self._operation)}
+    def _clis(self) -> list[psutil.Process]:
+        """Those that live: journaled, whatever their name is, and marked (of older journals)."""
+        marked = marked_programs(self._operation)
+        found = {process.pid: process for process in marked if is_cli(process)}
         for journaled in self._journaled:
             process = live.find(journaled)
-            if process is not None:
+            if process is not None and not is_worker(process):
                 found[process.pid] = process
         return list(found.values())
 

@@ -16,7 +16,7 @@ from alma.core.events import Failure, Process
 from alma.core.operation import Operation
 from alma.pulumi import messages
 from alma.pulumi.family import family_of, is_cli
-from alma.pulumi.messages import Interrupt, Message, Progress, Ready, Report, Started, Task
+from alma.pulumi.messages import Interrupt, Known, Message, Progress, Ready, Report, Started, Task
 from alma.pulumi.prewarm import WorkerProcess, take_prewarmed
 from alma.system import processes
 
@@ -137,7 +137,7 @@ class Supervisor:
                         return await self._worker_died()
                     if isinstance(message, Report):
                         return self._final_report(message)
-                    self._handle(message)
+                    await self._handle(message)
                     reading = asyncio.create_task(self.client.receive())
                 elif not await self._signal_or_kill():
                     return await self._last_report(reading)
@@ -147,13 +147,14 @@ class Supervisor:
                 with contextlib.suppress(asyncio.CancelledError, EOFError):
                     await task
 
-    def _handle(self, message: Message) -> None:
+    async def _handle(self, message: Message) -> None:
         if isinstance(message, Ready):
             self.client.process = message.process
             self.operation.on_process("worker", message.process)
         elif isinstance(message, Started):
             self.cli = message.process
             self.operation.on_process("cli", message.process)
+            await self.client.send(Known())
         elif isinstance(message, Progress):
             self.operation.on_resource(message.urn, message.op, message.done)
 
@@ -226,10 +227,8 @@ class Supervisor:
         """The worker died: its CLI drains by itself, and is waited for before anything else."""
         self.worker_died = True
         family = family_of(self.task.operation, self.cli)
-        clis = [process for process in family if is_cli(process)]
-        if self.cli is None and clis:
-            self.cli = processes.identify(clis[0].pid)
-            self.operation.on_process("cli", self.cli)
+        known = self.cli.pid if self.cli is not None else 0
+        clis = [process for process in family if process.pid == known or is_cli(process)]
         while not await processes.wait_gone(clis, 0.1):
             if (self.operation.interrupt.is_set() or self._remaining() == 0.0) and (
                 not await self._signal_or_kill()

@@ -1,7 +1,7 @@
 """A foreign program that works for an operation, made to survive its caller.
 
-It gets a session of its own, its output goes to a file, and its pid is journaled before it is
-waited for: if alma dies, it finishes what it does, and `settle` waits for it.
+It gets a session of its own, its output goes to a file, and its pid is journaled before it begins:
+if alma dies, it finishes what it does, and `settle` waits for it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from alma.core.run import OpenOperation
 from alma.errors import RefusedError
 from alma.system import processes as live
 from alma.system.files import open_log
+from alma.system.starting import Starting
 from alma.system.trace_context import traceparent
 
 _PATIENCE: Final = 3600.0
@@ -81,15 +82,14 @@ class ProgramRunner:
         self._look()
         if self.why:
             return None
-        popen = _start(command, self.operation.id)
+        starting = _start(command, self.operation.id)
         try:
-            self.process = process = live.identify(popen.pid)
+            self.process = process = live.identify(starting.pid)
             self.operation.on_process("cli", process)
         except BaseException:
-            # Nobody would know of it: it must not go on.
-            popen.send_signal(signal.SIGINT)
-            _left.append(popen)
+            starting.forget()  # Nobody would know of it.
             raise
+        popen = starting.begin()
         self.running = True
         try:
             code = await self._wait(popen, process, whole=command.whole)
@@ -155,16 +155,17 @@ class ProgramRunner:
         await live.wait_gone(victims, _DIES)
 
 
-def _start(command: Command, operation: str) -> subprocess.Popen[bytes]:
+def _start(command: Command, operation: str) -> Starting:
+    environ = {
+        **command.environment,
+        live.MARKER: operation,
+        **traceparent(operation, command.environment),
+    }
     with open_log(command.output) as output, _unnamed(command.stdin) as stdin:
-        return subprocess.Popen(
-            list(command.argv),
+        return Starting(
+            command.argv,
+            environ,
             cwd=command.cwd,
-            env={
-                **command.environment,
-                live.MARKER: operation,
-                **traceparent(operation, command.environment),
-            },
             stdin=stdin,
             stdout=output,
             stderr=subprocess.STDOUT,

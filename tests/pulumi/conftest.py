@@ -83,6 +83,17 @@ class Place:
         """Destroy a stack."""
         return await self.engine.destroy(self.ref(stack), str(self.logs()), self.operation())
 
+    async def waiting(
+        self, **options: Any
+    ) -> tuple[Path, Operation, asyncio.Task[OperationResult]]:
+        """An `up` whose first resource waits for the returned gate; options are its operation's."""
+        gate = self.root / "gate"
+        operation = self.operation(**options)
+        request = self.request(programs.waits(str(gate)), create=True)
+        running = asyncio.create_task(self.engine.up(request, operation))
+        await until(Path(f"{gate}.begun").exists)
+        return gate, operation, running
+
     def commands(self) -> list[str]:
         """The arguments of every Pulumi process so far, one line each."""
         return self.argv.read_text().splitlines() if self.argv.exists() else []

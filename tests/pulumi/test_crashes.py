@@ -16,10 +16,8 @@ import pytest
 
 from alma.core.event_parts import Gone
 from alma.core.events import Process
-from alma.core.operation import Operation
 from alma.errors import RefusedError
 from alma.pulumi import recovery
-from alma.pulumi.engine import OperationResult
 from alma.pulumi.family import marked_programs
 from alma.pulumi.local import PulumiEngine
 from alma.system import processes
@@ -35,21 +33,9 @@ def _names(checkpoint: Any) -> set[str]:
     return {resource.urn.rsplit("::", 1)[1] for resource in checkpoint.resources}
 
 
-async def _waiting(
-    place: Place, **options: Any
-) -> tuple[Path, Operation, asyncio.Task[OperationResult]]:
-    """An `up` whose first resource waits for the returned gate."""
-    gate = place.root / "gate"
-    operation = place.operation(**options)
-    request = place.request(programs.waits(str(gate)), create=True)
-    running = asyncio.create_task(place.engine.up(request, operation))
-    await until(Path(f"{gate}.begun").exists)
-    return gate, operation, running
-
-
 async def test_an_interrupt_drains_and_releases_the_lock(place: Place) -> None:
     """One SIGINT: what is in flight is finished and recorded, nothing new begins."""
-    gate, operation, running = await _waiting(place)
+    gate, operation, running = await place.waiting()
     assert place.live_locks()
     operation.interrupt.set()
     await until(lambda: place.signals)
@@ -77,7 +63,7 @@ async def test_an_interrupt_before_the_start_starts_nothing(place: Place) -> Non
 
 async def test_a_deadline_interrupts_then_kills_what_hangs(place: Place) -> None:
     """The CLI and its plugins are gone; the state still says what was under way."""
-    gate, operation, running = await _waiting(place, timeout=15.0, grace=0.5)
+    gate, operation, running = await place.waiting(timeout=15.0, grace=0.5)
     result = await running
     assert [signal for signal, _ in place.signals] == ["SIGINT", "SIGKILL"]
     assert {why for _, why in place.signals} == {"deadline"}
@@ -125,7 +111,7 @@ async def test_a_program_that_hangs_is_ended_at_its_deadline(place: Place) -> No
 
 async def test_a_cancelled_task_leaves_a_cli_that_drains(place: Place) -> None:
     """The worker is gone at once; nobody signals the CLI."""
-    gate, operation, running = await _waiting(place)
+    gate, operation, running = await place.waiting()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -197,7 +183,7 @@ async def test_a_killed_cli_is_told_and_its_lock_is_broken(
 ) -> None:
     """The runner lives: the operation fails, and what was in flight is pending in the state."""
     monkeypatch.setattr(recovery, "_PLUGINS_GO", 0.5)
-    _, operation, running = await _waiting(place)
+    _, operation, running = await place.waiting()
     psutil.Process(place.cli(operation).pid).kill()
     result = await running
     assert result.failure is not None
@@ -250,7 +236,7 @@ async def test_a_lock_older_than_the_process_with_its_pid_is_broken(place: Place
 
 async def test_a_lock_with_the_pid_of_a_live_cli_stands_whatever_the_clock(place: Place) -> None:
     """After the clock was set forth, the holder itself seems to have started after its lock."""
-    gate, operation, running = await _waiting(place)
+    gate, operation, running = await place.waiting()
     (lock,) = place.live_locks()
     content = json.loads(lock.read_text())
     lock.write_text(json.dumps({**content, "timestamp": "2001-01-01T00:00:00Z"}))

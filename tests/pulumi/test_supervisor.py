@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from alma.core.events import Process
 from alma.core.operation import Operation
-from alma.pulumi.messages import Interrupt, Progress, Report
+from alma.pulumi.messages import Interrupt, Known, Progress, Report, Started
 from alma.pulumi.supervisor import Supervisor
 from tests.pulumi.test_worker_messages import task
 
 DONE = Report(failure=None, changes={}, resources=())
 PROGRESS = Progress("urn", "create", done=True)
+STARTED = Started(Process(host="h", pid=2, started=1.0))
 
 
 class Client:
@@ -69,3 +71,32 @@ async def test_an_interrupt_that_comes_with_a_message_is_passed_on(first: str) -
         assert (told, client.sent[1:]) == (["SIGINT: interrupt"], [Interrupt()])
         client.messages.put_nowait(PROGRESS)
     assert (told, client.sent[1:]) == (["SIGINT: interrupt"], [Interrupt()])
+
+
+async def test_a_cli_is_let_begin_once_it_is_journaled() -> None:
+    """Else a crash of both would leave one at work of which nobody knows."""
+    told: list[str] = []
+    client: Any = Client()
+    operation = Operation(
+        id="o",
+        interrupt=asyncio.Event(),
+        on_process=lambda role, _: told.append(f"{role}, after {client.sent[1:]}"),
+    )
+    running = asyncio.create_task(Supervisor(client, task(), operation).run())
+    client.messages.put_nowait(STARTED)
+    await turns()
+    assert (told, client.sent[1:]) == (["cli, after []"], [Known()])
+    client.messages.put_nowait(DONE)
+    assert await asyncio.wait_for(running, 60) == DONE
+
+
+async def test_a_cli_that_cannot_be_journaled_is_not_let_begin() -> None:
+    def full(_role: str, _process: Process) -> None:
+        raise OSError("no space left")
+
+    client: Any = Client()
+    operation = Operation(id="o", interrupt=asyncio.Event(), on_process=full)
+    client.messages.put_nowait(STARTED)
+    with pytest.raises(OSError, match="no space left"):
+        await asyncio.wait_for(Supervisor(client, task(), operation).run(), 60)
+    assert client.sent == [task()]

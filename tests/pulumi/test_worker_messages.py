@@ -13,7 +13,7 @@ import pytest
 from alma.core.events import Failure, Process, ResourceChange
 from alma.core.secret import Secret
 from alma.pulumi import messages
-from alma.pulumi.messages import Interrupt, Message, Progress, Ready, Report, Started, Task
+from alma.pulumi.messages import Interrupt, Known, Message, Progress, Ready, Report, Started, Task
 from alma.pulumi.restore.plan import RestorePlan
 from tests.pulumi.conftest import Place
 
@@ -48,6 +48,7 @@ def task(**fields: Any) -> Task:
     "message",
     [
         Interrupt(),
+        Known(),
         Ready(Process(host="h", pid=1, started=1.25)),
         Started(Process(host="h", pid=1, started=1.25)),
         Progress("urn", "create", done=True),
@@ -71,7 +72,7 @@ def task(**fields: Any) -> Task:
         ),
     ],
     ids=[
-        *("interrupt", "ready", "started", "progress", "report"),
+        *("interrupt", "known", "ready", "started", "progress", "report"),
         *("program", "environment", "config", "secrets", "restore"),
     ],
 )

@@ -23,7 +23,7 @@ from typing import Any, TextIO
 
 from alma.core.events import Failure
 from alma.core.redaction import Redactor
-from alma.pulumi.messages import Interrupt, Message, Ready, Report, Task, encode, receive
+from alma.pulumi.messages import Interrupt, Known, Message, Ready, Report, Task, encode, receive
 from alma.system.environment import SAFE_PATH
 from alma.system.files import open_log
 from alma.system.limits import dump_no_core
@@ -70,6 +70,8 @@ class Running:
         self._lock = threading.Lock()
         self._interrupt: Callable[[], None] | None = None
         self._asked = False
+        self.known = threading.Semaphore(0)
+        """Of each CLI that was started, once it is in the journal."""
         self.leave: Callable[[], None] = lambda: None
         """Called when the worker ends at once, whatever runs."""
 
@@ -122,6 +124,8 @@ def _listen(connection: socket.socket, tasks: queue.SimpleQueue[Task], running: 
             message = receive(connection)
             if isinstance(message, Interrupt):
                 running.interrupt()
+            elif isinstance(message, Known):
+                running.known.release()
             elif isinstance(message, Task):
                 tasks.put(message)
     finally:

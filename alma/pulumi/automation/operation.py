@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Semaphore
 from typing import Any, Protocol
 
 from pulumi.automation import CommandError, ConfigValue, EngineEvent, StepEventMetadata
@@ -35,6 +36,11 @@ class Interruptible(Protocol):
 
     def begin(self, interrupt: Callable[[], None]) -> None:
         """From now on, `interrupt` stops it."""
+        ...
+
+    @property
+    def known(self) -> Semaphore:
+        """Released for each CLI that was started, once it is in the journal."""
         ...
 
 
@@ -116,7 +122,12 @@ def perform(task: Task, tell: Tell, running: Interruptible) -> Report:
     events = Events(lambda urn, op, done: tell(Progress(urn, op, done)))
     if task.kind == "drift":
         events.looked = Looked()
-    command = Command(task, lambda pid: tell(Started(identify(pid))))
+
+    def started(pid: int) -> None:
+        tell(Started(identify(pid)))
+        running.known.acquire()
+
+    command = Command(task, started)
     log = str(command.log)
     running.begin(command.interrupt)
     failure: Failure | None = None

@@ -30,6 +30,7 @@ from alma.pulumi.project import (
     write_settings,
 )
 from alma.system.files import open_log, open_own
+from alma.system.starting import Starting
 
 _TAIL: Final = 256 * 1024
 """Bytes of a CLI's output that are looked at after its end: its last words say what failed."""
@@ -44,7 +45,8 @@ class Command(automation.PulumiCommand):
 
     So it finishes what it is doing when the worker dies, and nobody's Ctrl-C reaches it but the
     one that `interrupt` sends, from any thread: the CLI that runs gets one SIGINT, and no further
-    one is started. `on_start` gets the pid as soon as the process exists.
+    one is started. `on_start` gets the pid of each before it begins, which it does not before that
+    has returned.
     """
 
     def __init__(self, task: Task, on_start: Callable[[int], None]) -> None:
@@ -106,17 +108,27 @@ class Command(automation.PulumiCommand):
         with self._lock:
             if self.interrupted:
                 raise InterruptedBeforeStartError
-            self._running = process = subprocess.Popen(
-                [self.command, "--non-interactive", *args],
-                cwd=cwd,
-                env={**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"},
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                umask=0o077,  # The file backend would write the state for all to read.
-            )
-        self._on_start(process.pid)
+        starting = Starting(
+            [self.command, "--non-interactive", *args],
+            {**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"},
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            umask=0o077,  # The file backend would write the state for all to read.
+        )
+        begun = False
+        try:
+            self._on_start(starting.pid)
+            with self._lock:
+                if self.interrupted:
+                    raise InterruptedBeforeStartError
+                begun = True
+                self._running = process = starting.begin()
+        finally:
+            if not begun:
+                starting.forget()
         return process
 
     def _tail(self, start: int) -> str:
