@@ -168,8 +168,12 @@ class OperationIntended(Event, frozen=True, kw_only=True, gc=False):
     """The worker that does it, of a run that many drive."""
 
 
+LOOKS: Final = "ready"
+"""The role of a process that only looks."""
+
+
 class ProcessSpawned(Event, frozen=True, kw_only=True, gc=False):
-    """A process that works for this operation: role `worker`, or `cli` (Pulumi, Terraform, ...)."""
+    """A process of this operation: role `worker`, `cli` (Pulumi, Terraform, ...), or `LOOKS`."""
 
     step: str
     operation: str

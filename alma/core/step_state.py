@@ -90,7 +90,8 @@ def _intended(run: RunStatus, entry: ev.Recorded, event: ev.OperationIntended) -
 
 def _spawned(run: RunStatus, _entry: ev.Recorded, event: ev.ProcessSpawned) -> None:
     operation = run.steps[event.step].open
-    if operation is not None and operation.id == event.operation:
+    at_work = event.role != ev.LOOKS
+    if operation is not None and operation.id == event.operation and at_work:
         operation.processes = (*operation.processes, event.process)
 
 

@@ -42,15 +42,17 @@ def marked_programs(operation: str) -> list[psutil.Process]:
 def is_cli(process: psutil.Process) -> bool:
     """Whether it is the Pulumi CLI itself, not one of its plugins; also if it has yet to begin.
 
-    It may be a script: then its interpreter is in front of it, with options if it has some.
+    It may be a script: then its interpreter is in front of it, with options if it has some, and it
+    has its whole path.
     """
     try:
         # A program that has only just begun has its name before its arguments.
         arguments = process.cmdline()[:_FRONT] or [process.name()]
     except GONE:
         return False
-    words = [argument for argument in arguments if not argument.startswith("-")]
-    return is_starting(arguments) or "pulumi" in {Path(word).name for word in words[:2]}
+    scripts = [word for word in arguments[1:] if not word.startswith("-")][:1]
+    paths = arguments[:1] + [word for word in scripts if "/" in word]
+    return is_starting(arguments) or "pulumi" in {Path(path).name for path in paths}
 
 
 def is_worker(process: psutil.Process) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alma.core.events import Failure
+from alma.core.events import LOOKS, Failure, Process
 from alma.core.operation import Operation
 from alma.core.secret import Secret, mask, secrets_in
 from alma.errors import AlmaError, DefinitionError
@@ -188,7 +188,8 @@ class Gate(Struct, frozen=True, kw_only=True):
 
         context = call.context("ready", inputs)
         logs = Path(call.logs(operation))
-        calling = Calling(self._place(), ProgramRunner(operation), logs, doubt=False)
+        looks = replace(operation, on_process=partial(_looks, operation))
+        calling = Calling(self._place(), ProgramRunner(looks), logs, doubt=False)
         try:
             command = [str(one) for one in self.asked]
             ended = await calling.run("ready", command, context, context.result)
@@ -197,6 +198,11 @@ class Gate(Struct, frozen=True, kw_only=True):
         finally:
             calling.close()
         return "" if ended.code == 0 else ended.words
+
+
+def _looks(operation: Operation, _role: str, process: Process) -> None:
+    """Nobody waits for it when the run is taken up again: it changes nothing."""
+    operation.on_process(LOOKS, process)
 
 
 async def _drift(handler: StepHandler, call: StepContext, operation: Operation) -> str:

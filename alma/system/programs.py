@@ -84,13 +84,13 @@ class ProgramRunner:
             return None
         starting = _start(command, self.operation.id)
         try:
-            self.process = process = live.identify(starting.pid)
+            process = live.identify(starting.pid)
             self.operation.on_process("cli", process)
         except BaseException:
             starting.forget()  # Nobody would know of it.
             raise
         popen = starting.begin()
-        self.running = True
+        self.process, self.running = process, True
         try:
             code = await self._wait(popen, process, whole=command.whole)
             if self.why and command.whole:

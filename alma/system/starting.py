@@ -8,28 +8,40 @@ whoever started it does so before.
 
 from __future__ import annotations
 
+import errno
 import marshal
 import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, Final
 
 _BECOME: Final = """\
 import _signal, marshal, posix, sys
+told, failed, parent = map(int, sys.argv[1:])
+def look(*_):
+    if posix.getppid() != parent:
+        posix._exit(125)
+def read(size):
+    said = b""
+    while len(said) < size:
+        part = posix.read(told, size - len(said))
+        if not part:
+            posix._exit(125)
+        said += part
+    return said
 for number in (_signal.SIGINT, _signal.SIGPIPE, _signal.SIGXFSZ):
     if number != _signal.SIGINT or _signal.getsignal(number) != _signal.SIG_IGN:
         _signal.signal(number, _signal.SIG_DFL)
-told, failed = map(int, sys.argv[1:])
+alarm = _signal.signal(_signal.SIGALRM, look)
+_signal.setitimer(_signal.ITIMER_REAL, 1, 1)
 posix.set_inheritable(told, False)
 posix.set_inheritable(failed, False)
-said = b""
-while part := posix.read(told, 1 << 16):
-    said += part
-if len(said) < 8 or len(said) - 8 != int.from_bytes(said[:8], "big"):
-    posix._exit(125)
-paths, words, environ = marshal.loads(said[8:])
+paths, words, environ = marshal.loads(read(int.from_bytes(read(8), "big")))
+_signal.setitimer(_signal.ITIMER_REAL, 0)
+_signal.signal(_signal.SIGALRM, alarm)
+posix.write(failed, b"0")
 last = first = 0
 for path in paths:
     try:
@@ -42,6 +54,8 @@ posix._exit(125)
 """
 """What the process is until then. Of modules that are built in alone, which halves its start; the
 signals are as `subprocess` leaves them, and a first error but "not here" (2, 20) is told, as there.
+A pipe that ends says that its starter is gone; one that was forked from that holds it open, and
+then another parent says so, at which it looks each second.
 """
 
 
@@ -59,21 +73,16 @@ class Starting:
     def __init__(self, words: Sequence[str], environ: Mapping[str, str], **options: Any) -> None:
         self._words = words
         self._message = _message(words, environ)
-        told, self._tell = os.pipe()
-        self._failed, failed = os.pipe()
-        try:
+        with ExitStack() as theirs, ExitStack() as ours:
+            told, self._tell = _pipe(theirs, ours)
+            self._failed, failed = _pipe(ours, theirs)
+            numbers = map(str, (told, failed, os.getpid()))
             self._popen: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - ourselves
-                [sys.executable, "-IS", "-c", _BECOME, str(told), str(failed)],
+                [sys.executable, "-IS", "-c", _BECOME, *numbers],
                 pass_fds=(told, failed),
                 **options,
             )
-        except BaseException:
-            os.close(self._tell)
-            os.close(self._failed)
-            raise
-        finally:
-            os.close(told)
-            os.close(failed)
+            ours.pop_all()
         self.pid = self._popen.pid
 
     def begin(self) -> subprocess.Popen[bytes]:
@@ -86,10 +95,18 @@ class Starting:
         finally:
             with os.fdopen(self._failed, "rb") as answer:
                 said = answer.read()
+        if said == b"0":
+            return self._popen
+        if (code := self._popen.wait()) < 0 and not said:
+            return self._popen  # killed, as it could have been a moment later
+        if self._popen.stdin is not None:
+            self._popen.stdin.close()
         if said:
-            self._popen.wait()
             raise OSError(int(said), os.strerror(int(said)), self._words[0])
-        return self._popen
+        # Its own end is not to be taken for the program's.
+        raise ChildProcessError(
+            errno.ECHILD, f"{sys.executable}, which was to become it, ended with {code}"
+        )
 
     def forget(self) -> None:
         """Have it end without having been the program."""
@@ -99,8 +116,16 @@ class Starting:
         self._popen.communicate()
 
 
+def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
+    """Both ends, each closed with one of these."""
+    ends = os.pipe()
+    reader.callback(os.close, ends[0])
+    writer.callback(os.close, ends[1])
+    return ends
+
+
 def _message(words: Sequence[str], environ: Mapping[str, str]) -> bytes:
-    """As bytes: its own encoding may be another. The length tells a whole one from a part."""
+    """As bytes: its own encoding may be another. In front is the length: a part begins nothing."""
     name = words[0]
     folders = os.get_exec_path(environ)
     found = [name] if "/" in name else [f"{folder or '.'}/{name}" for folder in folders]

@@ -52,8 +52,7 @@ async def test_a_cli_that_is_a_script_is_waited_for(
 ) -> None:
     """Whose interpreter has options; it becomes a program of another name, or starts one."""
     monkeypatch.setattr(recovery, "_PLUGINS_GO", 0.1)
-    folders = os.get_exec_path()
-    (cli,) = {path for path in map(executable, folders) if path is not None}
+    cli = next(filter(None, map(executable, os.get_exec_path())))
     script = place.root.parent / "bin" / "pulumi"
     script.write_text(f"#!/bin/bash -e\n{then.format(cli=cli)}\n")
     script.chmod(0o755)
@@ -81,6 +80,8 @@ async def test_a_cli_that_is_a_script_is_waited_for(
         (["python3", "-I", "-S", "/opt/pulumi", "up"], True),
         (["/opt/pulumi-resource-random", "127.0.0.1:1"], False),
         (["python3", "-m", "serve", "pulumi"], False),
+        (["kubectl", "-n", "pulumi", "port-forward", "db"], False),
+        (["tail", "-f", "pulumi"], False),
         (["/bin/sh", "-c", "sleep 1", "a", "pulumi"], False),
     ],
 )

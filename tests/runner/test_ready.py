@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from alma import Context, DefinitionError, Request, Retry, Saga, SagaState, Secret
-from alma.core.events import OperationFailed, OperationSucceeded, ReadyAwaited
+from alma.core.events import OperationFailed, OperationSucceeded, ProcessSpawned, ReadyAwaited
+from alma.core.state import fold
 from alma.runner import resume, rollback, up
 from alma.runner.preview import preview
 from alma.testing import Crash, FakeEngine, FakeProgram, JournalFault, JournalFaults, Life
@@ -155,6 +156,12 @@ async def test_a_command_is_given_the_outputs_and_ends_well(
     assert result.error is not None
     assert "it is not ready after 0.3 s" in result.error.message
     assert not private(tmp_path)
+    # Nobody waits for what only looks when a run is taken up again, an hour in the worst case.
+    entries = history(journal)
+    asked_at = next(n for n, one in enumerate(entries) if isinstance(one.event, ProcessSpawned))
+    step = fold(entries[: asked_at + 1]).steps["act"]
+    assert step.open is not None
+    assert step.open.processes == ()
 
 
 async def test_no_drift_is_seen_by_a_preview_with_refresh(journal: Path) -> None:

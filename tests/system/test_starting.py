@@ -18,12 +18,28 @@ from tests.waiting import until
 
 DIES = """
 import os, signal, sys
+import subprocess, time
 from alma.system.starting import Starting
-held = Starting(["touch", sys.argv[1]], os.environ)
+held = Starting(["touch", sys.argv[1]], os.environ, stdout=subprocess.DEVNULL)
 print(held.pid, flush=True)
+if sys.argv[3:] and not os.fork():
+    os.close(1)
+    time.sleep(float(sys.argv[3]))
+    os._exit(0)
 part = held._message[: int(sys.argv[2])]
 os.write(held._tell, part)
 os.kill(os.getpid(), signal.SIGKILL)
+"""
+BEGINS = """
+import os, signal, sys, time
+from alma.system.starting import Starting
+held = Starting(["touch", sys.argv[1]], os.environ)
+if not (child := os.fork()):
+    os.close(1)
+    time.sleep(600)
+    os._exit(0)
+print(held.begin().wait(), flush=True)
+os.kill(child, signal.SIGKILL)
 """
 SHOWS = """
 import json, os, signal, sys
@@ -77,10 +93,54 @@ def test_it_does_not_begin_when_who_started_it_is_killed(told: int, tmp_path: Pa
     """Before it is told to, and while it is told."""
     mark = tmp_path / "mark"
     command = [sys.executable, "-c", DIES, str(mark), str(told)]
-    killed = subprocess.run(command, check=False, stdout=subprocess.PIPE, cwd=Path.cwd())
+    killed = subprocess.run(command, check=False, stdout=subprocess.PIPE, timeout=300)
     assert killed.returncode == -signal.SIGKILL
     until(lambda: is_gone(int(killed.stdout)), "what it has started is gone")
     assert not mark.exists()
+
+
+def test_it_does_not_wait_for_who_was_forked_meanwhile(tmp_path: Path) -> None:
+    """Without an exec, as `multiprocessing` does it: all pipes are open there as well."""
+    mark = tmp_path / "mark"
+    command = [sys.executable, "-c", DIES, str(mark), "12", "600"]
+    killed = subprocess.run(command, check=False, stdout=subprocess.PIPE, timeout=300)
+    until(lambda: is_gone(int(killed.stdout)), "what it has started is gone")
+    assert not mark.exists()
+    begins = [sys.executable, "-c", BEGINS, str(mark)]
+    done = subprocess.run(begins, check=False, stdout=subprocess.PIPE, timeout=300)
+    assert done.stdout.split() == [b"0"]
+    assert mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 1", None), ("exit 125", None), ("kill -9 $$", -9)]
+)
+def test_the_end_of_what_was_to_become_it_is_not_its_own(
+    script: str, code: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as an interpreter that does not start; but who is killed was killed."""
+    interpreter = tmp_path / "python"
+    interpreter.write_text(f"#!/bin/sh\n{script}\n")
+    interpreter.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+    held = Starting(["true"], os.environ, stdin=subprocess.PIPE)
+    if code is None:
+        with pytest.raises(ChildProcessError, match=f"python, .* ended with {script[5:]}"):
+            held.begin()
+    else:
+        with held.begin() as process:
+            assert process.wait(60) == code
+
+
+def test_no_descriptor_is_left() -> None:
+    before = set(os.listdir("/dev/fd"))  # noqa: PTH208 - of this process
+    Starting(["true"], os.environ, stdin=subprocess.PIPE).forget()
+    with Starting(["true"], os.environ, stdin=subprocess.PIPE).begin():
+        pass
+    for words, options in ((["./none"], {"stdin": subprocess.PIPE}), (["true"], {"cwd": "none"})):
+        with pytest.raises(FileNotFoundError):
+            Starting(words, os.environ, **options).begin()  # type: ignore[arg-type]
+    assert set(os.listdir("/dev/fd")) == before  # noqa: PTH208
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["heard", "ignored"])
