@@ -253,6 +253,7 @@ def test_a_relative_cache_home_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_p
 def fake_sdk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
     """The vendor can be reached, and the SDK in a new process installs what the fake does."""
     monkeypatch.setattr(pulumi_installer, "reachable", lambda: True)
+    monkeypatch.delenv("ALMA_TOOLCHAIN_PULUMI", raising=False)  # `nox -s newest` asks for another
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "sdk"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
 

@@ -58,7 +58,11 @@ def _clear(name: str) -> Callable[..., Awaitable[Message]]:
         try:
             answer: Message = await getattr(ProviderServicer, name)(self, request, context)
             return answer
-        except CallError as error:
+        except Exception as raised:
+            # SDKs from 3.272 on raise another one in its place, with a traceback in its words.
+            error = raised if isinstance(raised, CallError) else raised.__context__
+            if not isinstance(error, CallError):
+                raise
             if error.id:
                 context.set_trailing_metadata((("grpc-status-details-bin", _partial(error)),))
             await context.abort(grpc.StatusCode.UNKNOWN, str(error))
