@@ -73,7 +73,7 @@ def _function(function: Any, seen: set[int]) -> Iterator[str]:
         yield from _captured(function, seen)
     elif isinstance(function, type):
         yield f"class {function.__qualname__}"
-        for name, member in sorted(vars(function).items()):
+        for name, member in sorted(dict(vars(function)).items()):
             if not name.startswith("__") or name == "__init__":
                 yield name
                 yield from _value(member, seen)
@@ -128,18 +128,22 @@ def _value(value: Any, seen: set[int]) -> Iterator[str]:
 
 
 def _entries(value: Any, seen: set[int]) -> Iterator[str]:
+    # Of a copy, which is of one moment: another thread may be at work on it.
     if isinstance(value, Mapping):
-        yield f"mapping {len(value)}"
-        for key in sorted(value, key=repr):
+        held = dict(value)
+        yield f"mapping {len(held)}"
+        for key in sorted(held, key=repr):
             yield repr(key) if isinstance(key, _PLAIN) else type(key).__qualname__
-            yield from _value(value[key], seen)
+            yield from _value(held[key], seen)
     elif isinstance(value, list | tuple):
-        yield f"sequence {len(value)}"
-        for entry in value:
+        entries = list(value)
+        yield f"sequence {len(entries)}"
+        for entry in entries:
             yield from _value(entry, seen)
     else:
-        yield f"set {len(value)}"
-        yield from sorted("".join(_value(entry, seen)) for entry in value)
+        members = set(value)
+        yield f"set {len(members)}"
+        yield from sorted("".join(_value(entry, seen)) for entry in members)
 
 
 def _member(value: Any, seen: set[int]) -> Iterator[str]:

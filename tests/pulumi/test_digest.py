@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import subprocess
 import types
+from typing import Any
 
 import pytest
 
@@ -84,3 +85,26 @@ def test_a_digest_is_the_same_in_another_process() -> None:
         for seed in ("1", "2")
     }
     assert digests == {code_digest(module_of(BASE).program)}
+
+
+@pytest.mark.parametrize("kind", [set, dict, list])
+def test_what_changes_meanwhile_is_as_it_was_when_it_was_reached(kind: type) -> None:
+    """A thread of the user's may be at work on what a function holds."""
+
+    class Grows(int):
+        def __repr__(self) -> str:
+            if kind is set:
+                held.add(len(held) + 10)
+            elif kind is dict:
+                held[len(held) + 10] = 1
+            else:
+                held.append(1)
+            return str(int(self))
+
+    held: Any = {Grows(1): Grows(2)} if kind is dict else kind([Grows(1), Grows(2)])
+
+    def function() -> Any:
+        return held
+
+    assert code_digest(function)
+    assert len(held) > 2
