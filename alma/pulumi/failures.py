@@ -51,6 +51,7 @@ _BOILERPLATE: Final = (
     r"^(stdout: |getting stack configuration: |get stack secrets manager: "
     r"|an unhandled error occurred: |python inline source runtime error: "
     r"|Exception calling application: |error: |rpc error: code = \w+ desc = "
+    r"|Preview failed: "  # in front of a provider's own words, in newer CLIs (seen in 3.276)
     r"|\d+ errors? occurred:\s+(\*|1\)) )+"  # of a resource that was made, and not as it should be
 )
 _EMPTY_WORDS: Final = r"^(update|destroy|preview|refresh) (failed|canceled)$"

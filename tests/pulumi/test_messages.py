@@ -85,6 +85,7 @@ def test_a_traceback_is_its_last_line_and_the_users_own_place() -> None:
 def test_of_a_resource_that_was_only_half_made_the_reason_is_told_first() -> None:
     text = "1 error occurred:\n\t* creating server: it ended with code 7\n\n"
     assert readable(text) == "creating server: it ended with code 7"
+    assert readable("error: Preview failed: invalid region") == "invalid region"
     several = "3 errors occurred:\n\t* the server is not ready\n\t* no minimum\n\t* no pods\n\n"
     assert readable(several).startswith("the server is not ready\n")
 
