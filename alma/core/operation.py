@@ -33,7 +33,7 @@ class Operation(Struct, kw_only=True):
     timeout: float | None = None
     grace: float = 30.0
     on_process: Callable[[str, Process], None] = lambda _role, _process: None
-    """role as in `ProcessSpawned`; a CLI begins when this has returned, and not at all if it raises."""
+    """role as in `ProcessSpawned`; a CLI begins when this has returned, and never if it raises."""
     on_signal: Callable[[str, str], None] = lambda _signal, _why: None
     on_resource: Callable[[str, str, bool], None] = lambda _urn, _op, _done: None
     """urn, op, done: a resource's operation began or ended; for display only."""
