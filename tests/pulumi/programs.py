@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -128,6 +129,20 @@ def broken_later() -> None:
         raise KeyError("not in there")
 
     thing("a").id.apply(fail)
+
+
+async def broken_and_untidy() -> None:
+    """Fails, and leaves a task that fails as it is cancelled, as the SDK's own may."""
+
+    async def left() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise RuntimeError("it was cut off")
+
+    task = asyncio.create_task(left())
+    await asyncio.sleep(0)
+    raise ValueError(f"the program is broken, and {task.done()=}")
 
 
 def exits() -> None:

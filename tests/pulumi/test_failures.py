@@ -47,6 +47,14 @@ async def test_an_error_in_an_apply_is_the_programs(place: Place) -> None:
     assert failure.message.startswith("KeyError: 'not in there' (programs.py:")
 
 
+async def test_what_fails_as_a_broken_program_is_cut_off_is_not_told_in_its_place(
+    place: Place,
+) -> None:
+    """Which of its tasks are still at work then is a matter of chance."""
+    failure = await _failure(place, programs.broken_and_untidy)
+    assert failure.message.startswith("ValueError: the program is broken, and task.done()=False")
+
+
 @pytest.mark.parametrize(
     ("program", "words"),
     [(programs.exits, "sys.exit(3)"), (programs.interrupts_itself, "KeyboardInterrupt")],

@@ -130,14 +130,25 @@ def _finish(work: Any, *, threads: int) -> None:
     loop.set_exception_handler(_stop_when_the_engine_is_gone)
     try:
         loop.run_until_complete(work)
+    except BaseException:
+        # What is cut off may fail in turn (the SDK then resolves outputs that are cancelled), and
+        # that is not why the program has failed.
+        _cut_off(loop, BaseException)
+        raise
+    else:
+        _cut_off(loop, asyncio.CancelledError)
     finally:
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                loop.run_until_complete(task)
         loop.close()
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def _cut_off(loop: asyncio.AbstractEventLoop, expected: type[BaseException]) -> None:
+    """Cancel the tasks that are left; raises what they raise, but for what is expected."""
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+        with suppress(expected):
+            loop.run_until_complete(task)
 
 
 def _stop_when_the_engine_is_gone(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
