@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from alma.core.operation import Operation
 from alma.core.redaction import without_credentials
 from alma.errors import AlmaError, AuthenticationError, BackendError, ToolError
 from alma.pulumi.engine import StackRef
@@ -186,10 +187,13 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
         except (ValueError, KeyError, TypeError) as error:
             raise BackendError(f"The state of {ref.project}/{ref.stack} is damaged.") from error
 
-    async def replace(self, ref: StackRef, document: Mapping[str, Any]) -> None:
+    async def replace(
+        self, ref: StackRef, document: Mapping[str, Any], operation: Operation
+    ) -> None:
         """`stack import` of a document, whose secrets are still encrypted."""
         arguments = ("stack", "import", "--stack", ref.qualified)
-        code, _, err = await self._run(ref, *arguments, told=json.dumps(document))
+        told = json.dumps(document)
+        code, _, err = await self._run(ref, *arguments, told=told, operation=operation)
         if code != 0:
             raise _error(err)
 
@@ -254,9 +258,10 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
         if "no stack named" not in err:  # somebody who tried the same was faster
             _require_written(err)
 
-    async def cancel(self, ref: StackRef) -> None:
+    async def cancel(self, ref: StackRef, operation: Operation | None) -> None:
         """Remove all locks on the stack, whoever holds them: `pulumi cancel` stops nobody."""
-        code, _, err = await self._run(ref, "cancel", "--yes", "--stack", ref.qualified)
+        arguments = ("cancel", "--yes", "--stack", ref.qualified)
+        code, _, err = await self._run(ref, *arguments, operation=operation)
         if code != 0:
             raise _error(err)
 
@@ -268,6 +273,7 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
         settings: str = "",
         aside: bool = False,
         environment: Mapping[str, str] | None = None,
+        operation: Operation | None = None,
     ) -> tuple[int, str, str]:
         """The exit code and what it said; `aside` is on a backend that is gone afterwards, too."""
         import asyncio
@@ -286,6 +292,7 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
                 directory,
                 {**self.environment, **ref.options.env, **backend, **(environment or {})},
                 None if told is None else told.encode(),
+                operation,
             )
             try:
                 return await asyncio.wait_for(answer, self.patience)

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from alma.core.operation import Operation
 from alma.errors import BackendError
 from alma.pulumi import checkpoint as checkpoints
 from alma.pulumi.checkpoint import ROOT_TYPE, SECRET_SIGNATURE, SIGNATURE
@@ -205,7 +206,9 @@ async def open_kept(
     return opened
 
 
-async def let_go(reader: PulumiCli, ref: StackRef, taken: Collection[tuple[str, str]]) -> None:
+async def let_go(
+    reader: PulumiCli, ref: StackRef, taken: Collection[tuple[str, str]], operation: Operation
+) -> None:
     """Have a state let these go, by URN and id: what deletes them from it deletes them nowhere.
 
     Raises as `resolve_pending` does.
@@ -213,7 +216,7 @@ async def let_go(reader: PulumiCli, ref: StackRef, taken: Collection[tuple[str, 
     document = await reader.deployment(ref, show_secrets=False)
     if document is None:
         raise BackendError(f"The stack {ref.project}/{ref.stack} is not there any more.")
-    await reader.replace(ref, with_let_go(document, taken))
+    await reader.replace(ref, with_let_go(document, taken), operation)
 
 
 def with_let_go(document: Mapping[str, Any], taken: Collection[tuple[str, str]]) -> dict[str, Any]:

@@ -294,14 +294,19 @@ class Engine(Protocol):
         """What `restore` would do now; touches nothing. Raises as `restore` does."""
         ...
 
-    async def resolve_pending(self, ref: StackRef, found: Mapping[str, str]) -> None:
+    async def resolve_pending(
+        self, ref: StackRef, found: Mapping[str, str], operation: Operation
+    ) -> None:
         """Resolve every pending create: URN to physical id; those not in `found` never happened.
 
+        The CLI that writes the state works for `operation`, and begins once that is told of it.
         Raises `BackendError` when the state cannot be exported or imported.
         """
         ...
 
-    async def let_go(self, ref: StackRef, taken: Collection[tuple[str, str]]) -> None:
+    async def let_go(
+        self, ref: StackRef, taken: Collection[tuple[str, str]], operation: Operation
+    ) -> None:
         """Have the state let these go when they are deleted from it, by URN and id.
 
         Raises as `resolve_pending` does.

@@ -44,10 +44,11 @@ def nothing_known(_ref: StackRef) -> Known:
     return Known()
 
 
-async def holder_of(locks: Locks | None, known: Callable[[], Known]) -> str:
+async def holder_of(locks: Locks | None, known: Callable[[], Known], operation: str = "") -> str:
     """Who holds a lock of these, in words; empty where nobody does any more.
 
-    Where all of them were left by the journal's own dead processes, they are removed.
+    Where all of them were left by the journal's own dead processes, they are removed, for this
+    operation if there is one.
     """
     found = await locks.look() if locks is not None else ()
     if locks is None or not found:
@@ -55,6 +56,6 @@ async def holder_of(locks: Locks | None, known: Callable[[], Known]) -> str:
     ours = await asyncio.to_thread(known)
     held = [lock for lock in found if not ours.has_left(lock)]
     if not held:
-        await locks.remove(found)
+        await locks.remove(found, operation)
         return ""
     return next((one.holder for one in held if not locks.is_dead(one, ours.processes)), "")

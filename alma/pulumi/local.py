@@ -23,7 +23,7 @@ from alma.pulumi import checkpoint as checkpoints
 from alma.pulumi import plugins
 from alma.pulumi.backend import Backend
 from alma.pulumi.cli import Cli, PulumiCli, find_cli
-from alma.pulumi.deployment import let_go, take_deployment, write_state
+from alma.pulumi.deployment import let_go, take_deployment
 from alma.pulumi.direct import DirectReads
 from alma.pulumi.engine import (
     Checkpoint,
@@ -40,7 +40,7 @@ from alma.pulumi.machine import require_backend, require_machine
 from alma.pulumi.messages import Task, TaskKind
 from alma.pulumi.passphrase import check_passphrase, remember_new
 from alma.pulumi.pending import needed_by_pending, resolve_pending
-from alma.pulumi.performing import perform
+from alma.pulumi.performing import perform, perform_over
 from alma.pulumi.recovery import Reconciliation
 from alma.pulumi.restore.plan import RestorePlan
 from alma.pulumi.restore.restore import Restoration, RestorePreviewer
@@ -225,15 +225,20 @@ class PulumiEngine:
 
         async def look(document: Mapping[str, Any], urns: tuple[str, ...]) -> frozenset[str]:
             task = await self._task("look", request.ref, request.log_dir, operation)
-            result = await self._aside(
-                structs.replace(task, targets=urns), document, request.ref, operation
-            )
+            task = structs.replace(task, targets=urns)
+            result = await perform_over(self._workers, task, document, request.ref, operation)
             gone = {one.urn for one in result.resources if one.op == "delete"}
             return frozenset(gone) & frozenset(urns)
 
         directory = Path(request.ref.work_dir or self._cwd)
         return await Restoration(
-            reader=reader, root=root, directory=directory, request=request, play=play, look=look
+            reader=reader,
+            root=root,
+            directory=directory,
+            request=request,
+            operation=operation,
+            play=play,
+            look=look,
         ).run()
 
     async def preview_restore(
@@ -248,20 +253,24 @@ class PulumiEngine:
             with scratch("preview") as place:
                 asked = replace(request, log_dir=request.log_dir or f"{place}/log")
                 task = await self._replay_task("foresee", asked, operation, replay, config)
-                return await self._aside(task, document, request.ref, operation)
+                return await perform_over(self._workers, task, document, request.ref, operation)
 
         directory = Path(request.ref.work_dir or self._cwd)
         return await RestorePreviewer(
             reader=reader, root=root, directory=directory, request=request, play=play
         ).run()
 
-    async def resolve_pending(self, ref: StackRef, found: Mapping[str, str]) -> None:
+    async def resolve_pending(
+        self, ref: StackRef, found: Mapping[str, str], operation: Operation
+    ) -> None:
         """See `Engine.resolve_pending`; two CLI processes."""
-        await resolve_pending(await self._reader(self._of(ref)), ref, found)
+        await resolve_pending(await self._reader(self._of(ref)), ref, found, operation)
 
-    async def let_go(self, ref: StackRef, taken: Collection[tuple[str, str]]) -> None:
+    async def let_go(
+        self, ref: StackRef, taken: Collection[tuple[str, str]], operation: Operation
+    ) -> None:
         """See `Engine.let_go`; two CLI processes."""
-        await let_go(await self._reader(self._of(ref)), ref, taken)
+        await let_go(await self._reader(self._of(ref)), ref, taken, operation)
 
     async def reconcile(
         self, ref: StackRef, operation: str, processes: tuple[Process, ...], gone: Gone = NONE_GONE
@@ -325,19 +334,6 @@ class PulumiEngine:
         sealed = {**task.sealed, **task.injected}
         secrets = (*task.secrets, *replay.secrets)
         return structs.replace(task, replay=replay, sealed=sealed, injected={}, secrets=secrets)
-
-    async def _aside(
-        self, task: Task, document: Mapping[str, Any], ref: StackRef, operation: Operation
-    ) -> OperationResult:
-        """Perform the task over a copy of the state, on a throw-away backend."""
-        with scratch("state") as place:
-            write_state(place, ref, document)
-            environment = {**task.environment, "PULUMI_BACKEND_URL": place.as_uri()}
-            directory = str(place / "project")
-            task = structs.replace(
-                task, directory=directory, environment=environment, organization=""
-            )
-            return await perform(self._workers, task, operation, None)
 
     async def _perform(self, task: Task, operation: Operation, ref: StackRef) -> OperationResult:
         locks = await self._locks(ref)

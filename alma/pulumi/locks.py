@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from alma.core.event_parts import Gone
 from alma.core.events import Process
+from alma.core.operation import Operation
 from alma.pulumi.backend import Backend
 from alma.pulumi.cli import PulumiCli
 from alma.pulumi.engine import StackRef
@@ -96,8 +97,8 @@ class Locks(Protocol):
         """All of them."""
         ...
 
-    async def remove(self, locks: Sequence[Lock]) -> None:
-        """Let them go: each is proven dead."""
+    async def remove(self, locks: Sequence[Lock], operation: str = "") -> None:
+        """Let them go: each is proven dead. Who does it has the marker of the operation."""
         ...
 
     def is_dead(self, lock: Lock, known: Iterable[Process]) -> bool:
@@ -126,7 +127,7 @@ class FileLocks(Struct, frozen=True, kw_only=True):
         """Read the files."""
         return await asyncio.to_thread(lambda: list(locks_of(self.root, self.ref)))
 
-    async def remove(self, locks: Sequence[Lock]) -> None:
+    async def remove(self, locks: Sequence[Lock], operation: str = "") -> None:  # noqa: ARG002
         """Delete them, and the backend's note on its content type beside each."""
         places = [place for lock in locks for place in (lock.place, f"{lock.place}.attrs")]
         await asyncio.to_thread(_unlink, places)
@@ -155,10 +156,14 @@ class AskedLocks(Struct, frozen=True, kw_only=True):
         """One process, two where the stack has a record."""
         return told_locks(await self.reader.refusal(self.ref))
 
-    async def remove(self, locks: Sequence[Lock]) -> None:
-        """`pulumi cancel`, which stops nothing on such a backend."""
+    async def remove(self, locks: Sequence[Lock], operation: str = "") -> None:
+        """`pulumi cancel`, which stops nothing on such a backend.
+
+        It must not go on behind a runner that has died, and remove the locks of who comes next.
+        """
         if locks:
-            await self.reader.cancel(self.ref)
+            of = Operation(id=operation, interrupt=asyncio.Event()) if operation else None
+            await self.reader.cancel(self.ref, of)
 
     def is_dead(self, lock: Lock, known: Iterable[Process]) -> bool:
         """By its pid, where one of these processes took it."""

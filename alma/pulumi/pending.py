@@ -6,13 +6,16 @@ import copy
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from alma.core.operation import Operation
 from alma.errors import BackendError
 from alma.pulumi.cli import PulumiCli
 from alma.pulumi.deployment import CREATING, PROVIDER_TYPE, Entry, entries_of, provider_of
 from alma.pulumi.engine import StackRef
 
 
-async def resolve_pending(reader: PulumiCli, ref: StackRef, found: Mapping[str, str]) -> None:
+async def resolve_pending(
+    reader: PulumiCli, ref: StackRef, found: Mapping[str, str], operation: Operation
+) -> None:
     """Mend a state with pending creates: export it, resolve them, import; secrets stay encrypted.
 
     `pulumi refresh --clear-pending-creates` forgets them and `--import-pending-creates` loses
@@ -25,7 +28,7 @@ async def resolve_pending(reader: PulumiCli, ref: StackRef, found: Mapping[str, 
         resolved = with_resolved(document, found)
     except (KeyError, TypeError) as error:
         raise BackendError(f"The state of {ref.project}/{ref.stack} is damaged.") from error
-    await reader.replace(ref, resolved)
+    await reader.replace(ref, resolved, operation)
 
 
 def with_resolved(document: Mapping[str, Any], found: Mapping[str, str]) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from msgspec import structs
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from alma.core.events import Process
 from alma.core.operation import Operation
 from alma.core.redaction import clean_failure
 from alma.errors import AlmaError
+from alma.pulumi.deployment import write_state
 from alma.pulumi.engine import OperationResult, StackRef
 from alma.pulumi.left_locks import Known, holder_of
 from alma.pulumi.locks import Locks, told_locks
@@ -28,6 +29,7 @@ from alma.pulumi.recovery import Reconciliation
 from alma.pulumi.told import held_before, state_secrets
 from alma.pulumi.workers import Workers
 from alma.system.files import clean_logs
+from alma.system.scratch import scratch
 
 _UNTOLD: Final = ("locked", "passphrase", "backend")
 """Kinds of failure in which no provider has said anything."""
@@ -66,7 +68,8 @@ async def perform(
             if not _both_refused(report) or not await _paused(tried, operation):
                 break
             report = await workers.serve(task, noted)
-        if _is_refused(report) and locks is not None and not await holder_of(locks, known):
+        refused = locks if _is_refused(report) else None
+        if refused is not None and not await holder_of(refused, known, operation.id):
             report = await workers.serve(task, noted)
         if report.unsettled:
             report = await _settled(task, report, seen, locks)
@@ -86,6 +89,22 @@ async def perform(
         drifted=report.drifted,
         asked=report.asked,
     )
+
+
+async def perform_over(
+    workers: Workers,
+    task: Task,
+    document: Mapping[str, Any],
+    ref: StackRef,
+    operation: Operation,
+) -> OperationResult:
+    """Perform a look ahead over this state of the stack: a copy, on a throw-away backend."""
+    with scratch("state") as place:
+        write_state(place, ref, document)
+        environment = {**task.environment, "PULUMI_BACKEND_URL": place.as_uri()}
+        directory = str(place / "project")
+        task = structs.replace(task, directory=directory, environment=environment, organization="")
+        return await perform(workers, task, operation, None)
 
 
 def _is_refused(report: Report) -> bool:

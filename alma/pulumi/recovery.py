@@ -99,7 +99,7 @@ class Reconciliation:
                     hint="Wait for it to end. If it is known to be dead where it ran (a host or a "
                     f"container), {way}.",
                 )
-        await self._locks.remove(found)
+        await self._locks.remove(found, self._operation)
         self._evidence.broken = [lock.holder for lock in found]
 
     def _clis(self) -> list[psutil.Process]:

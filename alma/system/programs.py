@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, Literal
+from typing import IO, Any, Final, Literal
 
 import psutil
 
@@ -82,14 +82,7 @@ class ProgramRunner:
         self._look()
         if self.why:
             return None
-        starting = _start(command, self.operation.id)
-        try:
-            process = live.identify(starting.pid)
-            self.operation.on_process("cli", process)
-        except BaseException:
-            starting.forget()  # Nobody would know of it.
-            raise
-        popen = starting.begin()
+        popen, process = _begin(_start(command, self.operation.id), self.operation)
         self.process, self.running = process, True
         try:
             code = await self._wait(popen, process, whole=command.whole)
@@ -155,16 +148,22 @@ class ProgramRunner:
         await live.wait_gone(victims, _DIES)
 
 
+def _begin(starting: Starting, operation: Operation) -> tuple[subprocess.Popen[bytes], Process]:
+    """Have it begin, once it is journaled."""
+    try:
+        process = live.identify(starting.pid)
+        operation.on_process("cli", process)
+    except BaseException:
+        starting.forget()  # Nobody would know of it.
+        raise
+    return starting.begin(), process
+
+
 def _start(command: Command, operation: str) -> Starting:
-    environ = {
-        **command.environment,
-        live.MARKER: operation,
-        **traceparent(operation, command.environment),
-    }
     with open_log(command.output) as output, _unnamed(command.stdin) as stdin:
         return Starting(
             command.argv,
-            environ,
+            _marked(command.environment, operation),
             cwd=command.cwd,
             stdin=stdin,
             stdout=output,
@@ -172,6 +171,10 @@ def _start(command: Command, operation: str) -> Starting:
             start_new_session=True,
             umask=PRIVATE if command.private else -1,
         )
+
+
+def _marked(environment: Mapping[str, str], operation: str) -> dict[str, str]:
+    return {**environment, live.MARKER: operation, **traceparent(operation, environment)}
 
 
 def _unnamed(content: bytes | None) -> IO[bytes]:
@@ -183,13 +186,18 @@ def _unnamed(content: bytes | None) -> IO[bytes]:
 
 
 async def read(
-    argv: Sequence[str], cwd: Path, environment: Mapping[str, str], text: bytes | None = None
+    argv: Sequence[str],
+    cwd: Path,
+    environment: Mapping[str, str],
+    text: bytes | None = None,
+    operation: Operation | None = None,
 ) -> tuple[int, str, str]:
     """Run what only looks, with `text` on stdin: exit code, stdout and stderr, in memory.
 
+    What changes something in a moment works for an `operation`, and is journaled as its own.
     Whoever cancels it ends it, and what it has started, which may have its output open.
     """
-    process = _start_quiet(argv, cwd, environment, text)
+    process = _start_quiet(argv, cwd, environment, text, operation)
     talk = asyncio.ensure_future(asyncio.to_thread(process.communicate))
     try:
         out, err = await asyncio.shield(talk)
@@ -203,20 +211,26 @@ async def read(
 
 
 def _start_quiet(
-    argv: Sequence[str], cwd: Path, environment: Mapping[str, str], text: bytes | None
+    argv: Sequence[str],
+    cwd: Path,
+    environment: Mapping[str, str],
+    text: bytes | None,
+    operation: Operation | None,
 ) -> subprocess.Popen[bytes]:
     """Not by asyncio: not each of its loops can set a umask."""
     with _unnamed(text) as stdin:
-        return subprocess.Popen(
-            list(argv),
-            cwd=cwd,
-            env=dict(environment),
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            umask=PRIVATE,
-        )
+        options: dict[str, Any] = {
+            "cwd": cwd,
+            "stdin": stdin,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "start_new_session": True,
+            "umask": PRIVATE,
+        }
+        if operation is None:
+            return subprocess.Popen(list(argv), env=dict(environment), **options)
+        starting = Starting(argv, _marked(environment, operation.id), **options)
+        return _begin(starting, operation)[0]
 
 
 async def wait_for(

@@ -222,12 +222,22 @@ class FakeEngine(FakeWork):
             ),
         )
 
-    async def resolve_pending(self, ref: StackRef, found: Mapping[str, str]) -> None:
+    async def resolve_pending(
+        self,
+        ref: StackRef,
+        found: Mapping[str, str],
+        operation: Operation,  # noqa: ARG002
+    ) -> None:
         """Pending creates that are in `found` become resources, all others are dropped."""
         self._check()
         self.reality.mend(key_of(ref), found)
 
-    async def let_go(self, ref: StackRef, taken: Collection[tuple[str, str]]) -> None:
+    async def let_go(
+        self,
+        ref: StackRef,
+        taken: Collection[tuple[str, str]],
+        operation: Operation,  # noqa: ARG002
+    ) -> None:
         """Deleted from the state, these stay in the world."""
         self._check()
         state = self.reality.state(key_of(ref))

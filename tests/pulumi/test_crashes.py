@@ -90,7 +90,7 @@ async def test_a_deadline_interrupts_then_kills_what_hangs(place: Place) -> None
 
     # What it needs is still there, so that what became of it can be taken in, and undone.
     (slow,) = left.pending
-    await place.engine.resolve_pending(place.ref(), {slow.urn: "slow"})
+    await place.engine.resolve_pending(place.ref(), {slow.urn: "slow"}, place.operation())
     assert (await place.destroy()).failure is None
     assert (await place.engine.inspect(place.ref())).is_empty
 

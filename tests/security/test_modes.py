@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from alma.core.operation import Operation
+from alma.core.operation import Operation, aside
 from alma.errors import BackendError
 from alma.pulumi.backend import Backend
 from alma.pulumi.checkpoint import load
@@ -111,7 +111,7 @@ def test_a_run_leaves_nothing_that_others_can_read(tmp_path: Path) -> None:
     reader = PulumiCli(cli=find_cli().path, environment=backend.environment(os.environ))
     old = os.umask(0)
     try:
-        asyncio.run(reader.replace(ref, document))
+        asyncio.run(reader.replace(ref, document, aside(asyncio.Event())))
     finally:
         os.umask(old)
     assert open_to_others(state) == {}

@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from alma.core.events import Failure
-from alma.core.operation import Difference
+from alma.core.operation import Difference, Operation
 from alma.errors import AlmaError, BackendError
 from alma.pulumi.cli import PulumiCli
 from alma.pulumi.deployment import (
@@ -44,13 +44,14 @@ class Restoration(Struct, frozen=True, kw_only=True):
     """One restore. `root` is the file backend's directory, or None.
 
     `directory` is where programs run: relative paths of assets are meant from there. `play` runs
-    a replay, `look` asks providers what there is.
+    a replay, `look` asks providers what there is, both for `operation`.
     """
 
     reader: PulumiCli
     root: Path | None
     directory: Path
     request: RestoreRequest
+    operation: Operation
     play: RunReplay
     look: AskProviders
 
@@ -119,7 +120,8 @@ class Restoration(Struct, frozen=True, kw_only=True):
             gone = await self.look({**document, "deployment": changed}, free)
             changed = take_back_replaced(deployment, wanted, gone) if gone else changed
         if changed is not None:
-            await self.reader.replace(ref, {**document, "deployment": changed})
+            document = {**document, "deployment": changed}
+            await self.reader.replace(ref, document, self.operation)
         return gone
 
 

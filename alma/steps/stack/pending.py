@@ -53,11 +53,12 @@ async def clear_pending(
     if not creates or resolver is None:
         return creates
 
-    async def mend(_operation: Operation) -> Outcome:
+    async def mend(operation: Operation) -> Outcome:
         answers = await resolve(resolver, map(described, creates))
         if isinstance(answers, Failure):
             return Outcome(failure=answers)
-        await engine.resolve_pending(ref, {urn: id_ for urn, id_ in answers.items() if id_})
+        found = {urn: id_ for urn, id_ in answers.items() if id_}
+        await engine.resolve_pending(ref, found, operation)
         return Outcome(evidence=evidence(answers))
 
     await call.perform("mend", mend)

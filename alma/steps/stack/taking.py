@@ -57,8 +57,8 @@ class Taking(Struct, frozen=True, kw_only=True):
         if not clinging:
             return left
 
-        async def mend(_operation: Operation) -> Outcome:
-            await self.engine.let_go(self.ref, clinging)
+        async def mend(operation: Operation) -> Outcome:
+            await self.engine.let_go(self.ref, clinging, operation)
             after = await self.engine.inspect(self.ref)
             kept = {(one.urn, one.id) for one in after.resources if one.retain_on_delete}
             if not clinging <= kept:
