@@ -18,10 +18,20 @@ AUTHENTICATION: Final = (
 )
 """What the CLI prints when a backend refuses, or misses, its credentials; a pattern."""
 
+_GONE: Final = r"NoSuchKey|BlobNotFound|object doesn't exist|no rows in result set|\.pulumi/locks/"
+_LOCK_WENT: Final = (
+    r'blob \(key "[^"]*\.pulumi/locks/[^"]*"\) \(code=NotFound\)'
+    r"|could not list bucket: blob \(code=NotFound\): sql: no rows"
+    rf"|(?m:^error: 2 errors occurred:\s+1\) .*({_GONE}).*\s+2\) NotFound$)"
+)
+"""A lock that is listed and then read (`checkForLock` in `pkg/backend/diy/lock.go` in
+pulumi/pulumi), as the CLI tells it: of a bucket, of Postgres, and without the key, as most commands
+do; seen in 3.259 and 3.276. A bucket that is not there is told in other words."""
+
 _PATTERNS: Final = (
     (
         "locked",
-        r"the stack is currently locked by|Another update is currently in progress",
+        r"the stack is currently locked by|Another update is currently in progress|" + _LOCK_WENT,
         "Another process works on this stack, or left its lock: see `alma-pulumi doctor`.",
     ),
     (
@@ -138,6 +148,14 @@ def translate(
         hint="The log has all that it said.",
         log=log,
     )
+
+
+def lock_went(said: str) -> bool:
+    """Whether the CLI failed for a lock of somebody's that went as it was looked at.
+
+    Nothing was begun then, and the same command does not fail again for it.
+    """
+    return re.search(_LOCK_WENT, said) is not None
 
 
 def _with_what_is_missing(failure: Failure) -> Failure:

@@ -65,7 +65,7 @@ async def perform(
     try:
         report = await workers.serve(task, noted)
         for tried in range(1, _TRIES):
-            if not _both_refused(report) or not await _paused(tried, operation):
+            if not _has_met(report) or not await _paused(tried, operation):
                 break
             report = await workers.serve(task, noted)
         refused = locks if _is_refused(report) else None
@@ -112,12 +112,14 @@ def _is_refused(report: Report) -> bool:
     return report.failure is not None and not report.began and report.failure.kind == "locked"
 
 
-def _both_refused(report: Report) -> bool:
-    """Whether it did nothing but to meet another that had just begun as well."""
-    if report.failure is None or report.began:
+def _has_met(report: Report) -> bool:
+    """Whether it did nothing but to meet another that had just begun as well, or just ended."""
+    if report.failure is None or not _is_refused(report):
         return False
     now, locks = datetime.now(UTC), told_locks(report.failure.message)
-    return bool(locks) and all(abs((now - lock.at).total_seconds()) < _TOGETHER for lock in locks)
+    if not locks:
+        return "NotFound" in report.failure.message  # one that went as it was looked at
+    return all(abs((now - lock.at).total_seconds()) < _TOGETHER for lock in locks)
 
 
 async def _paused(tried: int, operation: Operation) -> bool:

@@ -53,6 +53,34 @@ ValueError: no such region
             "backend",
             "requires logging in",
         ),
+        (
+            # Of Postgres, and of a bucket: a lock that went as it was looked at.
+            (
+                "error: could not create stack: could not list bucket: blob (code=NotFound): "
+                "sql: no rows in result set"
+            ),
+            "locked",
+            "no rows",
+        ),
+        (
+            (
+                "error: 2 errors occurred:\n    1) operation error S3: GetObject, https response "
+                "error StatusCode: 404, RequestID: 1, HostID: 2, NoSuchKey: The specified key does "
+                "not exist.\n    2) NotFound\n"
+            ),
+            "locked",
+            "NoSuchKey",
+        ),
+        (
+            # A bucket that is not there.
+            (
+                "error: error listing stacks: could not list bucket: blob (code=NotFound): "
+                "operation error S3: ListObjectsV2, https response error StatusCode: 404, "
+                "RequestID: 1, HostID: 2, NoSuchBucket: The specified bucket does not exist"
+            ),
+            "backend",
+            "NoSuchBucket",
+        ),
         ("error: unknown flag: --nope", "unknown", "unknown flag: --nope"),
         ("", "unknown", "without saying why"),
     ],

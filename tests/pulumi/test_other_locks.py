@@ -18,6 +18,8 @@ import pytest
 from alma.core.events import Process
 from alma.errors import RefusedError
 from alma.pulumi import performing, recovery
+from alma.pulumi.backend import Backend
+from alma.pulumi.cli import PulumiCli, find_cli
 from alma.pulumi.engine import StackRef
 from alma.pulumi.local import PulumiEngine
 from alma.pulumi.locks import Lock, told_locks
@@ -212,3 +214,64 @@ async def test_an_operation_is_not_tried_for_ever(
     assert "somebody" in result.failure.message
     tries = [line for line in place.commands() if line.split()[1:2] == ["up"]]
     assert len(tries) == 1 + 2
+
+
+# -- one that goes as it is looked at ----------------------------------------------------------
+
+
+@pytest.fixture
+def going(directory: Path) -> Callable[..., Path]:
+    """Leave a lock that is listed, and is not there when it is read."""
+
+    def left(stack: str = "dev") -> Path:
+        folder = directory / ".alma/state/.pulumi/locks/organization/demo" / stack
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = folder / "00000000-0000-0000-0000-000000000000.json"
+        lock.symlink_to("/not/there")
+        return lock
+
+    return left
+
+
+def _asked(place: Place, words: str) -> list[str]:
+    return [line for line in place.commands() if line.partition(" ")[2].startswith(f"{words} ")]
+
+
+async def test_an_operation_that_failed_for_such_a_lock_is_tried_again(
+    place: Place, going: Callable[..., Path]
+) -> None:
+    """One that makes its stack first, and one whose stack is there."""
+    for command, create in (("stack init", True), ("up", False)):
+        lock, before = going(), len(_asked(place, command))
+        running = asyncio.create_task(place.up(programs.one, create=create))
+        await until(lambda c=command, n=before: len(_asked(place, c)) > n + 1)  # type: ignore[misc]
+        lock.unlink()
+        assert (await running).failure is None
+
+
+async def test_so_is_what_the_cli_is_asked_directly(
+    place: Place, going: Callable[..., Path]
+) -> None:
+    """As where two runs see at once that they can write to a bucket."""
+    await place.up(programs.one, create=True)
+    backend = Backend.choose(place.root, os.environ)
+    reader = PulumiCli(cli=find_cli().path, environment=backend.environment(os.environ))
+    for ask in (reader.prove_writable, reader.refusal):
+        lock, before = going(), len(_asked(place, "stack rename"))
+        asking = asyncio.create_task(ask(place.ref()))
+        await until(lambda n=before: len(_asked(place, "stack rename")) > n + 1)  # type: ignore[misc]
+        lock.unlink()
+        assert not await asking
+
+
+async def test_one_that_can_never_be_read_is_told(place: Place, going: Callable[..., Path]) -> None:
+    """After a few tries; nothing was begun."""
+    await place.up(programs.nothing)
+    for stack, create in (("dev", False), ("other", True)):
+        lock = going(stack)
+        result = await place.up(programs.one, stack=stack, create=create)
+        lock.unlink()
+        assert result.failure is not None
+        assert result.failure.kind == "locked"
+        assert "NotFound" in result.failure.message
+        assert not result.began
