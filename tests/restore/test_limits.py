@@ -70,6 +70,26 @@ async def test_deleted_and_replaced_for_good_is_made_again(lab: Lab) -> None:
     assert set((await lab.preview(before)).changes) == {"same"}
 
 
+async def test_what_was_protected_and_is_deleted_is_made_again(lab: Lab) -> None:
+    """The update took its protection off, deleted it first, and could not make the new one."""
+
+    def program(number: int) -> Program:
+        def run() -> None:
+            options = ResourceOptions(protect=number == 1)
+            a = Thing("a", options, fixed=number, deleteFirst=True, fail="x" if number == 2 else "")
+            Thing("b", ResourceOptions(protect=True), of=a.made)
+
+        return run
+
+    result = await restored(lab, program(1), program(2), fails=True)
+    assert result.failure is None, result
+    assert list(named(result.recreated)) == ["a"]
+    things = [held for held in (await lab.state()).values() if held["type"].endswith(":Thing")]
+    assert [held.get("protect") for held in things] == [True, True]
+    assert sorted(name[0] for name in lab.things()) == ["a", "b"]
+    assert set((await lab.preview(program(1))).changes) == {"same"}
+
+
 async def test_what_was_let_go_comes_back_although_what_it_needed_is_gone(lab: Lab) -> None:
     """Its parent, its provider and a dependency were deleted: they are made again, it is not."""
 

@@ -137,7 +137,7 @@ class Player:
             parent=entry.get("parent", ""),
             custom=bool(entry.get("custom")),
             object=to_struct(inputs),
-            protect=bool(entry.get("protect")),
+            protect=bool(entry.get("protect")) and urn not in self._replay.deleted,
             retainOnDelete=bool(entry.get("retainOnDelete")),
             dependencies=entry.get("dependencies") or [],
             additionalSecretOutputs=entry.get("additionalSecretOutputs") or [],

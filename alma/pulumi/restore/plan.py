@@ -38,7 +38,8 @@ class RestorePlan:
     `plugins` are the inputs of default providers by URN. `aliases`: by URN, the one under which
     the resource is found now. `imported`: by URN, the id by which it was imported before, as far
     as it is still that resource. `relaxed`: entries that are registered without `ignoreChanges`
-    and `replaceOnChanges`, so that their old inputs reach them, and in place.
+    and `replaceOnChanges`, so that their old inputs reach them, and in place. `deleted`: those of
+    which nothing is left to protect: the engine makes no protected one anew.
     """
 
     entries: tuple[Entry, ...]
@@ -46,6 +47,7 @@ class RestorePlan:
     aliases: Mapping[str, str] = field(default_factory=dict)
     imported: Mapping[str, str] = field(default_factory=dict)
     relaxed: frozenset[str] = frozenset()
+    deleted: frozenset[str] = frozenset()
     impossible: Mapping[str, str] = field(default_factory=dict)
     """By URN, why an entry cannot be registered at all."""
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -54,9 +56,11 @@ class RestorePlan:
     """The contents of all secrets in it, to be kept out of logs and messages."""
 
     @property
-    def strict(self) -> RestorePlan:
-        """The same with every option as it was: what is left to do after the relaxed one."""
-        return replace(self, relaxed=frozenset())
+    def strict(self) -> RestorePlan | None:
+        """The same with every option as it was: what is left to do after this one, if anything."""
+        if not (self.relaxed or self.deleted):
+            return None
+        return replace(self, relaxed=frozenset(), deleted=frozenset())
 
 
 def plan(
@@ -95,6 +99,11 @@ def plan(
             if entry.get("importID") and _is_still(entry, now.get(urn))
         },
         relaxed=frozenset(urn for urn, entry in old.items() if _is_relaxed(entry, now.get(urn))),
+        deleted=frozenset(
+            urn
+            for urn, entry in old.items()
+            if entry.get("protect") and now.get(aliases.get(urn, urn), {}).get("pendingReplacement")
+        ),
         hooks=_hooks((*old.values(), *now.values())),
         secrets=tuple(Secret(value) for one in (wanted, current) for value in secret_values(one)),
     )

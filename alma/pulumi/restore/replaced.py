@@ -93,7 +93,9 @@ def _taken_back(
 def _waiting(entries: list[dict[str, Any]], old: Entry) -> dict[str, Any] | None:
     for entry in entries:
         if entry.get("delete") and entry["type"] == old["type"] and entry.get("id") == old["id"]:
-            return entry if entry["urn"] == old["urn"] else None
+            # By its aliases it may have got the name of its replacement, which keeps that.
+            entry.update({"urn": old["urn"], "parent": old.get("parent", "")})
+            return entry
     return None
 
 

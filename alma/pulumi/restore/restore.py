@@ -97,7 +97,7 @@ class Restoration(Struct, frozen=True, kw_only=True):
         replay = plan(wanted, current, stale, refused)
         config = provider_config(wanted)
         result = await self.play(replay, config)
-        if result.failure is None and replay.relaxed:
+        if result.failure is None and replay.strict is not None:
             result = _both(result, await self.play(replay.strict, config))
         after = await open_current(self.reader, self.root, ref)
         return result, compare(wanted, after, {**stale, **result.said, **refused}, gone)
