@@ -1,4 +1,4 @@
-"""A sound journal, its head, and copies to be tampered with."""
+"""Journals that are sound, to be tampered with, or on Postgres."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from alma.journal import open_journal
 from alma.journal.chain import Head
 from alma.journal.encryption import KEY, new_key
 from tests.journal.postgres import POSTGRES, within
-from tests.journal.tools import MEMORY, copy_to, fill, open_at
+from tests.journal.tools import MEMORY, copy_to, created, fill, intended, open_at
 
 
 @pytest.fixture(scope="module", params=[".db", MEMORY, POSTGRES])
@@ -54,3 +55,23 @@ def spoiled(tmp_path_factory: pytest.TempPathFactory, suffix: str) -> Path:
 def copy(sound: Path, spoiled: Path) -> Path:
     copy_to(sound, spoiled)
     return spoiled
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The one of all hosts."""
+    made = new_key()
+    monkeypatch.setenv(KEY, made)
+    return made
+
+
+@pytest.fixture
+def journal(database: str, key: str) -> str:  # noqa: ARG001 - it is written under the key
+    """The URL of one on Postgres with a run."""
+    with (
+        open_journal(database, write=True) as journal,
+        journal.acquire("shop/dev", "r1", actor="jane@here") as lease,
+    ):
+        journal.create_run("r1", created(), lease)
+        journal.append("r1", intended(), lease)
+    return database

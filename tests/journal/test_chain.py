@@ -21,7 +21,7 @@ from tests.journal.tools import MEMORY, content, copy_to, open_at, sqlite_of, ta
 
 @pytest.fixture(scope="module", params=[".db", MEMORY])
 def suffix(request: pytest.FixtureRequest) -> str:
-    """The walk is one for all stores; what Postgres lets be changed is in test_postgres.py."""
+    """The walk is one for all stores; what Postgres lets be changed: test_postgres_guards.py."""
     return str(request.param)
 
 

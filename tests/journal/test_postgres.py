@@ -1,4 +1,4 @@
-"""What is Postgres' own: who may do what, what is refused, and that nothing shows a password."""
+"""What is Postgres' own: schemas, readers, keys, clocks, and what its text cannot hold."""
 
 from __future__ import annotations
 
@@ -7,175 +7,20 @@ import os
 import stat
 import subprocess
 import sys
-import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
 
-import psycopg
 import pytest
 
 from alma.errors import AuthenticationError, JournalError, UntrustedJournalError
 from alma.journal import open_journal
-from alma.journal.address import PostgresUrl, address_of
 from alma.journal.encryption import KEY, new_key
 from alma.journal.postgres.schema import VERSION
 from alma.runner.settings import Settings
 from tests.journal.postgres import connected
 from tests.journal.tools import created, intended
-from tests.services.postgres import Postgres
 
-WRITE = "INSERT INTO {table} SELECT * FROM {table} LIMIT 1"
-
-
-@pytest.fixture(autouse=True)
-def key(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The one of all hosts."""
-    made = new_key()
-    monkeypatch.setenv(KEY, made)
-    return made
-
-
-@pytest.fixture
-def journal(database: str) -> str:
-    """The URL of one with a run."""
-    with (
-        open_journal(database, write=True) as journal,
-        journal.acquire("shop/dev", "r1", actor="jane@here") as lease,
-    ):
-        journal.create_run("r1", created(), lease)
-        journal.append("r1", intended(), lease)
-    return database
-
-
-@pytest.mark.parametrize("table", ["alma_journal", "runs", "events", "leases"])
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE {table} SET {column} = {column}",
-        "DELETE FROM {table}",
-        "TRUNCATE {table} CASCADE",
-        f"{WRITE} ON CONFLICT ({{column}}) DO UPDATE SET {{column}} = 7",
-    ],
-)
-def test_rows_are_only_ever_added_whoever_asks(journal: str, table: str, statement: str) -> None:
-    """A superuser too, unless he takes the guards away."""
-    column = {"alma_journal": "version", "leases": "number"}.get(table, "position")
-    with connected(journal) as connection:
-        before = connection.execute(f"TABLE {table}".encode()).fetchall()
-        with pytest.raises(psycopg.errors.RaiseException, match="only ever added"):
-            connection.execute(statement.format(table=table, column=column).encode())
-        assert connection.execute(f"TABLE {table}".encode()).fetchall() == before
-
-
-def test_a_seal_is_replaced_and_not_removed(journal: str) -> None:
-    with connected(journal) as connection:
-        connection.execute("UPDATE seals SET mac = mac")
-        with pytest.raises(psycopg.errors.RaiseException, match="only ever added"):
-            connection.execute("DELETE FROM seals")
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ("ALTER TABLE events DISABLE TRIGGER events_kept", "events_kept was changed"),
-        ("DROP TRIGGER runs_in_order ON runs", "runs_in_order is missing"),
-        (
-            "CREATE TRIGGER mine BEFORE INSERT ON seals EXECUTE FUNCTION rows_are_kept()",
-            "mine in its schema is not alma's",
-        ),
-        (
-            "ALTER FUNCTION rows_are_kept() SECURITY DEFINER",
-            "rows_are_kept was changed",
-        ),
-        ("CREATE RULE lost AS ON INSERT TO events DO INSTEAD NOTHING", "events was changed"),
-        ("ALTER TABLE runs ENABLE ROW LEVEL SECURITY", "runs was changed"),
-        ("DROP VIEW leftovers", "leftovers is missing"),
-        ("DROP TABLE leases", "leases is missing"),
-    ],
-)
-def test_a_changed_schema_is_named_and_not_acted_on(journal: str, change: str, words: str) -> None:
-    with connected(journal) as connection:
-        connection.execute(change.encode())
-    for write in (False, True):
-        with pytest.raises(JournalError, match=words):
-            open_journal(journal, write=write)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ("UPDATE events SET data = replace(data, 'up', 'no') WHERE position = 2", "was edited"),
-        ("UPDATE events SET at = at || ' ' WHERE position = 1", "was edited"),
-        ("DELETE FROM events WHERE position = 1", "position 1 before it: missing"),
-        ("DELETE FROM events WHERE position = 2", "of its 2 events 1 are missing"),
-        ("UPDATE leases SET host = 'elsewhere'", "was edited"),
-        ("UPDATE runs SET kind = 'destroy'", "list of runs was edited"),
-        ("DELETE FROM leases", "no lease on shop/dev with epoch 1"),
-    ],
-)
-def test_what_somebody_did_whom_no_guard_stops_is_found(
-    journal: str, change: str, words: str
-) -> None:
-    with connected(journal) as connection:
-        connection.execute("SET session_replication_role = replica")
-        connection.execute(change.encode())
-    with open_journal(journal, write=False) as reader:
-        assert words in str(reader.verify().first_break)
-
-
-RIGHTS = """
-CREATE ROLE {role} LOGIN PASSWORD 'right';
-GRANT USAGE ON SCHEMA public TO {role};
-GRANT SELECT, INSERT ON runs, events, leases, observations, alma_journal TO {role};
-GRANT SELECT, INSERT, UPDATE ON seals, deliveries TO {role};
-GRANT SELECT, INSERT, UPDATE, DELETE ON snapshots TO {role};
-GRANT SELECT ON history, run_states, operations, steps, leftovers TO {role};
-"""
-"""As docs/teams.md has them."""
-
-
-def test_a_role_with_the_rights_that_are_documented_runs_and_cannot_do_more(database: str) -> None:
-    """The owner has made the tables."""
-    role = f"runner_{uuid4().hex[:8]}"
-    open_journal(database, write=True).close()
-    documented = (Path(__file__).parents[2] / "docs" / "teams.md").read_text()
-    for line in RIGHTS.strip().splitlines():
-        assert line.format(role="alma_runner").replace("'right'", "'...'") in documented
-    try:
-        with connected(database) as connection:
-            connection.execute(RIGHTS.format(role=role).encode())
-        limited = database.replace("pulumi:pw@", f"{role}:right@")
-        with (
-            open_journal(limited, write=True) as journal,
-            journal.acquire("shop/dev", "r1") as lease,
-        ):
-            journal.create_run("r1", created(), lease)
-            journal.append("r1", intended(), lease)
-            assert journal.snapshots is not None
-            journal.snapshots.put("a" * 64, b"content")
-            journal.snapshots.need("a" * 64)
-            assert journal.snapshots.digests() == {"a" * 64}
-            journal.snapshots.remove("a" * 64)
-            assert journal.verify().ok
-        for statement in (
-            "UPDATE events SET seq = 7",
-            "DELETE FROM leases",
-            "TRUNCATE runs",
-            "ALTER TABLE events DISABLE TRIGGER ALL",
-            "DROP TABLE events",
-            "DELETE FROM seals",
-        ):
-            with (
-                connected(limited) as connection,
-                pytest.raises(
-                    (psycopg.errors.InsufficientPrivilege, psycopg.errors.RaiseException)
-                ),
-            ):
-                connection.execute(statement.encode())
-    finally:
-        with connected(database) as connection:
-            connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
+pytestmark = pytest.mark.usefixtures("key")
 
 
 def test_a_newer_almas_journal_is_left_alone(journal: str) -> None:
@@ -256,89 +101,6 @@ def test_what_is_kept_beside_it_is_this_users_own_and_this_journals(journal: str
         state = Path(os.environ["XDG_STATE_HOME"], "alma")
         assert one.path.is_relative_to(state / "journals")
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
-
-
-CREDENTIALS = "postgresql://jane:{secret}@127.0.0.1:1/db?sslmode=disable"
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        CREDENTIALS,
-        "postgresql://127.0.0.1:1/db?user=jane&password={secret}",
-        "postgresql://jane:a@{secret}@127.0.0.1:1/db",
-        "postgresql://jane:a?{secret}@127.0.0.1:1/db",
-        "postgresql://jane:a/{secret}@127.0.0.1:1/db",
-        "postgresql://jane:a#{secret}@127.0.0.1:1/db",
-        "postgresql://127.0.0.1:1/db?password=a@{secret}",
-        "postgresql://jane:a:{secret}@127.0.0.1:1/db",
-        "postgresql://127.0.0.1:1/db?sslpassword={secret}&passfile=/tmp/{secret}",
-        "postgresql://jane:%zz{secret}@127.0.0.1:1/db",
-        "postgresql://127.0.0.1:1/db?passwort={secret}",
-    ],
-)
-def test_no_error_shows_a_credential(given: str) -> None:
-    """A well-formed URL or not: neither the sentence nor its causes have anything of it."""
-    secret = f"s3cr{uuid4().hex[:8]}"
-    url = given.replace("{secret}", secret)
-    with pytest.raises(JournalError) as refused:
-        open_journal(url, write=False)
-    assert secret not in "".join(traceback.format_exception(refused.value))
-    assert secret not in f"{refused.value.hint} {PostgresUrl(url)!r} {Settings(journal=url)!r}"
-
-
-@pytest.mark.parametrize("words", [["runs"], ["doctor", "--json"]])
-def test_no_command_shows_a_credential(words: list[str]) -> None:
-    secret = f"s3cr{uuid4().hex[:8]}"
-    url = CREDENTIALS.replace("{secret}", secret)
-    said = subprocess.run(
-        [sys.executable, "-m", "alma", *words],
-        env={**os.environ, "ALMA_JOURNAL": url},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    shown = said.stdout + said.stderr
-    assert secret not in shown
-    assert "Traceback" not in shown
-    assert said.returncode in (1, JournalError.exit_code)
-    assert "postgresql://127.0.0.1:1/db" in shown
-
-
-def test_where_it_leads_may_be_seen() -> None:
-    shown = {
-        "postgres://u:p@h:1/db?sslmode=require&password=x": "postgres://h:1/db?sslmode=require",
-        "postgresql://h1:1,h2:2/db": "postgresql://h1:1,h2:2/db",
-        "postgresql:///db?host=/run/x": "postgresql:///db?host=%2Frun%2Fx",
-    }
-    assert {url: str(address_of(url)) for url in shown} == shown
-    with pytest.raises(JournalError, match="given as a path"):
-        address_of(Path("postgresql://h/db"))
-
-
-def test_a_wrong_password_is_one_sentence(postgres: Postgres, database: str) -> None:
-    with pytest.raises(JournalError, match="password authentication failed") as refused:
-        open_journal(database.replace(":pw@", ":canary@"), write=False)
-    assert "canary" not in f"{refused.value} {refused.value.hint}"
-    assert "PGPASSWORD" in refused.value.hint
-    with pytest.raises(JournalError, match="does not exist"):
-        open_journal(postgres.url_of("nowhere"), write=False)
-
-
-def test_a_password_from_the_environment_is_libpqs_own(
-    database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    bare = database.replace("pulumi:pw@", "pulumi@")
-    with pytest.raises(JournalError, match="no password supplied"):
-        open_journal(bare, write=False)
-    monkeypatch.setenv("PGPASSWORD", "pw")
-    open_journal(bare, write=False).close()
-    monkeypatch.delenv("PGPASSWORD")
-    (tmp_path / "pass").write_text("*:*:*:pulumi:pw\n")
-    (tmp_path / "pass").chmod(0o600)
-    monkeypatch.setenv("PGPASSFILE", str(tmp_path / "pass"))
-    open_journal(bare, write=False).close()
 
 
 def test_what_postgres_cannot_hold_as_json_is_in_its_views_all_the_same(database: str) -> None:
