@@ -1,17 +1,20 @@
-"""Journals that are sound, to be tampered with, or on Postgres."""
+"""Journals that are sound, to be tampered with, or on Postgres, and a proxy in front of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from psycopg._preparing import Prepare, PrepareManager
 
 from alma.journal import open_journal
 from alma.journal.chain import Head
 from alma.journal.encryption import KEY, new_key
 from tests.journal.postgres import POSTGRES, within
 from tests.journal.tools import MEMORY, copy_to, created, fill, intended, open_at
+from tests.services.wire import Wire
 
 
 @pytest.fixture(scope="module", params=[".db", MEMORY, POSTGRES])
@@ -75,3 +78,17 @@ def journal(database: str, key: str) -> str:  # noqa: ARG001 - it is written und
         journal.create_run("r1", created(), lease)
         journal.append("r1", intended(), lease)
     return database
+
+
+@pytest.fixture
+def in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the wire carry each statement as it is, which it does once where it is prepared."""
+    monkeypatch.setattr(PrepareManager, "get", lambda *_: (Prepare.NO, b""))
+
+
+@pytest.fixture
+def proxy(database: str) -> Iterator[Wire]:
+    parts = urlsplit(database)
+    proxy = Wire(str(parts.hostname), int(parts.port or 0))
+    yield proxy
+    proxy.close()
