@@ -337,7 +337,7 @@ MUTANTS: Final = (
         "steps/command/handler.py",
         "words = await wait_for(operation, names, whole=True)",
         "words: list[str] = []",
-        "tests/steps/test_command.py::test_a_command_outlives_its_runner_and_is_not_repeated",
+        "tests/steps/test_command_runners.py::test_a_command_outlives_its_runner_and_is_not_repeated",
     ),
     _one(
         "what was there before a command is undone",
@@ -351,7 +351,7 @@ MUTANTS: Final = (
         "system/programs.py",
         "if self.why and command.whole:",
         "if self.why and not command.whole:",
-        "tests/steps/test_command.py::test_at_the_deadline_all_of_it_is_ended_and_undone",
+        "tests/steps/test_command_runners.py::test_at_the_deadline_all_of_it_is_ended_and_undone",
     ),
     _one(
         "what is done is done again when it is asked again whether it is ready",
