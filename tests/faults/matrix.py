@@ -271,7 +271,7 @@ MATRIX: Final = (
         "an undo that reaches nobody or nothing",
         "FAILED, the step a leftover",
         (
-            "steps/test_ansible.py::test_an_undo_that_reaches_nobody_is_a_leftover",
+            "steps/test_ansible_reached.py::test_an_undo_that_reaches_nobody_is_a_leftover",
             "steps/test_terraform.py::test_a_state_that_is_gone_proves_nothing",
             "cli/test_directory.py::test_a_destroy_from_elsewhere_is_refused",
         ),

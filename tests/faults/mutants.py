@@ -259,7 +259,7 @@ MUTANTS: Final = (
         "steps/ansible/recap.py",
         "return self._failed() or missed or self._reached_nobody(optional)",
         "return self._failed() or missed",
-        "tests/steps/test_ansible.py::test_a_playbook_that_reaches_nobody_fails_and_names_the_pattern",
+        "tests/steps/test_ansible_reached.py::test_a_playbook_that_reaches_nobody_fails_and_names_the_pattern",
     ),
     _one(
         "the environment's flags reach Terraform",
