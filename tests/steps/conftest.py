@@ -84,6 +84,11 @@ def place(tmp_path: Path) -> Iterator[Place]:
         process.communicate()
 
 
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
 @pytest.fixture(autouse=True)
 def own_temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Temporary files are under the place, so that what they hold is seen."""

@@ -25,11 +25,6 @@ from alma.testing.world import resource_of
 from tests.runner.helpers import ended, history, program, settings
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
-
-
 def two(**options: Any) -> Saga:
     saga = Saga("s")
     saga.add_stack("a", program=program, **options)
