@@ -1,4 +1,4 @@
-"""An approval: asked last, answered from elsewhere, and only about what would be done now."""
+"""An approval: asked, answered from elsewhere, and only about what would be done now."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from alma import DefinitionError, Saga, SagaInterrupted, SagaState, Secret
+from alma import DefinitionError, Saga, SagaState, Secret
 from alma.core.approval import Approval, ApprovalAsked
 from alma.core.result import Result
 from alma.errors import RefusedError, RunnerBusyError
@@ -16,15 +16,10 @@ from alma.journal import open_journal
 from alma.runner import destroy, resume, rollback, up
 from alma.runner.approve import answer
 from alma.system.processes import user_name
-from alma.testing import Crash, FakeEngine, FakeProgram, Fault, JournalFault, JournalFaults
+from alma.testing import FakeEngine, FakeProgram, Fault
 from tests.runner.helpers import ended, history, program, settings, types, until
 
 ME = user_name()
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
 
 
 def saga(approvers: Any = (ME,), password: str = "pw-1", **options: Any) -> Saga:
@@ -190,46 +185,6 @@ async def test_only_who_is_named_is_heard(journal: Path, monkeypatch: pytest.Mon
     assert (event.name, event.actor.split("@")[0]) == ("jane", ME)
 
 
-async def test_people_are_asked_last_and_not_where_something_has_failed(journal: Path) -> None:
-    """What need not wait has ended by then, so that the plan is whole, and stays the same."""
-    for fails in (False, True):
-        faults = [Fault(project="s-other", operation="up")] if fails else []
-        engine = FakeEngine(world().programs, faults=faults)
-        made = Saga("s", stack=f"f{fails}")
-        made.add_approval("release", [ME], after=[])
-        other = made.add_stack("other", program=program, after=[])
-        given = {"url": other.output("url")}
-        made.add_stack("third", program=program, inputs=given, after=["other"])
-        made.add_stack("live", program=program, after=["release", "third"])
-        engine.programs = {"s-other": FakeProgram(outputs={"url": "u"})}
-        result = await ended(up(made, settings=settings(engine, journal)))
-        assert result.state is (SagaState.COMPENSATED if fails else SagaState.RUNNING)
-        assert [event.step for event in asked(journal)] == ([] if fails else ["release"])
-        if not fails:
-            done = {name for name, _ in engine.world}
-            assert done == {"s-other", "s-third"}
-
-
-async def test_two_approvals_are_asked_at_once_and_taken_one_by_one(journal: Path) -> None:
-    engine = FakeEngine()
-    for _ in range(3):
-        made = Saga("s")
-        for name in ("a", "b"):
-            made.add_approval(f"may-{name}", [ME], after=[])
-            made.add_stack(name, program=program, after=[f"may-{name}"])
-        result = await ended(up(made, settings=settings(engine, journal)))
-        waits = [step.name for step in result.status.waiting]
-        if waits:
-            answer(
-                "latest",
-                waits[0],
-                approved=True,
-                reason="x",
-                settings=settings(engine, journal),
-            )
-    assert result.state is SagaState.COMPLETED
-
-
 async def test_rolled_back_from_the_journal_alone_while_it_waits(journal: Path) -> None:
     """And taken down, once it has completed: a word that was given is nothing to undo."""
     engine = world()
@@ -243,43 +198,6 @@ async def test_rolled_back_from_the_journal_alone_while_it_waits(journal: Path) 
     result = await ended(destroy(saga(), settings=settings(engine, journal)))
     assert result.state is SagaState.COMPLETED
     assert not any(state.resources for state in engine.world.values())
-
-
-MOMENTS = {
-    "before it is asked": (JournalFault(nth=7, effect="crash_before"), 0),
-    "after it is asked": (JournalFault(nth=7, effect="crash_after"), 1),
-}
-
-
-@pytest.mark.parametrize("moment", MOMENTS)
-async def test_killed_around_the_asking(journal: Path, moment: str) -> None:
-    """What was asked is asked; whoever resumes goes on from there."""
-    fault, count = MOMENTS[moment]
-    engine = world()
-    faults = JournalFaults([fault])
-    with pytest.raises(Crash):
-        await up(saga(), settings=settings(engine, journal, open_journal=faults))
-    assert len(asked(journal)) == count
-    if not count:
-        assert (await on(journal, engine)).exit_code == 8
-    say(journal, engine)
-    result = await on(journal, engine)
-    assert result.state is SagaState.COMPLETED
-
-
-@pytest.mark.parametrize("effect", ["crash_before", "crash_after"])
-@pytest.mark.parametrize("approved", [True, False])
-async def test_killed_as_the_answer_is_taken(journal: Path, effect: Any, *, approved: bool) -> None:
-    """In doubt, the answer is read once more: it stands in the journal."""
-    engine = world()
-    await waiting(journal, engine)
-    say(journal, engine, approved=approved)
-    faults = JournalFaults([JournalFault(nth=3, effect=effect)])
-    with pytest.raises(Crash):
-        await resume(saga=saga(), settings=settings(engine, journal, open_journal=faults))
-    result = await on(journal, engine)
-    assert result.state is (SagaState.COMPLETED if approved else SagaState.COMPENSATED)
-    assert len(asked(journal)) == 1
 
 
 async def test_what_was_refused_and_left_as_it_is_is_asked_again_by_resume(journal: Path) -> None:
@@ -314,58 +232,9 @@ async def test_a_failure_of_the_look_ahead_is_told_and_is_no_failure(journal: Pa
 
 
 @pytest.mark.parametrize(
-    "selected", [{"steps": ["live"], "exclusive": True}, {"from_steps": ["live"]}]
-)
-async def test_no_selection_goes_past_it(journal: Path, selected: dict[str, Any]) -> None:
-    with pytest.raises(DefinitionError, match='comes after the approval "release"'):
-        await up(saga(), journal=journal, **selected)
-
-
-@pytest.mark.parametrize(
     ("approvers", "message"),
     [([], "approvers is empty"), ([" "], "is no name"), (["a\nb"], "is no name")],
 )
 def test_somebody_must_be_able_to_approve(approvers: list[str], message: str) -> None:
     with pytest.raises(DefinitionError, match=message):
         Saga("s").add_approval("release", approvers)
-
-
-def test_what_is_added_after_it_waits_for_it_whatever_it_consumes() -> None:
-    """Else it would be done before anybody was asked."""
-    saga = Saga("s")
-    first = saga.add_step("first", lambda: {"url": "x"}, "none")
-    saga.add_approval("release", [ME])
-    saga.add_step("user", lambda: None, "none", inputs={"url": first.output("url")})
-    saga.add_step("aside", lambda: None, "none", after=[])
-    saga.add_step("next", lambda: None, "none")
-    saga.add_approval("last", [ME], after=["user"])
-    saga.add_step("end", lambda: None, "none", inputs={"url": first.output("url")})
-    assert {one.name: one.dependencies for one in saga.definition().steps} == {
-        "first": (),
-        "release": ("first",),
-        "user": ("first", "release"),
-        "aside": (),
-        "next": ("aside", "release"),
-        "last": ("user",),
-        "end": ("first", "last"),
-    }
-
-
-def test_what_it_waits_for_itself_does_not_wait_for_it() -> None:
-    """A step may be named before it is added."""
-    saga = Saga("s")
-    first = saga.add_step("first", lambda: {"url": "x"}, "none")
-    saga.add_approval("release", [ME], after=["tests"])
-    saga.add_step("tests", lambda: None, "none", inputs={"url": first.output("url")})
-    assert [one.dependencies for one in saga.definition().steps] == [(), ("tests",), ("first",)]
-
-
-async def test_nothing_of_it_begins_before_somebody_has_agreed(journal: Path) -> None:
-    done: list[str] = []
-    saga = Saga("s")
-    first = saga.add_step("first", lambda: {"url": "x"}, "none")
-    saga.add_approval("release", [ME])
-    saga.add_step("user", lambda: done.append("user"), "none", inputs={"url": first.output("url")})
-    with pytest.raises(SagaInterrupted):
-        await saga.execute(journal=journal)
-    assert done == []
