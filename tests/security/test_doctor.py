@@ -21,8 +21,8 @@ from alma.runner.start import up
 from alma.steps.stack import localstack
 from alma.steps.stack.localstack import is_here, localstack_problem
 from alma.testing import FakeEngine, Fault
+from tests.runner.helpers import ended, settings
 from tests.security.conftest import STRANGER
-from tests.steps.test_localstack import ended, settings
 
 HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
 
