@@ -24,7 +24,7 @@ from alma.steps.saga.step import SagaStep
 from alma.steps.values import code
 from alma.testing import Crash, FakeEngine, FakeProgram, Fault
 from tests.runner.helpers import ended, settings
-from tests.saga.test_yaml import text_of
+from tests.saga.shop import text_of
 
 C, X = SagaState.COMPLETED, SagaState.COMPENSATED
 

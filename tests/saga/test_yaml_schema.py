@@ -35,7 +35,7 @@ from alma.steps.form import (
 )
 from alma.steps.registry import KINDS
 from tests.pages import ROOT
-from tests.saga.test_yaml import YAML
+from tests.saga.shop import YAML
 
 SCHEMA = saga_schema()
 CHECKER = jsonschema.Draft7Validator(SCHEMA)
