@@ -1,4 +1,4 @@
-"""Each feature of a deployment, changed by an update and brought back, by the real engine."""
+"""Features of a deployment, changed by an update and brought back, by the real engine."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import pulumi
 import pytest
 from pulumi import Output, ResourceOptions
 
-from alma import Secret
 from tests.restore.conftest import Lab, differing
-from tests.restore.dynamic_things import Thing as Dynamic
-from tests.restore.things import Group, Provider, Sub, Thing
+from tests.restore.things import Group, Sub, Thing
 
 pytestmark = [pytest.mark.lives, pytest.mark.usefixtures("made_already")]
 
@@ -81,49 +79,6 @@ async def test_components_parents_and_their_outputs(lab: Lab) -> None:
     await same_again(lab, program(1), program(2))
 
 
-async def test_explicit_and_default_providers(lab: Lab) -> None:
-    """Versions, configuration, secret configuration; the update changes each of them."""
-
-    def program(number: int) -> Program:
-        def run() -> None:
-            one = Provider("one", note=f"note-{number}", token=Output.secret(f"canary-{number}"))
-            Thing("by-one", ResourceOptions(provider=one), size=1)
-            Thing("by-default", size=number)
-            if number == 2:
-                Thing("new", ResourceOptions(provider=Provider("two", note="x")))
-
-        return run
-
-    one = {"world:realm": "r1", "world:extra": {"a": [1]}, "world:key": Secret("canary-key")}
-    two = {"world:realm": "r1", "world:more": "x", "world:key": Secret("canary-other")}
-    await same_again(lab, program(1), program(2), configs=(one, two))
-
-
-async def test_a_thing_moves_back_to_its_own_provider(lab: Lab) -> None:
-    def program(*, own: bool) -> Program:
-        def run() -> None:
-            provider = Provider("own", note="x")
-            Thing("a", ResourceOptions(provider=provider) if own else None, size=1)
-
-        return run
-
-    await same_again(lab, program(own=True), program(own=False))
-
-
-async def test_dependencies_of_both_kinds(lab: Lab) -> None:
-    def before() -> None:
-        a, b = Thing("a"), Thing("b")
-        Thing("c", ResourceOptions(depends_on=[b]), of=a.made, plain="x")
-        Thing("d", ResourceOptions(depends_on=[a, b]))
-
-    def after() -> None:
-        a, b = Thing("a"), Thing("b")
-        Thing("c", ResourceOptions(depends_on=[a]), of=b.made, plain="x")
-        Thing("d")
-
-    await same_again(lab, before, after)
-
-
 async def test_options(lab: Lab) -> None:
     """protect, retainOnDelete, deletedWith, replaceOnChanges, timeouts, secret outputs, hidden."""
 
@@ -155,48 +110,6 @@ async def test_ignored_changes_come_back_too(lab: Lab) -> None:
         Thing("a", size=2, shape={"x": 2})
 
     await same_again(lab, before, after)
-
-
-async def test_a_replacement_that_an_update_did_not_finish_is_taken_back(lab: Lab) -> None:
-    """The old ones are still there, marked for deletion: their ids, and what they hold, stay."""
-
-    def program(number: int) -> Program:
-        def run() -> None:
-            a = Thing("a", fixed=number)
-            Thing("b", of=a.made, fixed=a.made)
-            Thing("c", of=a.made)
-            if number == 2:
-                Thing("d", ResourceOptions(depends_on=[a]), fail="at the end")
-
-        return run
-
-    await same_again(lab, program(1), program(2), fails=True)
-
-
-async def test_what_retain_on_delete_let_go_comes_back(lab: Lab) -> None:
-    """Removed from the state, and replaced in it: both are still in the world."""
-
-    def before() -> None:
-        Thing("a", ResourceOptions(retain_on_delete=True), size=1)
-        Thing("b", ResourceOptions(retain_on_delete=True), fixed=1)
-
-    def after() -> None:
-        Thing("b", fixed=2)
-
-    await same_again(lab, before, after)
-
-
-async def test_what_was_let_go_before_its_replacement_comes_back(lab: Lab) -> None:
-    """Delete before replace: the old one is out of the state, half way, but still there."""
-
-    def program(number: int) -> Program:
-        def run() -> None:
-            options = ResourceOptions(retain_on_delete=True)
-            Thing("a", options, fixed=number, deleteFirst=True, fail="x" if number == 2 else "")
-
-        return run
-
-    await same_again(lab, program(1), program(2), fails=True)
 
 
 async def test_aliases(lab: Lab) -> None:
@@ -239,49 +152,6 @@ async def test_assets_and_archives(lab: Lab) -> None:
     await same_again(lab, before, after)
 
 
-async def test_resource_references(lab: Lab) -> None:
-    def program(size: int) -> Program:
-        def run() -> None:
-            a, b = Thing("a"), Thing("b")
-            Thing("c", ref=a if size == 1 else b, all=[a, b][:size], size=size)
-            pulumi.export("ref", a)
-
-        return run
-
-    await same_again(lab, program(1), program(2))
-
-
-async def test_read_resources(lab: Lab) -> None:
-    """What the program only reads is read again, never touched."""
-    (lab.world / "external").write_text('{"inputs": {"size": 7}}')
-
-    def before() -> None:
-        x = Thing("x", ResourceOptions(id="external"))
-        Thing("a", of=x.id, size=1)
-        pulumi.export("read", x.id)
-
-    def after() -> None:
-        Thing("a", of="nothing", size=2)
-
-    await same_again(lab, before, after)
-
-
-async def test_stack_references(lab: Lab) -> None:
-    def other() -> None:
-        pulumi.export("value", "from the other")
-
-    assert (await lab.up(other, stack="other")).failure is None
-
-    def before() -> None:
-        there = pulumi.StackReference("organization/demo/other")
-        Thing("a", of=there.get_output("value"))
-
-    def after() -> None:
-        Thing("a", of="nothing")
-
-    await same_again(lab, before, after)
-
-
 async def test_names_that_hold_the_separator(lab: Lab) -> None:
     def program(size: int) -> Program:
         return lambda: Thing("a::b", ResourceOptions(parent=Group("g::h $x")), size=size)
@@ -298,55 +168,6 @@ async def test_special_numbers_and_empty_values(lab: Lab) -> None:
         return run
 
     await same_again(lab, program(1), program(2))
-
-
-async def test_versions_of_default_providers(lab: Lab) -> None:
-    """And where their plugin is from."""
-    url = "https://example.com/plugins"
-
-    def before() -> None:
-        Thing("a", ResourceOptions(version="1.0.0", plugin_download_url=url), size=1)
-        Thing("b", ResourceOptions(version="1.0.0", plugin_download_url=url))
-
-    def after() -> None:
-        Thing("a", ResourceOptions(version="1.2.0", plugin_download_url=url), size=2)
-        Thing("b", ResourceOptions(version="1.2.0", plugin_download_url=f"{url}/2"))
-
-    await same_again(lab, before, after)
-
-
-async def test_dynamic_resources(lab: Lab) -> None:
-    """Their provider's code is an input too, and comes back; ids and contents stay."""
-    world = str(lab.world)
-
-    def before() -> None:
-        a = Dynamic("a", world, size=1)
-        Dynamic("b", world, of=a.made, token=Output.secret("canary-1"))
-        Dynamic("c", world, ResourceOptions(protect=True), fixed=1)
-
-    def after() -> None:
-        a = Dynamic("a", world, size=2)
-        Dynamic("d", world)
-        Dynamic("c", world, fixed=2)
-        Dynamic("b", world, of=a.made, token=Output.secret("canary-3"), fail="here")
-
-    await same_again(lab, before, after, fails=True)
-
-
-async def test_a_provider_that_is_replaced(lab: Lab) -> None:
-    """Another realm replaces the provider and all that it made; the end of the update fails."""
-
-    def program(realm: str) -> Program:
-        def run() -> None:
-            provider = Provider("one", realm=realm)
-            a = Thing("a", ResourceOptions(provider=provider), size=1)
-            Thing("b", ResourceOptions(provider=provider), of=a.made)
-            if realm == "r2":
-                Thing("c", ResourceOptions(depends_on=[a]), fail="at the end")
-
-        return run
-
-    await same_again(lab, program("r1"), program("r2"), fails=True)
 
 
 async def test_parameterized_packages(lab: Lab) -> None:
