@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,11 +91,18 @@ def journal(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Temporary files are under the place, so that what they hold is seen."""
+def own_temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Temporary files are under the place, so that what they hold is seen.
+
+    By a short name: some tools have their sockets there, whose paths may have 107 bytes.
+    """
     (tmp_path / "tmp").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    monkeypatch.setattr("tempfile.tempdir", None)
+    with tempfile.TemporaryDirectory(prefix="alma-test-") as short:
+        link = Path(short, "t")
+        link.symlink_to(tmp_path / "tmp")
+        monkeypatch.setenv("TMPDIR", str(link))
+        monkeypatch.setattr("tempfile.tempdir", None)
+        yield
 
 
 @pytest.fixture

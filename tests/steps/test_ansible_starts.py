@@ -98,6 +98,20 @@ def test_where_ansible_cannot_start_nothing_is_begun(
     assert said in place.alma("doctor", **environ)[1]
 
 
+def test_a_long_path_for_temporary_files_is_used_or_told(place: Place) -> None:
+    """Newer Ansibles have a socket there."""
+    playbooks(place.root / "plays")
+    (place.root / "saga.py").write_text(BEFORE.format(spoil=""))
+    deep = place.root / ("t" * 100)
+    deep.mkdir()
+    code, told = place.alma("up", "saga.py", TMPDIR=str(deep))
+    if "Ansible cannot start" in told:
+        assert code == 2, told
+        assert "Local RPC server did not start." in told
+        assert f"under {deep}: set TMPDIR to a shorter path" in told
+        assert place.things() == []
+
+
 def test_a_playbook_that_never_began_has_nothing_to_undo(place: Place) -> None:
     """Ansible ends before the first play: the step before is undone, and that is all."""
     playbooks(place.root / "plays")

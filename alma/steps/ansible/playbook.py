@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ from typing import Any, Final
 from alma.core.redaction import Redactor
 from alma.core.secret import unwrap
 from alma.errors import ToolError
-from alma.steps.ansible.recap import PlaybookResult, read, text_of
+from alma.steps.ansible.recap import PlaybookResult, plain, read, text_of
 from alma.system import files
 from alma.system.environment import ANSIBLE, PYTHON, in_utf8, without_flags
 from alma.system.programs import Command, ProgramRunner
@@ -28,7 +29,8 @@ PROGRAMS: Final = ("ansible-playbook", "play.py")
 _MARKED: Final = re.compile(r"^(\[ERROR\]:?|ERROR[!:]) *")
 _STARTS: Final = 300.0
 """Seconds to play nothing: it takes two, and half a minute where many are at work."""
-_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m|\r")
+_NO_SOCKET: Final = "Local RPC server did not start"
+"""What Ansible says (seen in 2.21) where it cannot make its socket, under TMPDIR."""
 
 
 def require(environ: Mapping[str, str]) -> None:
@@ -72,9 +74,11 @@ async def require_start(directory: Path, environ: Mapping[str, str]) -> None:
         played = read(private, code)
     if code != 0 or not played.recap:
         words = played.said or next(iter(said.strip().splitlines()[-1:]), f"exit code {code}")
+        hint = "Mend that, and see that `ansible-playbook --version` answers there."
+        if _NO_SOCKET in words:
+            hint = f"It has a socket under {tempfile.gettempdir()}: set TMPDIR to a shorter path."
         raise ToolError(
-            f"Ansible cannot start in {directory}: {_MARKED.sub('', words).rstrip('.')}.",
-            hint="Mend that, and see that `ansible-playbook --version` answers there.",
+            f"Ansible cannot start in {directory}: {_MARKED.sub('', words).rstrip('.')}.", hint=hint
         )
 
 
@@ -145,4 +149,4 @@ def _keep(private: Path, logs: Path, redact: Redactor) -> None:
     """What Ansible printed, without secrets."""
     text = "".join(text_of(private / name) for name in ("artifacts/play/stdout", "host.log"))
     with files.open_log(logs / "ansible.log") as log:
-        log.write(redact(_COLOURS.sub("", text)).encode())
+        log.write(redact(plain(text)).encode())

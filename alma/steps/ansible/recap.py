@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,9 +144,14 @@ def _told(data: Mapping[str, Any]) -> str:
 
 
 def _last_error(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in plain(text).splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("[ERROR]", "ERROR!", "ERROR:"))]
     return (errors or lines[-1:] or [""])[0]
+
+
+def plain(text: str) -> str:
+    """What Ansible prints, without its colours."""
+    return re.sub(r"\x1b\[[0-9;]*m|\r", "", text)
 
 
 def text_of(path: Path) -> str:
