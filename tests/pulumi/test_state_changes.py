@@ -69,7 +69,9 @@ async def test_one_whose_runner_was_killed_is_waited_for(place: Place, way: str)
     gate, operation = _hold(place, way), place.operation()
     code = f"from tests.pulumi.test_state_changes import main; main({way!r}, {operation.id!r})"
     command = python("-c", code)
-    runner = await asyncio.create_subprocess_exec(*command, env=environment(), stdout=PIPE)
+    # Where no other process removes the directory of a CLI that has not read its project yet.
+    environ = {**environment(), "TMPDIR": str(place.root)}
+    runner = await asyncio.create_subprocess_exec(*command, env=environ, stdout=PIPE)
     await until(Path(f"{gate}.begun").exists)
     runner.kill()
     told, _ = await runner.communicate()
