@@ -95,7 +95,8 @@ def _plain(where: Where, value: Any, *, null: bool, levels: int) -> Any:
         return None
     raise DefinitionError(
         f"{_dotted(where)}: a value of type {type(value).__name__} cannot be config.",
-        hint="Use strings, numbers, booleans, lists and dicts of them, or Secret(...).",
+        hint="Use strings, numbers, booleans, lists and dicts of them, or Secret(...). An output "
+        "of another step is one of its inputs: inputs={...}.",
     )
 
 

@@ -126,3 +126,11 @@ def test_what_is_given_twice_or_is_no_callable_is_refused(
 def test_a_state_is_its_word() -> None:
     assert [state == state.name.lower() for state in SagaState] == [True] * 6
     assert SagaState("compensated") is SagaState.COMPENSATED
+
+
+def test_an_output_as_config_is_refused_with_the_way_out() -> None:
+    saga = Saga("shop")
+    db = saga.add_stack("db", lambda: None)
+    with pytest.raises(DefinitionError, match="Output cannot be config") as refused:
+        saga.add_stack("web", lambda: None, config={"ids": db.output("ids")})
+    assert "inputs={...}" in refused.value.hint
