@@ -1,4 +1,4 @@
-"""The journal's SQLite file: opening, transactions, consistent reads, and SQLite's errors.
+"""The journal's SQLite file: opening, transactions, consistent reads.
 
 A command that reads writes nothing. SQLite's own `mode=ro` would leave a log and an index
 beside a file in WAL mode, so a file that nobody has open is read as immutable, and read again
@@ -18,6 +18,7 @@ from uuid import uuid4
 from alma.errors import BrokenJournalError, JournalError, UnavailableJournalError
 from alma.journal.rows import UnreadableError
 from alma.journal.sqlite import files, schema
+from alma.journal.sqlite.problems import ERRORS, translated
 from alma.journal.sqlite.views import renewed_views
 from alma.system.files import make_directory, make_empty, publish
 
@@ -31,46 +32,6 @@ SCHEMA: Final = "SELECT type, name, sql FROM sqlite_master"
 """What `alma.journal.sqlite.schema.problem` is asked about."""
 
 T = TypeVar("T")
-
-ERRORS: Final = (sqlite3.Error, UnicodeDecodeError, OverflowError)
-"""What SQLite can raise: the second where it names a damaged schema in its message, the third for
-a number after the largest one."""
-
-_PERMISSIONS: Final = "Look at the permissions of the file and of its directory."
-_DAMAGED: Final = "Copy it away before anything else; alma-pulumi verify names the first break."
-
-# What is wrong and the way out, by primary result code: https://sqlite.org/rescode.html
-_CAUSES: Final = {
-    sqlite3.SQLITE_BUSY: (
-        "is locked by another writer (waited {wait:g} s)",
-        "Find who has it open, for example with: fuser -v {path}",
-    ),
-    sqlite3.SQLITE_LOCKED: ("is locked by another connection", "Try again."),
-    sqlite3.SQLITE_FULL: ("is on a disk that is full", "Make room and go on with resume."),
-    sqlite3.SQLITE_IOERR: ("cannot be read or written ({error})", "Look at the disk."),
-    sqlite3.SQLITE_CORRUPT: ("is damaged ({error})", _DAMAGED),
-    sqlite3.SQLITE_NOTADB: ("is no SQLite database, or its header is damaged", _DAMAGED),
-    sqlite3.SQLITE_READONLY: ("may not be written ({error})", _PERMISSIONS),
-    sqlite3.SQLITE_CANTOPEN: ("cannot be opened ({error})", _PERMISSIONS),
-    sqlite3.SQLITE_PERM: ("may not be opened ({error})", _PERMISSIONS),
-    sqlite3.SQLITE_AUTH: ("may not be opened ({error})", _PERMISSIONS),
-}
-_BROKEN: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_UNAVAILABLE: Final = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_PROTOCOL,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-}
-_OF_THE_MOMENT: Final = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PERM,
-}
 
 
 class Database:
@@ -95,7 +56,7 @@ class Database:
         """One short write transaction, alone from its beginning on; rolled back on any error."""
         if not self.write:
             raise JournalError(f"The journal {self.path} was opened for reading only.")
-        with self._lock, _translated(operation, self.path, self._wait):
+        with self._lock, translated(operation, self.path, self._wait):
             if files.inodes(self.path) != self._inodes:
                 raise JournalError(
                     f"Cannot {operation}: the journal {self.path} was removed or replaced "
@@ -114,7 +75,7 @@ class Database:
 
     def read(self, operation: str, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do the work on one consistent view of the file."""
-        with self._lock, _translated(operation, self.path, self._wait):
+        with self._lock, translated(operation, self.path, self._wait):
             for _ in range(ATTEMPTS):
                 if self._seen != files.fingerprint(self.path) and not self._guarded:
                     self._connection.close()
@@ -138,7 +99,7 @@ class Database:
     def _open_reader(self) -> sqlite3.Connection:
         files.check(self.path)
         self._seen = files.fingerprint(self.path)
-        with _translated("open", self.path, self._wait):
+        with translated("open", self.path, self._wait):
             if self._seen is not None:
                 access = "mode=ro&immutable=1" if self._seen.at_rest else "mode=ro"
                 connection = self._connect(access)
@@ -156,7 +117,7 @@ class Database:
         self._open_reader().close()  # refuses what is not ours before anything is touched
         if self._seen is None:
             self._build()
-        with _translated("open", self.path, self._wait):
+        with translated("open", self.path, self._wait):
             connection = self._connect("mode=rw")
             try:
                 _set_up(connection, self.path)
@@ -169,7 +130,7 @@ class Database:
     def _build(self) -> None:
         """Make the file aside, and give it its name when it is whole: nobody sees a half."""
         built = self.path.with_name(f"{self.path.name}.new-{uuid4().hex}")
-        with files.explained("create", self.path), _translated("create", self.path, self._wait):
+        with files.explained("create", self.path), translated("create", self.path, self._wait):
             make_empty(built)
             try:
                 connection = sqlite3.connect(built, isolation_level=None)
@@ -295,45 +256,6 @@ def create(connection: sqlite3.Connection, version: int) -> None:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {version}")
-
-
-def _code(error: BaseException | None) -> int:
-    """The primary result code; 0 for errors of the Python module itself."""
-    if isinstance(error, UnicodeDecodeError):
-        return sqlite3.SQLITE_CORRUPT
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-
-
-def is_passing(error: Exception) -> bool:
-    """Whether it says something about this moment, and nothing about the file's content."""
-    return _code(error) in _OF_THE_MOMENT
-
-
-@contextmanager
-def _translated(operation: str, path: Path, wait: float) -> Iterator[None]:
-    """JournalError for every error of SQLite; `wait` is the busy timeout in seconds."""
-    try:
-        yield
-    except (*ERRORS, UnreadableError) as found:
-        error = found.__cause__ if isinstance(found, UnreadableError) else found
-        code = _code(error)
-        what, hint = _CAUSES.get(code, ("failed ({error})", ""))
-        what, hint = (text.format(wait=wait, error=error, path=path) for text in (what, hint))
-        words = f"Cannot {operation}: the journal {path} {what}."
-        raise _kind(found, code)(words, hint=hint) from error
-
-
-def _kind(found: Exception, code: int) -> type[JournalError]:
-    """Whether trying again is of any use."""
-    if code in _UNAVAILABLE:
-        return UnavailableJournalError
-    read = isinstance(found, UnreadableError) and _is_of_content(found.__cause__, code)
-    return BrokenJournalError if read or code in _BROKEN else JournalError
-
-
-def _is_of_content(error: BaseException | None, code: int) -> bool:
-    """And not of who reads: a file that may not be opened, a journal that is closed."""
-    return code in (0, sqlite3.SQLITE_ERROR) and not isinstance(error, sqlite3.ProgrammingError)
 
 
 def _not_ours(path: Path, owner: int, version: int) -> JournalError:

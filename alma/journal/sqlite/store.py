@@ -22,7 +22,8 @@ from alma.journal.rows import (
     to_row,
 )
 from alma.journal.sqlite import files, schema
-from alma.journal.sqlite.connection import ERRORS, SCHEMA, Database, is_passing
+from alma.journal.sqlite.connection import SCHEMA, Database
+from alma.journal.sqlite.problems import ERRORS, is_passing
 from alma.journal.store import Lock, Reader, Writer
 from alma.system.files import is_locked, make_directory, try_lock
 
