@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,17 @@ import pytest
 from alma.errors import JournalError
 from alma.journal import open_journal
 from alma.journal.sqlite.schema import APPLICATION_ID, VERSION
-from tests.journal.tools import a_run, child, content, ended, files_of, fill, intended
+from tests.journal.tools import (
+    a_run,
+    child,
+    content,
+    created,
+    ended,
+    files_of,
+    fill,
+    intended,
+    open_at,
+)
 
 
 @pytest.fixture(scope="module")
@@ -292,4 +304,50 @@ def test_the_first_writers_make_one_journal(path: Path) -> None:
     with open_journal(path, write=False) as journal:
         assert {row.run for row in journal.runs()} == {"r0", "r1", "r2", "r3"}
         assert journal.verify().ok
-    assert set(files_of(path)) == {"journal.db", ".gitignore"}
+    # SQLite removes its log only where the last one to close meets nobody who closes as well.
+    path.with_name("journal.db-shm").unlink(missing_ok=True)
+    left = {name: path.with_name(name).stat().st_size for name in files_of(path)}
+    assert left.pop("journal.db-wal", 0) == 0
+    assert set(left) == {"journal.db", ".gitignore"}
+
+
+def reads(path: Path) -> sqlite3.Connection:
+    """Somebody who is in the midst of reading the journal, as it is now."""
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("BEGIN")
+    connection.execute("SELECT count(*) FROM events").fetchone()
+    return connection
+
+
+def late(path: Path) -> None:
+    """Another run, by a writer that closes."""
+    with open_at(path, write=True) as journal, journal.acquire("late/dev", "late") as lease:
+        journal.create_run("late", created("late"), lease)
+
+
+@pytest.mark.parametrize("moment", [0, 0.2])
+def test_what_was_added_is_in_the_file_itself_though_somebody_has_it_open(
+    path: Path, tmp_path: Path, moment: float
+) -> None:
+    """Who copies the file when all runs have ended has all of them, whoever watched those."""
+    fill(path)
+    with closing(open_at(path, write=True)), closing(reads(path)) as reader:
+        done = threading.Timer(moment, reader.execute, ["ROLLBACK"])
+        done.start()
+        late(path)
+        done.join()
+        copied = Path(shutil.copyfile(path, tmp_path / "copy.db"))
+    with open_journal(copied, write=False) as journal:
+        assert "late" in {row.run for row in journal.runs()}
+
+
+def test_who_closes_leaves_to_the_log_what_somebody_reads_on_and_on(path: Path) -> None:
+    """It does not wait for ever, and nothing is lost."""
+    fill(path)
+    with closing(open_at(path, write=True)) as other, closing(reads(path)):
+        late(path)
+        assert "late" in {row.run for row in other.runs()}
+    with open_journal(path, write=False) as journal:
+        assert "late" in {row.run for row in journal.runs()}

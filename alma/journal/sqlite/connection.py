@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 ATTEMPTS: Final = 5
 """How often a read is begun anew because the file changed meanwhile."""
 
+CLOSING: Final = 1000
+"""For how many milliseconds who closes a journal waits for those who are reading it."""
+
 SCHEMA: Final = "SELECT type, name, sql FROM sqlite_master"
 """What `alma.journal.sqlite.schema.problem` is asked about."""
 
@@ -47,8 +50,17 @@ class Database:
         self._connection = self._open_writer() if write else self._open_reader()
 
     def close(self) -> None:
-        """Close it; the second time does nothing."""
+        """Close it, with all that was added in the file itself; the second time does nothing.
+
+        SQLite moves it there, and removes its log, only if nobody else has the file open: not where
+        somebody reads, nor where two close at once, as each is in the other's way.
+        """
         with self._lock:
+            if self.write:
+                # What cannot be moved now stays in the log, where whoever opens the file finds it.
+                with suppress(sqlite3.Error):
+                    self._connection.execute(f"PRAGMA busy_timeout = {CLOSING}")
+                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self._connection.close()
 
     @contextmanager
