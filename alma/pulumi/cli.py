@@ -24,6 +24,7 @@ from alma.core.redaction import without_credentials
 from alma.errors import AlmaError, AuthenticationError, BackendError, ToolError
 from alma.pulumi.engine import StackRef
 from alma.pulumi.failures import AUTHENTICATION, lock_went, translate
+from alma.pulumi.meeting import TRIES, delay
 from alma.pulumi.project import settings_path, write_project
 from alma.system import files
 from alma.system.environment import PULUMI, without_flags
@@ -156,8 +157,6 @@ WRITE_CHECK: Final = "alma-write-check"
 """The project of the stack that is made, and removed, where nothing else can be tried."""
 _NOT_FOUND = 6
 """The CLI's exit code for a stack that does not exist (a contract since 3.226)."""
-_TRIES: Final = 4
-"""Of what fails because a lock of another goes as it is looked at."""
 
 
 class PulumiCli(Struct, frozen=True, kw_only=True):
@@ -279,7 +278,6 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
     ) -> tuple[int, str, str]:
         """The exit code and what it said; `aside` is on a backend that is gone afterwards, too."""
         import asyncio
-        import random
 
         from alma.system.programs import read  # psutil: whoever only looks for the CLI needs none
 
@@ -298,11 +296,11 @@ class PulumiCli(Struct, frozen=True, kw_only=True):
                 operation,
             )
             try:
-                for tried in range(1, _TRIES):
+                for tried in range(1, TRIES):
                     answer = await asyncio.wait_for(read(*asked), self.patience)
                     if answer[0] == 0 or not lock_went(answer[2]):
                         return answer
-                    await asyncio.sleep(random.uniform(0.1, 0.6) * tried)  # noqa: S311 - no secret
+                    await asyncio.sleep(delay(tried))
                 return await asyncio.wait_for(read(*asked), self.patience)
             except TimeoutError as error:
                 words = " ".join(word for word in arguments if not word.startswith("-"))

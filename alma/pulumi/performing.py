@@ -6,7 +6,6 @@ Imports no pulumi.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from alma.pulumi.deployment import write_state
 from alma.pulumi.engine import OperationResult, StackRef
 from alma.pulumi.left_locks import Known, holder_of
 from alma.pulumi.locks import Locks, told_locks
+from alma.pulumi.meeting import TRIES, delay
 from alma.pulumi.messages import Report, Task
 from alma.pulumi.recovery import Reconciliation
 from alma.pulumi.told import held_before, state_secrets
@@ -33,7 +33,6 @@ from alma.system.scratch import scratch
 
 _UNTOLD: Final = ("locked", "passphrase", "backend")
 """Kinds of failure in which no provider has said anything."""
-_TRIES: Final = 4
 _TOGETHER: Final = 10.0
 """Seconds. A lock is written, then looked for again, so of two that start at once both may be
 refused; a lock that is older than this is of somebody who is at work."""
@@ -64,7 +63,7 @@ async def perform(
     noted = replace(operation, on_process=note)
     try:
         report = await workers.serve(task, noted)
-        for tried in range(1, _TRIES):
+        for tried in range(1, TRIES):
             if not _has_met(report) or not await _paused(tried, operation):
                 break
             report = await workers.serve(task, noted)
@@ -125,8 +124,7 @@ def _has_met(report: Report) -> bool:
 async def _paused(tried: int, operation: Operation) -> bool:
     """Wait for some moments, each time longer; False when the operation was interrupted."""
     with suppress(TimeoutError):
-        delay = random.uniform(0.1, 0.6) * tried  # noqa: S311 - no secret
-        await asyncio.wait_for(operation.interrupt.wait(), delay)
+        await asyncio.wait_for(operation.interrupt.wait(), delay(tried))
     return not operation.interrupt.is_set()
 
 

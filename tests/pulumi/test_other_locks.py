@@ -205,7 +205,7 @@ async def test_an_operation_is_not_tried_for_ever(
     place: Place, plant: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody stays at work, and is named."""
-    monkeypatch.setattr(performing, "_TRIES", 2)
+    monkeypatch.setattr(performing, "TRIES", 2)
     await place.up(programs.nothing)
     plant()
     result = await place.up(programs.one)
