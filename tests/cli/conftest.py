@@ -50,9 +50,12 @@ def spawn(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Pope
     """Start `alma-pulumi` as a process of its own, in a pipe; it is gone after the test."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*words: str, **options: Any) -> subprocess.Popen[str]:
+    def start(*words: str, ignoring: str = "", **options: Any) -> subprocess.Popen[str]:
+        # By a shell: a `preexec_fn` runs in a fork, which gRPC ends where this process has used it
+        # (https://github.com/grpc/grpc/issues/43055).
+        shell = ["sh", "-c", f"trap '' {ignoring}; exec \"$@\"", "sh"] if ignoring else []
         process = subprocess.Popen(
-            [sys.executable, "-m", "alma", *words],
+            [*shell, sys.executable, "-m", "alma", *words],
             **{
                 "env": environment,
                 "stdin": subprocess.DEVNULL,

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from alma.system import stopping
 from alma.system.processes import identify, this_process
 from alma.system.stopping import UnprovenError, ask_to_stop
-from tests.cli.test_signals import ignored
 from tests.cli.tools import WAITING, read_until, wait_for
 
 Write = Callable[..., Path]
@@ -27,10 +26,8 @@ Spawn = Callable[..., "subprocess.Popen[str]"]
 def test_the_step_ends_and_the_run_is_undone(
     write: Write, spawn: Spawn, cli: Call, tmp_path: Path
 ) -> None:
-    import signal
-
     write(WAITING)
-    up = spawn("up", preexec_fn=ignored(signal.SIGINT))  # as a shell's job in the background
+    up = spawn("up", ignoring="INT")  # as a shell's job in the background
     wait_for(tmp_path / "at-work")
     asked = cli("cancel", "latest")
     assert asked.exit_code == 0, asked.stderr

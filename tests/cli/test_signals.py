@@ -88,16 +88,11 @@ def test_a_signal_before_the_run_is_8_and_nothing_was_written(
     assert names(tmp_path) == ["loading", "saga.py"]
 
 
-def ignored(number: signal.Signals) -> Callable[[], object]:
-    """What a parent does that shall not take its children with it."""
-    return lambda: signal.signal(number, signal.SIG_IGN)
-
-
 def test_under_nohup_sigterm_still_ends_a_command_before_its_run(
     write: Write, spawn: Spawn, tmp_path: Path
 ) -> None:
     write("from pathlib import Path\nimport time\nPath('loading').touch()\ntime.sleep(60)\n")
-    process = spawn("up", preexec_fn=ignored(signal.SIGINT))
+    process = spawn("up", ignoring="INT")
     wait_for(tmp_path / "loading")
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=300)
@@ -109,7 +104,7 @@ def test_under_nohup_sigint_stays_ignored_and_sigterm_undoes(
     write: Write, spawn: Spawn, tmp_path: Path
 ) -> None:
     write(WAITING)
-    process = spawn("up", preexec_fn=ignored(signal.SIGINT))
+    process = spawn("up", ignoring="INT")
     wait_for(tmp_path / "at-work")
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
