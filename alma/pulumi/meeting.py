@@ -5,7 +5,6 @@ Imports no pulumi.
 
 from __future__ import annotations
 
-import random
 from typing import Final
 
 TRIES: Final = 4
@@ -14,4 +13,6 @@ TRIES: Final = 4
 
 def delay(tried: int) -> float:
     """Seconds until the next try: each time longer, and not the same for two that have met."""
+    import random  # it takes longer than all else that is needed until two have met
+
     return random.uniform(0.1, 0.6) * tried  # noqa: S311 - no secret
